@@ -1,0 +1,50 @@
+#pragma once
+
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace multibuffer {
+
+/// What can go wrong. Every code has one row in `error_table()`.
+enum class Errc {
+  invalid_argument,
+  invalid_view,
+  size_overflow,
+  invalid_format,
+  format_unsupported,
+  null_pointer,
+  index_out_of_range,
+  device_unavailable,
+  out_of_device_memory,
+  cuda_failure,
+  cancelled,
+  file_unreadable,
+  file_invalid,
+  file_unwritable,
+};
+
+struct ErrorEntry {
+  Errc code;
+  std::string_view name;      ///< the enumerator's name
+  std::string_view sentence;  ///< what is wrong, in general
+  int exit_status;            ///< what the command exits with
+};
+
+/// All codes with their sentences, in the order of `Errc`.
+std::span<const ErrorEntry> error_table() noexcept;
+
+/// The one exception this library throws. `what()` is the code's sentence, then what was wrong in
+/// this case, where (which axis, index or file), and what would be right.
+class Error : public std::runtime_error {
+ public:
+  Error(Errc code, const std::string& detail);
+  Errc code() const noexcept { return code_; }
+  const ErrorEntry& entry() const noexcept;
+
+ private:
+  Errc code_;
+};
+
+}  // namespace multibuffer
