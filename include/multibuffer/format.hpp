@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace multibuffer {
+
+/// What the bytes of a scalar mean.
+enum class ScalarKind {
+  padding,           ///< x
+  boolean,           ///< ?
+  character,         ///< c: one byte
+  signed_integer,    ///< b h i l q n
+  unsigned_integer,  ///< B H I L Q N
+  real,              ///< e f d g
+  complex,           ///< Zf Zd Zg, and F D G of Python 3.14
+  bytes,             ///< s, of a length
+  pascal,            ///< p, of a length
+  ucs2,              ///< u: UTF-16 code units, of a length
+  ucs4,              ///< w: UTF-32, of a length
+  pointer,           ///< P, &, X{}
+  object,            ///< O
+};
+
+struct Field;
+
+/// An element type as PEP 3118 spells it: a scalar, or a struct of fields.
+struct Type {
+  bool is_struct = false;
+  ScalarKind kind = ScalarKind::unsigned_integer;  ///< of a scalar
+  bool little_endian = true;                       ///< of a scalar of more than one byte
+  std::int64_t size = 1;                           ///< bytes, of one element of this type
+  std::int64_t alignment = 1;                      ///< bytes; 1 where `@` does not reach
+  std::vector<Field> fields;                       ///< of a struct, in order, padding left out
+};
+
+/// One member of a struct: `shape` repeats the type in C order, `(2,3)f`; a count is a last axis of
+/// it, `3i`. At most 64 axes.
+struct Field {
+  std::string name;         ///< empty where the format gives none
+  std::int64_t offset = 0;  ///< bytes from the start of the element
+  std::vector<std::int64_t> shape;
+  Type type;
+};
+
+/// A buffer's format: the string, and what it means.
+///
+/// The grammar is that of PEP 3118 with what NumPy, ctypes and array.array emit (see
+/// `parse_format`). A format that cannot be understood, or whose size is not the itemsize, is
+/// *opaque*: its elements are still moved exactly as bytes, but nothing that needs their meaning
+/// works on them.
+///
+/// The itemsize decides where exporters differ: a struct without `T{}` may have the padding of its
+/// end or not ("ib" is 5 bytes for the struct module, 8 for NumPy), and `u` is four bytes (then
+/// `ucs4`), as ctypes means it, where two do not fit. Nothing else is guessed.
+class Format {
+ public:
+  /// Unsigned bytes, "B".
+  Format();
+  /// `format` with the exporter's `itemsize` in bytes. Never throws for the text: what cannot be
+  /// understood is opaque, and `why_opaque` says why. Throws `invalid_view` if `itemsize` < 1.
+  Format(std::string_view format, std::int64_t itemsize);
+
+  const std::string& text() const noexcept { return text_; }
+  std::int64_t itemsize() const noexcept { return itemsize_; }
+  bool opaque() const noexcept { return !why_opaque_.empty(); }
+  const std::string& why_opaque() const noexcept { return why_opaque_; }
+  /// What an element is. Throws `format_unsupported`, naming the format, if it is opaque.
+  const Type& type() const;
+  /// Whether elements hold references to Python objects, which must not be copied as bytes. If
+  /// opaque: whether there are any in the part of the text that could be understood.
+  bool has_objects() const noexcept { return has_objects_; }
+
+  /// The same text and itemsize.
+  bool operator==(const Format& other) const noexcept {
+    return text_ == other.text_ && itemsize_ == other.itemsize_;
+  }
+
+ private:
+  std::string text_;
+  std::int64_t itemsize_;
+  std::string why_opaque_;
+  bool has_objects_ = false;
+  Type type_;
+};
+
+/// Parses a whole format string into one element type. Several items without `T{}` around them
+/// ("ib") make a struct, as in the struct module, and so does one item with a name or a sub-array
+/// (one field, of that shape).
+///
