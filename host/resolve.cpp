@@ -1,0 +1,448 @@
+#include <multibuffer/resolve.hpp>
+
+#include "checked.hpp"
+#include "distinct.hpp"
+#include "slot_set.hpp"
+#include "text.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <optional>
+#include <ranges>
+#include <utility>
+
+// Level by level: the starts of a level's tables (one in the first level, and behind each pointer
+// one) become ranges of entries, the slots that indices reach are read once, and the pointers found
+// there, each once, are the starts of the next level.
+//
+//     starts ──► Slots (where each table's entries go) ──► pointers ──► Distinct ──► next starts
+//
+// A level's axes have the same strides at every start, so the entries' strides are common as well;
+// only where index 0 lies differs, and that is what the previous level's entries say.
+
+namespace multibuffer {
+namespace {
+
+using Starts = std::vector<const std::byte*>;
+
+/// An axis that moves: extent > 1 and a stride, in bytes, that is not 0.
+struct Move {
+  std::size_t axis = 0;  ///< in the view
+  std::int64_t extent = 0;
+  std::int64_t stride = 0;
+  std::int64_t magnitude() const { return stride < 0 ? -stride : stride; }
+  std::int64_t reach() const { return (extent - 1) * magnitude(); }
+};
+
+std::vector<Move> moves_of(const Layout& layout, int level) {
+  std::vector<Move> moves;
+  for (std::size_t i = 0; i < layout.axes().size(); ++i) {
+    const Axis& axis = layout.axes()[i];
+    if (axis.level == level && axis.extent > 1 && axis.stride != 0)
+      moves.push_back({i, axis.extent, axis.stride});
+  }
+  return moves;
+}
+
+/// Sizes that decide between two forms may saturate: the larger one is not built. Both are >= 0.
+std::int64_t saturating_multiply(std::int64_t a, std::int64_t b) {
+  std::int64_t result = 0;
+  return __builtin_mul_overflow(a, b, &result) ? INT64_MAX : result;
+}
+std::int64_t saturating_add(std::int64_t a, std::int64_t b) {
+  std::int64_t result = 0;
+  return __builtin_add_overflow(a, b, &result) ? INT64_MAX : result;
+}
+
+/// How the slots of one table are numbered: offsets in bytes from its lowest slot are written with
+/// digits of falling unit, each unit larger than all that the lower digits reach. Axes whose slots
+/// may coincide share a digit; a single digit is the table as it lies.
+struct Digit {
+  std::int64_t unit = 0;   ///< bytes
+  std::int64_t count = 0;  ///< values that the digit takes
+  std::int64_t reach() const { return unit * (count - 1); }
+};
+struct Numbering {
+  std::vector<Digit> digits;          ///< lowest unit first; none for a table of one slot
+  std::vector<std::int64_t> strides;  ///< in entries, one per move
+  std::int64_t length = 1;            ///< entries of one table; saturated
+  std::int64_t lead_entries = 0;      ///< index 0 lies this far above the lowest slot
+  std::int64_t lead_bytes = 0;
+
+  std::int64_t bytes_at(std::int64_t position) const {
+    if (digits.size() == 1) return position * digits[0].unit;
+    std::int64_t bytes = 0;
+    for (const Digit& digit : digits) {
+      bytes += position % digit.count * digit.unit;
+      position /= digit.count;
+    }
+    return bytes;
+  }
+};
+
+Numbering number_with(std::vector<Digit> digits, std::span<const Move> moves) {
+  Numbering numbering;
+  numbering.digits = std::move(digits);
+  std::vector<std::int64_t> weights;
+  for (const Digit& digit : numbering.digits) {
+    weights.push_back(numbering.length);
+    numbering.length = saturating_multiply(numbering.length, digit.count);
+  }
+  if (numbering.length == INT64_MAX) return numbering;  // saturated: nobody will use it
+  for (const Move& move : moves) {
+    // An axis counts in the highest digit that its stride can step.
+    std::size_t at = numbering.digits.size() - 1;
+    while (numbering.digits[at].unit > move.magnitude()) --at;
+    const std::int64_t steps = move.magnitude() / numbering.digits[at].unit * weights[at];
+    numbering.strides.push_back(move.stride < 0 ? -steps : steps);
+    if (move.stride < 0) {
+      numbering.lead_bytes += move.reach();
+      numbering.lead_entries += steps * (move.extent - 1);
+    }
+  }
+  return numbering;
+}
+
+/// The table as it lies: one digit, whose unit is the gcd of the strides.
+Numbering mirrored(std::span<const Move> moves) {
+  if (moves.empty()) return {};
+  std::int64_t unit = 0, reach = 0;
+  for (const Move& move : moves) {
+    unit = std::gcd(unit, move.magnitude());
+    reach += move.reach();
+  }
+  return number_with({{unit, reach / unit + 1}}, moves);
+}
+
+/// The table with the gaps between separate pieces closed.
+Numbering compact(std::span<const Move> moves) {
+  if (moves.empty()) return {};
+  std::vector<Move> ascending(moves.begin(), moves.end());
+  std::ranges::sort(ascending, {}, &Move::magnitude);
+  std::vector<Digit> digits;
+  for (const Move& move : ascending) {
+    std::int64_t below = 0;
+    for (const Digit& digit : digits) below += digit.reach();
+    Digit digit{move.magnitude(), move.extent};
+    // Merge downwards until the digits below cannot reach a step of this one.
+    while (digit.unit <= below) {
+      const Digit top = digits.back();
+      digits.pop_back();
+      below -= top.reach();
+      const std::int64_t reach = digit.reach() + top.reach();
+      digit.unit = std::gcd(digit.unit, top.unit);
+      digit.count = reach / digit.unit + 1;
+    }
+    digits.push_back(digit);
+  }
+  return number_with(std::move(digits), moves);
+}
+
+/// More than any memory holds, and far from where positions overflow.
+constexpr std::int64_t max_entries = std::int64_t{1} << 48;
+
+/// The slots of one level, and the entries that they become.
+class Slots {
+ public:
+  Slots(Starts starts, std::vector<Move> moves)
+      : starts_(std::move(starts)), moves_(std::move(moves)), numbering_(mirrored(moves_)) {
+    merge_ranges();
+    Numbering compacted = compact(moves_);
+    const std::int64_t blocks =
+        saturating_multiply(compacted.length, static_cast<std::int64_t>(starts_.size()));
+    if (blocks < length_) one_block_each(std::move(compacted), blocks);
+    if (length_ > max_entries)
+      throw Error(Errc::size_overflow, text("a level's pointer tables span ", length_, " entries"));
+  }
+
+  std::int64_t length() const { return length_; }
+  std::int64_t stride(std::size_t move) const { return numbering_.strides[move]; }
+  const std::vector<Move>& moves() const { return moves_; }
+  const Starts& starts() const { return starts_; }
+  /// Where index 0 of each start's table lies among the entries.
+  const std::vector<std::int64_t>& start_positions() const { return start_positions_; }
+
+  /// Calls `visit(position, address)` for every slot that some index reaches, by position.
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    std::optional<SlotSet> pattern;  // of one table; the same for all that stand alone
+    for (const Range& range : ranges_) {
+      if (range.lows.size() > 1) {
+        visit_slots(reached(range.length, range.lows), range, visit);
+      } else {
+        if (!pattern) pattern = reached(numbering_.length, range.lows);
+        visit_slots(*pattern, range, visit);
+      }
+    }
+  }
+
+ private:
+  struct Range {
+    const std::byte* address = nullptr;  ///< of the lowest slot
+    std::int64_t length = 0;             ///< entries
+    std::int64_t first = 0;              ///< the first entry's position
+    std::vector<std::int64_t> lows;      ///< where its starts' lowest slots are
+  };
+
+  /// A start's lowest slot, for finding out which tables overlap.
+  struct Low {
+    const std::byte* address;
+    std::int64_t residue;
+    std::size_t start;
+  };
+
+  std::int64_t unit() const { return numbering_.digits.empty() ? 1 : numbering_.digits[0].unit; }
+
+  /// Tables of one residue class mod unit that overlap become one range; ranges are in order of
+  /// their first start, so that separately allocated tables come out in the order of the indices.
+  void merge_ranges() {
+    std::vector<Low> lows;
+    lows.reserve(starts_.size());
+    for (std::size_t i = 0; i < starts_.size(); ++i) {
+      const std::byte* low = starts_[i] - numbering_.lead_bytes;
+      const auto residue = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(low) %
+                                                     static_cast<std::uint64_t>(unit()));
+      lows.push_back({low, residue, i});
+    }
+    std::ranges::sort(lows, [](const Low& a, const Low& b) {
+      return std::pair(a.residue, a.address) < std::pair(b.residue, b.address);
+    });
+
+    struct Group {
+      std::size_t begin, end;  ///< in `lows`
+      std::size_t first_start;
+      std::int64_t length;
+    };
+    std::vector<Group> groups;
+    for (std::size_t i = 0; i < lows.size(); ++i) {
+      const bool joins =
+          i > 0 && lows[i].residue == lows[i - 1].residue &&
+          lows[i].address - lows[groups.back().begin].address < groups.back().length * unit();
+      if (!joins) groups.push_back({i, i, lows[i].start, 0});
+      Group& group = groups.back();
+      group.end = i + 1;
+      group.first_start = std::min(group.first_start, lows[i].start);
+      group.length = (lows[i].address - lows[group.begin].address) / unit() + numbering_.length;
+    }
+    std::ranges::sort(groups, {}, &Group::first_start);
+
+    start_positions_.resize(starts_.size());
+    for (const Group& group : groups) {
+      Range range{lows[group.begin].address, group.length, length_, {}};
+      for (std::size_t i = group.begin; i < group.end; ++i) {
+        const std::int64_t low = (lows[i].address - range.address) / unit();
+        range.lows.push_back(low);
+        start_positions_[lows[i].start] = saturating_add(length_, low + numbering_.lead_entries);
+      }
+      ranges_.push_back(std::move(range));
+      length_ = saturating_add(length_, group.length);
+    }
+  }
+
+  void one_block_each(Numbering compacted, std::int64_t length) {
+    numbering_ = std::move(compacted);
+    length_ = length;
+    ranges_.clear();
+    for (std::size_t i = 0; i < starts_.size(); ++i) {
+      const std::int64_t first = static_cast<std::int64_t>(i) * numbering_.length;
+      ranges_.push_back({starts_[i] - numbering_.lead_bytes, numbering_.length, first, {0}});
+      start_positions_[i] = first + numbering_.lead_entries;
+    }
+  }
+
+  SlotSet reached(std::int64_t length, std::span<const std::int64_t> lows) const {
+    SlotSet set(length);
+    for (const std::int64_t low : lows) set.insert(low);
+    for (std::size_t j = 0; j < moves_.size(); ++j) {
+      const std::int64_t stride = numbering_.strides[j];
+      set.spread(moves_[j].extent, stride < 0 ? -stride : stride);
+    }
+    return set;
+  }
+
+  template <class Visit>
+  void visit_slots(const SlotSet& set, const Range& range, Visit& visit) const {
+    set.for_each([&](std::int64_t position) {
+      visit(range.first + position, range.address + numbering_.bytes_at(position));
+    });
+  }
+
+  Starts starts_;
+  std::vector<Move> moves_;
+  Numbering numbering_;
+  std::vector<Range> ranges_;
+  std::vector<std::int64_t> start_positions_;
+  std::int64_t length_ = 0;
+};
+
+const std::byte* load_pointer(const std::byte* slot) {
+  const std::byte* pointer = nullptr;
+  std::memcpy(&pointer, slot, sizeof pointer);  // slots may lie at any address
+  return pointer;
+}
+
+/// The indices along `moves` that lead `offset` bytes from index 0, if there are any.
+class IndexSearch {
+ public:
+  IndexSearch(std::span<const Move> moves, std::int64_t offset)
+      : moves_(moves), order_(moves.size()) {
+    std::iota(order_.begin(), order_.end(), std::size_t{0});
+    std::ranges::sort(order_, std::greater{}, [&](std::size_t i) { return moves_[i].magnitude(); });
+    for (const Move& move : moves_) {
+      reach_ += move.reach();
+      if (move.stride < 0) offset += move.reach();
+    }
+    indices_.resize(moves.size());
+    found_ = search(0, offset, reach_);
+  }
+  bool found() const { return found_; }
+  std::int64_t index(std::size_t move) const { return indices_[move]; }
+
+ private:
+  /// `rest` is counted from the lowest slot; `reach` is what the moves from `depth` on cover.
+  bool search(std::size_t depth, std::int64_t rest, std::int64_t reach) {
+    if (rest < 0 || rest > reach || --patience_ < 0) return false;
+    if (depth == order_.size()) return rest == 0;
+    const Move& move = moves_[order_[depth]];
+    const std::int64_t below = reach - move.reach();
+    const std::int64_t most = std::min(move.extent - 1, rest / move.magnitude());
+    const std::int64_t least = rest > below ? (rest - below - 1) / move.magnitude() + 1 : 0;
+    for (std::int64_t steps = most; steps >= least; --steps) {
+      if (!search(depth + 1, rest - steps * move.magnitude(), below)) continue;
+      indices_[order_[depth]] = move.stride < 0 ? move.extent - 1 - steps : steps;
+      return true;
+    }
+    return false;
+  }
+
+  std::span<const Move> moves_;
+  std::vector<std::size_t> order_;
+  std::vector<std::int64_t> indices_;
+  std::int64_t reach_ = 0;
+  int patience_ = 1'000'000;  // odd strides over many axes could take for ever
+  bool found_ = false;
+};
+
+/// One level's slots and what was found in them.
+struct Level {
+  Slots slots;
+  std::vector<std::int64_t> ids;  ///< of the slots reached, in order: which pointer each holds
+};
+
+/// Writes the indices that lead to `slot` in the last of `levels` into `path`, from there back to
+/// the first level.
+void trace(std::span<const Level> levels, const std::byte* slot,
+           std::vector<std::optional<std::int64_t>>& path) {
+  const Slots& slots = levels.back().slots;
+  for (std::size_t start = 0; start < slots.starts().size(); ++start) {
+    const IndexSearch search(slots.moves(), slot - slots.starts()[start]);
+    if (!search.found()) continue;
+    for (std::size_t j = 0; j < slots.moves().size(); ++j)
+      path[slots.moves()[j].axis] = search.index(j);
+    if (levels.size() == 1) return;
+    const Level& previous = levels[levels.size() - 2];
+    const std::byte* leading_here = nullptr;
+    std::size_t seen = 0;
+    previous.slots.for_each([&](std::int64_t, const std::byte* address) {
+      if (previous.ids[seen++] == static_cast<std::int64_t>(start) && !leading_here)
+        leading_here = address;
+    });
+    return trace(levels.first(levels.size() - 1), leading_here, path);
+  }
+}
+
+[[noreturn]] void throw_null(const ArrayView& view, std::span<const Level> levels,
+                             const std::byte* slot) {
+  const int level = static_cast<int>(levels.size()) - 1;
+  std::vector<std::optional<std::int64_t>> path(static_cast<std::size_t>(view.ndim()));
+  trace(levels, slot, path);
+  std::string indices;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    const Axis& axis = view.layout().axes()[i];
+    indices += i == 0 ? "" : ", ";
+    // What comes after the pointer has no say in it; an axis that does not move is at 0.
+    indices += axis.level > level ? ":" : text(path[i].value_or(0));
+  }
+  throw Error(Errc::null_pointer,
+              text("level ", level, " of ", view.layout().levels(), " at index [", indices,
+                   "] of shape ", tuple_text(view.shape())));
+}
+
+/// The pointers in the slots that are reached, in order of position.
+Starts read_slots(const ArrayView& view, std::span<const Level> levels, const Watch& watch) {
+  Starts pointers;
+  const std::byte* null_slot = nullptr;
+  levels.back().slots.for_each([&](std::int64_t, const std::byte* slot) {
+    pointers.push_back(load_pointer(slot));
+    if (!pointers.back() && !null_slot) null_slot = slot;
+    if ((pointers.size() & 0xFFFFF) == 0 && watch.stop.stop_requested())
+      throw Error(Errc::cancelled, text("while reading pointer tables"));
+  });
+  if (null_slot) throw_null(view, levels, null_slot);
+  return pointers;
+}
+
+/// Nothing may be dereferenced, and nothing needs to be.
+Resolution resolve_empty(const ArrayView& view) {
+  std::vector<Axis> axes;
+  for (const Axis& axis : view.layout().axes()) axes.push_back({axis.extent, 0, 0});
+  Resolution resolution;
+  resolution.format = view.format();
+  resolution.space = view.space();
+  resolution.layout = Layout(std::move(axes), {0});
+  return resolution;
+}
+
+}  // namespace
+
+Resolution resolve(const ArrayView& view, const Watch& watch) {
+  const Layout& layout = view.layout();
+  if (layout.empty()) return resolve_empty(view);
+
+  Resolution resolution;
+  resolution.format = view.format();
+  resolution.space = view.space();
+  const auto level_count = static_cast<std::size_t>(layout.levels());
+  resolution.tables.resize(level_count);
+  std::vector<Axis> axes(layout.axes().begin(), layout.axes().end());
+  std::vector<std::int64_t> origins(level_count + 1, 0);
+
+  std::vector<Level> levels;
+  Starts starts{view.base() + layout.origins()[0]};
+  for (std::size_t k = 0; k < level_count; ++k) {
+    levels.push_back({Slots(std::move(starts), moves_of(layout, static_cast<int>(k))), {}});
+    const Slots& slots = levels.back().slots;
+    Starts pointers = read_slots(view, levels, watch);
+    resolution.pointers_read += static_cast<std::int64_t>(pointers.size());
+    for (const std::byte*& pointer : pointers) pointer += layout.origins()[k + 1];
+    Distinct distinct = number_distinct(std::move(pointers));
+    levels.back().ids = std::move(distinct.ids);
+    starts = std::move(distinct.addresses);
+
+    for (Axis& axis : axes)
+      if (axis.level == static_cast<int>(k)) axis.stride = 0;
+    for (std::size_t j = 0; j < slots.moves().size(); ++j)
+      axes[slots.moves()[j].axis].stride = slots.stride(j);
+    if (k == 0) origins[0] = slots.start_positions()[0];
+  }
+
+  // An entry names the next level's start by position, which is known now; in the last, a leaf.
+  for (std::size_t k = 0; k < level_count; ++k) {
+    std::vector<std::int64_t>& table = resolution.tables[k];
+    table.assign(static_cast<std::size_t>(levels[k].slots.length()), 0);
+    std::size_t seen = 0;
+    levels[k].slots.for_each([&](std::int64_t position, const std::byte*) {
+      const std::int64_t id = levels[k].ids[seen++];
+      table[static_cast<std::size_t>(position)] =
+          k + 1 < level_count ? levels[k + 1].slots.start_positions()[static_cast<std::size_t>(id)]
+                              : id;
+    });
+  }
+  resolution.leaves = std::move(starts);
+  resolution.layout = Layout(std::move(axes), std::move(origins));
+  return resolution;
+}
+
+}  // namespace multibuffer

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <multibuffer/array_view.hpp>
+#include <multibuffer/watch.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace multibuffer {
+
+/// An array whose pointers have all been followed once. Positions are no longer addresses: in the
+/// table levels they count entries of `tables`, in the last level bytes from a leaf's element at
+/// index 0.
+///
+///     before:  base ──► [ p0 | p1 | p2 ]        after:  tables[0] = [ 0 | 1 | 0 ]
+///                          │    │    └─► = p0            leaves    = { p0, p1 }
+///                          │    └─► row b
+///                          └─► row a
+///
+/// The layout's origins are 0 but for level 0, which says where its table's index 0 is.
+struct Resolution {
+  Format format;
+  MemorySpace space = MemorySpace::host;
+  Layout layout;
+  /// tables[k][position] is where index 0 lies in tables[k + 1] or, in the last level, a leaf.
+  /// Entries that no index reaches are 0.
+  std::vector<std::vector<std::int64_t>> tables;
+  /// The address of each distinct leaf's element at index 0, in order of first appearance.
+  std::vector<const std::byte*> leaves;
+  std::int64_t pointers_read = 0;
+};
+
+/// Follows the pointer tables of `view`, each slot once.
+///
+/// Each level's slots become entries that mirror them: with g the gcd of the level's strides, table
+/// ranges that overlap in one residue class mod g share their entries, and entry strides are
+/// stride / g. Where the slots lie too far apart for that, each table is a compact block of its
+/// own. Time and memory follow the memory that the tables take, not the product of the extents.
+///
+/// An array with an extent of 0 is never dereferenced: no levels, no leaves. A NULL pointer throws
+/// `null_pointer` with the index path that leads to it.
+Resolution resolve(const ArrayView& view, const Watch& watch = {});
+
+}  // namespace multibuffer

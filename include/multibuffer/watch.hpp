@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+
+namespace multibuffer {
+
+/// How a long call can be followed and stopped. A stopped call throws `cancelled` and leaves
+/// nothing behind but an `out` with unspecified contents.
+struct Watch {
+  std::stop_token stop;
+  /// Called now and then, always from the calling thread, with the bytes done and the bytes to do.
+  std::function<void(std::int64_t done, std::int64_t total)> progress;
+};
+
+}  // namespace multibuffer
