@@ -1,0 +1,107 @@
+#pragma once
+
+#include <multibuffer/device.hpp>
+#include <multibuffer/place.hpp>
+#include <multibuffer/watch.hpp>
+
+#include "gather_plan.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace multibuffer {
+
+/// A block of a device's memory, 256-byte aligned. Its destructor may run while work that uses it
+/// is still queued: the block is freed after that work.
+class Memory {
+ public:
+  virtual ~Memory() = default;
+  std::byte* data() const noexcept { return data_; }
+  std::int64_t bytes() const noexcept { return bytes_; }
+  /// Waits for all work that uses the block.
+  virtual void wait() = 0;
+
+ protected:
+  Memory(std::byte* data, std::int64_t bytes) : data_(data), bytes_(bytes) {}
+  std::byte* data_;
+  std::int64_t bytes_;
+};
+
+/// A check that ends on the device after the call that asked for it.
+class PendingCheck {
+ public:
+  virtual ~PendingCheck() = default;
+  /// Waits for the answer; throws `index_out_of_range` if an index was, however often it is asked.
+  virtual void wait() = 0;
+};
+
+struct FirstMismatch {
+  std::int64_t mismatches = 0;
+  std::int64_t first = -1;  ///< element number; -1 if none
+};
+
+/// What a backend can do. All that can be decided without touching device memory has been decided
+/// by its callers; two implementations, `host` and `cuda`, give one meaning to the rest. Calls may
+/// come from several threads at once.
+///
+/// `stream` is nullptr for the backend's private stream. `uses` in `gather` are the blocks that the
+/// plan reads and writes: a call on one stream waits for earlier work on another on those blocks.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual DeviceInfo info() const = 0;
+
+  /// Throws `out_of_device_memory` with the sizes. 0 bytes are allowed.
+  virtual std::shared_ptr<Memory> allocate(std::int64_t bytes, StreamHandle stream) = 0;
+
+  /// Fills [0, arena_bytes) of `arena` from the placement's segments and each table at its place in
+  /// `table_offsets` (bytes from the arena's start). Returns after the last read of host memory.
+  virtual void upload(const Placement& placement, const std::vector<std::int64_t>& table_offsets,
+                      Memory& arena, StreamHandle stream, const Watch& watch) = 0;
+
+  /// Copies host memory to `offset` in `to`. Returns after the last read of `from`.
+  virtual void write(Memory& to, std::int64_t offset, const void* from, std::int64_t bytes,
+                     StreamHandle stream) = 0;
+  /// Copies `bytes` at the device address `from` to host memory, after all earlier work on
+  /// `stream`. Returns when they are there.
+  virtual void read(void* to, const std::byte* from, std::int64_t bytes, StreamHandle stream) = 0;
+
+  /// Runs a plan whose pointers are all valid on this device. Where `check` asks for it and the
+  /// mode is `raise`, indices are checked as they are read: a bad one reads nothing, and the check
+  /// that is returned reports the lowest bad position. Otherwise returns nullptr.
+  virtual std::shared_ptr<PendingCheck> gather(const GatherPlan& plan, bool check,
+                                               const std::vector<std::shared_ptr<Memory>>& uses,
+                                               StreamHandle stream, const Watch& watch) = 0;
+
+  /// Compares `elements` elements of `itemsize` bytes in two dense arrays of this device.
+  virtual FirstMismatch compare(const std::byte* actual, const std::byte* expected,
+                                std::int64_t elements, std::int64_t itemsize,
+                                StreamHandle stream) = 0;
+
+  /// Throws `invalid_argument`, naming the segment, unless this device can read every segment where
+  /// it lies: for placements in place.
+  virtual void check_in_place(const Placement& placement) = 0;
+
+  virtual void synchronize(StreamHandle stream) = 0;
+};
+
+/// The host backend; one for the process.
+std::shared_ptr<Backend> open_host_backend();
+
+/// A CUDA backend for device `ordinal`; one for the process and device. Throws
+/// `device_unavailable` with the reason. Defined in cuda/ or, in a build without the CUDA Toolkit,
+/// in host/without_cuda.cpp.
+std::shared_ptr<Backend> open_cuda_backend(int ordinal);
+
+/// The CUDA devices, or none and the reason.
+struct CudaDevices {
+  std::vector<DeviceInfo> devices;
+  std::string why_none;
+};
+CudaDevices list_cuda_devices();
+
+}  // namespace multibuffer

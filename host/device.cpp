@@ -1,0 +1,52 @@
+#include <multibuffer/device.hpp>
+#include <multibuffer/error.hpp>
+
+#include "backend.hpp"
+#include "text.hpp"
+
+#include <charconv>
+#include <utility>
+
+namespace multibuffer {
+namespace {
+
+constexpr std::string_view cuda_prefix = "cuda:";
+
+/// N of "cuda:N".
+int ordinal_of(std::string_view name) {
+  const std::string_view digits = name.substr(cuda_prefix.size());
+  int ordinal = -1;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), ordinal);
+  if (error != std::errc() || end != digits.data() + digits.size() || ordinal < 0)
+    throw Error(Errc::invalid_argument, text("device '", name, "': write cuda:0, cuda:1, ..."));
+  return ordinal;
+}
+
+}  // namespace
+
+Device::Device(std::shared_ptr<Backend> backend) : backend_(std::move(backend)) {}
+
+Device Device::host() { return Device(open_host_backend()); }
+
+Device Device::open(std::string_view name) {
+  if (name == "auto") return list_cuda_devices().devices.empty() ? host() : open("cuda");
+  if (name == "host") return host();
+  if (name == "cuda") return Device(open_cuda_backend(0));
+  if (name.starts_with(cuda_prefix)) return Device(open_cuda_backend(ordinal_of(name)));
+  throw Error(Errc::invalid_argument,
+              text("device '", name, "': there are auto, host, cuda, and cuda:N"));
+}
+
+DeviceKind Device::kind() const { return info().kind; }
+std::string Device::name() const { return info().name; }
+DeviceInfo Device::info() const { return backend_->info(); }
+void Device::synchronize(StreamHandle stream) const { backend_->synchronize(stream); }
+
+DeviceList list_devices() {
+  CudaDevices cuda = list_cuda_devices();
+  DeviceList list{std::move(cuda.devices), std::move(cuda.why_none)};
+  list.devices.push_back(Device::host().info());
+  return list;
+}
+
+}  // namespace multibuffer

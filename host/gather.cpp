@@ -1,0 +1,413 @@
+#include <multibuffer/gather.hpp>
+
+#include "backend.hpp"
+#include "checked.hpp"
+#include "gather_plan.hpp"
+#include "storage.hpp"
+#include "text.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+// A request becomes a plan in three steps, and the plan runs on the array's backend:
+//
+//     Request ──► Result (its axes, and where each comes from) ──► output memory ──► GatherPlan
+
+namespace multibuffer {
+namespace {
+
+using Shape = std::vector<std::int64_t>;
+
+/// An axis of the result: one of the array, or one of a group's common index shape.
+struct ResultAxis {
+  std::int64_t extent = 0;
+  std::optional<std::size_t> array_axis;
+  std::size_t group = 0;       ///< else, the group
+  std::size_t group_axis = 0;  ///< and which axis of its common shape
+};
+
+Shape broadcast(const IndexGroup& group, std::size_t number) {
+  std::size_t ndim = 0;
+  for (const Indices& indices : group.indices) ndim = std::max(ndim, indices.shape().size());
+  Shape common(ndim, 1);
+  for (const Indices& indices : group.indices) {
+    const std::size_t lead = ndim - indices.shape().size();
+    for (std::size_t i = 0; i < indices.shape().size(); ++i) {
+      const std::int64_t extent = indices.shape()[i];
+      if (extent == 1 || extent == common[lead + i]) continue;
+      if (common[lead + i] != 1)
+        throw Error(Errc::invalid_argument, text("the index arrays of group ", number,
+                                                 " do not broadcast: ", tuple_text(indices.shape()),
+                                                 " against ", tuple_text(common)));
+      common[lead + i] = extent;
+    }
+  }
+  return common;
+}
+
+/// A group with its axes counted from the front, its common shape and its place worked out.
+struct ReadyGroup {
+  std::vector<int> axes;
+  Shape shape;
+  int position = 0;
+};
+
+ReadyGroup ready(const IndexGroup& group, std::size_t number, int ndim, std::vector<bool>& taken) {
+  if (group.axes.size() != group.indices.size() || group.axes.empty())
+    throw Error(Errc::invalid_argument, text("group ", number, " has ", group.indices.size(),
+                                             " index arrays for ", group.axes.size(), " axes"));
+  ReadyGroup result;
+  for (const int axis : group.axes) {
+    result.axes.push_back(normalize_axis(axis, ndim));
+    const auto at = static_cast<std::size_t>(result.axes.back());
+    if (taken[at]) throw Error(Errc::invalid_argument, text("axis ", at, " is indexed twice"));
+    taken[at] = true;
+  }
+  result.shape = broadcast(group, number);
+  const auto [first, last] = std::ranges::minmax(result.axes);
+  const bool neighbours = last - first + 1 == static_cast<int>(result.axes.size());
+  result.position = group.position.value_or(neighbours ? first : 0);
+  if (result.position < 0 || result.position > ndim)
+    throw Error(Errc::invalid_argument, text("position ", result.position, " of group ", number,
+                                             " in an array with ", ndim, " axes"));
+  return result;
+}
+
+/// What a request makes of an array.
+struct Result {
+  std::vector<ReadyGroup> groups;
+  std::vector<ResultAxis> axes;
+  Shape shape() const {
+    Shape shape;
+    for (const ResultAxis& axis : axes) shape.push_back(axis.extent);
+    return shape;
+  }
+};
+
+Result result_of(const Layout& layout, const Request& request) {
+  Result result;
+  std::vector<bool> taken(layout.axes().size());
+  for (std::size_t g = 0; g < request.groups.size(); ++g)
+    result.groups.push_back(ready(request.groups[g], g, layout.ndim(), taken));
+
+  for (std::size_t i = 0; i <= layout.axes().size(); ++i) {
+    for (std::size_t g = 0; g < result.groups.size(); ++g) {
+      if (result.groups[g].position != static_cast<int>(i)) continue;
+      for (std::size_t j = 0; j < result.groups[g].shape.size(); ++j)
+        result.axes.push_back({result.groups[g].shape[j], {}, g, j});
+    }
+    if (i < layout.axes().size() && !taken[i])
+      result.axes.push_back({layout.axes()[i].extent, i, 0, 0});
+  }
+  if (result.axes.size() > static_cast<std::size_t>(max_axes))
+    throw Error(Errc::invalid_argument, text("the result would have ", result.axes.size(),
+                                             " axes; an array has at most ", max_axes));
+  return result;
+}
+
+/// Dense strides in `order`. Throws `size_overflow` if the result's size in bytes does not fit.
+Shape dense_strides(const Shape& shape, std::int64_t itemsize, Order order) {
+  Shape strides(shape.size());
+  std::int64_t stride = itemsize;
+  for (std::size_t n = 0; n < shape.size(); ++n) {
+    const std::size_t i = order == Order::C ? shape.size() - 1 - n : n;
+    strides[i] = stride;
+    stride =
+        checked_multiply(stride, std::max<std::int64_t>(shape[i], 1), "the size of the result");
+  }
+  return strides;
+}
+
+/// Throws unless the strides are usable for an output: one per axis, none negative, no two elements
+/// overlapping, all inside of the memory.
+void check_output(const Output& out, const Shape& shape, const Shape& strides,
+                  std::int64_t itemsize) {
+  if (strides.size() != shape.size())
+    throw Error(Errc::invalid_argument, text("the output has ", strides.size(),
+                                             " strides for the shape ", tuple_text(shape)));
+  if (std::ranges::find(shape, 0) != shape.end()) return;
+  std::vector<std::size_t> order(shape.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::sort(order, {}, [&](std::size_t i) { return strides[i]; });
+  std::int64_t span = itemsize;
+  for (const std::size_t i : order) {
+    if (shape[i] == 1) continue;
+    if (strides[i] < span)
+      throw Error(Errc::invalid_argument,
+                  text("output stride ", strides[i], " of axis ", i,
+                       " makes elements overlap; at least ", span, " is needed"));
+    const std::string what = text("the reach of output axis ", i);
+    span = checked_add(span, checked_multiply(strides[i], shape[i] - 1, what), what);
+  }
+  if (!out.data || out.bytes < span)
+    throw Error(Errc::invalid_argument, text("the output has ", out.data ? out.bytes : 0,
+                                             " bytes; shape ", tuple_text(shape), " needs ", span));
+}
+
+template <class T>
+void check_values(const T* values, std::int64_t count, const PlanIndices& indices) {
+  for (std::int64_t i = 0; i < count; ++i)
+    if (resolve_index(values[i], indices.extent, IndexMode::raise) < 0)
+      throw_bad_index(indices, i, values[i]);
+}
+
+std::int64_t count_of(const Indices& indices) {
+  std::int64_t count = 1;
+  for (const std::int64_t extent : indices.shape()) count *= extent;
+  return count;
+}
+
+/// Everything about an index array that can be known before it is used.
+void check_indices(const Indices& indices, const PlanIndices& plan, IndexMode mode) {
+  const std::int64_t count = count_of(indices);
+  if (count > 0 && plan.extent == 0)
+    throw Error(Errc::index_out_of_range,
+                text(count, " indices for axis ", plan.axis, ", whose extent is 0"));
+  if (mode != IndexMode::raise || indices.space() != MemorySpace::host) return;
+  if (indices.bytes_each() == 4) {
+    check_values(static_cast<const std::int32_t*>(indices.data()), count, plan);
+  } else {
+    check_values(static_cast<const std::int64_t*>(indices.data()), count, plan);
+  }
+}
+
+/// The index array's part of a plan, still with the caller's pointer.
+PlanIndices plan_indices(const Layout& layout, const Result& result, std::size_t group,
+                         std::size_t member, const Indices& indices) {
+  const ReadyGroup& ready_group = result.groups[group];
+  const int axis = ready_group.axes[member];
+  const Axis& indexed = layout.axes()[static_cast<std::size_t>(axis)];
+  PlanIndices plan{.data = indices.data(),
+                   .bytes_each = indices.bytes_each(),
+                   .axis = axis,
+                   .extent = indexed.extent,
+                   .level = indexed.level,
+                   .stride = indexed.stride,
+                   .shape = indices.shape(),
+                   .steps = {}};
+  // Steps in the common shape: 0 where this array is broadcast.
+  Shape steps(ready_group.shape.size(), 0);
+  std::int64_t step = 1;
+  for (std::size_t n = 0; n < indices.shape().size(); ++n) {
+    const std::int64_t extent = indices.shape()[indices.shape().size() - 1 - n];
+    if (extent != 1) steps[steps.size() - 1 - n] = step;
+    step *= extent;
+  }
+  for (const ResultAxis& result_axis : result.axes)
+    plan.steps.push_back(
+        !result_axis.array_axis && result_axis.group == group ? steps[result_axis.group_axis] : 0);
+  return plan;
+}
+
+/// Device memory for the host index arrays of a request, and the plan's pointers into it.
+std::shared_ptr<Memory> upload_indices(GatherPlan& plan, std::span<const Indices* const> sources,
+                                       const Device& device, StreamHandle stream) {
+  std::int64_t bytes = 0;
+  std::vector<std::int64_t> offsets;
+  for (const Indices* source : sources) {
+    offsets.push_back(bytes);
+    if (source->space() == MemorySpace::host)
+      bytes += (count_of(*source) * source->bytes_each() + 15) / 16 * 16;
+  }
+  if (bytes == 0) return nullptr;
+  std::vector<std::byte> staged(static_cast<std::size_t>(bytes));
+  std::shared_ptr<Memory> memory = device.backend().allocate(bytes, stream);
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (sources[i]->space() != MemorySpace::host) continue;
+    const std::int64_t size = count_of(*sources[i]) * sources[i]->bytes_each();
+    std::memcpy(staged.data() + offsets[i], sources[i]->data(), static_cast<std::size_t>(size));
+    plan.indices[i].data = memory->data() + offsets[i];
+  }
+  device.backend().write(*memory, 0, staged.data(), bytes, stream);
+  return memory;
+}
+
+GatherPlan plan_of(const DeviceArray& array, const Request& request, const Result& result,
+                   const Shape& out_strides) {
+  const Layout& layout = array.layout();
+  const Storage& storage = *array.storage();
+  GatherPlan plan;
+  plan.base = storage.base;
+  plan.unit = storage.unit;
+  plan.tables = storage.tables;
+  plan.origins.assign(layout.origins().begin(), layout.origins().end());
+  plan.mode = request.mode;
+  plan.run_bytes = array.itemsize();
+  for (std::size_t i = 0; i < result.axes.size(); ++i) {
+    PlanAxis axis{result.axes[i].extent, out_strides[i], 0, 0};
+    if (result.axes[i].array_axis) {
+      const Axis& source = layout.axes()[*result.axes[i].array_axis];
+      axis.level = source.level;
+      axis.stride = source.stride;
+    }
+    plan.axes.push_back(axis);
+  }
+  for (std::size_t g = 0; g < request.groups.size(); ++g)
+    for (std::size_t m = 0; m < request.groups[g].indices.size(); ++m)
+      plan.indices.push_back(plan_indices(layout, result, g, m, request.groups[g].indices[m]));
+  return plan;
+}
+
+/// Copies a dense host result into the caller's host memory, whose strides may be any.
+void copy_out(const DeviceBuffer& result, const Output& out, const Shape& strides) {
+  result.synchronize();
+  if (strides == result.strides()) {
+    result.device().backend().read(out.data, result.data(), result.nbytes(), result.stream());
+    return;
+  }
+  const std::vector<std::byte> dense = result.to_host();
+  const ArrayView view = ArrayView::dense(dense.data(), result.shape(), result.format());
+  UploadOptions in_place;
+  in_place.placement = PlacementKind::in_place;
+  const DeviceArray here = upload(view, Device::host(), in_place);
+  Request request;
+  request.out = Output{out.data, out.bytes, MemorySpace::host, strides};
+  gather(here, request);
+}
+
+}  // namespace
+
+Indices::Indices(std::span<const std::int64_t> values)
+    : Indices(values, {static_cast<std::int64_t>(values.size())}) {}
+Indices::Indices(std::span<const std::int32_t> values)
+    : Indices(values, {static_cast<std::int64_t>(values.size())}) {}
+
+namespace {
+
+void check_count(std::size_t values, const Shape& shape) {
+  std::int64_t count = 1;
+  for (const std::int64_t extent : shape)
+    count = checked_multiply(count, extent, "the number of indices");
+  if (std::ranges::any_of(shape, [](std::int64_t extent) { return extent < 0; }) ||
+      count != static_cast<std::int64_t>(values))
+    throw Error(Errc::invalid_argument,
+                text(values, " indices do not have the shape ", tuple_text(shape)));
+}
+
+}  // namespace
+
+Indices::Indices(std::span<const std::int64_t> values, Shape shape)
+    : data_(values.data()), bytes_each_(8), shape_(std::move(shape)) {
+  check_count(values.size(), shape_);
+}
+Indices::Indices(std::span<const std::int32_t> values, Shape shape)
+    : data_(values.data()), bytes_each_(4), shape_(std::move(shape)) {
+  check_count(values.size(), shape_);
+}
+Indices::Indices(const DeviceBuffer& buffer)
+    : data_(buffer.data()),
+      bytes_each_(static_cast<int>(buffer.format().itemsize())),
+      shape_(buffer.shape()),
+      space_(buffer.view().space()),
+      buffer_(buffer) {
+  const Type& type = buffer.format().type();
+  if (type.is_struct || type.kind != ScalarKind::signed_integer || !type.little_endian ||
+      (bytes_each_ != 4 && bytes_each_ != 8))
+    throw Error(Errc::invalid_argument, text("indices are 32- or 64-bit signed integers, not '",
+                                             buffer.format().text(), "'"));
+  if (!buffer.is_c_contiguous())
+    throw Error(Errc::invalid_argument, "an index buffer must be dense and in C order");
+}
+
+DeviceBuffer gather(const DeviceArray& array, const Request& request) {
+  const Device& device = array.device();
+  const bool on_host = device.kind() == DeviceKind::host;
+  const Result result = result_of(array.layout(), request);
+  const Shape shape = result.shape();
+  const Shape dense = dense_strides(shape, array.itemsize(), request.order);
+  const Shape strides = request.out && !request.out->strides.empty() ? request.out->strides : dense;
+  if (request.out) {
+    check_output(*request.out, shape, strides, array.itemsize());
+    if (on_host && request.out->space == MemorySpace::device)
+      throw Error(Errc::invalid_argument,
+                  "an array on the host cannot be gathered into device memory");
+  }
+  // Host memory takes a CUDA result only when it is whole.
+  const bool staged = request.out && !on_host && request.out->space == MemorySpace::host;
+
+  GatherPlan plan = plan_of(array, request, result, staged ? dense : strides);
+  std::vector<const Indices*> sources;
+  bool check_on_device = false;
+  std::vector<std::shared_ptr<Memory>> uses{array.storage()->memory};
+  for (const IndexGroup& group : request.groups) {
+    for (const Indices& indices : group.indices) {
+      check_indices(indices, plan.indices[sources.size()], request.mode);
+      if (indices.space() == MemorySpace::device && on_host)
+        throw Error(Errc::invalid_argument, "device indices for an array on the host");
+      check_on_device = check_on_device || indices.space() == MemorySpace::device;
+      if (indices.buffer() && indices.buffer()->memory())
+        uses.push_back(indices.buffer()->memory());
+      sources.push_back(&indices);
+    }
+  }
+
+  DeviceBuffer::Parts parts{.device = device,
+                            .format = array.format(),
+                            .shape = shape,
+                            .strides = staged ? dense : strides,
+                            .data = nullptr,
+                            .memory = nullptr,
+                            .stream = request.stream,
+                            .check = nullptr};
+  simplify(plan);
+  if (request.out && !staged) {
+    parts.data = static_cast<std::byte*>(request.out->data);
+  } else {
+    parts.memory = device.backend().allocate(
+        plan.rows == 0 ? 0 : checked_multiply(plan.rows, plan.run_bytes, "the size of the result"),
+        request.stream);
+    parts.data = parts.memory->data();
+    uses.push_back(parts.memory);
+  }
+  plan.out = parts.data;
+
+  if (plan.rows > 0) {
+    if (!on_host)
+      if (auto memory = upload_indices(plan, sources, device, request.stream))
+        uses.push_back(std::move(memory));
+    parts.check =
+        device.backend().gather(plan, check_on_device, uses, request.stream, request.watch);
+  }
+  DeviceBuffer buffer(std::move(parts));
+  if (!staged) return buffer;
+  copy_out(buffer, *request.out, strides);
+  return DeviceBuffer({.device = Device::host(),
+                       .format = array.format(),
+                       .shape = shape,
+                       .strides = strides,
+                       .data = static_cast<std::byte*>(request.out->data),
+                       .memory = nullptr,
+                       .stream = nullptr,
+                       .check = nullptr});
+}
+
+DeviceBuffer take(const DeviceArray& array, int axis, const Indices& indices, Request request) {
+  request.groups.push_back({{axis}, {indices}, {}});
+  return gather(array, request);
+}
+
+DeviceBuffer gather(const DeviceArray& array, std::span<const Indices> coordinates,
+                    Request request) {
+  if (coordinates.empty()) return gather(array, request);
+  if (coordinates.size() > array.layout().axes().size())
+    throw Error(Errc::invalid_argument,
+                text(coordinates.size(), " coordinates for an array with ", array.ndim(), " axes"));
+  IndexGroup group;
+  for (std::size_t i = 0; i < coordinates.size(); ++i) {
+    group.axes.push_back(static_cast<int>(i));
+    group.indices.push_back(coordinates[i]);
+  }
+  request.groups.push_back(std::move(group));
+  return gather(array, request);
+}
+
+DeviceBuffer copy(const DeviceArray& array, Order order, Request request) {
+  request.order = order;
+  return gather(array, request);
+}
+
+}  // namespace multibuffer

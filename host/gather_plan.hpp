@@ -1,0 +1,81 @@
+#pragma once
+
+#include <multibuffer/device_buffer.hpp>
+#include <multibuffer/gather.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace multibuffer {
+
+/// One index array of a plan, at `data` in the backend's memory (or in host memory for the host
+/// backend). At each output element it yields a value that `mode` turns into an index of its axis,
+/// which is added, times `stride`, to the position at `level`.
+struct PlanIndices {
+  const void* data = nullptr;
+  int bytes_each = 8;       ///< 4 or 8, signed
+  int axis = 0;             ///< of the array, for messages
+  std::int64_t extent = 0;  ///< of that axis
+  int level = 0;
+  std::int64_t stride = 0;
+  std::vector<std::int64_t> shape;  ///< of the index array, for messages
+  std::vector<std::int64_t> steps;  ///< how far to move in `data` (in values) along each plan axis
+};
+
+/// One axis of the walk over the result; contributes index * stride at `level`.
+struct PlanAxis {
+  std::int64_t extent = 0;
+  std::int64_t out_stride = 0;  ///< bytes
+  int level = 0;
+  std::int64_t stride = 0;  ///< 0 for the axes of index arrays
+};
+
+/// One offset array in the backend's memory.
+struct PlanTable {
+  const void* data = nullptr;
+  bool wide = false;  ///< std::int64_t entries, else std::uint32_t
+};
+
+/// A gather with every choice made: for each index of `axes`, outermost first,
+///
+///     position = origins[0] + contributions of level 0        (axes, then index arrays)
+///     for level 1 ... tables.size():
+///         position = tables[level - 1][position] * (level == tables.size() ? unit : 1)
+///                    + origins[level] + contributions of that level
+///     copy `run_bytes` bytes from base + position to out + sum(index * out_stride)
+///
+/// Axes that continue each other are merged, extents of 1 are gone, and contiguous inner axes are
+/// part of the run. Axes are in order of descending out_stride, so output is written in order.
+struct GatherPlan {
+  const std::byte* base = nullptr;  ///< null for arrays in place, whose offsets are addresses
+  std::int64_t unit = 1;
+  std::vector<PlanTable> tables;
+  std::vector<std::int64_t> origins;  ///< tables.size() + 1
+  std::vector<PlanAxis> axes;
+  std::vector<PlanIndices> indices;
+  IndexMode mode = IndexMode::raise;
+  std::int64_t run_bytes = 0;
+  std::int64_t rows = 0;  ///< product of the axes' extents; 0 when there is nothing to do
+  std::byte* out = nullptr;
+};
+
+/// Brings the axes into the form that `GatherPlan` promises, and sets `rows`. Before, they may be
+/// in any order and `run_bytes` is the itemsize.
+void simplify(GatherPlan& plan);
+
+/// The index that `value` means on an axis of `extent` > 0, or -1 if `mode` is raise and it is out
+/// of range.
+constexpr std::int64_t resolve_index(std::int64_t value, std::int64_t extent, IndexMode mode) {
+  if (mode == IndexMode::raise)
+    return value >= 0 ? (value < extent ? value : -1) : (value >= -extent ? value + extent : -1);
+  if (mode == IndexMode::clip) return value < 0 ? 0 : (value < extent ? value : extent - 1);
+  const std::int64_t rest = value % extent;
+  return rest < 0 ? rest + extent : rest;
+}
+
+/// Reports the value at `position`, counted in C order, of an index array.
+[[noreturn]] void throw_bad_index(const PlanIndices& indices, std::int64_t position,
+                                  std::int64_t value);
+
+}  // namespace multibuffer

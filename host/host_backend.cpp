@@ -1,0 +1,138 @@
+#include <multibuffer/error.hpp>
+
+#include "backend.hpp"
+#include "host_gather.hpp"
+#include "pack.hpp"
+#include "parallel.hpp"
+#include "text.hpp"
+
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <mutex>
+#include <new>
+#include <string>
+#include <thread>
+
+namespace multibuffer {
+namespace {
+
+constexpr std::align_val_t alignment{256};
+
+class HostMemory final : public Memory {
+ public:
+  explicit HostMemory(std::int64_t bytes) : Memory(allocate(bytes), bytes) {}
+  ~HostMemory() override { ::operator delete(data_, alignment); }
+  HostMemory(const HostMemory&) = delete;
+  HostMemory& operator=(const HostMemory&) = delete;
+  void wait() override {}  // every call of this backend has ended when it returns
+
+ private:
+  static std::byte* allocate(std::int64_t bytes) {
+    try {
+      return static_cast<std::byte*>(::operator new(static_cast<std::size_t>(bytes), alignment));
+    } catch (const std::bad_alloc&) {
+      throw Error(Errc::out_of_device_memory,
+                  text(bytes, " bytes on the host, which has ", available(), " available"));
+    }
+  }
+
+ public:
+  static std::int64_t available() {
+    return static_cast<std::int64_t>(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  }
+};
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  return "processor";
+}
+
+class HostBackend final : public Backend {
+ public:
+  DeviceInfo info() const override {
+    DeviceInfo info;
+    info.kind = DeviceKind::host;
+    info.name = "host";
+    info.description =
+        text(processor_name(), ", ", thread_count(), thread_count() == 1 ? " thread" : " threads");
+    info.memory_bytes = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+    info.free_bytes = HostMemory::available();
+    return info;
+  }
+
+  std::shared_ptr<Memory> allocate(std::int64_t bytes, StreamHandle) override {
+    return std::make_shared<HostMemory>(bytes);
+  }
+
+  void upload(const Placement& placement, const std::vector<std::int64_t>& table_offsets,
+              Memory& arena, StreamHandle, const Watch& watch) override {
+    parallel_for(placement.arena_bytes, 1, watch, [&](std::int64_t begin, std::int64_t end) {
+      pack(placement, begin, end, arena.data() + begin);
+    });
+    for (std::size_t level = 0; level < placement.tables.size(); ++level)
+      std::visit(
+          [&](const auto& entries) {
+            std::memcpy(arena.data() + table_offsets[level], entries.data(),
+                        entries.size() * sizeof(entries[0]));
+          },
+          placement.tables[level]);
+  }
+
+  void write(Memory& to, std::int64_t offset, const void* from, std::int64_t bytes,
+             StreamHandle) override {
+    std::memcpy(to.data() + offset, from, static_cast<std::size_t>(bytes));
+  }
+
+  void read(void* to, const std::byte* from, std::int64_t bytes, StreamHandle) override {
+    std::memcpy(to, from, static_cast<std::size_t>(bytes));
+  }
+
+  std::shared_ptr<PendingCheck> gather(const GatherPlan& plan, bool,
+                                       const std::vector<std::shared_ptr<Memory>>&, StreamHandle,
+                                       const Watch& watch) override {
+    parallel_for(plan.rows, plan.run_bytes, watch,
+                 [&](std::int64_t begin, std::int64_t end) { host_gather(plan, begin, end); });
+    return nullptr;
+  }
+
+  FirstMismatch compare(const std::byte* actual, const std::byte* expected, std::int64_t elements,
+                        std::int64_t itemsize, StreamHandle) override {
+    std::atomic<std::int64_t> mismatches = 0;
+    std::mutex mutex;
+    std::int64_t first = -1;
+    parallel_for(elements, itemsize, {}, [&](std::int64_t begin, std::int64_t end) {
+      const std::size_t offset = static_cast<std::size_t>(begin * itemsize);
+      const std::size_t bytes = static_cast<std::size_t>((end - begin) * itemsize);
+      if (std::memcmp(actual + offset, expected + offset, bytes) == 0) return;
+      for (std::int64_t i = begin; i < end; ++i) {
+        const std::size_t at = static_cast<std::size_t>(i * itemsize);
+        if (std::memcmp(actual + at, expected + at, static_cast<std::size_t>(itemsize)) == 0)
+          continue;
+        ++mismatches;
+        const std::lock_guard lock(mutex);
+        if (first < 0 || i < first) first = i;
+      }
+    });
+    return {mismatches, first};
+  }
+
+  void check_in_place(const Placement&) override {}
+
+  void synchronize(StreamHandle) override {}
+};
+
+}  // namespace
+
+std::shared_ptr<Backend> open_host_backend() {
+  static const auto backend = std::make_shared<HostBackend>();
+  return backend;
+}
+
+}  // namespace multibuffer

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "gather_plan.hpp"
+
+#include <cstdint>
+
+namespace multibuffer {
+
+/// Copies rows [begin, end) of a plan, counted in the order of its axes, in host memory. Index
+/// values have been checked. Threads may run disjoint ranges at once.
+void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end);
+
+}  // namespace multibuffer

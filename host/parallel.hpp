@@ -1,0 +1,19 @@
+#pragma once
+
+#include <multibuffer/watch.hpp>
+
+#include <cstdint>
+#include <functional>
+
+namespace multibuffer {
+
+/// How many threads the host backend uses: MULTIBUFFER_NUM_THREADS, else all processors.
+int thread_count();
+
+/// Calls `work(begin, end)` for pieces that cover [0, count), several at a time where the whole is
+/// worth it: `bytes_each` is what one of them moves. The calling thread takes part and reports the
+/// bytes done to `watch`. `work` must not throw. A stop request throws `cancelled` between pieces.
+void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watch,
+                  const std::function<void(std::int64_t begin, std::int64_t end)>& work);
+
+}  // namespace multibuffer

@@ -1,0 +1,17 @@
+#include <multibuffer/error.hpp>
+
+#include "backend.hpp"
+
+// Stands in for cuda/ in a build without the CUDA Toolkit.
+namespace multibuffer {
+namespace {
+
+constexpr const char* reason = "this build has no CUDA support (the CUDA Toolkit was not found)";
+
+}  // namespace
+
+std::shared_ptr<Backend> open_cuda_backend(int) { throw Error(Errc::device_unavailable, reason); }
+
+CudaDevices list_cuda_devices() { return {{}, reason}; }
+
+}  // namespace multibuffer

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace multibuffer {
+
+class Backend;
+
+enum class DeviceKind { host, cuda };
+
+struct DeviceInfo {
+  DeviceKind kind = DeviceKind::host;
+  int ordinal = 0;
+  std::string name;               ///< "host", "cuda:0"
+  std::string description;        ///< the processor's own name
+  std::int64_t memory_bytes = 0;  ///< in all
+  std::int64_t free_bytes = 0;    ///< at the time of asking
+};
+
+/// A stream of work on a device: a `cudaStream_t`, or nullptr for the private stream that every
+/// device handle has. The host has no streams.
+using StreamHandle = void*;
+
+/// A device that arrays can be placed on. Copies are the same device.
+class Device {
+ public:
+  /// "auto", "host", "cuda", or "cuda:N". `auto` is the first CUDA device, else the host; an
+  /// explicit device that is not there throws `device_unavailable` and says why.
+  static Device open(std::string_view name = "auto");
+  /// This machine's processors and memory.
+  static Device host();
+
+  DeviceKind kind() const;
+  std::string name() const;
+  DeviceInfo info() const;
+  /// Waits for the work on `stream`.
+  void synchronize(StreamHandle stream = nullptr) const;
+
+  bool operator==(const Device&) const = default;
+
+  /// For the library itself.
+  explicit Device(std::shared_ptr<Backend> backend);
+  Backend& backend() const noexcept { return *backend_; }
+
+ private:
+  std::shared_ptr<Backend> backend_;
+};
+
+/// The devices of this machine, the host last; and why there is no CUDA device, if there is none.
+struct DeviceList {
+  std::vector<DeviceInfo> devices;
+  std::string why_no_cuda;
+};
+DeviceList list_devices();
+
+}  // namespace multibuffer

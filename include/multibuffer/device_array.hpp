@@ -1,0 +1,72 @@
+#pragma once
+
+#include <multibuffer/array_view.hpp>
+#include <multibuffer/device.hpp>
+#include <multibuffer/place.hpp>
+#include <multibuffer/watch.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace multibuffer {
+
+struct Storage;
+
+struct UploadOptions {
+  PlacementKind placement = PlacementKind::automatic;
+  Simplify simplify;
+  /// Kept alive as long as the array; needed for arrays in place.
+  std::shared_ptr<const void> owner;
+  StreamHandle stream = nullptr;
+  Watch watch;
+};
+
+/// An array of pointers on a device: leaves in one arena, offset arrays where the pointer tables
+/// were, and a layout to view them through. Views share the storage and move no data; the storage
+/// is freed after the last of them, and after all work on it.
+class DeviceArray {
+ public:
+  const Layout& layout() const noexcept { return layout_; }
+  const Format& format() const noexcept;
+  const Device& device() const noexcept;
+  PlacementKind placement() const noexcept;
+  int ndim() const noexcept { return layout_.ndim(); }
+  std::int64_t itemsize() const noexcept { return format().itemsize(); }
+  std::vector<std::int64_t> shape() const { return layout_.shape(); }
+  std::int64_t nbytes() const { return layout_.size() * itemsize(); }
+  /// What the arena and the offset arrays take on the device.
+  std::int64_t storage_bytes() const noexcept;
+
+  /// The view operations, as on `Layout`.
+  DeviceArray slice(int axis, const Slice& slice) const { return with(layout_.slice(axis, slice)); }
+  DeviceArray index(int axis, std::int64_t index) const { return with(layout_.index(axis, index)); }
+  DeviceArray permute(std::span<const int> axes) const { return with(layout_.permute(axes)); }
+  DeviceArray transpose() const { return with(layout_.transpose()); }
+  DeviceArray reverse(int axis) const { return with(layout_.reverse(axis)); }
+  DeviceArray insert_axis(int axis) const { return with(layout_.insert_axis(axis)); }
+  DeviceArray apply(const ViewOperation& operation) const { return with(layout_.apply(operation)); }
+
+  /// For the library itself.
+  DeviceArray(std::shared_ptr<const Storage> storage, Layout layout);
+  const std::shared_ptr<const Storage>& storage() const noexcept { return storage_; }
+
+ private:
+  DeviceArray with(Layout layout) const { return DeviceArray(storage_, std::move(layout)); }
+
+  std::shared_ptr<const Storage> storage_;
+  Layout layout_;
+};
+
+/// Resolves, places and transfers `view`. Returns after the last read of the source (in place: the
+/// source stays in use for the array's life). Throws what `resolve` and `place` throw, and
+/// `out_of_device_memory` with the bytes asked for and free.
+DeviceArray upload(const ArrayView& view, const Device& device, const UploadOptions& options = {});
+
+/// The same from a placement already made.
+DeviceArray upload(const Placement& placement, const Device& device,
+                   const UploadOptions& options = {});
+
+}  // namespace multibuffer

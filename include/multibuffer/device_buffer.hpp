@@ -1,0 +1,70 @@
+#pragma once
+
+#include <multibuffer/array_view.hpp>
+#include <multibuffer/device.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace multibuffer {
+
+class Memory;
+class PendingCheck;
+
+enum class Order { C, F };
+
+/// A dense array in a device's memory: what gathers return. Copies share the memory.
+class DeviceBuffer {
+ public:
+  /// Copies a dense C-ordered host array to `device`; returns after the last read of `data`.
+  static DeviceBuffer from_host(const Device& device, const void* data,
+                                std::span<const std::int64_t> shape, Format format,
+                                StreamHandle stream = nullptr);
+
+  /// In the device's memory; valid while this or a copy lives and, if the caller gave the memory,
+  /// while that does. Work on `stream()` may still be writing to it.
+  std::byte* data() const noexcept { return parts_.data; }
+  const Format& format() const noexcept { return parts_.format; }
+  const std::vector<std::int64_t>& shape() const noexcept { return parts_.shape; }
+  /// Bytes, one per axis.
+  const std::vector<std::int64_t>& strides() const noexcept { return parts_.strides; }
+  std::int64_t size() const;  ///< elements
+  std::int64_t nbytes() const { return size() * format().itemsize(); }
+  const Device& device() const noexcept { return parts_.device; }
+  StreamHandle stream() const noexcept { return parts_.stream; }
+  /// Whether the elements lie one after the other in C order.
+  bool is_c_contiguous() const;
+
+  /// Waits for the work that fills this buffer. If an index on the device was out of range, throws
+  /// `index_out_of_range` with its position and value, every time it is asked; the contents are
+  /// then unspecified.
+  void synchronize() const;
+
+  /// The elements in C order of the axes, whatever the strides; synchronizes.
+  std::vector<std::byte> to_host() const;
+
+  /// The array as a view of its memory, host or device.
+  ArrayView view() const;
+
+  /// For the library itself.
+  struct Parts {
+    Device device;
+    Format format;
+    std::vector<std::int64_t> shape;
+    std::vector<std::int64_t> strides;
+    std::byte* data = nullptr;
+    std::shared_ptr<Memory> memory;  ///< null where the caller owns it
+    StreamHandle stream = nullptr;
+    std::shared_ptr<PendingCheck> check;  ///< null where nothing can fail
+  };
+  explicit DeviceBuffer(Parts parts);
+  const std::shared_ptr<Memory>& memory() const noexcept { return parts_.memory; }
+
+ private:
+  Parts parts_;
+};
+
+}  // namespace multibuffer

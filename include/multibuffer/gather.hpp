@@ -1,0 +1,95 @@
+#pragma once
+
+#include <multibuffer/device_array.hpp>
+#include <multibuffer/device_buffer.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace multibuffer {
+
+/// What an index outside of its axis means, as in `numpy.take`.
+enum class IndexMode {
+  raise,  ///< an error; negative indices count from the end
+  clip,   ///< moved to the nearest valid index; negative ones to 0
+  wrap,   ///< modulo the extent
+};
+
+/// An n-D C-ordered array of indices, borrowed. Host indices are checked before anything is
+/// written and are read before the call returns. Device indices are checked as they are used: keep
+/// them alive and unchanged until the result has been synchronized.
+class Indices {
+ public:
+  Indices(std::span<const std::int64_t> values);  // NOLINT: a list is an index array
+  Indices(std::span<const std::int32_t> values);  // NOLINT
+  Indices(std::span<const std::int64_t> values, std::vector<std::int64_t> shape);
+  Indices(std::span<const std::int32_t> values, std::vector<std::int64_t> shape);
+  /// From a dense C-ordered buffer of 32- or 64-bit signed integers, on any device; else throws
+  /// `invalid_argument`. The buffer's memory is kept alive.
+  explicit Indices(const DeviceBuffer& buffer);
+
+  const void* data() const noexcept { return data_; }
+  int bytes_each() const noexcept { return bytes_each_; }  ///< 4 or 8
+  const std::vector<std::int64_t>& shape() const noexcept { return shape_; }
+  MemorySpace space() const noexcept { return space_; }
+  const std::optional<DeviceBuffer>& buffer() const noexcept { return buffer_; }
+
+ private:
+  const void* data_;
+  int bytes_each_;
+  std::vector<std::int64_t> shape_;
+  MemorySpace space_ = MemorySpace::host;
+  std::optional<DeviceBuffer> buffer_;
+};
+
+/// Index arrays that are read together, one for each of `axes`, broadcast against each other: the
+/// axes they index are replaced by the axes of their common shape.
+struct IndexGroup {
+  std::vector<int> axes;
+  std::vector<Indices> indices;
+  /// Where the group's axes go: before the first axis of the result that comes from array axis
+  /// `position` or later. Not given: NumPy's rule (where its axes were if they are neighbours, else
+  /// in front).
+  std::optional<int> position;
+};
+
+/// The caller's own memory for a result.
+struct Output {
+  void* data = nullptr;
+  std::int64_t bytes = 0;  ///< how much there is
+  MemorySpace space = MemorySpace::host;
+  /// Bytes, one per axis of the result, none negative and no two elements overlapping; empty means
+  /// dense in the request's order.
+  std::vector<std::int64_t> strides;
+};
+
+/// What to read of an array. Without groups, all of it. Slices are view operations on the array.
+/// Several groups are independent of each other (NumPy's `ix_`).
+struct Request {
+  std::vector<IndexGroup> groups;
+  IndexMode mode = IndexMode::raise;
+  Order order = Order::C;
+  std::optional<Output> out;
+  StreamHandle stream = nullptr;
+  Watch watch;
+};
+
+/// Reads what `request` names into dense memory. On a CUDA device the work is enqueued; on the host
+/// it is done on return, as it is where `out` is host memory. Throws `index_out_of_range` (position
+/// in the index array, value, axis and extent), `invalid_argument`, `out_of_device_memory`.
+DeviceBuffer gather(const DeviceArray& array, const Request& request);
+
+/// `numpy.take`: `indices` along one axis; the shape of the indices takes the axis' place.
+DeviceBuffer take(const DeviceArray& array, int axis, const Indices& indices, Request request = {});
+
+/// One element, or sub-array, per coordinate: index array i is for axis i.
+DeviceBuffer gather(const DeviceArray& array, std::span<const Indices> coordinates,
+                    Request request = {});
+
+/// All elements, dense in `order`.
+DeviceBuffer copy(const DeviceArray& array, Order order = Order::C, Request request = {});
+
+}  // namespace multibuffer

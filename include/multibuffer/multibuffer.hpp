@@ -1,0 +1,16 @@
+#pragma once
+
+/// The whole library, in the order of its pipeline:
+/// ArrayView -> resolve -> place -> upload -> gather -> verify.
+#include <multibuffer/array_view.hpp>
+#include <multibuffer/device.hpp>
+#include <multibuffer/device_array.hpp>
+#include <multibuffer/device_buffer.hpp>
+#include <multibuffer/error.hpp>
+#include <multibuffer/format.hpp>
+#include <multibuffer/gather.hpp>
+#include <multibuffer/layout.hpp>
+#include <multibuffer/place.hpp>
+#include <multibuffer/reference.hpp>
+#include <multibuffer/resolve.hpp>
+#include <multibuffer/verify.hpp>

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <multibuffer/array_view.hpp>
+#include <multibuffer/gather.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+/// The oracle. It takes the raw export and the list of view operations, composes the operations on
+/// indices, and follows the original pointers for every element by a transcription of PEP 3118's
+/// `get_item_pointer`. It shares no code with the pipeline it checks, and is not fast.
+namespace multibuffer::reference {
+
+/// Index arrays as plain lists: `values` in C order of `shape`.
+struct Index {
+  std::vector<std::int64_t> values;
+  std::vector<std::int64_t> shape;
+};
+struct Group {
+  std::vector<int> axes;
+  std::vector<Index> indices;
+  std::optional<int> position;  ///< as in `IndexGroup`
+};
+
+/// A dense C-ordered result in host memory.
+struct Result {
+  std::vector<std::int64_t> shape;
+  std::vector<std::byte> bytes;
+};
+
+/// The addresses of all elements of `source` after `operations` and `groups`, in C order.
+struct Addresses {
+  std::vector<std::int64_t> shape;
+  std::vector<const std::byte*> elements;
+};
+Addresses addresses(const BufferExport& source, std::span<const ViewOperation> operations,
+                    std::span<const Group> groups = {}, IndexMode mode = IndexMode::raise);
+
+/// The elements themselves.
+Result gather(const BufferExport& source, std::span<const ViewOperation> operations,
+              std::span<const Group> groups = {}, IndexMode mode = IndexMode::raise);
+
+}  // namespace multibuffer::reference
