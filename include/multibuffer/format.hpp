@@ -91,3 +91,27 @@ class Format {
 /// ("ib") make a struct, as in the struct module, and so does one item with a name or a sub-array
 /// (one field, of that shape).
 ///
+/// Codes: `x c b B ? h H i I l L q Q n N e f d g s p P F D G u w O & X{} Zf Zd Zg t`, counts,
+/// `T{}`, `(2,3)` sub-arrays, `:name:`, and `@ = < > ! ^`, which last until the next one, into
+/// `T{}` and out of it. Only `@` (the default) aligns; `@` and `^` use native sizes. Without them
+/// `n` and `N` are errors, and `g`, `P` and `O` keep their native size. White space between items
+/// is ignored. Bit fields (`t`) are understood far enough to be refused by name.
+///
+/// - The count of `s p u w x` is a length. Other counts are a last axis: `3i` is one field of shape
+///   (3), as in NumPy; `1i` is `i`. A count of 0 without a name is no field, and only aligns.
+/// - `T{}` is padded at its end to its alignment if `@` holds there; items without `T{}` are not.
+/// - `x` is no field, unless it has a name (`ScalarKind::padding`); alone it is raw bytes, NumPy's
+///   void. Right after a `T{}` that was padded as above it is an error: NumPy exports nested
+///   aligned structs like this, and means the padding that is in the struct already.
+///
+/// Throws `invalid_format` with the position in the text, counted from 0.
+Type parse_format(std::string_view format);
+
+/// One element as a person would write it: `7`, `-0.5`, `(1+2j)`, `b'ab'`, `{x: 1, y: 2}`,
+/// `[[1, 2], [3, 4]]`; opaque elements and padding as hexadecimal bytes. Scalars look as in Python;
+/// pointers and objects are addresses, unnamed fields go by their position. What is long ends in
+/// `...`: after 16 items of a sub-array, 32 bytes in hexadecimal, 64 characters of a string.
+/// `element` has `format.itemsize()` bytes, at any alignment.
+std::string show_element(const Format& format, const std::byte* element);
+
+}  // namespace multibuffer
