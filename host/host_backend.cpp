@@ -6,7 +6,6 @@
 #include "parallel.hpp"
 #include "text.hpp"
 
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -23,6 +22,10 @@ namespace {
 
 constexpr std::align_val_t alignment{256};
 
+std::int64_t available_bytes() {
+  return static_cast<std::int64_t>(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+}
+
 class HostMemory final : public Memory {
  public:
   explicit HostMemory(std::int64_t bytes) : Memory(allocate(bytes), bytes) {}
@@ -33,17 +36,11 @@ class HostMemory final : public Memory {
 
  private:
   static std::byte* allocate(std::int64_t bytes) {
-    try {
-      return static_cast<std::byte*>(::operator new(static_cast<std::size_t>(bytes), alignment));
-    } catch (const std::bad_alloc&) {
+    void* memory = ::operator new(static_cast<std::size_t>(bytes), alignment, std::nothrow);
+    if (!memory)
       throw Error(Errc::out_of_device_memory,
-                  text(bytes, " bytes on the host, which has ", available(), " available"));
-    }
-  }
-
- public:
-  static std::int64_t available() {
-    return static_cast<std::int64_t>(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+                  text(bytes, " bytes on the host, which has ", available_bytes(), " available"));
+    return static_cast<std::byte*>(memory);
   }
 };
 
@@ -63,7 +60,7 @@ class HostBackend final : public Backend {
     info.description =
         text(processor_name(), ", ", thread_count(), thread_count() == 1 ? " thread" : " threads");
     info.memory_bytes = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
-    info.free_bytes = HostMemory::available();
+    info.free_bytes = available_bytes();
     return info;
   }
 

@@ -321,7 +321,9 @@ OffsetArray narrowed(const std::vector<std::int64_t>& entries, const SlotSet& re
 
 /// Writes the entries into the placement, in 32 bits where they fit and that is asked for.
 void store_tables(Placement& placement, Tables& tables, bool narrow) {
-  for (std::size_t level = 0; level < tables.levels(); ++level) {
+  // The last level first: which entries of a level are reached is read from the one before it.
+  placement.tables.resize(tables.levels());
+  for (std::size_t level = tables.levels(); level-- > 0;) {
     const bool last = level + 1 == tables.levels();
     std::vector<std::int64_t>& entries = tables.table(level);
     const SlotSet reached = tables.reached(level);
@@ -330,7 +332,7 @@ void store_tables(Placement& placement, Tables& tables, bool narrow) {
     const std::int64_t least = last ? found.least : 0;
     const std::int64_t unit = last ? found.factor : 1;
     if (narrow && (found.most - least) / unit <= narrow_limit) {
-      placement.tables.push_back(narrowed(entries, reached, least, unit));
+      placement.tables[level] = narrowed(entries, reached, least, unit);
       if (last) {
         placement.unit = unit;
         tables.origin(level + 1) += least;
@@ -338,7 +340,7 @@ void store_tables(Placement& placement, Tables& tables, bool narrow) {
             text("offsets take 32 bits, in units of ", unit, unit == 1 ? " byte" : " bytes"));
       }
     } else {
-      placement.tables.emplace_back(std::move(entries));
+      placement.tables[level] = std::move(entries);
     }
   }
   placement.layout = tables.layout();

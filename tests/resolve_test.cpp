@@ -1,0 +1,226 @@
+#include <multibuffer/resolve.hpp>
+
+#include "host/distinct.hpp"
+#include "host/slot_set.hpp"
+#include "tests/throws.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <set>
+#include <vector>
+
+namespace multibuffer {
+namespace {
+
+using testing::expect_error;
+using Table = std::vector<const std::byte*>;
+
+const Format bytes;
+
+/// Some memory that leaves can lie in; nothing reads it.
+const std::byte* leaf(std::ptrdiff_t i) {
+  static std::array<std::byte, 4096> memory;
+  return memory.data() + i;
+}
+
+TEST(Resolve, ADirectArrayHasNoTableAndOneLeaf) {
+  const Resolution r = resolve(ArrayView(leaf(0), bytes, Layout({{4, -2, 0}}, {6})));
+  EXPECT_EQ(r.layout, Layout({{4, -2, 0}}, {0}));
+  EXPECT_TRUE(r.tables.empty());
+  EXPECT_EQ(r.leaves, (Table{leaf(6)}));
+  EXPECT_EQ(r.pointers_read, 0);
+}
+
+TEST(Resolve, EntriesMirrorSlotsAndLeavesComeByFirstAppearance) {
+  const Table rows{leaf(30), leaf(10), leaf(30), leaf(20)};
+  const Resolution r =
+      resolve(ArrayView(rows.data(), bytes, Layout({{4, 8, 0}, {5, 1, 1}}, {0, 2})));
+  EXPECT_EQ(r.tables, (std::vector<std::vector<std::int64_t>>{{0, 1, 0, 2}}));
+  EXPECT_EQ(r.leaves, (Table{leaf(32), leaf(12), leaf(22)}));
+  EXPECT_EQ(r.layout, Layout({{4, 1, 0}, {5, 1, 1}}, {0, 0}));
+}
+
+TEST(Resolve, NegativeTableStridesStartAtTheFarEnd) {
+  const Table rows{leaf(0), leaf(1), leaf(2)};
+  const Resolution r = resolve(ArrayView(rows.data(), bytes, Layout({{3, -8, 0}}, {16, 0})));
+  EXPECT_EQ(r.layout, Layout({{3, -1, 0}}, {2, 0}));
+  EXPECT_EQ(r.tables[0], (std::vector<std::int64_t>{0, 1, 2}));
+}
+
+TEST(Resolve, HolesAreNotRead) {
+  const Table rows{leaf(0), nullptr, leaf(2), nullptr, leaf(4)};
+  const Resolution r = resolve(ArrayView(rows.data(), bytes, Layout({{3, 16, 0}}, {0, 0})));
+  EXPECT_EQ(r.pointers_read, 3);
+  // The same with a hole inside of what the strides span.
+  const Table sparse{leaf(0), nullptr, leaf(2), leaf(3), nullptr, leaf(5)};
+  const Resolution s =
+      resolve(ArrayView(sparse.data(), bytes, Layout({{2, 24, 0}, {2, 16, 0}}, {0, 0})));
+  EXPECT_EQ(s.pointers_read, 4);
+}
+
+TEST(Resolve, TablesMayLieAtOddAddresses) {
+  std::array<std::byte, 64> memory{};
+  for (int i = 0; i < 3; ++i) {
+    const std::byte* pointer = leaf(i * 7);
+    std::memcpy(memory.data() + 1 + 11 * i, &pointer, sizeof pointer);
+  }
+  const Resolution r = resolve(ArrayView(memory.data() + 1, bytes, Layout({{3, 11, 0}}, {0, 0})));
+  EXPECT_EQ(r.leaves, (Table{leaf(0), leaf(7), leaf(14)}));
+}
+
+TEST(Resolve, NothingIsFollowedInAnEmptyArray) {
+  const Table wild{reinterpret_cast<const std::byte*>(1)};
+  const Resolution r =
+      resolve(ArrayView(wild.data(), bytes, Layout({{9, 800, 0}, {0, 1, 1}}, {0, 0})));
+  EXPECT_EQ(r.layout.shape(), (std::vector<std::int64_t>{9, 0}));
+  EXPECT_EQ(r.pointers_read, 0);
+  EXPECT_TRUE(r.leaves.empty());
+}
+
+TEST(Resolve, SeveralLevelsPointAtEachOthersStarts) {
+  const Table row_a{leaf(0), leaf(8)}, row_b{leaf(16), leaf(0)};
+  const std::vector<const void*> planes{row_a.data(), row_b.data(), row_a.data()};
+  const Resolution r = resolve(
+      ArrayView(planes.data(), bytes, Layout({{3, 8, 0}, {2, 8, 1}, {8, 1, 2}}, {0, 0, 0})));
+  ASSERT_EQ(r.tables.size(), 2u);
+  EXPECT_EQ(r.tables[0], (std::vector<std::int64_t>{0, 2, 0}));
+  EXPECT_EQ(r.tables[1], (std::vector<std::int64_t>{0, 1, 2, 0}));
+  EXPECT_EQ(r.pointers_read, 3 + 4) << "the shared table is read once";
+}
+
+// The next tests would not end, or not fit in memory, if the cost followed the product of extents.
+
+TEST(ResolveCost, AMillionOuterEntriesShareOneInnerTable) {
+  constexpr std::int64_t million = 1'000'000;
+  const Table inner(1000, leaf(0));
+  const std::vector<const void*> outer(million, inner.data());
+  const Resolution r = resolve(ArrayView(
+      outer.data(), bytes, Layout({{million, 8, 0}, {1000, 8, 1}, {64, 1, 2}}, {0, 0, 0})));
+  EXPECT_EQ(r.tables[1].size(), 1000u);
+  EXPECT_EQ(r.pointers_read, million + 1000);
+}
+
+TEST(ResolveCost, SlidingWindowsOverOneTable) {
+  constexpr std::int64_t million = 1'000'000;
+  const Table rows(2 * million, leaf(0));
+  const Resolution r = resolve(ArrayView(
+      rows.data(), bytes, Layout({{million, 8, 0}, {million, 8, 0}, {64, 1, 1}}, {0, 0})));
+  EXPECT_EQ(r.tables[0].size(), static_cast<std::size_t>(2 * million - 1));
+  EXPECT_EQ(r.pointers_read, 2 * million - 1);
+}
+
+TEST(ResolveCost, SlidingStartsIntoOneTableBehindPointers) {
+  constexpr std::int64_t count = 100'000;
+  const Table rows(2 * count, leaf(0));
+  std::vector<const void*> starts;
+  for (std::int64_t i = 0; i < count; ++i) starts.push_back(rows.data() + i);
+  const Resolution r = resolve(ArrayView(
+      starts.data(), bytes, Layout({{count, 8, 0}, {count, 8, 1}, {64, 1, 2}}, {0, 0, 0})));
+  EXPECT_EQ(r.tables[1].size(), static_cast<std::size_t>(2 * count - 1));
+}
+
+TEST(ResolveCost, BroadcastAxesOfABillionEach) {
+  constexpr std::int64_t billion = 1'000'000'000;
+  const Table rows{leaf(0)};
+  const Resolution r = resolve(
+      ArrayView(rows.data(), Format("q", 8), Layout({{billion, 0, 0}, {billion, 0, 1}}, {0, 0})));
+  EXPECT_EQ(r.tables[0].size(), 1u);
+}
+
+TEST(ResolveCost, TablesFarApartDoNotTakeTheGapBetweenThem) {
+  std::vector<std::byte> memory(std::size_t{1} << 26);
+  const auto put = [&](std::size_t at) {
+    const std::byte* pointer = leaf(0);
+    std::memcpy(memory.data() + at, &pointer, sizeof pointer);
+  };
+  constexpr std::int64_t apart = (1 << 25) + 3;
+  for (std::size_t i = 0; i < 2; ++i)
+    for (std::size_t j = 0; j < 100; ++j) put(i * apart + 8 * j);
+  const Resolution r = resolve(
+      ArrayView(memory.data(), bytes, Layout({{2, apart, 0}, {100, 8, 0}, {4, 1, 1}}, {0, 0})));
+  EXPECT_EQ(r.tables[0].size(), 200u);
+  EXPECT_EQ(r.layout, Layout({{2, 100, 0}, {100, 1, 0}, {4, 1, 1}}, {0, 0}));
+}
+
+TEST(Resolve, NullIsAnErrorWithItsPath) {
+  const Table row_a{leaf(0), leaf(8), leaf(0)}, row_b{leaf(16), nullptr, leaf(0)};
+  const std::vector<const void*> planes{row_a.data(), row_a.data(), row_b.data(), row_a.data()};
+  const ArrayView view(planes.data(), bytes, Layout({{4, 8, 0}, {3, 8, 1}, {8, 1, 2}}, {0, 0, 0}));
+  expect_error(Errc::null_pointer, "level 1 of 2 at index [2, 1, :] of shape (4, 3, 8)",
+               [&] { resolve(view); });
+  expect_error(Errc::null_pointer, "at index [1, 1, :]",
+               [&] { resolve(view.reverse(0).reverse(1)); });
+  expect_error(Errc::null_pointer, "at index [:, 1, 2] of shape (8, 3, 4)",
+               [&] { resolve(view.transpose()); });
+  EXPECT_NO_THROW(resolve(view.slice(0, {0, 2, 1}))) << "what is not asked for is not read";
+  EXPECT_NO_THROW(resolve(view.slice(1, {{}, {}, 2})));
+
+  const std::vector<const void*> holes{row_a.data(), nullptr};
+  expect_error(Errc::null_pointer, "level 0 of 1 at index [1]", [&] {
+    resolve(ArrayView(holes.data(), bytes, Layout({{2, 8, 0}}, {0, 0})));
+  });
+  expect_error(Errc::null_pointer, "level 0 of 1 at index []", [&] {
+    resolve(ArrayView(holes.data() + 1, bytes, Layout({}, {0, 0})));
+  });
+}
+
+TEST(Resolve, StopsWhenAsked) {
+  std::stop_source source;
+  source.request_stop();
+  const Table rows(std::size_t{1} << 21, leaf(0));
+  expect_error(Errc::cancelled, "pointer tables", [&] {
+    resolve(ArrayView(rows.data(), bytes, Layout({{1 << 21, 8, 0}}, {0, 0})),
+            {source.get_token(), {}});
+  });
+}
+
+TEST(SlotSet, SpreadsLikeTheProductOfAllIndices) {
+  for (const auto& [extent, stride, more, step] :
+       {std::array<std::int64_t, 4>{5, 3, 4, 7}, {1, 9, 64, 1}, {63, 65, 2, 1}, {7, 64, 9, 128}}) {
+    std::set<std::int64_t> expected;
+    SlotSet set(100 + extent * stride + more * step);
+    for (const std::int64_t start : {0, 1, 70}) {
+      set.insert(start);
+      for (std::int64_t i = 0; i < extent; ++i)
+        for (std::int64_t j = 0; j < more; ++j) expected.insert(start + i * stride + j * step);
+    }
+    set.spread(extent, stride);
+    set.spread(more, step);
+    std::set<std::int64_t> found;
+    set.for_each([&](std::int64_t position) { found.insert(position); });
+    EXPECT_EQ(found, expected);
+    EXPECT_EQ(set.count(), static_cast<std::int64_t>(expected.size()));
+  }
+}
+
+TEST(Distinct, NumbersByFirstAppearanceHoweverTheyLie) {
+  const auto* far = reinterpret_cast<const std::byte*>(std::uintptr_t{1} << 46);
+  struct Case {
+    Table addresses;
+    std::vector<std::int64_t> ids;
+  };
+  const Case cases[] = {
+      {{}, {}},
+      {{leaf(5)}, {0}},
+      {{leaf(1), leaf(2), leaf(9)}, {0, 1, 2}},  // ascending
+      {{leaf(9), leaf(2), leaf(1)}, {0, 1, 2}},  // descending
+      {{leaf(2), leaf(9), leaf(1)}, {0, 1, 2}},  // a bitmap tells
+      {{leaf(9), far, leaf(1)}, {0, 1, 2}},      // too far apart for one
+      {{leaf(4), leaf(4)}, {0, 0}},              // all the same
+      {{leaf(9), leaf(1), leaf(9), leaf(2)}, {0, 1, 0, 2}},
+      {{far, leaf(1), far, leaf(1)}, {0, 1, 0, 1}},
+  };
+  for (const Case& c : cases) {
+    const Distinct distinct = number_distinct(c.addresses);
+    EXPECT_EQ(distinct.ids, c.ids);
+    for (std::size_t i = 0; i < c.ids.size(); ++i)
+      EXPECT_EQ(distinct.addresses[static_cast<std::size_t>(c.ids[i])], c.addresses[i]);
+  }
+}
+
+}  // namespace
+}  // namespace multibuffer
