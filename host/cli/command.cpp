@@ -1,0 +1,188 @@
+#include "host/cli/command.hpp"
+
+#include <multibuffer/error.hpp>
+
+#include "host/cli/devices_command.hpp"
+#include "host/cli/gather_command.hpp"
+#include "host/cli/inspect_command.hpp"
+#include "host/cli/interrupt.hpp"
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <iostream>
+#include <map>
+#include <new>
+#include <string>
+#include <system_error>
+
+namespace multibuffer::cli {
+namespace {
+
+constexpr int bad_usage = 2;
+
+constexpr const char* about =
+    R"(Arrays of pointers as N-dimensional arrays on a GPU: resolved, uploaded, gathered,
+and checked against a reference that follows the original pointers.
+
+Inputs are .npy files, which are mapped, and PNGs, whose rows libpng hands out as an
+array of pointers. Several equal ones become one array, through one more table of
+pointers.)";
+
+constexpr const char* examples = R"(Examples:
+  multibuffer gather picture.png --index '::-1, 10:200' --out flipped.png --verify
+  multibuffer gather shard_*.npy --take 3,1,-1 --out batch.npy --verify --stats
+  multibuffer inspect shard_*.npy
+
+`multibuffer gather --help` says more.
+Exit status: 0 done, 1 the result is not what the reference says, 2 bad usage or input.)";
+
+constexpr const char* gather_examples = R"(Examples:
+  A picture upside down, and every second column of it:
+    multibuffer gather picture.png --index '::-1, ::2' --out small.png
+  Its green channel, dense:
+    multibuffer gather picture.png --index '..., 1' --out green.png
+  Rows 7, 0 and the last of a file, and nothing else of it read:
+    multibuffer gather table.npy --take 7,0,-1 --out rows.npy
+  The same row of many files, which are stacked along a new axis 0:
+    multibuffer gather shard_*.npy --index ':, 100' --out row100.npy
+  A random batch out of files joined end to end, checked and timed:
+    multibuffer gather --concat shard_*.npy --take batch.npy --out batch_data.npy --verify --stats
+
+--index is NumPy's basic indexing: integers, start:stop:step, '...' and None.
+--take is applied after --index, and --axis counts the axes that --index leaves.
+Only what they ask for is read, and without --out a summary is all that is written.)";
+
+struct Options {
+  GatherOptions gather;
+  InspectOptions inspect;
+};
+
+/// An option that takes one of a few words.
+template <class Value, class Target>
+CLI::Option* add_choice(CLI::App& command, const char* name, Target& target,
+                        const std::map<std::string, Value>& choices, const char* description) {
+  const auto set = [&target, choices](const std::string& word) { target = choices.at(word); };
+  return command.add_option_function<std::string>(name, set, description)
+      ->check(CLI::IsMember(choices).description(""));
+}
+
+/// `description` says what placements are, or where that is said.
+template <class Target>
+void add_placement(CLI::App& command, Target& target, const char* description) {
+  const std::map<std::string, PlacementKind> kinds = {{"automatic", PlacementKind::automatic},
+                                                      {"packed", PlacementKind::packed},
+                                                      {"preserved", PlacementKind::preserved},
+                                                      {"in-place", PlacementKind::in_place}};
+  add_choice(command, "--placement", target, kinds, description)->type_name("KIND");
+}
+
+/// The options that name an array.
+template <class AnyOptions>
+void add_inputs(CLI::App& command, AnyOptions& options) {
+  command.add_option("INPUT", options.inputs, ".npy or PNG files; several are stacked")->required();
+  command.add_flag_callback(
+      "--concat", [&options] { options.join = Join::concatenate; },
+      "Join the inputs along their axis 0, whatever their lengths,\n"
+      "instead of stacking them");
+  command.add_option("--index", options.index, "Which part: '::-1, 10:200:3, ..., 2'")
+      ->type_name("EXPR");
+}
+
+CLI::App* add_gather(CLI::App& app, GatherOptions& options) {
+  CLI::App* const command =
+      app.add_subcommand("gather", "Read an array, or a part of it, into one dense result");
+  add_inputs(*command, options);
+  command
+      ->add_option("--take", options.take,
+                   "Which entries of --axis, in which order: 3,1,-1,0:100:7,\n"
+                   "or a .npy file of integers")
+      ->type_name("LIST|FILE");
+  command->add_option("--axis", options.axis, "The axis that --take takes from; 0 if not given")
+      ->type_name("N");
+  const std::map<std::string, Order> orders = {{"C", Order::C}, {"F", Order::F}};
+  add_choice(*command, "--order", options.order, orders,
+             "The order of the result's elements; C if not given")
+      ->type_name("C|F");
+  command->add_option("--out", options.out, "Write the result here, as .npy or .png")
+      ->type_name("FILE");
+  command
+      ->add_option("--device", options.device,
+                   "auto (the first CUDA device, else the host; if not given),\n"
+                   "cuda, cuda:N or host")
+      ->type_name("DEVICE");
+  add_placement(*command, options.placement,
+                "What travels to the device: packed (distinct leaves, dense),\n"
+                "preserved (as they lie), automatic (whichever is less),\n"
+                "in-place (nothing; what the host does if not given)");
+  command->add_flag("--verify", options.verify, "Compare with the reference before writing");
+  command->add_flag("--stats", options.stats, "Say how long each phase took, and GB/s");
+  command->footer(gather_examples);
+  return command;
+}
+
+CLI::App* add_inspect(CLI::App& app, InspectOptions& options) {
+  CLI::App* const command = app.add_subcommand("inspect",
+                                               "Show axes, levels, tables, what is simplified,\n"
+                                               "and how much would travel");
+  add_inputs(*command, options);
+  add_placement(*command, options.placement,
+                "automatic (if not given), packed, preserved or in-place:\n"
+                "see multibuffer gather --help");
+  return command;
+}
+
+int report(const std::string& problem) {
+  std::cerr << "multibuffer: " << problem << '\n';
+  return bad_usage;
+}
+
+/// Runs `command`; what it throws becomes a line and an exit status.
+template <class Command>
+int guard(Command command) {
+  Interrupt interrupt;
+  try {
+    const int status = command(interrupt.token());
+    errno = 0;
+    if (!std::cout.flush()) {
+      return report("cannot write standard output: " + std::generic_category().message(errno));
+    }
+    return status;
+  } catch (const Error& error) {
+    std::cout.flush();
+    if (interrupt.signal() != 0) return 128 + interrupt.signal();
+    report(error.what());
+    return error.entry().exit_status;
+  } catch (const std::bad_alloc&) {
+    return report("out of memory");
+  } catch (const std::exception& error) {
+    return report(error.what());
+  }
+}
+
+}  // namespace
+
+int run(int argc, const char* const* argv) {
+  Options options;
+  CLI::App app(about, "multibuffer");
+  app.set_version_flag("--version", "multibuffer " MULTIBUFFER_VERSION);
+  app.require_subcommand(1);
+  app.footer(examples);
+  CLI::App* const gather_command = add_gather(app, options.gather);
+  CLI::App* const inspect_command = add_inspect(app, options.inspect);
+  app.add_subcommand("devices", "List the devices to gather on");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return report(std::string(error.what()) + "\nRun with --help for how it is used.");
+  }
+  if (*gather_command) {
+    return guard([&](const std::stop_token& stop) { return run_gather(options.gather, stop); });
+  }
+  if (*inspect_command) {
+    return guard([&](const std::stop_token& stop) { return run_inspect(options.inspect, stop); });
+  }
+  return guard([](const std::stop_token&) { return run_devices(); });
+}
+
+}  // namespace multibuffer::cli

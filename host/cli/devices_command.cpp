@@ -1,0 +1,25 @@
+#include "host/cli/devices_command.hpp"
+
+#include <multibuffer/device.hpp>
+
+#include "host/cli/progress.hpp"
+#include "host/cli/table.hpp"
+#include "host/text.hpp"
+
+#include <iostream>
+
+namespace multibuffer::cli {
+
+int run_devices() {
+  const DeviceList list = list_devices();
+  Table table{{"device", "memory", "free", "processor"}};
+  for (const DeviceInfo& device : list.devices) {
+    table.push_back({device.name, bytes_text(device.memory_bytes), bytes_text(device.free_bytes),
+                     device.description});
+  }
+  print(std::cout, table);
+  if (!list.why_no_cuda.empty()) std::cout << "no CUDA device: " << list.why_no_cuda << '\n';
+  return 0;
+}
+
+}  // namespace multibuffer::cli

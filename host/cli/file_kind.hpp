@@ -1,0 +1,13 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace multibuffer::cli {
+
+enum class FileKind { npy, png };
+
+/// By the end of its name, .npy or .png in any case.
+std::optional<FileKind> kind_of_name(const std::string& path);
+
+}  // namespace multibuffer::cli

@@ -1,0 +1,201 @@
+#include "host/cli/gather_command.hpp"
+
+#include <multibuffer/multibuffer.hpp>
+
+#include "host/cli/index_expression.hpp"
+#include "host/cli/output.hpp"
+#include "host/cli/progress.hpp"
+#include "host/cli/take.hpp"
+#include "host/text.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <iostream>
+#include <span>
+#include <utility>
+
+// The job, stage by stage:
+//
+//     files ──► Inputs ──► Selection ──► resolve ──► place ──► upload ──► gather ──► Result
+//                 └──────────┴───► reference ──► verify ◄───────────────────────────────┤
+//                                                                          OutputFile ◄─┘
+namespace multibuffer::cli {
+namespace {
+
+/// What is to be read: as operations on the whole array, for the reference, and as the view that
+/// they leave, for the pipeline.
+struct Selection {
+  std::vector<ViewOperation> operations;
+  ArrayView view;
+  std::optional<Take> take;
+
+  std::vector<std::int64_t> result_shape() const {
+    return take ? shape_after(*take, view.shape()) : view.shape();
+  }
+};
+
+/// The elements, in this machine's memory.
+struct Result {
+  DeviceBuffer buffer;
+  std::vector<std::byte> fetched;  ///< empty if the buffer is in this machine's memory itself
+
+  std::span<const std::byte> bytes() const {
+    if (!fetched.empty()) return fetched;
+    return {buffer.data(), static_cast<std::size_t>(buffer.nbytes())};
+  }
+};
+
+Selection select(const GatherOptions& options, const ArrayView& whole) {
+  Selection selection{{}, whole, {}};
+  if (options.index) {
+    selection.operations = parse_index(*options.index, whole.shape());
+    for (const ViewOperation& operation : selection.operations) {
+      selection.view = selection.view.apply(operation);
+    }
+  }
+  if (options.take) {
+    selection.take = read_take(*options.take, options.axis, selection.view.shape());
+  }
+  return selection;
+}
+
+DeviceArray bring(const ArrayView& view, const Device& device, PlacementKind kind,
+                  Progress& progress) {
+  const Resolution resolution =
+      progress.run("resolve", [&](const Watch& watch) { return resolve(view, watch); });
+  progress.moved(resolution.pointers_read * static_cast<std::int64_t>(sizeof(void*)));
+  const Placement placement =
+      progress.run("place", [&](const Watch&) { return place(resolution, kind); });
+  DeviceArray array = progress.run("upload", [&](const Watch& watch) {
+    UploadOptions options;
+    options.placement = kind;
+    options.watch = watch;
+    return upload(placement, device, options);
+  });
+  if (placement.kind != PlacementKind::in_place) progress.moved(array.storage_bytes());
+  return array;
+}
+
+Result read(const DeviceArray& array, const std::optional<Take>& take, const ResultType& type,
+            Progress& progress) {
+  Request request;
+  request.order = type.order;
+  if (take) {
+    request.groups.push_back({{take->axis}, {Indices(take->indices, take->shape)}, {}});
+  }
+  std::vector<std::byte> fetched;
+  const bool on_host = array.device().kind() == DeviceKind::host;
+  if (!on_host && type.order == Order::F) {
+    // A fetch brings elements into C order; a gather into our own memory keeps the order.
+    fetched.resize(static_cast<std::size_t>(type.nbytes()));
+    request.out = Output{fetched.data(), type.nbytes(), MemorySpace::host, {}};
+  }
+  DeviceBuffer buffer = progress.run("gather", [&](const Watch& watch) {
+    request.watch = watch;
+    DeviceBuffer result = gather(array, request);
+    result.synchronize();
+    return result;
+  });
+  progress.moved(buffer.nbytes());
+  if (!on_host && type.order == Order::C) {
+    fetched = progress.run("fetch", [&](const Watch&) { return buffer.to_host(); });
+    progress.moved(buffer.nbytes());
+  }
+  return {std::move(buffer), std::move(fetched)};
+}
+
+/// The middle of the job, from the first pointer followed to the elements.
+Result run_pipeline(const Selection& selection, const ResultType& type, const Device& device,
+                    PlacementKind kind, Progress& progress) {
+  if (!selection.take || kind == PlacementKind::in_place) {
+    return read(bring(selection.view, device, kind, progress), selection.take, type, progress);
+  }
+  const Narrowed narrowed = narrow(selection.view, *selection.take);
+  return read(bring(narrowed.view, device, kind, progress), narrowed.take, type, progress);
+}
+
+Comparison check(const Result& result, const ResultType& type, const Selection& selection,
+                 const BufferExport& source) {
+  std::vector<reference::Group> groups;
+  if (selection.take) {
+    const Take& take = *selection.take;
+    groups.push_back({{take.axis}, {{take.indices, take.shape}}, {}});
+  }
+  const reference::Result expected = reference::gather(source, selection.operations, groups);
+  if (expected.shape != type.shape) {
+    throw Error(Errc::invalid_view, text("the reference's shape is ", tuple_text(expected.shape),
+                                         ", the result's ", tuple_text(type.shape)));
+  }
+  if (type.order == Order::F) return verify(result.buffer, expected.bytes);
+  return verify(result.bytes(), expected.bytes, type.shape, type.format);
+}
+
+/// The first elements in C order of the axes, whatever the order in memory.
+std::string first_elements(const Result& result, const ResultType& type) {
+  constexpr std::int64_t most = 6;
+  const std::int64_t size = result.buffer.size();
+  std::string line;
+  for (std::int64_t number = 0; number < std::min(size, most); ++number) {
+    std::int64_t rest = number;
+    std::int64_t offset = 0;
+    for (std::size_t i = type.shape.size(); i-- > 0; rest /= type.shape[i]) {
+      offset += rest % type.shape[i] * result.buffer.strides()[i];
+    }
+    line += number > 0 ? ", " : "";
+    line += show_element(type.format, result.bytes().data() + offset);
+  }
+  if (size == 0) return "none";
+  return size > most ? line + ", ..." : line;
+}
+
+std::string device_line(const Device& device, const std::string& asked) {
+  const DeviceInfo info = device.info();
+  std::string name = text(info.name, ", ", info.description);
+  if (asked != "auto") return name;
+  if (info.kind == DeviceKind::cuda) return name + " (chosen by auto)";
+  return text(name, " (chosen by auto: ", list_devices().why_no_cuda, ")");
+}
+
+}  // namespace
+
+int run_gather(const GatherOptions& options, std::stop_token stop) {
+  Progress progress(std::move(stop));
+  const Inputs inputs = progress.run(
+      "read", [&](const Watch& watch) { return Inputs(options.inputs, options.join, watch); });
+  progress.moved(inputs.decoded_bytes());
+  const Selection selection = select(options, inputs.view());
+  const ResultType type{selection.result_shape(), inputs.view().format(), inputs.descr(),
+                        options.order};
+  std::optional<OutputFile> out;
+  if (options.out) out.emplace(*options.out, type);
+
+  const Device device = Device::open(options.device);
+  // On this machine's processors nothing needs to be copied to be read.
+  const PlacementKind kind = options.placement.value_or(
+      device.kind() == DeviceKind::host ? PlacementKind::in_place : PlacementKind::automatic);
+  if (!options.index && !options.take) inputs.read_ahead();
+  const Result result = run_pipeline(selection, type, device, kind, progress);
+
+  std::cout << "result   " << tuple_text(type.shape) << " of " << type.descr << ", "
+            << bytes_text(type.nbytes()) << ", from " << inputs.description() << '\n'
+            << "device   " << device_line(device, options.device) << '\n'
+            << "values   " << first_elements(result, type) << '\n';
+  bool equal = true;
+  if (options.verify) {
+    const Comparison comparison = progress.run("verify", [&](const Watch&) {
+      return check(result, type, selection, inputs.raw_export());
+    });
+    progress.moved(type.nbytes());
+    equal = comparison.equal();
+    std::cout << "verify   " << describe(comparison) << '\n';
+  }
+  if (out && equal) {
+    progress.run("write", [&](const Watch& watch) { out->write(result.bytes(), watch); });
+    progress.moved(out->written());
+    std::cout << "wrote    " << out->path() << '\n';
+  }
+  if (options.stats) std::cout << '\n' << stats_table(progress.phases());
+  return equal ? 0 : 1;
+}
+
+}  // namespace multibuffer::cli

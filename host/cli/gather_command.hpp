@@ -1,0 +1,33 @@
+#pragma once
+
+#include <multibuffer/device_buffer.hpp>
+#include <multibuffer/place.hpp>
+
+#include "host/cli/inputs.hpp"
+
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace multibuffer::cli {
+
+struct GatherOptions {
+  std::vector<std::string> inputs;
+  Join join = Join::stack;
+  std::optional<std::string> index;
+  std::optional<std::string> take;
+  int axis = 0;
+  Order order = Order::C;
+  std::optional<std::string> out;
+  std::string device = "auto";
+  std::optional<PlacementKind> placement;  ///< not given: in place on the host, else automatic
+  bool verify = false;
+  bool stats = false;
+};
+
+/// Does the whole job and says on standard output what came of it. Returns the exit status: 0, or
+/// 1 if the result is not what the reference says, and then it is not written.
+int run_gather(const GatherOptions& options, std::stop_token stop);
+
+}  // namespace multibuffer::cli

@@ -1,0 +1,112 @@
+#include "host/cli/inspect_command.hpp"
+
+#include <multibuffer/multibuffer.hpp>
+
+#include "host/cli/index_expression.hpp"
+#include "host/cli/progress.hpp"
+#include "host/cli/table.hpp"
+#include "host/text.hpp"
+
+#include <cstddef>
+#include <iostream>
+#include <utility>
+#include <variant>
+
+namespace multibuffer::cli {
+namespace {
+
+template <class Number>
+std::string cell(const Number& number) {
+  return text(number);
+}
+
+void print_axes(const Layout& layout) {
+  Table table{{"axis", "extent", "stride", "level", "steps over"}};
+  int number = 0;
+  for (const Axis& axis : layout.axes()) {
+    table.push_back({cell(number++), cell(axis.extent), cell(axis.stride), cell(axis.level),
+                     axis.level < layout.levels() ? "pointers" : "elements"});
+  }
+  if (layout.ndim() > 0) print(std::cout, table);
+}
+
+const char* name_of(PlacementKind kind) {
+  switch (kind) {
+    case PlacementKind::automatic:
+      return "automatic";
+    case PlacementKind::packed:
+      return "packed: each distinct leaf, dense";
+    case PlacementKind::preserved:
+      return "preserved: what the leaves span, as it lies";
+    case PlacementKind::in_place:
+      return "in place: nothing travels";
+  }
+  return "";
+}
+
+void print_resolution(const Resolution& resolution) {
+  std::cout << "resolved\n";
+  Table table;
+  for (std::size_t level = 0; level < resolution.tables.size(); ++level) {
+    table.push_back({text("level ", level), text(resolution.tables[level].size(), " entries")});
+  }
+  table.push_back({"pointers read", cell(resolution.pointers_read)});
+  table.push_back({"distinct leaves", cell(resolution.leaves.size())});
+  print(std::cout, table);
+}
+
+std::int64_t table_bytes(const Placement& placement) {
+  std::int64_t bytes = 0;
+  for (const OffsetArray& offsets : placement.tables) {
+    bytes += std::visit(
+        [](const auto& entries) {
+          return static_cast<std::int64_t>(entries.size() * sizeof(entries[0]));
+        },
+        offsets);
+  }
+  return bytes;
+}
+
+void print_placement(const Placement& placement) {
+  std::int64_t leaf_bytes = 0;
+  if (placement.kind != PlacementKind::in_place) {
+    for (const Segment& segment : placement.segments) leaf_bytes += segment.bytes;
+  }
+  const std::int64_t offset_bytes = table_bytes(placement);
+  std::cout << "placed " << name_of(placement.kind) << '\n';
+  Table table{{"segments", cell(placement.segments.size())},
+              {"leaves", bytes_text(leaf_bytes)},
+              {"offset arrays", bytes_text(offset_bytes)},
+              {"will travel", bytes_text(leaf_bytes + offset_bytes)}};
+  for (const std::string& note : placement.notes) table.push_back({"simplified", note});
+  print(std::cout, table);
+  std::cout << "on the device: " << placement.layout.levels()
+            << (placement.layout.levels() == 1 ? " level of offsets\n" : " levels of offsets\n");
+  print_axes(placement.layout);
+}
+
+}  // namespace
+
+int run_inspect(const InspectOptions& options, std::stop_token stop) {
+  Progress progress(std::move(stop));
+  const Inputs inputs = progress.run(
+      "read", [&](const Watch& watch) { return Inputs(options.inputs, options.join, watch); });
+  ArrayView view = inputs.view();
+  if (options.index) {
+    for (const ViewOperation& operation : parse_index(*options.index, view.shape())) {
+      view = view.apply(operation);
+    }
+  }
+  std::cout << inputs.description() << ": " << tuple_text(view.shape()) << " of " << inputs.descr()
+            << ", " << bytes_text(view.nbytes()) << ", " << view.layout().levels()
+            << (view.layout().levels() == 1 ? " level of pointers\n" : " levels of pointers\n");
+  print_axes(view.layout());
+  const Resolution resolution =
+      progress.run("resolve", [&](const Watch& watch) { return resolve(view, watch); });
+  print_resolution(resolution);
+  print_placement(
+      progress.run("place", [&](const Watch&) { return place(resolution, options.placement); }));
+  return 0;
+}
+
+}  // namespace multibuffer::cli

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <multibuffer/place.hpp>
+
+#include "host/cli/inputs.hpp"
+
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace multibuffer::cli {
+
+struct InspectOptions {
+  std::vector<std::string> inputs;
+  Join join = Join::stack;
+  std::optional<std::string> index;
+  PlacementKind placement = PlacementKind::automatic;
+};
+
+/// Says on standard output what an array is made of, what becomes of it, and what would travel to a
+/// device. Reads pointer tables, and no elements. Returns the exit status.
+int run_inspect(const InspectOptions& options, std::stop_token stop);
+
+}  // namespace multibuffer::cli

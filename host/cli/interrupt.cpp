@@ -1,0 +1,57 @@
+#include "host/cli/interrupt.hpp"
+
+#include "host/files/whole_file.hpp"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <ctime>
+
+namespace multibuffer::cli {
+namespace {
+
+// Whoever started this process to ignore a signal (a shell its background jobs, nohup) has a
+// reason.
+bool is_ignored(int signal) {
+  struct sigaction action {};
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+}  // namespace
+
+Interrupt::Interrupt() {
+  // A limit on the size of files is to be an error of the write that meets it, not the end.
+  std::signal(SIGXFSZ, SIG_IGN);
+  sigemptyset(&signals_);
+  for (const int signal : {SIGINT, SIGTERM}) {
+    if (!is_ignored(signal)) sigaddset(&signals_, signal);
+  }
+  sigset_t blocked = signals_;
+  sigaddset(&blocked, SIGUSR1);  // wakes the waiter at the end
+  pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+  waiter_ = std::thread([this] { wait(); });
+}
+
+Interrupt::~Interrupt() {
+  done_ = true;
+  pthread_kill(waiter_.native_handle(), SIGUSR1);
+  waiter_.join();
+}
+
+void Interrupt::wait() {
+  sigset_t awaited = signals_;
+  sigaddset(&awaited, SIGUSR1);
+  int signal = 0;
+  do {
+    if (sigwait(&awaited, &signal) != 0 || done_) return;
+  } while (signal == SIGUSR1);
+  signal_ = signal;
+  source_.request_stop();
+  const timespec patience{.tv_sec = 2, .tv_nsec = 0};
+  sigtimedwait(&awaited, nullptr, &patience);
+  if (done_) return;
+  files::discard_unfinished_files();
+  _exit(128 + signal);
+}
+
+}  // namespace multibuffer::cli

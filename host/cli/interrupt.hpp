@@ -1,0 +1,34 @@
+#pragma once
+
+#include <atomic>
+#include <csignal>
+#include <stop_token>
+#include <thread>
+
+namespace multibuffer::cli {
+
+/// Turns Ctrl-C (SIGINT) and SIGTERM into a request to stop. Work that does not heed it within two
+/// seconds, or before the second signal, is ended with the process; unfinished files are removed in
+/// both cases. Make it before any other thread: threads inherit which signals they take.
+class Interrupt {
+ public:
+  Interrupt();
+  ~Interrupt();
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+
+  std::stop_token token() const { return source_.get_token(); }
+  /// The signal that came, or 0.
+  int signal() const noexcept { return signal_; }
+
+ private:
+  void wait();
+
+  sigset_t signals_;
+  std::stop_source source_;
+  std::atomic<int> signal_ = 0;
+  std::atomic<bool> done_ = false;
+  std::thread waiter_;
+};
+
+}  // namespace multibuffer::cli

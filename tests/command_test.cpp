@@ -1,0 +1,478 @@
+#include <multibuffer/device.hpp>
+
+#include "host/files/npy.hpp"
+#include "host/files/png.hpp"
+#include "tests/scratch.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <numeric>
+#include <string>
+#include <thread>
+#include <vector>
+
+// The command, run as a user runs it: its words, its files and its exit status.
+namespace multibuffer {
+namespace {
+
+using multibuffer::testing::as_bytes;
+using multibuffer::testing::bytes_of;
+using multibuffer::testing::npy_bytes;
+using multibuffer::testing::npy_bytes_of;
+using multibuffer::testing::read_file;
+using multibuffer::testing::Scratch;
+using multibuffer::testing::write_file;
+
+using Arguments = std::vector<std::string>;
+using Names = std::vector<std::string>;
+using Shape = std::vector<std::int64_t>;
+
+struct Outcome {
+  int status = -1;
+  std::string out;
+  std::string err;
+};
+
+std::string command_path() {
+  const char* const from_environment = std::getenv("MULTIBUFFER_COMMAND");
+  return from_environment ? from_environment : MULTIBUFFER_COMMAND;
+}
+
+class Command : public ::testing::Test {
+ protected:
+  /// Starts the command with `before` called in the new process.
+  pid_t start(
+      const Arguments& arguments, const std::function<void()>& before = [] {}) const {
+    std::vector<std::string> words{command_path()};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    const pid_t child = fork();
+    if (child != 0) return child;
+    const auto redirect = [&](const std::string& path, int to) {
+      dup2(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), to);
+    };
+    redirect(logs_ / "out", STDOUT_FILENO);
+    redirect(logs_ / "err", STDERR_FILENO);
+    before();
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  Outcome finish(pid_t child) const {
+    int status = 0;
+    waitpid(child, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), read_file(logs_ / "out"),
+            read_file(logs_ / "err")};
+  }
+  Outcome run(const Arguments& arguments) const { return finish(start(arguments)); }
+
+  /// Runs it, to fail with 2 and one message with all of `parts` in it, and to write no file.
+  void expect_refused(const Arguments& arguments, const std::vector<std::string>& parts) const {
+    SCOPED_TRACE(::testing::PrintToString(arguments));
+    const Names before = files_.names();
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.status, 2) << outcome.err;
+    EXPECT_EQ(outcome.err.rfind("multibuffer: ", 0), 0U) << outcome.err;
+    for (const std::string& part : parts) expect_has(outcome.err, part);
+    EXPECT_EQ(files_.names(), before);
+  }
+  Outcome expect_done(const Arguments& arguments) const {
+    SCOPED_TRACE(::testing::PrintToString(arguments));
+    Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(outcome.err, "");
+    return outcome;
+  }
+  static void expect_has(const std::string& text, const std::string& part) {
+    EXPECT_NE(text.find(part), std::string::npos)
+        << "expected in it: " << part << "\nit is: " << text;
+  }
+
+  /// A .npy file of 16-bit numbers that count up from `first`.
+  std::string make_npy(const std::string& name, const Shape& shape, std::int16_t first) const {
+    std::int64_t size = 1;
+    for (const std::int64_t extent : shape) size *= extent;
+    std::vector<std::int16_t> values(static_cast<std::size_t>(size));
+    std::iota(values.begin(), values.end(), first);
+    write_file(files_ / name, npy_bytes_of("'<i2'", tuple_text(shape), bytes_of(values)));
+    return files_ / name;
+  }
+  /// A picture of three channels whose bytes, in C order, are 0, 7, 14, ...
+  std::string make_png(const std::string& name, std::int64_t rows, std::int64_t columns) const {
+    std::string elements;
+    for (std::int64_t i = 0; i < rows * columns * 3; ++i) elements += static_cast<char>(i * 7);
+    files::WholeFile file(files_ / name);
+    files::write_png(file, Shape{rows, columns, 3}, Format("B", 1), as_bytes(elements));
+    file.commit();
+    return files_ / name;
+  }
+  std::vector<std::int16_t> values_of(const std::string& path) const {
+    const files::NpyFile file(path);
+    EXPECT_EQ(file.type().descr, "'<i2'");
+    const auto* const first = reinterpret_cast<const std::int16_t*>(file.raw_export().buf);
+    return {first, first + file.view().nbytes() / 2};
+  }
+
+  Scratch files_;
+  Scratch logs_;
+};
+
+using Values = std::vector<std::int16_t>;
+
+TEST_F(Command, HelpTeachesAndIsNoError) {
+  const Outcome help = expect_done({"--help"});
+  for (const char* word : {"gather", "inspect", "devices", "Examples:", "Exit status"}) {
+    expect_has(help.out, word);
+  }
+  const Outcome gather = expect_done({"gather", "--help"});
+  for (const char* word : {"--take", "--index", "--axis", "--concat", "--order", "--out",
+                           "--device", "--placement", "--verify", "--stats", "Examples:"}) {
+    expect_has(gather.out, word);
+  }
+  expect_has(expect_done({"--version"}).out, "multibuffer ");
+}
+
+TEST_F(Command, DevicesListsTheHost) { expect_has(expect_done({"devices"}).out, "host"); }
+
+TEST_F(Command, WithoutAFileItSummarises) {
+  const std::string a = make_npy("a.npy", {2, 3}, 1);
+  const Outcome outcome = expect_done({"gather", a, "--device", "host"});
+  expect_has(outcome.out, "(2, 3) of '<i2', 12 bytes, from " + a);
+  expect_has(outcome.out, "1, 2, 3, 4, 5, 6");
+  expect_has(outcome.out, "host");
+  EXPECT_EQ(files_.names(), Names{"a.npy"});
+}
+
+TEST_F(Command, EqualFilesAreStacked) {
+  const std::string a = make_npy("a.npy", {2, 2}, 0);
+  const std::string b = make_npy("b.npy", {2, 2}, 10);
+  const std::string out = files_ / "out.npy";
+  const Outcome outcome =
+      expect_done({"gather", a, b, "--take", "1,0,-1", "--out", out, "--verify"});
+  expect_has(outcome.out, "all 12 elements are equal");
+  EXPECT_EQ(files::NpyFile(out).shape(), (Shape{3, 2, 2}));
+  EXPECT_EQ(values_of(out), (Values{10, 11, 12, 13, 0, 1, 2, 3, 10, 11, 12, 13}));
+  EXPECT_EQ(files_.names(), (Names{"a.npy", "b.npy", "out.npy"}));
+}
+
+TEST_F(Command, FilesOfAnyLengthAreJoined) {
+  const std::string a = make_npy("a.npy", {1, 2}, 0);
+  const std::string b = make_npy("b.npy", {3, 2}, 10);
+  const std::string out = files_ / "out.npy";
+  expect_done({"gather", "--concat", a, b, "--index", "::-1, 1", "--out", out, "--verify"});
+  EXPECT_EQ(values_of(out), (Values{15, 13, 11, 1}));
+}
+
+TEST_F(Command, TakesAlongAnyAxisFromAListOrAFile) {
+  const std::string a = make_npy("a.npy", {2, 3}, 0);
+  const std::string out = files_ / "out.npy";
+  expect_done({"gather", a, "--take", "::-2", "--axis", "-1", "--out", out, "--verify"});
+  EXPECT_EQ(values_of(out), (Values{2, 0, 5, 3}));
+  expect_done({"gather", a, "--take", "-1,0", "--index", "::-1", "--out", out, "--verify"});
+  EXPECT_EQ(values_of(out), (Values{0, 1, 2, 3, 4, 5}));
+  const std::string indices = files_ / "indices.npy";
+  const auto expect_taken = [&](const std::string& descr, const std::string& bytes) {
+    SCOPED_TRACE(descr);
+    write_file(indices, npy_bytes_of(descr, "(2, 1)", bytes));
+    expect_done({"gather", a, "--take", indices, "--out", out, "--verify"});
+    EXPECT_EQ(files::NpyFile(out).shape(), (Shape{2, 1, 3}));
+    EXPECT_EQ(values_of(out), (Values{3, 4, 5, 0, 1, 2}));
+  };
+  expect_taken("'<i8'", bytes_of(std::vector<std::int64_t>{-1, 0}));
+  expect_taken("'<i4'", bytes_of(std::vector<std::int32_t>{1, -2}));
+  expect_taken("'|i1'", bytes_of(std::vector<std::int8_t>{-1, 0}));
+  expect_taken("'<u8'", bytes_of(std::vector<std::uint64_t>{1, 0}));
+  expect_taken("'>u2'", std::string("\0\1\0\0", 4));
+}
+
+TEST_F(Command, WhatTravelsDoesNotChangeTheResult) {
+  const Arguments shards{make_npy("a.npy", {40, 3}, 0), make_npy("b.npy", {40, 3}, 500)};
+  const std::string picture = make_png("p.png", 30, 5);
+  for (const char* placement : {"in-place", "packed", "preserved", "automatic"}) {
+    for (const char* take : {"1", "0,1,0", "-1,-1", "0:0"}) {
+      Arguments arguments{"gather", "--placement", placement, "--device", "host", "--verify"};
+      arguments.insert(arguments.end(), shards.begin(), shards.end());
+      expect_done(arguments);
+      arguments.insert(arguments.end(), {"--take", take});
+      for (const char* axis : {"0", "1", "2"}) {
+        Arguments along = arguments;
+        along.insert(along.end(), {"--axis", axis});
+        expect_done(along);
+      }
+      arguments.push_back("--concat");
+      expect_done(arguments);
+      for (const char* axis : {"0", "1"}) {
+        expect_done({"gather", picture, "--index", "::-1, 1:", "--take", take, "--axis", axis,
+                     "--placement", placement, "--device", "host", "--verify"});
+      }
+    }
+  }
+}
+
+TEST_F(Command, FortranOrderIsThatOfTheFile) {
+  const std::string a = make_npy("a.npy", {2, 3}, 0);
+  const std::string out = files_ / "out.npy";
+  const Outcome outcome = expect_done({"gather", a, "--order", "F", "--out", out, "--verify"});
+  expect_has(outcome.out, "0, 1, 2, 3, 4, 5");  // the elements are said in index order
+  EXPECT_TRUE(files::NpyFile(out).fortran_order());
+  EXPECT_EQ(values_of(out), (Values{0, 3, 1, 4, 2, 5}));
+  expect_done({"gather", out, "--out", files_ / "back.npy", "--verify"});
+  EXPECT_EQ(values_of(files_ / "back.npy"), (Values{0, 1, 2, 3, 4, 5}));
+}
+
+TEST_F(Command, ElementTypesAreWrittenAsTheyWereRead) {
+  const std::string descr = "[('when', '<M8[s]'), ('', '|V3'), ('x', '>f4', (2,))]";
+  write_file(files_ / "a.npy", npy_bytes_of(descr, "(2,)", std::string(38, 'x')));
+  expect_done({"gather", files_ / "a.npy", "--out", files_ / "b.npy", "--verify"});
+  EXPECT_EQ(files::NpyFile(files_ / "b.npy").type().descr, descr);
+  EXPECT_EQ(read_file(files_ / "b.npy").substr(128), std::string(38, 'x'));
+}
+
+TEST_F(Command, APictureIsCroppedAndFlipped) {
+  const std::string picture = make_png("p.png", 6, 5);
+  const std::string out = files_ / "out.png";
+  expect_done({"gather", picture, "--index", "::-1, 1:3", "--out", out, "--verify"});
+  const files::PngFile result(out);
+  ASSERT_EQ(result.view().shape(), (Shape{6, 2, 3}));
+  const auto* const rows = static_cast<const std::uint8_t* const*>(result.raw_export().buf);
+  for (int row = 0; row < 6; ++row) {
+    for (int i = 0; i < 6; ++i) {
+      const int source = ((5 - row) * 5 + 1) * 3 + i;
+      EXPECT_EQ(rows[row][i], static_cast<std::uint8_t>(source * 7)) << row << ", " << i;
+    }
+  }
+}
+
+TEST_F(Command, PicturesAreStackedAndJoined) {
+  const std::string a = make_png("a.png", 4, 5);
+  const std::string b = make_png("b.png", 4, 5);
+  const std::string c = make_png("c.png", 2, 5);
+  expect_has(expect_done({"gather", a, b, "--take", "1,1", "--verify"}).out, "(2, 4, 5, 3)");
+  expect_has(expect_done({"gather", "--concat", a, c, "--verify"}).out, "(6, 5, 3)");
+  expect_done(
+      {"gather", "--concat", a, c, "--index", "::-2", "--verify", "--out", files_ / "d.png"});
+  EXPECT_EQ(files::PngFile(files_ / "d.png").view().shape(), (Shape{3, 5, 3}));
+}
+
+TEST_F(Command, StatsNameThePhases) {
+  const std::string a = make_npy("a.npy", {2, 3}, 0);
+  const Outcome outcome =
+      expect_done({"gather", a, "--stats", "--verify", "--out", files_ / "out.npy"});
+  for (const char* phase :
+       {"read", "resolve", "place", "upload", "gather", "verify", "write", "total", "GB/s"}) {
+    expect_has(outcome.out, phase);
+  }
+}
+
+TEST_F(Command, InspectSaysWhatAnArrayIsMadeOf) {
+  const Arguments shards{make_npy("a.npy", {4, 3}, 0), make_npy("b.npy", {4, 3}, 9)};
+  const Outcome outcome = expect_done({"inspect", shards[0], shards[1], "--index", ":, ::2"});
+  for (const char* part :
+       {"2 files stacked: (2, 2, 3) of '<i2', 24 bytes, 1 level of pointers", "0     2       8",
+        "pointers", "distinct leaves  2", "will travel", "24 bytes"}) {
+    expect_has(outcome.out, part);
+  }
+  expect_done({"inspect", make_png("p.png", 3, 3), "--placement", "preserved"});
+  expect_done({"inspect", "--concat", shards[0], shards[1]});
+}
+
+TEST_F(Command, OnlyWhatIsAskedForIsTouched) {
+  // 64 GB of which the file system keeps nothing.
+  const std::string header =
+      npy_bytes_of("'|u1'", tuple_text(Shape{64, std::int64_t{1} << 30}), "");
+  const std::string huge = files_ / "huge.npy";
+  write_file(huge, header);
+  const auto size = static_cast<off_t>(header.size()) + (off_t{1} << 36);
+  if (truncate(huge.c_str(), size) != 0) GTEST_SKIP() << "the file system has no room for 64 GB";
+  const auto started = std::chrono::steady_clock::now();
+  expect_done({"gather", huge, "--index", ":, -5:", "--take", "0,-1", "--verify"});
+  for (const char* placement : {"packed", "preserved"}) {
+    expect_done({"gather", huge, "--index", ":, :3", "--take", "63,0", "--device", "host",
+                 "--placement", placement, "--verify"});
+  }
+  expect_has(expect_done({"inspect", huge, "--index", "::63, 7"}).out, "will travel");
+  EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(20));
+}
+
+TEST_F(Command, BadUsageIsRefused) {
+  const std::string a = make_npy("a.npy", {2, 3}, 0);
+  expect_refused({}, {"subcommand", "--help"});
+  expect_refused({"scatter"}, {"--help"});
+  expect_refused({"gather"}, {"INPUT"});
+  expect_refused({"gather", a, "--no-such-option"}, {"--no-such-option"});
+  expect_refused({"gather", a, "--order", "Z"}, {"--order", "C", "F"});
+  expect_refused({"gather", a, "--placement", "somewhere"}, {"--placement", "in-place"});
+  expect_refused({"gather", a, "--axis", "one", "--take", "0"}, {"--axis"});
+  expect_refused({"gather", a, "--device", "gpu"}, {"gpu", "auto", "host", "cuda"});
+  expect_refused({"gather", a, "--out", files_ / "result"}, {"result", ".npy or .png"});
+}
+
+TEST_F(Command, BadNpyFilesAreRefused) {
+  const std::string path = files_ / "bad.npy";
+  const auto expect_bad = [&](const std::string& bytes, const std::string& part) {
+    write_file(path, bytes);
+    expect_refused({"gather", path, "--out", files_ / "out.npy"}, {path, part});
+    expect_refused({"inspect", path}, {path, part});
+  };
+  const std::string whole = npy_bytes_of("'<i4'", "(3,)", "0123456789ab");
+  expect_bad("", "is empty");
+  expect_bad("something else", "is no .npy file");
+  expect_bad(whole.substr(0, 40), "cut in its header");
+  expect_bad(whole.substr(0, whole.size() - 5), "needs 12 bytes after the header, and there are 7");
+  expect_bad(npy_bytes("{'descr': '<i4', 'shape': (3,)}", "0123456789ab"), "fortran_order");
+  expect_bad(npy_bytes("{'descr': '<i4', !", "0123456789ab"), "a header with");
+  expect_bad(npy_bytes_of("'|O'", "(3,)", "pickle"), "Python objects");
+  expect_bad(npy_bytes("{'descr': '<i4', 'fortran_order': False, 'shape': ()}", "0123", 3),
+             "version 3.0");
+  expect_bad(npy_bytes_of("'<i4'", "(4294967296, 4294967296)", "0"), "does not fit in 64 bits");
+  expect_refused({"gather", files_ / "none.npy"}, {"none.npy", "No such file or directory"});
+  expect_refused({"gather", files_.path()}, {files_.path(), "Is a directory"});
+}
+
+TEST_F(Command, BadPicturesAreRefused) {
+  const std::string path = files_ / "bad.png";
+  const auto expect_bad = [&](const std::string& bytes, const std::string& part) {
+    write_file(path, bytes);
+    expect_refused({"gather", path, "--out", files_ / "out.png"}, {path, part});
+  };
+  const std::string whole = read_file(make_png("p.png", 20, 20));
+  expect_bad("GIF89a", "is not a PNG");
+  expect_bad(whole.substr(0, whole.size() / 2), "the file ends too early");
+  std::string damaged = whole;
+  damaged[whole.size() / 2] = static_cast<char>(damaged[whole.size() / 2] ^ 1);
+  expect_bad(damaged, "a broken PNG: ");
+  write_file(files_ / "text", "neither");
+  expect_refused({"gather", files_ / "text"}, {"neither a .npy file nor a PNG"});
+}
+
+TEST_F(Command, ShardsThatDifferAreRefused) {
+  const std::string a = make_npy("a.npy", {2, 3}, 0);
+  const std::string b = make_npy("b.npy", {4, 3}, 0);
+  const std::string c = make_npy("c.npy", {2, 4}, 0);
+  const std::string d = make_npy("d.npy", {2, 3, 1}, 0);
+  write_file(files_ / "e.npy", npy_bytes_of("'<u2'", "(2, 3)", std::string(12, 'x')));
+  write_file(files_ / "f.npy", npy_bytes_of("'<i2'", "(2, 3)", std::string(12, 'x'), true));
+  write_file(files_ / "g.npy", npy_bytes_of("'<i2'", "()", "xy"));
+  const std::string p = make_png("p.png", 2, 3);
+  write_file(files_ / "q.npy", npy_bytes_of("'|u1'", "(2, 3, 3)", std::string(18, 'x')));
+  expect_refused({"gather", a, a, b}, {a, b, "cannot be stacked", "(2, 3) and (4, 3)", "--concat"});
+  expect_refused({"gather", a, c}, {a, c, "(2, 3) and (2, 4)", "axis 1"});
+  expect_refused({"gather", "--concat", a, c}, {a, c, "cannot be joined", "axis 1"});
+  expect_refused({"gather", a, d}, {a, d, "(2, 3) and (2, 3, 1)"});
+  expect_refused({"gather", a, files_ / "e.npy"}, {"element types differ: '<i2' and '<u2'"});
+  expect_refused({"gather", a, files_ / "f.npy"}, {"Fortran order"});
+  expect_refused({"gather", p, files_ / "q.npy"}, {"one is a PNG"});
+  expect_refused({"gather", "--concat", files_ / "g.npy", files_ / "g.npy"}, {"no axis 0"});
+}
+
+TEST_F(Command, BadIndicesAreRefused) {
+  const std::string a = make_npy("a.npy", {2, 3}, 0);
+  const auto index = [&](const std::string& text, const std::vector<std::string>& parts) {
+    expect_refused({"gather", a, "--index", text}, parts);
+    expect_refused({"inspect", a, "--index", text}, parts);
+  };
+  index("0, 3", {"index out of range", "axis 1 has no index 3; its extent is 3", "\n       ^"});
+  index("-3", {"axis 0 has no index -3"});
+  index("0, 0, 0", {"too many indices: 3 for an array of 2 axes", "\n          ^"});
+  index("0, x", {"expected an integer", "\n       ^"});
+  index("0, [1]", {"--take"});
+  index("::0", {"step"});
+  index("", {"--index", "empty"});
+  const auto take = [&](const std::string& text, const std::vector<std::string>& parts) {
+    for (const char* placement : {"in-place", "packed"}) {
+      expect_refused({"gather", a, "--placement", placement, "--take", text, "--device", "host"},
+                     parts);
+    }
+  };
+  take("0,1,2", {"the index 2 at position 2 is outside of axis 0, whose extent is 2"});
+  take("-3", {"the index -3 at position 0"});
+  take("0;1", {"--take", "expected ','"});
+  expect_refused({"gather", a, "--take", "0", "--axis", "2"}, {"axis"});
+  expect_refused({"gather", a, "--index", "0, 0", "--take", "0"}, {"axis"});
+  const std::string indices = files_ / "indices.npy";
+  write_file(indices, npy_bytes_of("'<f4'", "(1,)", "abcd"));
+  take(indices, {indices, "indices are integers", "'<f4'"});
+  write_file(indices, npy_bytes_of("'<M8[s]'", "(1,)", "abcdefgh"));
+  take(indices, {"indices are integers"});
+  write_file(indices, npy_bytes_of("'|b1'", "(1,)", "\1"));
+  take(indices, {"indices are integers"});
+  write_file(indices, npy_bytes_of("'<u8'", "(1,)", std::string(8, '\xff')));
+  take(indices, {"18446744073709551615 at position 0"});
+  take(files_ / "none.npy", {"No such file"});
+}
+
+TEST_F(Command, WhatCannotBeWrittenIsRefused) {
+  const std::string a = make_npy("a.npy", {2, 3}, 0);
+  std::filesystem::create_directory(files_ / "directory.npy");
+  expect_refused({"gather", a, "--out", files_ / "none/out.npy"}, {"none/out.npy: No such file"});
+  expect_refused({"gather", a, "--out", files_ / "directory.npy"}, {"Is a directory"});
+  expect_refused({"gather", a, "--out", "/dev/full"}, {"/dev/full: No space left on device"});
+  expect_refused({"gather", a, "--out", files_ / "out.png"}, {"a PNG holds", "(2, 3)", "'h'"});
+  const std::string picture = make_png("p.png", 2, 3);
+  expect_refused({"gather", picture, "--order", "F", "--out", files_ / "q.png"}, {"--order F"});
+  expect_refused({"gather", picture, "--index", "0:0", "--out", files_ / "q.png"}, {"(0, 3, 3)"});
+  expect_done({"gather", a, "--out", "/dev/null"});
+}
+
+TEST_F(Command, AFailedWriteKeepsTheFileThatWasThere) {
+  const std::string a = make_npy("a.npy", {100, 100}, 0);
+  write_file(files_ / "out.npy", "before");
+  const Outcome outcome = finish(start({"gather", a, "--out", files_ / "out.npy"}, [] {
+    const rlimit limit{.rlim_cur = 5000, .rlim_max = 5000};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }));
+  EXPECT_EQ(outcome.status, 2);
+  expect_has(outcome.err, "out.npy: File too large (after 5000 bytes)");
+  EXPECT_EQ(read_file(files_ / "out.npy"), "before");
+  EXPECT_EQ(files_.names(), (Names{"a.npy", "out.npy"}));
+}
+
+TEST_F(Command, AFullStandardOutputIsAnError) {
+  const Outcome outcome = finish(
+      start({"devices"}, [] { dup2(open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO); }));
+  EXPECT_EQ(outcome.status, 2);
+  expect_has(outcome.err, "standard output: No space left on device");
+}
+
+TEST_F(Command, CudaWithoutADeviceIsAnErrorNeverTheHost) {
+  if (list_devices().why_no_cuda.empty()) GTEST_SKIP() << "this machine has a CUDA device";
+  const std::string a = make_npy("a.npy", {2, 3}, 0);
+  expect_refused({"gather", a, "--device", "cuda", "--out", files_ / "out.npy"},
+                 {"device not available"});
+  expect_refused({"gather", a, "--device", "cuda:7"}, {"device not available"});
+  expect_has(expect_done({"gather", a}).out, "host");
+}
+
+TEST_F(Command, StopsOnRequestAndLeavesNothing) {
+  const std::string header = npy_bytes_of("'|u1'", "(100000000,)", "");
+  write_file(files_ / "large.npy", header);
+  ASSERT_EQ(truncate((files_ / "large.npy").c_str(), static_cast<off_t>(header.size()) + 100000000),
+            0);
+  const pid_t child =
+      start({"gather", files_ / "large.npy", "--verify", "--out", files_ / "out.npy"});
+  // Once its temporary file is there, it is at work.
+  for (int i = 0; files_.names().size() < 2 && i < 5000; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ASSERT_EQ(files_.names().size(), 2U);
+  kill(child, SIGINT);
+  const Outcome outcome = finish(child);
+  EXPECT_EQ(outcome.status, 128 + SIGINT) << outcome.err;
+  EXPECT_EQ(files_.names(), Names{"large.npy"});
+}
+
+}  // namespace
+}  // namespace multibuffer

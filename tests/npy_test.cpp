@@ -1,0 +1,284 @@
+#include "host/files/npy.hpp"
+
+#include <multibuffer/error.hpp>
+#include <multibuffer/reference.hpp>
+
+#include "tests/scratch.hpp"
+#include "tests/throws.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <numeric>
+#include <string>
+#include <vector>
+
+namespace multibuffer::files {
+namespace {
+
+using multibuffer::testing::as_bytes;
+using multibuffer::testing::bytes_of;
+using multibuffer::testing::expect_error;
+using multibuffer::testing::npy_bytes;
+using multibuffer::testing::npy_bytes_of;
+using multibuffer::testing::read_file;
+using multibuffer::testing::Scratch;
+using multibuffer::testing::write_file;
+
+class Npy : public ::testing::Test {
+ protected:
+  NpyFile open(const std::string& bytes) const {
+    write_file(path(), bytes);
+    return NpyFile(path());
+  }
+  void expect_invalid(const std::string& bytes, const std::string& part) const {
+    SCOPED_TRACE(part);
+    expect_error(Errc::file_invalid, part, [&] { open(bytes); });
+    expect_error(Errc::file_invalid, path(), [&] { open(bytes); });
+  }
+  void expect_type(const std::string& descr, const std::string& format, std::int64_t itemsize,
+                   const std::string& rewritten) const {
+    SCOPED_TRACE(descr);
+    const NpyFile file =
+        open(npy_bytes_of(descr, "(1,)", std::string(static_cast<std::size_t>(itemsize), 'x')));
+    EXPECT_EQ(file.type().format, format);
+    EXPECT_EQ(file.type().itemsize, itemsize);
+    EXPECT_EQ(file.type().descr, rewritten);
+    EXPECT_EQ(file.view().format().why_opaque(), "");
+    EXPECT_EQ(file.view().itemsize(), itemsize);
+  }
+  std::string path() const { return scratch_ / "array.npy"; }
+
+  Scratch scratch_;
+};
+
+std::string elements_of(const NpyFile& file) {
+  const reference::Result result = reference::gather(file.raw_export(), {});
+  return {reinterpret_cast<const char*>(result.bytes.data()), result.bytes.size()};
+}
+
+TEST_F(Npy, IsMappedAsAnArray) {
+  const std::string data = bytes_of(std::vector<std::int32_t>{1, 2, 3, 4, 5, 6});
+  const NpyFile file = open(npy_bytes_of("'<i4'", "(2, 3)", data));
+  EXPECT_EQ(file.shape(), (std::vector<std::int64_t>{2, 3}));
+  EXPECT_FALSE(file.fortran_order());
+  const ArrayView view = file.view();
+  EXPECT_EQ(view.shape(), file.shape());
+  EXPECT_EQ(view.layout().levels(), 0);
+  EXPECT_TRUE(view.readonly());
+  EXPECT_EQ(elements_of(file), data);
+}
+
+TEST_F(Npy, FortranOrderIsStrides) {
+  const std::string data = bytes_of(std::vector<std::int16_t>{1, 4, 2, 5, 3, 6});
+  const NpyFile file = open(npy_bytes_of("'<i2'", "(2, 3)", data, true));
+  EXPECT_EQ(elements_of(file), bytes_of(std::vector<std::int16_t>{1, 2, 3, 4, 5, 6}));
+}
+
+TEST_F(Npy, HasAnyNumberOfAxes) {
+  EXPECT_EQ(open(npy_bytes_of("'|u1'", "()", "x")).view().ndim(), 0);
+  EXPECT_EQ(open(npy_bytes_of("'|u1'", "(3,)", "xyz")).view().ndim(), 1);
+  std::string most = "(";
+  for (int i = 0; i < 64; ++i) most += "1, ";
+  EXPECT_EQ(open(npy_bytes_of("'|u1'", most + ")", "x")).view().ndim(), 64);
+  EXPECT_EQ(open(npy_bytes_of("'<f8'", "(0, 5)", "")).view().nbytes(), 0);
+}
+
+TEST_F(Npy, ReadsEverySpellingOfAHeader) {
+  const auto shape = std::vector<std::int64_t>{2};
+  for (const char* header :
+       {"{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }          \n",
+        "{\"shape\":(2,),\"descr\":\"|u1\",\"fortran_order\":False}",
+        "{'descr': 'u1', 'fortran_order': False, 'shape': (2L,)}\n",
+        "  { 'descr' : '<u1' , 'fortran_order' : True , 'shape' : ( 2 , ) , }"}) {
+    SCOPED_TRACE(header);
+    EXPECT_EQ(open(npy_bytes(header, "ab")).shape(), shape);
+    EXPECT_EQ(open(npy_bytes(header, "ab", 2)).shape(), shape);
+    EXPECT_EQ(open(npy_bytes(header, "ab")).type().descr, "'|u1'");
+  }
+}
+
+TEST_F(Npy, TypesHaveTheirFormats) {
+  expect_type("'|b1'", "?", 1, "'|b1'");
+  expect_type("'|i1'", "b", 1, "'|i1'");
+  expect_type("'<u2'", "H", 2, "'<u2'");
+  expect_type("'>i2'", ">h", 2, "'>i2'");
+  expect_type("'=u4'", "I", 4, "'<u4'");
+  expect_type("'<i8'", "q", 8, "'<i8'");
+  expect_type("'<f2'", "e", 2, "'<f2'");
+  expect_type("'>f4'", ">f", 4, "'>f4'");
+  expect_type("'<f8'", "d", 8, "'<f8'");
+  expect_type("'<f16'", "g", 16, "'<f16'");
+  expect_type("'>f16'", "16s", 16, "'>f16'");
+  expect_type("'<c8'", "Zf", 8, "'<c8'");
+  expect_type("'>c16'", ">Zd", 16, "'>c16'");
+  expect_type("'<c32'", "Zg", 32, "'<c32'");
+  expect_type("'|S5'", "5s", 5, "'|S5'");
+  expect_type("'<U3'", "3w", 12, "'<U3'");
+  expect_type("'>U3'", ">3w", 12, "'>U3'");
+  expect_type("'|V7'", "7s", 7, "'|V7'");
+}
+
+TEST_F(Npy, DatesAreIntegersThatAreWrittenBackAsDates) {
+  expect_type("'<M8[ns]'", "q", 8, "'<M8[ns]'");
+  expect_type("'>m8[25s]'", ">q", 8, "'>m8[25s]'");
+  expect_type("'<M8'", "q", 8, "'<M8'");
+}
+
+TEST_F(Npy, StructsHaveTheirFormats) {
+  expect_type("[('a', '<i4'), ('b', '>f8')]", "T{^i:a:>d:b:}", 12, "[('a', '<i4'), ('b', '>f8')]");
+  expect_type("[('a', '|u1'), ('', '|V3'), ('b', '<f4', (2, 3))]", "T{B:a:3x(2,3)^f:b:}", 28,
+              "[('a', '|u1'), ('', '|V3'), ('b', '<f4', (2, 3))]");
+  expect_type("[('n', [('x', '<U2'), ('y', '<i2', (4,))]), ('z', '|S3')]",
+              "T{T{^2w:x:(4)^h:y:}:n:3s:z:}", 19,
+              "[('n', [('x', '<U2'), ('y', '<i2', (4,))]), ('z', '|S3')]");
+  expect_type("[(('a title', 'a'), '<i8')]", "T{^q:a:}", 8, "[(('a title', 'a'), '<i8')]");
+  expect_type("[('it\\'s', '<i8'), (\"b\", '<i8', 2)]", "T{^q:it's:(2)^q:b:}", 24,
+              "[('it\\'s', '<i8'), ('b', '<i8', (2,))]");
+  expect_type("[('\xe9', '<i8')]", "T{^q:\xc3\xa9:}", 8, "[('\xe9', '<i8')]");  // Latin-1, UTF-8
+}
+
+TEST_F(Npy, NamesThatFormatsCannotHoldMakeOpaqueElements) {
+  const NpyFile file = open(npy_bytes_of("[('a:b', '<i2')]", "(1,)", "xy"));
+  EXPECT_TRUE(file.view().format().opaque());
+  EXPECT_EQ(elements_of(file), "xy");
+}
+
+TEST_F(Npy, WhatIsWrittenIsRead) {
+  const std::string data = bytes_of(std::vector<double>{1, 2, 3, 4, 5, 6});
+  for (const bool fortran_order : {false, true}) {
+    {
+      WholeFile out(path());
+      write_npy(out, "'<f8'", std::vector<std::int64_t>{2, 3}, fortran_order, as_bytes(data));
+      out.commit();
+    }
+    const NpyFile file(path());
+    EXPECT_EQ(file.shape(), (std::vector<std::int64_t>{2, 3}));
+    EXPECT_EQ(file.fortran_order(), fortran_order);
+    EXPECT_EQ(file.type().descr, "'<f8'");
+    const std::string bytes = read_file(path());
+    EXPECT_EQ((bytes.size() - data.size()) % 64, 0U);
+    EXPECT_EQ(bytes.substr(bytes.size() - data.size()), data);
+    EXPECT_EQ(bytes[bytes.size() - data.size() - 1], '\n');
+  }
+}
+
+TEST_F(Npy, LongHeadersAreWrittenAsVersion2) {
+  std::string descr = "[";
+  for (int i = 0; i < 5000; ++i) descr += "('field_" + std::to_string(i) + "', '|u1'), ";
+  descr += "('last', '|u1')]";
+  const std::string data(5001, 'x');
+  {
+    WholeFile out(path());
+    write_npy(out, descr, std::vector<std::int64_t>{1}, false, as_bytes(data));
+    out.commit();
+  }
+  EXPECT_EQ(read_file(path())[6], 2);
+  const NpyFile file(path());
+  EXPECT_EQ(file.type().descr, descr);
+  EXPECT_EQ(file.type().itemsize, 5001);
+}
+
+TEST_F(Npy, FilesThatAreNoneAreRefused) {
+  expect_invalid("", "is empty");
+  expect_invalid("NUMPY without the first byte", "is no .npy file");
+  expect_invalid("\x89PNG\r\n\x1a\n", "is no .npy file");
+  expect_invalid("PK\x03\x04 and so on", "unpack it");
+  expect_error(Errc::file_unreadable, "No such file", [&] { NpyFile(scratch_ / "none.npy"); });
+  expect_error(Errc::file_unreadable, "Is a directory", [&] { NpyFile(scratch_.path()); });
+  expect_error(Errc::file_unreadable, "not a regular file", [] { NpyFile("/dev/null"); });
+}
+
+TEST_F(Npy, CutFilesAreRefused) {
+  const std::string whole =
+      npy_bytes_of("'<i4'", "(3,)", bytes_of(std::vector<std::int32_t>{1, 2, 3}));
+  for (std::size_t size = 1; size < whole.size(); ++size) {
+    SCOPED_TRACE(size);
+    expect_error(Errc::file_invalid, size < 6 ? "cut in its header" : "cut",
+                 [&] { open(whole.substr(0, size)); });
+  }
+  expect_invalid(whole.substr(0, whole.size() - 1),
+                 "its shape (3,) of '<i4' needs 12 bytes after the header, and there are 11");
+  expect_invalid(whole + "x", "longer than its header says");
+}
+
+TEST_F(Npy, OtherVersionsAreRefused) {
+  const std::string header = "{'descr': '|u1', 'fortran_order': False, 'shape': (1,)}";
+  expect_invalid(npy_bytes(header, "x", 3), "version 3.0, which NumPy writes where field names");
+  expect_invalid(npy_bytes(header, "x", 4), "unknown .npy version 4.0");
+}
+
+TEST_F(Npy, ObjectsAreRefused) {
+  expect_invalid(npy_bytes_of("'|O'", "(1,)", "01234567"), "Python objects");
+  expect_invalid(npy_bytes_of("'|O8'", "(1,)", "01234567"), "unpickling can run any code");
+  expect_invalid(npy_bytes_of("[('a', '<i4'), ('b', '|O')]", "(1,)", "0"), "Python objects");
+}
+
+TEST_F(Npy, BrokenHeadersAreRefused) {
+  const auto header = [](const std::string& text) { return npy_bytes(text, "x"); };
+  expect_invalid(header("{'descr': '|u1', 'fortran_order': False}"), "no key 'shape'");
+  expect_invalid(header("{'descr': '|u1', 'shape': (1,)}"), "no key 'fortran_order'");
+  expect_invalid(header("{'fortran_order': False, 'shape': (1,)}"), "no key 'descr'");
+  expect_invalid(header("{'descr': '|u1', 'fortran_order': False, 'shape': (1,), 'more': 1}"),
+                 "an unknown key 'more'");
+  expect_invalid(header("{'descr': '|u1', 'descr': '|u1'}"), "the key 'descr' twice");
+  expect_invalid(header("{'descr': '|u1', 'fortran_order': 0, 'shape': (1,)}"),
+                 "neither True nor False");
+  expect_invalid(header("[1, 2]"), "no dictionary");
+  expect_invalid(header("{'descr': open('file')}"), "a name where a value should be");
+  expect_invalid(header("{'descr': '|u1"), "a string without its end at position 10");
+  expect_invalid(header("{'descr' '|u1'}"), "no ':'");
+  expect_invalid(header("{'descr': '|u1'} more"), "something after the end");
+  expect_invalid(header("{'descr': '\\q'}"), "an escape");
+  expect_invalid(header(std::string(1000, '(')), "nested too deep");
+  expect_invalid(header(std::string(200, '\0')), "no value");
+}
+
+TEST_F(Npy, BrokenShapesAreRefused) {
+  expect_invalid(npy_bytes_of("'|u1'", "5", "x"), "a 'shape' that is no tuple");
+  expect_invalid(npy_bytes_of("'|u1'", "(1)", "x"), "a 'shape' that is no tuple");
+  expect_invalid(npy_bytes_of("'|u1'", "(1.5,)", "x"), "a number that is no integer");
+  expect_invalid(npy_bytes_of("'|u1'", "('1',)", "x"), "a 'shape' not of integers");
+  expect_invalid(npy_bytes_of("'|u1'", "(-1,)", "x"), "a negative number in 'shape'");
+  expect_invalid(npy_bytes_of("'|u1'", "(99999999999999999999,)", "x"), "does not fit in 64 bits");
+  expect_invalid(npy_bytes_of("'<f8'", "(4294967296, 4294967296)", "x"), "does not fit in 64 bits");
+  expect_invalid(npy_bytes_of("'<f8'", "(0, 4294967296, 4294967296)", ""), "does not fit");
+  std::string too_many = "(";
+  for (int i = 0; i < 65; ++i) too_many += "1, ";
+  expect_invalid(npy_bytes_of("'|u1'", too_many + ")", "x"), "65 axes");
+}
+
+TEST_F(Npy, UnknownTypesAreRefused) {
+  for (const char* descr : {"'<f3'", "'<i16'", "'|b2'", "'t4'", "''", "'<'", "'<f'", "'<f4x'",
+                            "'<f-4'", "'float32'", "'<M4'", "'<i4[ns]'"}) {
+    expect_invalid(npy_bytes_of(descr, "(1,)", "x"), "unknown element type");
+  }
+  expect_invalid(npy_bytes_of("'|S0'", "(1,)", ""), "elements of no bytes");
+  expect_invalid(npy_bytes_of("'<U4611686018427387904'", "(1,)", ""), "does not fit in 64 bits");
+  expect_invalid(npy_bytes_of("[]", "(1,)", ""), "without fields");
+  expect_invalid(npy_bytes_of("[('a',)]", "(1,)", ""), "no (name, type)");
+  expect_invalid(npy_bytes_of("[(1, '<i4')]", "(1,)", ""), "name is no string");
+  expect_invalid(npy_bytes_of("[('a', '<i4', (-1,))]", "(1,)", ""), "no tuple of sizes");
+  expect_invalid(npy_bytes_of("[('a', '<i4', 'x')]", "(1,)", ""), "shape is no tuple");
+  expect_invalid(npy_bytes_of("7", "(1,)", ""), "neither a string nor a list");
+}
+
+TEST_F(Npy, AnyOneWrongByteIsReadOrRefused) {
+  const std::string whole =
+      npy_bytes_of("[('a', '<i4'), ('b', '>f4', (2,))]", "(2, 1)", std::string(24, 'x'));
+  for (std::size_t i = 0; i < whole.size() - 24; ++i) {
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string bytes = whole;
+      bytes[i] = static_cast<char>(bytes[i] ^ (1 << bit));
+      try {
+        const NpyFile file = open(bytes);
+        EXPECT_EQ(file.view().nbytes(), 24);
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Errc::file_invalid) << error.what();
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace multibuffer::files
