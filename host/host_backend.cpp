@@ -1,11 +1,13 @@
 #include <multibuffer/error.hpp>
 
 #include "backend.hpp"
+#include "copy_rows.hpp"
 #include "host_gather.hpp"
 #include "pack.hpp"
 #include "parallel.hpp"
 #include "text.hpp"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,35 +22,46 @@
 namespace multibuffer {
 namespace {
 
-constexpr std::align_val_t alignment{256};
-
 std::int64_t available_bytes() {
   return static_cast<std::int64_t>(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE);
 }
 
+/// Memory that is about to be written for the first time costs a page fault every 4 KiB, more than
+/// the writing; from this size on, huge pages are asked for.
+constexpr std::int64_t huge_page = std::int64_t{2} << 20;
+
 class HostMemory final : public Memory {
  public:
   explicit HostMemory(std::int64_t bytes) : Memory(allocate(bytes), bytes) {}
-  ~HostMemory() override { ::operator delete(data_, alignment); }
+  ~HostMemory() override { ::operator delete(data_, alignment(bytes_)); }
   HostMemory(const HostMemory&) = delete;
   HostMemory& operator=(const HostMemory&) = delete;
   void wait() override {}  // every call of this backend has ended when it returns
 
  private:
+  static std::align_val_t alignment(std::int64_t bytes) {
+    return std::align_val_t(bytes >= 2 * huge_page ? huge_page : 256);
+  }
   static std::byte* allocate(std::int64_t bytes) {
-    void* memory = ::operator new(static_cast<std::size_t>(bytes), alignment, std::nothrow);
+    const auto size = static_cast<std::size_t>(bytes);
+    void* memory = ::operator new(size, alignment(bytes), std::nothrow);
     if (!memory)
       throw Error(Errc::out_of_device_memory,
                   text(bytes, " bytes on the host, which has ", available_bytes(), " available"));
+    if (bytes >= 2 * huge_page) madvise(memory, size, MADV_HUGEPAGE);  // a wish, no more
     return static_cast<std::byte*>(memory);
   }
 };
 
-std::string processor_name() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  return "processor";
+/// Read once: whoever asks a device only for its kind waits for this as well.
+const std::string& processor_name() {
+  static const std::string name = [] {
+    std::ifstream file("/proc/cpuinfo");
+    for (std::string line; std::getline(file, line);)
+      if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+    return std::string("processor");
+  }();
+  return name;
 }
 
 class HostBackend final : public Backend {
@@ -94,8 +107,10 @@ class HostBackend final : public Backend {
   std::shared_ptr<PendingCheck> gather(const GatherPlan& plan, bool,
                                        const std::vector<std::shared_ptr<Memory>>&, StreamHandle,
                                        const Watch& watch) override {
-    parallel_for(plan.rows, plan.run_bytes, watch,
-                 [&](std::int64_t begin, std::int64_t end) { host_gather(plan, begin, end); });
+    const bool streaming = worth_streaming(plan.rows * plan.run_bytes);
+    parallel_for(plan.rows, plan.run_bytes, watch, [&](std::int64_t begin, std::int64_t end) {
+      host_gather(plan, begin, end, streaming);
+    });
     return nullptr;
   }
 

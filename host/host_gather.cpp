@@ -1,166 +1,95 @@
 #include "host_gather.hpp"
 
+#include "copy_plane.hpp"
+#include "copy_rows.hpp"
+#include "row_walk.hpp"
+#include "vector.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstring>
-#include <vector>
+#include <span>
+#include <utility>
 
-// A range of rows is walked line by line: a line is the innermost axis (or part of it), and what
-// the outer axes contribute is worked out once a line, by an odometer. No row costs a division.
+// Two ways to copy a range of rows. Where the innermost axes are strided on both sides, a plane (or
+// the part of one that is left) is copied at a time. Else the rows' addresses are worked out a
+// batch ahead of the copying, so that the caches can fetch one batch while another is copied.
 
 namespace multibuffer {
 namespace {
 
-/// Copies one run; the common small sizes are known when this is compiled.
-template <int Bytes>
-void copy_run(std::byte* to, const std::byte* from, std::int64_t run_bytes) {
-  if constexpr (Bytes > 0) {
-    std::memcpy(to, from, Bytes);
-  } else {
-    std::memcpy(to, from, static_cast<std::size_t>(run_bytes));
+/// Whether index * stride along `axis` is all that tells its rows apart.
+bool is_strided(const GatherPlan& plan, std::size_t axis) {
+  const bool indexed = std::ranges::any_of(
+      plan.indices, [&](const PlanIndices& indices) { return indices.steps[axis] != 0; });
+  return !indexed && (plan.axes[axis].stride == 0 ||
+                      plan.axes[axis].level == static_cast<int>(plan.tables.size()));
+}
+
+void gather_planes(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
+  const std::size_t last = plan.axes.size() - 1;
+  const PlanAxis& inner = plan.axes[last];
+  const bool planes = last > 0 && is_strided(plan, last - 1);
+  const PlanAxis line{1, 0, 0, 0};
+  const PlanAxis& outer = planes ? plan.axes[last - 1] : line;
+  for (RowWalk walk(plan, begin); begin < end;) {
+    const RowCopy copy = walk.here();
+    const std::int64_t in_line = std::min(end - begin, walk.left_in_line());
+    // Whole lines up to the end of the plane, or what is left of one line.
+    std::int64_t lines = 1;
+    if (in_line == inner.extent && planes)
+      lines = std::min((end - begin) / inner.extent, walk.left_in_plane());
+    copy_plane({.to = copy.to,
+                .from = copy.from,
+                .lines = lines,
+                .line_out_stride = outer.out_stride,
+                .line_stride = outer.stride,
+                .rows = in_line,
+                .out_stride = inner.out_stride,
+                .stride = inner.stride,
+                .row_bytes = plan.run_bytes},
+               streaming);
+    for (std::int64_t i = 0; i < lines; ++i) walk.advance(in_line);
+    begin += lines * in_line;
   }
 }
 
-std::int64_t entry_of(const PlanTable& table, std::int64_t position) {
-  if (table.wide) return static_cast<const std::int64_t*>(table.data)[position];
-  return static_cast<const std::uint32_t*>(table.data)[position];
+/// How many rows to work out at once: enough to cover the memory's latency, and no more than the
+/// first cache holds.
+std::int64_t batch_for(std::int64_t row_bytes) {
+  if (row_bytes <= 16) return 64;
+  return row_bytes <= 256 ? 32 : 8;
 }
+constexpr std::size_t most_in_batch = 64;
 
-std::int64_t index_at(const PlanIndices& indices, std::int64_t place, IndexMode mode) {
-  const std::int64_t value = indices.bytes_each == 4
-                                 ? static_cast<const std::int32_t*>(indices.data)[place]
-                                 : static_cast<const std::int64_t*>(indices.data)[place];
-  return resolve_index(value, indices.extent, mode);
-}
-
-/// Where a walk over the plan's axes stands: what each level's position starts from, and where each
-/// index array is read.
-class Walk {
- public:
-  Walk(const GatherPlan& plan, std::int64_t row)
-      : plan_(plan),
-        index_(plan.axes.size()),
-        positions_(plan.origins),
-        places_(plan.indices.size()),
-        line_positions_(plan.origins.size()) {
-    for (std::size_t i = plan.axes.size(); i-- > 0;) {
-      index_[i] = row % plan.axes[i].extent;
-      row /= plan.axes[i].extent;
-      move(i, index_[i]);
-    }
-  }
-
-  std::int64_t out() const { return out_; }
-  /// Rows from here to the end of the line.
-  std::int64_t left_in_line() const {
-    return plan_.axes.empty() ? 1 : plan_.axes.back().extent - index_.back();
-  }
-
-  /// Moves on by `rows`, which do not go beyond the line's end.
-  void advance(std::int64_t rows) {
-    std::size_t i = plan_.axes.size();
-    if (i == 0) return;
-    move(--i, rows);
-    index_[i] += rows;
-    while (index_[i] == plan_.axes[i].extent && i > 0) {
-      move(i, -index_[i]);
-      index_[i] = 0;
-      move(--i, 1);
-      ++index_[i];
-    }
-  }
-
-  /// The source of the row `step` rows further along the line.
-  const std::byte* source(std::int64_t step) {
-    std::copy(positions_.begin(), positions_.end(), line_positions_.begin());
-    if (!plan_.axes.empty()) {
-      const PlanAxis& line = plan_.axes.back();
-      line_positions_[static_cast<std::size_t>(line.level)] += step * line.stride;
-    }
-    for (std::size_t j = 0; j < plan_.indices.size(); ++j) {
-      const PlanIndices& indices = plan_.indices[j];
-      const std::int64_t along = plan_.axes.empty() ? 0 : step * indices.steps.back();
-      line_positions_[static_cast<std::size_t>(indices.level)] +=
-          index_at(indices, places_[j] + along, plan_.mode) * indices.stride;
-    }
-    std::int64_t position = line_positions_[0];
-    for (std::size_t k = 0; k < plan_.tables.size(); ++k) {
-      const std::int64_t scale = k + 1 == plan_.tables.size() ? plan_.unit : 1;
-      position = entry_of(plan_.tables[k], position) * scale + line_positions_[k + 1];
-    }
-    // Arrays in place have no base: their offsets are addresses.
-    return plan_.base ? plan_.base + position : reinterpret_cast<const std::byte*>(position);
-  }
-
-  /// Whether all rows of a line lie a fixed stride apart.
-  static bool lines_are_strided(const GatherPlan& plan) {
-    if (plan.axes.empty()) return true;
-    const bool indexed = std::ranges::any_of(
-        plan.indices, [](const PlanIndices& indices) { return indices.steps.back() != 0; });
-    const PlanAxis& line = plan.axes.back();
-    return !indexed && (line.stride == 0 || line.level == static_cast<int>(plan.tables.size()));
-  }
-
- private:
-  void move(std::size_t axis, std::int64_t steps) {
-    const PlanAxis& moved = plan_.axes[axis];
-    positions_[static_cast<std::size_t>(moved.level)] += steps * moved.stride;
-    out_ += steps * moved.out_stride;
-    for (std::size_t j = 0; j < places_.size(); ++j)
-      places_[j] += steps * plan_.indices[j].steps[axis];
-  }
-
-  const GatherPlan& plan_;
-  std::vector<std::int64_t> index_;
-  std::vector<std::int64_t> positions_;  ///< per level
-  std::vector<std::int64_t> places_;     ///< per index array
-  std::vector<std::int64_t> line_positions_;
-  std::int64_t out_ = 0;
-};
-
-template <int Bytes>
-void gather_rows(const GatherPlan& plan, std::int64_t begin, std::int64_t end) {
-  const bool strided = Walk::lines_are_strided(plan);
-  const std::int64_t out_stride = plan.axes.empty() ? 0 : plan.axes.back().out_stride;
-  const std::int64_t stride = plan.axes.empty() ? 0 : plan.axes.back().stride;
-  for (Walk walk(plan, begin); begin < end;) {
-    const std::int64_t rows = std::min(end - begin, walk.left_in_line());
-    std::byte* to = plan.out + walk.out();
-    if (strided) {
-      const std::byte* from = walk.source(0);
-      for (std::int64_t i = 0; i < rows; ++i)
-        copy_run<Bytes>(to + i * out_stride, from + i * stride, plan.run_bytes);
-    } else {
-      for (std::int64_t i = 0; i < rows; ++i)
-        copy_run<Bytes>(to + i * out_stride, walk.source(i), plan.run_bytes);
-    }
-    walk.advance(rows);
-    begin += rows;
+void gather_batches(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
+  const std::int64_t batch = batch_for(plan.run_bytes);
+  RowWalk walk(plan, begin);
+  std::array<RowCopy, most_in_batch> memory[2];
+  const auto read_batch = [&](std::array<RowCopy, most_in_batch>& into) {
+    const std::int64_t count = std::min(batch, end - begin);
+    const std::span<RowCopy> rows(into.data(), static_cast<std::size_t>(count));
+    walk.next(rows);
+    begin += count;
+    return rows;
+  };
+  std::span<RowCopy> rows = read_batch(memory[0]);
+  for (std::size_t turn = 1; !rows.empty(); turn ^= 1) {
+    const std::span<RowCopy> ahead = read_batch(memory[turn]);
+    copy_rows(rows, ahead, plan.run_bytes, streaming);
+    rows = ahead;
   }
 }
 
 }  // namespace
 
-void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end) {
-  switch (plan.run_bytes) {
-    case 1:
-      return gather_rows<1>(plan, begin, end);
-    case 2:
-      return gather_rows<2>(plan, begin, end);
-    case 4:
-      return gather_rows<4>(plan, begin, end);
-    case 8:
-      return gather_rows<8>(plan, begin, end);
-    case 16:
-      return gather_rows<16>(plan, begin, end);
-    case 32:
-      return gather_rows<32>(plan, begin, end);
-    case 64:
-      return gather_rows<64>(plan, begin, end);
-    default:
-      return gather_rows<0>(plan, begin, end);
+void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
+  if (!plan.axes.empty() && is_strided(plan, plan.axes.size() - 1)) {
+    gather_planes(plan, begin, end, streaming);
+  } else {
+    gather_batches(plan, begin, end, streaming);
   }
+  if (streaming) finish_streaming();
 }
 
 }  // namespace multibuffer

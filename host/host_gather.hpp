@@ -7,7 +7,8 @@
 namespace multibuffer {
 
 /// Copies rows [begin, end) of a plan, counted in the order of its axes, in host memory. Index
-/// values have been checked. Threads may run disjoint ranges at once.
-void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end);
+/// values have been checked. Threads may run disjoint ranges at once. With `streaming` the output
+/// goes past the caches where that is faster.
+void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming);
 
 }  // namespace multibuffer

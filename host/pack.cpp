@@ -1,5 +1,8 @@
 #include "pack.hpp"
 
+#include "copy_rows.hpp"
+#include "vector.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -7,6 +10,12 @@
 
 namespace multibuffer {
 namespace {
+
+/// From this size on what is packed is not read again before it has left the caches.
+constexpr std::int64_t streamed_bytes = std::int64_t{1} << 18;
+
+/// Rows are scattered: this many ahead are asked for while one is copied.
+constexpr std::ptrdiff_t rows_ahead = 12;
 
 /// The runs of a strided leaf from a given one on, in packed order.
 class Runs {
@@ -37,16 +46,15 @@ class Runs {
 
 /// Bytes [begin, end) of a segment as they are packed.
 void pack_segment(const Placement& placement, const Segment& segment, std::int64_t begin,
-                  std::int64_t end, std::byte* out) {
-  if (placement.packing.empty()) {
-    std::memcpy(out, segment.source + begin, static_cast<std::size_t>(end - begin));
-    return;
-  }
+                  std::int64_t end, std::byte* out, bool streaming) {
+  if (placement.packing.empty())
+    return copy_bytes(out, segment.source + begin, end - begin, streaming);
+
   const std::int64_t run = placement.run_bytes;
   Runs runs(placement.packing, segment.source, begin / run);
   for (std::int64_t skip = begin % run; begin < end; skip = 0, runs.next()) {
     const std::int64_t bytes = std::min(run - skip, end - begin);
-    std::memcpy(out, runs.source() + skip, static_cast<std::size_t>(bytes));
+    copy_bytes(out, runs.source() + skip, bytes, streaming);
     out += bytes;
     begin += bytes;
   }
@@ -64,17 +72,19 @@ void pack(const Placement& placement, std::int64_t begin, std::int64_t end, std:
     out += position - begin;
     begin = position;
   };
-  // Small rows are scattered, so their first lines are asked for a few rows ahead.
-  constexpr std::ptrdiff_t ahead = 8;
+  const bool streaming = end - begin >= streamed_bytes;
   for (; begin < end && segment != segments.end() && segment->offset < end; ++segment) {
-    if (segments.end() - segment > ahead) __builtin_prefetch(segment[ahead].source);
+    if (segments.end() - segment > rows_ahead)
+      prefetch_row(segment[rows_ahead].source, segment[rows_ahead].bytes);
     if (begin < segment->offset) clear_to(segment->offset);
     const std::int64_t stop = std::min(end, segment->offset + segment->bytes);
-    pack_segment(placement, *segment, begin - segment->offset, stop - segment->offset, out);
+    pack_segment(placement, *segment, begin - segment->offset, stop - segment->offset, out,
+                 streaming);
     out += stop - begin;
     begin = stop;
   }
   if (begin < end) clear_to(end);
+  if (streaming) finish_streaming();
 }
 
 }  // namespace multibuffer

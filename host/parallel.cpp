@@ -15,8 +15,11 @@ namespace {
 
 /// Below this a second thread costs more than it brings.
 constexpr std::int64_t bytes_worth_a_thread = std::int64_t{1} << 20;
-/// Small enough to share evenly and to stop soon, large enough to cost nothing.
-constexpr std::int64_t bytes_a_piece = std::int64_t{1} << 20;
+
+/// Pieces are small enough to share evenly and to stop soon, and large enough to cost nothing.
+constexpr std::int64_t least_bytes_a_piece = std::int64_t{1} << 17;
+constexpr std::int64_t most_bytes_a_piece = std::int64_t{4} << 20;
+constexpr std::int64_t pieces_a_thread = 8;
 
 int asked_for() {
   const char* text = std::getenv("MULTIBUFFER_NUM_THREADS");
@@ -38,8 +41,15 @@ int thread_count() {
 
 void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watch,
                   const std::function<void(std::int64_t begin, std::int64_t end)>& work) {
+  // Sizes that do not fit would not fit into memory either, so a double is exact enough.
+  const double all_bytes = static_cast<double>(count) * static_cast<double>(bytes_each);
+  const std::int64_t threads = std::clamp<std::int64_t>(
+      static_cast<std::int64_t>(all_bytes / bytes_worth_a_thread), 1, thread_count());
+  const std::int64_t piece_bytes = std::clamp(
+      static_cast<std::int64_t>(all_bytes / static_cast<double>(threads * pieces_a_thread)),
+      least_bytes_a_piece, most_bytes_a_piece);
   const std::int64_t piece =
-      std::max<std::int64_t>(1, bytes_a_piece / std::max<std::int64_t>(1, bytes_each));
+      std::max<std::int64_t>(1, piece_bytes / std::max<std::int64_t>(1, bytes_each));
   std::atomic<std::int64_t> next = 0;
   std::atomic<std::int64_t> done = 0;
   const auto take_pieces = [&](const auto& after_each) {
@@ -53,13 +63,9 @@ void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watc
     }
   };
 
-  const std::int64_t worth =
-      count /
-      std::max<std::int64_t>(1, bytes_worth_a_thread / std::max<std::int64_t>(1, bytes_each));
-  const std::int64_t helpers = std::clamp<std::int64_t>(worth, 1, thread_count()) - 1;
   {
-    std::vector<std::jthread> threads;
-    for (std::int64_t i = 0; i < helpers; ++i) threads.emplace_back([&] { take_pieces([] {}); });
+    std::vector<std::jthread> helpers;
+    for (std::int64_t i = 1; i < threads; ++i) helpers.emplace_back([&] { take_pieces([] {}); });
     take_pieces([&] {
       if (watch.progress) watch.progress(done * bytes_each, count * bytes_each);
     });

@@ -1,0 +1,148 @@
+#include "copy_rows.hpp"
+
+#include "vector.hpp"
+
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace multibuffer {
+namespace {
+
+constexpr auto block_bytes = static_cast<std::int64_t>(vector_bytes);
+constexpr std::int64_t line_bytes = 64;
+
+/// Streaming only pays where whole cache lines are written one after the other.
+constexpr std::int64_t streamed_row_bytes = 2048;
+
+bool is_aligned(const std::byte* pointer, std::int64_t to) {
+  return reinterpret_cast<std::uintptr_t>(pointer) % static_cast<std::uintptr_t>(to) == 0;
+}
+
+void stream_bytes(std::byte* to, const std::byte* from, std::int64_t bytes) {
+  const auto misaligned =
+      static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(to) % line_bytes);
+  const std::int64_t head = misaligned == 0 ? 0 : std::min(bytes, line_bytes - misaligned);
+  std::memcpy(to, from, static_cast<std::size_t>(head));
+  std::int64_t at = head;
+  for (; at + line_bytes <= bytes; at += line_bytes)
+    for (std::int64_t i = 0; i < line_bytes; i += block_bytes)
+      stream_vector(to + at + i, from + at + i);
+  std::memcpy(to + at, from + at, static_cast<std::size_t>(bytes - at));
+}
+
+/// Two moves of `Bytes` that overlap in the middle: any size from Bytes to 2 * Bytes.
+template <std::size_t Bytes>
+void copy_ends(std::byte* to, const std::byte* from, std::int64_t bytes) {
+  std::byte first[Bytes], last[Bytes];
+  std::memcpy(first, from, Bytes);
+  std::memcpy(last, from + bytes - Bytes, Bytes);
+  std::memcpy(to, first, Bytes);
+  std::memcpy(to + bytes - Bytes, last, Bytes);
+}
+
+/// Rows of a size known when this is compiled.
+template <int Bytes>
+struct FixedRow {
+  void operator()(std::byte* to, const std::byte* from, std::int64_t) const {
+    std::memcpy(to, from, Bytes);
+  }
+};
+struct TinyRow {  ///< 3 to 15 bytes
+  void operator()(std::byte* to, const std::byte* from, std::int64_t bytes) const {
+    if (bytes >= 8) return copy_ends<8>(to, from, bytes);
+    if (bytes >= 4) return copy_ends<4>(to, from, bytes);
+    copy_ends<2>(to, from, bytes);
+  }
+};
+struct SmallRow {  ///< 16 bytes and up
+  void operator()(std::byte* to, const std::byte* from, std::int64_t bytes) const {
+    for (std::int64_t at = 0; at + block_bytes <= bytes; at += block_bytes)
+      std::memcpy(to + at, from + at, vector_bytes);
+    if (bytes % block_bytes != 0)
+      std::memcpy(to + bytes - block_bytes, from + bytes - block_bytes, vector_bytes);
+  }
+};
+struct LargeRow {
+  void operator()(std::byte* to, const std::byte* from, std::int64_t bytes) const {
+    std::memcpy(to, from, static_cast<std::size_t>(bytes));
+  }
+};
+struct StreamedLines {  ///< whole lines to aligned places
+  void operator()(std::byte* to, const std::byte* from, std::int64_t bytes) const {
+    for (std::int64_t at = 0; at < bytes; at += block_bytes) stream_vector(to + at, from + at);
+  }
+};
+struct StreamedRow {
+  void operator()(std::byte* to, const std::byte* from, std::int64_t bytes) const {
+    stream_bytes(to, from, bytes);
+  }
+};
+
+template <class CopyRow>
+void copy_each(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
+               std::int64_t row_bytes, const CopyRow& copy_row) {
+  const std::size_t both = std::min(rows.size(), ahead.size());
+  for (std::size_t i = 0; i < both; ++i) {
+    prefetch_row(ahead[i].from, row_bytes);
+    copy_row(rows[i].to, rows[i].from, row_bytes);
+  }
+  for (std::size_t i = both; i < rows.size(); ++i) copy_row(rows[i].to, rows[i].from, row_bytes);
+}
+
+}  // namespace
+
+bool worth_streaming(std::int64_t bytes) {
+  static const std::int64_t cache = [] {
+    const long size = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    return size > 0 ? std::int64_t{size} : std::int64_t{32} << 20;
+  }();
+  return bytes > cache / 2;
+}
+
+void copy_bytes(std::byte* to, const std::byte* from, std::int64_t bytes, bool streaming) {
+  if (streaming && bytes >= streamed_row_bytes) return stream_bytes(to, from, bytes);
+  std::memcpy(to, from, static_cast<std::size_t>(bytes));
+}
+
+void prefetch_row(const std::byte* row, std::int64_t bytes) {
+  constexpr std::int64_t most = 8 * line_bytes;
+  for (std::int64_t at = 0; at < std::min(bytes, most); at += line_bytes)
+    __builtin_prefetch(row + at);
+}
+
+void copy_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
+               std::int64_t row_bytes, bool streaming) {
+  const auto with = [&](const auto& copy_row) { copy_each(rows, ahead, row_bytes, copy_row); };
+  const bool whole_lines =
+      row_bytes % line_bytes == 0 &&
+      std::ranges::all_of(rows, [](const RowCopy& row) { return is_aligned(row.to, line_bytes); });
+  if (streaming && whole_lines) return with(StreamedLines{});
+  if (streaming && row_bytes >= streamed_row_bytes) return with(StreamedRow{});
+  switch (row_bytes) {
+    case 1:
+      return with(FixedRow<1>{});
+    case 2:
+      return with(FixedRow<2>{});
+    case 4:
+      return with(FixedRow<4>{});
+    case 8:
+      return with(FixedRow<8>{});
+    case 16:
+      return with(FixedRow<16>{});
+    case 32:
+      return with(FixedRow<32>{});
+    case 64:
+      return with(FixedRow<64>{});
+    default:
+      break;
+  }
+  if (row_bytes < block_bytes) return with(TinyRow{});
+  if (row_bytes < 512) return with(SmallRow{});
+  with(LargeRow{});
+}
+
+}  // namespace multibuffer

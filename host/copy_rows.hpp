@@ -1,0 +1,25 @@
+#pragma once
+
+#include "row_walk.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace multibuffer {
+
+/// Whether results of this size go past the caches: nobody finds them there afterwards.
+bool worth_streaming(std::int64_t bytes);
+
+/// Copies `bytes` bytes, with stores that leave the caches alone if `streaming`. After the last
+/// streaming copy of a thread comes `finish_streaming`.
+void copy_bytes(std::byte* to, const std::byte* from, std::int64_t bytes, bool streaming);
+
+/// Asks the caches for the first lines of a row; the hardware follows a longer one by itself.
+void prefetch_row(const std::byte* row, std::int64_t bytes);
+
+/// Copies rows of `row_bytes` and asks the caches for the rows in `ahead`, which are copied next.
+void copy_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
+               std::int64_t row_bytes, bool streaming);
+
+}  // namespace multibuffer

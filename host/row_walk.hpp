@@ -1,0 +1,52 @@
+#pragma once
+
+#include "gather_plan.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace multibuffer {
+
+/// Where a row is read and where it is written.
+struct RowCopy {
+  const std::byte* from = nullptr;
+  std::byte* to = nullptr;
+};
+
+/// A walk over the rows of a plan in host memory, in the order of its axes. Rows come line by line,
+/// a line being the innermost axis; what the other axes contribute is carried along by an odometer,
+/// so that no row costs a division.
+class RowWalk {
+ public:
+  RowWalk(const GatherPlan& plan, std::int64_t first_row);
+
+  /// Rows from here to the end of the line.
+  std::int64_t left_in_line() const;
+
+  /// Lines from here to the end of the second axis from the end; 1 if there is none.
+  std::int64_t left_in_plane() const;
+
+  /// The copies of the next `copies.size()` rows, which may be on several lines; moves on.
+  void next(std::span<RowCopy> copies);
+
+  /// The copy of the row here, without moving.
+  RowCopy here() const;
+
+  /// Moves on by whole rows, not beyond the line's end.
+  void advance(std::int64_t rows);
+
+ private:
+  void move(std::size_t axis, std::int64_t steps);
+  void fill_in_line(std::span<RowCopy> copies) const;
+  void add_level(int level, std::span<std::int64_t> positions) const;
+
+  const GatherPlan& plan_;
+  std::vector<std::int64_t> index_;
+  std::vector<std::int64_t> origins_;  ///< per level: what all but the line's axis contribute
+  std::vector<std::int64_t> places_;   ///< per index array: where it is read
+  std::int64_t out_ = 0;
+};
+
+}  // namespace multibuffer
