@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 namespace multibuffer {
@@ -68,11 +67,8 @@ Distinct number_by_hashing(const Addresses& addresses) {
 
 Distinct number_distinct(Addresses addresses) {
   if (addresses.empty()) return {};
-  if (strictly_monotonic(addresses) || distinct_by_bitmap(addresses)) {
-    std::vector<std::int64_t> ids(addresses.size());
-    std::iota(ids.begin(), ids.end(), std::int64_t{0});
-    return {std::move(addresses), std::move(ids)};
-  }
+  if (strictly_monotonic(addresses) || distinct_by_bitmap(addresses))
+    return {std::move(addresses), {}};
   return number_by_hashing(addresses);
 }
 

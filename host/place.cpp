@@ -5,6 +5,7 @@
 #include "text.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <limits>
 #include <numeric>
@@ -84,6 +85,19 @@ std::vector<Segment> merged_hulls(const Resolution& resolution, const LeafShape&
   return hulls;
 }
 
+/// Whether the leaves' hulls are disjoint, as far as their alignment or their order tells.
+bool surely_disjoint(const Resolution& resolution, const LeafShape& leaf) {
+  const std::vector<const std::byte*>& leaves = resolution.leaves;
+  if (leaves.size() == 1) return true;
+  std::uint64_t differences = 0;
+  for (const std::byte* address : leaves)
+    differences |= static_cast<std::uint64_t>(address_of(address) ^ address_of(leaves[0]));
+  const std::uint64_t alignment = std::uint64_t{1} << std::countr_zero(differences);
+  if (alignment >= static_cast<std::uint64_t>(leaf.span)) return true;
+  const auto too_close = [&](const std::byte* a, const std::byte* b) { return b - a < leaf.span; };
+  return std::ranges::adjacent_find(leaves, too_close) == leaves.end();
+}
+
 /// Gives the hulls their places: each keeps its address mod `arena_alignment`. Returns the size.
 std::int64_t lay_out_preserved(std::vector<Segment>& hulls) {
   std::int64_t end = 0;
@@ -128,6 +142,7 @@ void set_packing(Placement& placement, const LeafShape& leaf) {
 void lay_out_packed(Placement& placement, const Resolution& resolution, const LeafShape& leaf,
                     std::span<const std::int64_t> ids) {
   placement.segments.clear();
+  placement.segments.reserve(ids.size());
   std::int64_t end = 0;
   for (const std::int64_t id : ids) {
     const std::byte* low = resolution.leaves[index_of(id)] - leaf.below;
@@ -450,6 +465,12 @@ Tables place_leaves(Placement& placement, const Resolution& resolution, const Le
   if (placement.kind == PlacementKind::packed && !leaf.overlaps_itself)
     return place_packed(placement, resolution, leaf, simplify);
 
+  // Dense leaves that are disjoint take the same bytes either way, and packed ones no padding.
+  const bool dense = !leaf.overlaps_itself && leaf.distinct == leaf.span;
+  if (placement.kind == PlacementKind::automatic && dense && surely_disjoint(resolution, leaf)) {
+    placement.kind = PlacementKind::packed;
+    return place_packed(placement, resolution, leaf, simplify);
+  }
   std::vector<Segment> hulls = merged_hulls(resolution, leaf);
   const std::int64_t preserved = lay_out_preserved(hulls);
   if (placement.kind == PlacementKind::automatic && !leaf.overlaps_itself) {

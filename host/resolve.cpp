@@ -164,9 +164,10 @@ class Slots {
   /// Where index 0 of each start's table lies among the entries.
   const std::vector<std::int64_t>& start_positions() const { return start_positions_; }
 
-  /// Calls `visit(position, address)` for every slot that some index reaches, by position.
+  /// Calls `visit(position, address, count, step)` for every stretch of slots that indices reach,
+  /// by position: `count` entries from `position` on, whose slots lie `step` bytes apart.
   template <class Visit>
-  void for_each(Visit&& visit) const {
+  void for_each_run(Visit&& visit) const {
     std::optional<SlotSet> pattern;  // of one table; the same for all that stand alone
     for (const Range& range : ranges_) {
       if (range.lows.size() > 1) {
@@ -264,8 +265,15 @@ class Slots {
 
   template <class Visit>
   void visit_slots(const SlotSet& set, const Range& range, Visit& visit) const {
-    set.for_each([&](std::int64_t position) {
-      visit(range.first + position, range.address + numbering_.bytes_at(position));
+    set.for_each_run([&](std::int64_t first, std::int64_t count) {
+      if (numbering_.digits.size() == 1) {
+        const std::int64_t step = unit();
+        visit(range.first + first, range.address + first * step, count, step);
+        return;
+      }
+      for (std::int64_t i = first; i < first + count; ++i)
+        visit(range.first + i, range.address + numbering_.bytes_at(i), std::int64_t{1},
+              std::int64_t{0});
     });
   }
 
@@ -325,10 +333,10 @@ class IndexSearch {
   bool found_ = false;
 };
 
-/// One level's slots and what was found in them.
+/// One level's slots, and the pointers found in those that are reached, in order.
 struct Level {
   Slots slots;
-  std::vector<std::int64_t> ids;  ///< of the slots reached, in order: which pointer each holds
+  Distinct pointers;
 };
 
 /// Writes the indices that lead to `slot` in the last of `levels` into `path`, from there back to
@@ -345,10 +353,12 @@ void trace(std::span<const Level> levels, const std::byte* slot,
     const Level& previous = levels[levels.size() - 2];
     const std::byte* leading_here = nullptr;
     std::size_t seen = 0;
-    previous.slots.for_each([&](std::int64_t, const std::byte* address) {
-      if (previous.ids[seen++] == static_cast<std::int64_t>(start) && !leading_here)
-        leading_here = address;
-    });
+    previous.slots.for_each_run(
+        [&](std::int64_t, const std::byte* address, std::int64_t count, std::int64_t step) {
+          for (std::int64_t i = 0; i < count; ++i)
+            if (previous.pointers.id(seen++) == static_cast<std::int64_t>(start) && !leading_here)
+              leading_here = address + i * step;
+        });
     return trace(levels.first(levels.size() - 1), leading_here, path);
   }
 }
@@ -370,16 +380,32 @@ void trace(std::span<const Level> levels, const std::byte* slot,
                    "] of shape ", tuple_text(view.shape())));
 }
 
-/// The pointers in the slots that are reached, in order of position.
-Starts read_slots(const ArrayView& view, std::span<const Level> levels, const Watch& watch) {
+/// The pointers in the slots that are reached, in order of position, moved on by the level's
+/// origin.
+Starts read_slots(const ArrayView& view, std::span<const Level> levels, std::int64_t origin,
+                  const Watch& watch) {
+  constexpr std::int64_t between_stops = std::int64_t{1} << 20;
   Starts pointers;
   const std::byte* null_slot = nullptr;
-  levels.back().slots.for_each([&](std::int64_t, const std::byte* slot) {
-    pointers.push_back(load_pointer(slot));
-    if (!pointers.back() && !null_slot) null_slot = slot;
-    if ((pointers.size() & 0xFFFFF) == 0 && watch.stop.stop_requested())
-      throw Error(Errc::cancelled, text("while reading pointer tables"));
-  });
+  levels.back().slots.for_each_run(
+      [&](std::int64_t, const std::byte* address, std::int64_t count, std::int64_t step) {
+        for (std::int64_t begin = 0; begin < count; begin += between_stops) {
+          if (watch.stop.stop_requested())
+            throw Error(Errc::cancelled, "while reading pointer tables");
+          const std::int64_t end = std::min(count, begin + between_stops);
+          const std::size_t size = pointers.size();
+          pointers.resize(size + static_cast<std::size_t>(end - begin));
+          const std::byte** out = pointers.data() + size;
+          bool any_null = false;
+          for (std::int64_t i = begin; i < end; ++i) {
+            const std::byte* pointer = load_pointer(address + i * step);
+            any_null = any_null || pointer == nullptr;
+            *out++ = pointer + origin;
+          }
+          for (std::int64_t i = begin; any_null && !null_slot && i < end; ++i)
+            if (!load_pointer(address + i * step)) null_slot = address + i * step;
+        }
+      });
   if (null_slot) throw_null(view, levels, null_slot);
   return pointers;
 }
@@ -414,12 +440,10 @@ Resolution resolve(const ArrayView& view, const Watch& watch) {
   for (std::size_t k = 0; k < level_count; ++k) {
     levels.push_back({Slots(std::move(starts), moves_of(layout, static_cast<int>(k))), {}});
     const Slots& slots = levels.back().slots;
-    Starts pointers = read_slots(view, levels, watch);
+    Starts pointers = read_slots(view, levels, layout.origins()[k + 1], watch);
     resolution.pointers_read += static_cast<std::int64_t>(pointers.size());
-    for (const std::byte*& pointer : pointers) pointer += layout.origins()[k + 1];
-    Distinct distinct = number_distinct(std::move(pointers));
-    levels.back().ids = std::move(distinct.ids);
-    starts = std::move(distinct.addresses);
+    levels.back().pointers = number_distinct(std::move(pointers));
+    starts = std::move(levels.back().pointers.addresses);
 
     for (Axis& axis : axes)
       if (axis.level == static_cast<int>(k)) axis.stride = 0;
@@ -430,15 +454,18 @@ Resolution resolve(const ArrayView& view, const Watch& watch) {
 
   // An entry names the next level's start by position, which is known now; in the last, a leaf.
   for (std::size_t k = 0; k < level_count; ++k) {
+    const std::vector<std::int64_t>* next =
+        k + 1 < level_count ? &levels[k + 1].slots.start_positions() : nullptr;
     std::vector<std::int64_t>& table = resolution.tables[k];
-    table.assign(static_cast<std::size_t>(levels[k].slots.length()), 0);
+    table.resize(static_cast<std::size_t>(levels[k].slots.length()));
     std::size_t seen = 0;
-    levels[k].slots.for_each([&](std::int64_t position, const std::byte*) {
-      const std::int64_t id = levels[k].ids[seen++];
-      table[static_cast<std::size_t>(position)] =
-          k + 1 < level_count ? levels[k + 1].slots.start_positions()[static_cast<std::size_t>(id)]
-                              : id;
-    });
+    levels[k].slots.for_each_run(
+        [&](std::int64_t position, const std::byte*, std::int64_t count, std::int64_t) {
+          for (std::int64_t i = position; i < position + count; ++i) {
+            const std::int64_t id = levels[k].pointers.id(seen++);
+            table[static_cast<std::size_t>(i)] = next ? (*next)[static_cast<std::size_t>(id)] : id;
+          }
+        });
   }
   resolution.leaves = std::move(starts);
   resolution.layout = Layout(std::move(axes), std::move(origins));

@@ -35,12 +35,34 @@ class SlotSet {
   }
   bool full() const { return count() == length_; }
 
+  /// Calls `visit(first, count)` for every stretch of consecutive positions, ascending.
+  template <class Visit>
+  void for_each_run(Visit&& visit) const {
+    std::int64_t first = 0, count = 0;  // the run that is growing
+    for (std::size_t w = 0; w < words_.size(); ++w) {
+      const auto base = static_cast<std::int64_t>(w * 64);
+      std::uint64_t word = words_[w];
+      while (word != 0) {
+        const int skip = std::countr_zero(word);
+        const int ones = std::countr_one(word >> skip);
+        if (base + skip != first + count) {
+          if (count != 0) visit(first, count);
+          first = base + skip;
+          count = 0;
+        }
+        count += ones;
+        word = skip + ones == 64 ? 0 : word >> (skip + ones) << (skip + ones);
+      }
+    }
+    if (count != 0) visit(first, count);
+  }
+
   /// Calls `visit(position)` for every position, ascending.
   template <class Visit>
   void for_each(Visit&& visit) const {
-    for (std::size_t w = 0; w < words_.size(); ++w)
-      for (std::uint64_t word = words_[w]; word != 0; word &= word - 1)
-        visit(static_cast<std::int64_t>(w * 64) + std::countr_zero(word));
+    for_each_run([&](std::int64_t first, std::int64_t count) {
+      for (std::int64_t i = first; i < first + count; ++i) visit(i);
+    });
   }
 
  private:
