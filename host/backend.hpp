@@ -53,6 +53,8 @@ struct FirstMismatch {
 class Backend {
  public:
   virtual ~Backend() = default;
+  virtual DeviceKind kind() const = 0;
+  /// May ask the device, which takes its time.
   virtual DeviceInfo info() const = 0;
 
   /// Throws `out_of_device_memory` with the sizes. 0 bytes are allowed.

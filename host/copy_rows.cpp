@@ -2,8 +2,6 @@
 
 #include "vector.hpp"
 
-#include <hwy/cache_control.h>
-#include <hwy/highway.h>
 #include <unistd.h>
 
 #include <algorithm>

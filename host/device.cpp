@@ -37,7 +37,7 @@ Device Device::open(std::string_view name) {
               text("device '", name, "': there are auto, host, cuda, and cuda:N"));
 }
 
-DeviceKind Device::kind() const { return info().kind; }
+DeviceKind Device::kind() const { return backend_->kind(); }
 std::string Device::name() const { return info().name; }
 DeviceInfo Device::info() const { return backend_->info(); }
 void Device::synchronize(StreamHandle stream) const { backend_->synchronize(stream); }

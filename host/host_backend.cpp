@@ -66,6 +66,8 @@ const std::string& processor_name() {
 
 class HostBackend final : public Backend {
  public:
+  DeviceKind kind() const override { return DeviceKind::host; }
+
   DeviceInfo info() const override {
     DeviceInfo info;
     info.kind = DeviceKind::host;

@@ -1,0 +1,303 @@
+#include "host/backend.hpp"
+
+#include <multibuffer/error.hpp>
+
+#include "arena_image.hpp"
+#include "bad_index.hpp"
+#include "check.hpp"
+#include "compare.hpp"
+#include "context.hpp"
+#include "device_memory.hpp"
+#include "gather.hpp"
+#include "host/text.hpp"
+#include "pointers.hpp"
+#include "staging.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <map>
+#include <mutex>
+
+namespace multibuffer {
+namespace cuda {
+namespace {
+
+/// From here on, page-locked memory is worth asking for: the question costs about as much as
+/// packing this many bytes.
+constexpr std::int64_t least_direct_bytes = std::int64_t{64} << 10;
+
+Address address_of(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
+
+/// Whether the leaves are one run of page-locked memory, which the device copies by itself.
+bool leaves_copy_directly(const Placement& placement) {
+  return placement.kind != PlacementKind::in_place && placement.packing.empty() &&
+         placement.segments.size() == 1 && placement.segments[0].offset == 0 &&
+         placement.segments[0].bytes == placement.arena_bytes &&
+         placement.arena_bytes >= least_direct_bytes &&
+         is_page_locked(placement.segments[0].source, placement.arena_bytes);
+}
+
+bool lies_in(const Memory& memory, const std::byte* pointer) {
+  return !std::less{}(pointer, memory.data()) &&
+         std::less{}(pointer, memory.data() + memory.bytes());
+}
+
+class CudaBackend final : public Backend {
+ public:
+  explicit CudaBackend(int ordinal)
+      : context_(ordinal), ring_(context_.events()), bad_index_words_(context_) {}
+
+  DeviceKind kind() const override { return DeviceKind::cuda; }
+  DeviceInfo info() const override;
+  std::shared_ptr<Memory> allocate(std::int64_t bytes, StreamHandle stream) override;
+  void upload(const Placement& placement, const std::vector<std::int64_t>& table_offsets,
+              Memory& arena, StreamHandle stream, const Watch& watch) override;
+  void write(Memory& to, std::int64_t offset, const void* from, std::int64_t bytes,
+             StreamHandle stream) override;
+  void read(void* to, const std::byte* from, std::int64_t bytes, StreamHandle stream) override;
+  std::shared_ptr<PendingCheck> gather(const GatherPlan& plan, bool check,
+                                       const std::vector<std::shared_ptr<Memory>>& uses,
+                                       StreamHandle stream, const Watch& watch) override;
+  FirstMismatch compare(const std::byte* actual, const std::byte* expected, std::int64_t elements,
+                        std::int64_t itemsize, StreamHandle stream) override;
+  void check_in_place(const Placement& placement) override;
+  void synchronize(StreamHandle stream) override;
+
+ private:
+  void copy_page_locked(std::byte* to, const std::byte* from, std::int64_t bytes,
+                        cudaStream_t stream, const Watch& watch);
+  void launch(const GatherPlan& plan, Address bad_index, cudaStream_t stream);
+  void launch_large(const PlanParts<std::int64_t>& parts, const KernelChoice& choice,
+                    cudaStream_t stream);
+
+  Context context_;
+  StagingRing ring_;
+  BadIndexWords bad_index_words_;
+};
+
+DeviceInfo CudaBackend::info() const {
+  const DeviceGuard guard(context_.ordinal());
+  std::size_t free = 0;
+  std::size_t total = 0;
+  MULTIBUFFER_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  return {DeviceKind::cuda,
+          context_.ordinal(),
+          text("cuda:", context_.ordinal()),
+          context_.description(),
+          static_cast<std::int64_t>(total),
+          static_cast<std::int64_t>(free)};
+}
+
+std::shared_ptr<Memory> CudaBackend::allocate(std::int64_t bytes, StreamHandle stream) {
+  const DeviceGuard guard(context_.ordinal());
+  return std::make_shared<DeviceMemory>(context_, bytes, context_.stream(stream));
+}
+
+/// Enqueues the copy in pieces, and returns when the last has been read.
+void CudaBackend::copy_page_locked(std::byte* to, const std::byte* from, std::int64_t bytes,
+                                   cudaStream_t stream, const Watch& watch) {
+  constexpr std::int64_t piece = std::int64_t{64} << 20;
+  Event earlier;
+  for (std::int64_t begin = 0; begin < bytes; begin += piece) {
+    const std::int64_t size = std::min(piece, bytes - begin);
+    MULTIBUFFER_CUDA_CHECK(cudaMemcpyAsync(to + begin, from + begin, static_cast<std::size_t>(size),
+                                           cudaMemcpyHostToDevice, stream));
+    const Event here = context_.events().record(stream);
+    // One piece is always under way while the host waits for the one before.
+    const bool last = begin + size == bytes || watch.stop.stop_requested();
+    const Event& awaited = last ? here : earlier;
+    if (awaited) MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(awaited.get()));
+    stop_if_asked(watch);
+    if (watch.progress) watch.progress(last ? begin + size : begin, bytes);
+    earlier = here;
+  }
+}
+
+void CudaBackend::upload(const Placement& placement, const std::vector<std::int64_t>& table_offsets,
+                         Memory& arena, StreamHandle handle, const Watch& watch) {
+  stop_if_asked(watch);
+  const DeviceGuard guard(context_.ordinal());
+  cudaStream_t stream = context_.stream(handle);
+  StreamUse use(context_, stream);
+  use.writes(static_cast<DeviceMemory&>(arena));
+
+  const ArenaImage image(placement, table_offsets);
+  std::int64_t begin = 0;
+  if (leaves_copy_directly(placement)) {
+    copy_page_locked(arena.data(), placement.segments[0].source, image.leaf_bytes(), stream, watch);
+    begin = image.leaf_bytes();
+  }
+  ring_.send(
+      arena.data() + begin, image.bytes() - begin,
+      [&](std::int64_t from, std::int64_t to, std::byte* slot) {
+        image.fill(begin + from, begin + to, slot);
+      },
+      stream, begin == 0 ? watch : Watch{watch.stop, {}});
+  use.finish();
+}
+
+void CudaBackend::write(Memory& to, std::int64_t offset, const void* from, std::int64_t bytes,
+                        StreamHandle handle) {
+  const DeviceGuard guard(context_.ordinal());
+  cudaStream_t stream = context_.stream(handle);
+  const auto* source = static_cast<const std::byte*>(from);
+  StreamUse use(context_, stream);
+  use.writes(static_cast<DeviceMemory&>(to));
+  if (bytes >= least_direct_bytes && is_page_locked(from, bytes)) {
+    copy_page_locked(to.data() + offset, source, bytes, stream, {});
+  } else {
+    ring_.send(to.data() + offset, bytes,
+               [&](std::int64_t begin, std::int64_t end, std::byte* slot) {
+                 std::memcpy(slot, source + begin, static_cast<std::size_t>(end - begin));
+               },
+               stream, {});
+  }
+  use.finish();
+}
+
+void CudaBackend::read(void* to, const std::byte* from, std::int64_t bytes, StreamHandle handle) {
+  if (bytes == 0) return;
+  const DeviceGuard guard(context_.ordinal());
+  cudaStream_t stream = context_.stream(handle);
+  if (bytes < least_direct_bytes || !is_page_locked(to, bytes)) {
+    ring_.receive(static_cast<std::byte*>(to), from, bytes, stream);
+    return;
+  }
+  MULTIBUFFER_CUDA_CHECK(
+      cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDeviceToHost, stream));
+  MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(stream));
+}
+
+void CudaBackend::launch_large(const PlanParts<std::int64_t>& parts, const KernelChoice& choice,
+                               cudaStream_t stream) {
+  DeviceMemory memory(context_, static_cast<std::int64_t>(large_plan_bytes(parts)), stream);
+  StreamUse use(context_, stream);
+  use.writes(memory);
+  std::vector<std::byte> lists;
+  const LargePlan plan = large_plan(parts, memory.data(), lists);
+  ring_.send(memory.data(), memory.bytes(),
+             [&](std::int64_t begin, std::int64_t end, std::byte* slot) {
+               std::memcpy(slot, lists.data() + begin, static_cast<std::size_t>(end - begin));
+             },
+             stream, {});
+  launch_gather(plan, choice, stream);
+  use.finish();
+}
+
+void CudaBackend::launch(const GatherPlan& plan, Address bad_index, cudaStream_t stream) {
+  const KernelChoice choice = choose_kernel(plan);
+  if (choice.family == Family::copy) {
+    // In place, the base is null and the origin an address.
+    const Address source = address_of(plan.base) + static_cast<Address>(plan.origins[0]);
+    MULTIBUFFER_CUDA_CHECK(cudaMemcpyAsync(plan.out, reinterpret_cast<const void*>(source),
+                                           static_cast<std::size_t>(plan.run_bytes),
+                                           cudaMemcpyDefault, stream));
+  } else if (choice.levels == any_levels) {
+    launch_large(plan_parts<std::int64_t>(plan, choice, bad_index), choice, stream);
+  } else if (choice.wide) {
+    launch_gather(small_plan(plan_parts<std::int64_t>(plan, choice, bad_index)), choice, stream);
+  } else {
+    launch_gather(small_plan(plan_parts<std::int32_t>(plan, choice, bad_index)), choice, stream);
+  }
+}
+
+std::shared_ptr<PendingCheck> CudaBackend::gather(const GatherPlan& plan, bool check,
+                                                  const std::vector<std::shared_ptr<Memory>>& uses,
+                                                  StreamHandle handle, const Watch& watch) {
+  stop_if_asked(watch);
+  if (plan.rows == 0) return nullptr;
+  const DeviceGuard guard(context_.ordinal());
+  cudaStream_t stream = context_.stream(handle);
+  const bool checked = check && plan.mode == IndexMode::raise && !plan.indices.empty();
+  BadIndexWord word = checked ? bad_index_words_.take(stream) : BadIndexWord{};
+  StreamUse use(context_, stream);
+  for (const std::shared_ptr<Memory>& memory : uses) {
+    if (!memory) continue;
+    auto& block = static_cast<DeviceMemory&>(*memory);
+    lies_in(block, plan.out) ? use.writes(block) : use.reads(block);
+  }
+  if (checked) word.prepare(use, stream);
+  launch(plan, checked ? word.address() : 0, stream);
+  Event done = use.finish();
+  if (!checked) return nullptr;
+  return std::make_shared<BadIndexCheck>(context_, bad_index_words_, std::move(word), plan, uses,
+                                         std::move(done));
+}
+
+FirstMismatch CudaBackend::compare(const std::byte* actual, const std::byte* expected,
+                                   std::int64_t elements, std::int64_t itemsize,
+                                   StreamHandle handle) {
+  if (elements == 0) return {};
+  const DeviceGuard guard(context_.ordinal());
+  cudaStream_t stream = context_.stream(handle);
+  const Comparands arrays =
+      comparands(address_of(actual), address_of(expected), elements, itemsize);
+  const Difference difference = cuda::compare(arrays, stream);
+  return {difference.mismatches, difference.mismatches == 0 ? -1 : difference.first};
+}
+
+void CudaBackend::check_in_place(const Placement& placement) {
+  const DeviceGuard guard(context_.ordinal());
+  check_readable_in_place(placement, context_);
+}
+
+void CudaBackend::synchronize(StreamHandle handle) {
+  const DeviceGuard guard(context_.ordinal());
+  MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(context_.stream(handle)));
+}
+
+/// Without opening the device.
+DeviceInfo describe_device(int ordinal) {
+  cudaDeviceProp properties{};
+  MULTIBUFFER_CUDA_CHECK(cudaGetDeviceProperties(&properties, ordinal));
+  const DeviceGuard guard(ordinal);
+  std::size_t free = 0;
+  std::size_t total = 0;
+  MULTIBUFFER_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  return {DeviceKind::cuda,
+          ordinal,
+          text("cuda:", ordinal),
+          properties.name,
+          static_cast<std::int64_t>(total),
+          static_cast<std::int64_t>(free)};
+}
+
+}  // namespace
+}  // namespace cuda
+
+std::shared_ptr<Backend> open_cuda_backend(int ordinal) {
+  // Never destroyed: arrays that outlive main still free their memory through it.
+  static auto& mutex = *new std::mutex;
+  static auto& backends = *new std::map<int, std::shared_ptr<Backend>>;
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<Backend>& backend = backends[ordinal];
+  if (!backend) backend = std::make_shared<cuda::CudaBackend>(ordinal);
+  return backend;
+}
+
+CudaDevices list_cuda_devices() {
+  CudaDevices result;
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error != cudaSuccess) {
+    cuda::ignore(error);
+    result.why_none = cuda::reason_text(error);
+    return result;
+  }
+  for (int ordinal = 0; ordinal < count; ++ordinal) {
+    try {
+      result.devices.push_back(cuda::describe_device(ordinal));
+    } catch (const std::exception& failure) {
+      result.why_none = failure.what();
+    }
+  }
+  if (!result.devices.empty())
+    result.why_none.clear();
+  else if (result.why_none.empty())
+    result.why_none = cuda::reason_text(cudaErrorNoDevice);
+  return result;
+}
+
+}  // namespace multibuffer

@@ -1,0 +1,105 @@
+#include "bad_index.hpp"
+
+#include "check.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+namespace multibuffer::cuda {
+namespace {
+
+/// Reads what is known to be there.
+void fetch_bytes(void* to, const void* from, std::size_t bytes, const Context& context) {
+  MULTIBUFFER_CUDA_CHECK(
+      cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, context.fetch_stream()));
+  MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(context.fetch_stream()));
+}
+
+bool holds(const Memory& memory, const void* pointer) {
+  const auto* at = static_cast<const std::byte*>(pointer);
+  return !std::less{}(at, memory.data()) && std::less{}(at, memory.data() + memory.bytes());
+}
+
+}  // namespace
+
+void BadIndexWord::prepare(StreamUse& use, cudaStream_t stream) {
+  use.writes(*memory);
+  if (!clean)
+    MULTIBUFFER_CUDA_CHECK(cudaMemsetAsync(memory->data(), 0xff, sizeof(BadIndex::none), stream));
+}
+
+BadIndexWord BadIndexWords::take(cudaStream_t stream) {
+  BadIndexWord word;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!idle_.empty()) {
+      word = std::move(idle_.back());
+      idle_.pop_back();
+    }
+  }
+  if (!word.memory)
+    word.memory = std::make_shared<DeviceMemory>(
+        context_, static_cast<std::int64_t>(sizeof(BadIndex::none)), stream);
+  return word;
+}
+
+void BadIndexWords::put_back(BadIndexWord word) {
+  const std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(word));
+}
+
+BadIndexCheck::BadIndexCheck(Context& context, BadIndexWords& words, BadIndexWord word,
+                             const GatherPlan& plan,
+                             const std::vector<std::shared_ptr<Memory>>& uses, Event done)
+    : context_(context),
+      words_(words),
+      indices_(plan.indices),
+      done_(std::move(done)),
+      word_(std::move(word)) {
+  word_.clean = false;
+  std::ranges::copy_if(uses, std::back_inserter(index_memory_), [&](const auto& memory) {
+    return std::ranges::any_of(indices_, [&](const PlanIndices& indices) {
+      return memory && holds(*memory, indices.data);
+    });
+  });
+}
+
+BadIndexCheck::~BadIndexCheck() {
+  if (done_) words_.put_back(std::move(word_));
+}
+
+std::int64_t BadIndexCheck::value_at(const PlanIndices& indices, std::int64_t position) const {
+  const auto* at = static_cast<const std::byte*>(indices.data) + position * indices.bytes_each;
+  std::int32_t narrow = 0;
+  std::int64_t wide = 0;
+  if (indices.bytes_each == 4)
+    fetch_bytes(&narrow, at, sizeof(narrow), context_);
+  else
+    fetch_bytes(&wide, at, sizeof(wide), context_);
+  return indices.bytes_each == 4 ? narrow : wide;
+}
+
+void BadIndexCheck::fetch() {
+  const DeviceGuard guard(context_.ordinal());
+  MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(done_.get()));
+  fetch_bytes(&answer_, word_.memory->data(), sizeof(answer_), context_);
+  if (answer_ != BadIndex::none) {
+    const BadIndex bad = BadIndex::from_word(answer_);
+    value_ = value_at(indices_[static_cast<std::size_t>(bad.array)], bad.position);
+  }
+  word_.clean = answer_ == BadIndex::none;
+  words_.put_back(std::move(word_));
+  index_memory_.clear();
+  done_.reset();
+}
+
+void BadIndexCheck::wait() {
+  const std::lock_guard lock(mutex_);
+  if (done_) fetch();
+  if (answer_ == BadIndex::none) return;
+  const BadIndex bad = BadIndex::from_word(answer_);
+  throw_bad_index(indices_[static_cast<std::size_t>(bad.array)], bad.position, value_);
+}
+
+}  // namespace multibuffer::cuda

@@ -1,0 +1,66 @@
+#pragma once
+
+#include "context.hpp"
+#include "cuda/kernel_plan.hpp"
+#include "device_memory.hpp"
+#include "host/backend.hpp"
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace multibuffer::cuda {
+
+/// A word of device memory in which a gather leaves its lowest bad index.
+struct BadIndexWord {
+  std::shared_ptr<DeviceMemory> memory;
+  bool clean = false;  ///< known to be BadIndex::none
+
+  Address address() const { return reinterpret_cast<std::uintptr_t>(memory->data()); }
+  /// Makes it part of `use`, the work on `stream`, and clean if need be.
+  void prepare(StreamUse& use, cudaStream_t stream);
+};
+
+/// Words, used again: a gather whose word is known to be clean costs nothing but its kernel.
+class BadIndexWords {
+ public:
+  explicit BadIndexWords(Context& context) : context_(context) {}
+  BadIndexWords(const BadIndexWords&) = delete;
+  BadIndexWords& operator=(const BadIndexWords&) = delete;
+
+  /// A word for work on `stream`, which outlives the work's `StreamUse`.
+  BadIndexWord take(cudaStream_t stream);
+  void put_back(BadIndexWord word);
+
+ private:
+  Context& context_;
+  std::mutex mutex_;
+  std::vector<BadIndexWord> idle_;
+};
+
+/// The answer to one gather's question. It keeps the blocks that hold index arrays until it is
+/// known, since a bad index is read again for the message.
+class BadIndexCheck final : public PendingCheck {
+ public:
+  BadIndexCheck(Context& context, BadIndexWords& words, BadIndexWord word, const GatherPlan& plan,
+                const std::vector<std::shared_ptr<Memory>>& uses, Event done);
+  ~BadIndexCheck() override;
+  void wait() override;
+
+ private:
+  void fetch();
+  std::int64_t value_at(const PlanIndices& indices, std::int64_t position) const;
+
+  Context& context_;
+  BadIndexWords& words_;
+  std::vector<PlanIndices> indices_;
+
+  std::mutex mutex_;
+  Event done_;  ///< null once the answer is known
+  BadIndexWord word_;
+  std::vector<std::shared_ptr<Memory>> index_memory_;
+  std::uint64_t answer_ = BadIndex::none;
+  std::int64_t value_ = 0;  ///< of the bad index
+};
+
+}  // namespace multibuffer::cuda

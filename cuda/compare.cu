@@ -1,0 +1,38 @@
+#include <multibuffer/error.hpp>
+
+#include "cuda/compare.hpp"
+#include "cuda/global_memory.cuh"
+
+#include <thrust/execution_policy.h>
+#include <thrust/iterator/counting_iterator.h>
+#include <thrust/system_error.h>
+#include <thrust/transform_reduce.h>
+
+#include <cstdint>
+
+namespace multibuffer::cuda {
+namespace {
+
+// A template, since nvcc would compile the body of a plain function for the host as well.
+template <class Access>
+struct CompareBlock {
+  Comparands arrays;
+  __device__ Difference operator()(std::int64_t block) const {
+    Access memory;
+    return compare_block(arrays, memory, block);
+  }
+};
+
+}  // namespace
+
+Difference compare(const Comparands& arrays, cudaStream_t stream) {
+  const thrust::counting_iterator<std::int64_t> blocks(0);
+  try {
+    return thrust::transform_reduce(thrust::cuda::par.on(stream), blocks, blocks + arrays.blocks(),
+                                    CompareBlock<GlobalMemory>{arrays}, Difference{}, Together{});
+  } catch (const thrust::system_error& error) {
+    throw Error(Errc::cuda_failure, error.what());
+  }
+}
+
+}  // namespace multibuffer::cuda

@@ -1,0 +1,130 @@
+#include "device_memory.hpp"
+
+#include "check.hpp"
+
+#include <algorithm>
+#include <exception>
+
+namespace multibuffer::cuda {
+namespace {
+
+cudaError_t allocate_once(const Context& context, std::byte*& data, std::int64_t bytes,
+                          cudaStream_t stream) {
+  void* block = nullptr;
+  const auto size = static_cast<std::size_t>(bytes);
+  const cudaError_t error =
+      context.has_memory_pools() ? cudaMallocAsync(&block, size, stream) : cudaMalloc(&block, size);
+  data = static_cast<std::byte*>(block);
+  return error;
+}
+
+/// Gives the driver back what has been freed but not reused.
+void trim(const Context& context) {
+  // Blocks whose last use has not ended yet may be all that is in the way.
+  MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(context.reclaim_stream()));
+  if (!context.has_memory_pools()) return;
+  cudaMemPool_t pool = nullptr;
+  MULTIBUFFER_CUDA_CHECK(cudaDeviceGetDefaultMemPool(&pool, context.ordinal()));
+  MULTIBUFFER_CUDA_CHECK(cudaMemPoolTrimTo(pool, 0));
+}
+
+std::byte* allocate(const Context& context, std::int64_t bytes, cudaStream_t stream) {
+  if (bytes == 0) return nullptr;
+  std::byte* data = nullptr;
+  cudaError_t error = allocate_once(context, data, bytes, stream);
+  if (error == cudaErrorMemoryAllocation) {
+    ignore(error);
+    trim(context);
+    error = allocate_once(context, data, bytes, stream);
+  }
+  if (error == cudaErrorMemoryAllocation) throw_out_of_device_memory(bytes);
+  MULTIBUFFER_CUDA_CHECK(error);
+  return data;
+}
+
+}  // namespace
+
+DeviceMemory::DeviceMemory(Context& context, std::int64_t bytes, cudaStream_t stream)
+    : Memory(allocate(context, bytes, stream), bytes),
+      context_(context),
+      write_{id_of(stream), context.events().record(stream)} {}
+
+std::vector<DeviceMemory::LastUse> DeviceMemory::last_uses() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<LastUse> uses = reads_;
+  uses.push_back(write_);
+  return uses;
+}
+
+void DeviceMemory::wait() {
+  // A failure of that work is reported by the calls that ask for its results; this one is used by
+  // destructors.
+  for (const LastUse& use : last_uses()) ignore(cudaEventSynchronize(use.event.get()));
+}
+
+DeviceMemory::~DeviceMemory() {
+  if (!data_) return;
+  try {
+    const DeviceGuard guard(context_.ordinal());
+    if (!context_.has_memory_pools()) {
+      wait();
+      ignore(cudaFree(data_));
+      return;
+    }
+    for (const LastUse& use : last_uses())
+      ignore(cudaStreamWaitEvent(context_.reclaim_stream(), use.event.get()));
+    ignore(cudaFreeAsync(data_, context_.reclaim_stream()));
+  } catch (const std::exception&) {
+    // CUDA is shutting down and has freed everything.
+  }
+}
+
+void DeviceMemory::order_after(cudaStream_t stream, StreamId id, bool writes) {
+  const std::lock_guard lock(mutex_);
+  const auto wait_for = [&](const LastUse& use) {
+    if (use.stream != id) MULTIBUFFER_CUDA_CHECK(cudaStreamWaitEvent(stream, use.event.get()));
+  };
+  wait_for(write_);
+  if (writes) std::ranges::for_each(reads_, wait_for);
+}
+
+void DeviceMemory::note(StreamId id, const Event& event, bool wrote) {
+  const std::lock_guard lock(mutex_);
+  if (wrote) {
+    // It came after all reads, so who waits for it waits for them.
+    write_ = {id, event};
+    reads_.clear();
+    return;
+  }
+  const auto same = std::ranges::find(reads_, id, &LastUse::stream);
+  if (same != reads_.end())
+    same->event = event;
+  else
+    reads_.push_back({id, event});
+}
+
+StreamUse::StreamUse(Context& context, cudaStream_t stream)
+    : context_(context), stream_(stream), id_(id_of(stream)) {}
+
+void StreamUse::add(DeviceMemory& memory, bool writes) {
+  memory.order_after(stream_, id_, writes);
+  blocks_.emplace_back(&memory, writes);
+}
+
+Event StreamUse::finish() {
+  finished_ = true;
+  Event event = context_.events().record(stream_);
+  for (const auto& [memory, wrote] : blocks_) memory->note(id_, event, wrote);
+  return event;
+}
+
+StreamUse::~StreamUse() {
+  if (finished_) return;
+  try {
+    finish();
+  } catch (const std::exception&) {
+    // Then the stream itself has failed, and nothing more will run on it.
+  }
+}
+
+}  // namespace multibuffer::cuda

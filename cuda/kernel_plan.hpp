@@ -1,0 +1,132 @@
+#pragma once
+
+#include "cuda/divisor.hpp"
+#include "cuda/kernel_choice.hpp"
+#include "host/gather_plan.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+/// A `GatherPlan` as kernels read it. Differences to the plan:
+///  - Addresses are integers: in place, a leaf's "base" is no pointer into anything.
+///  - Origins are added to what they are relative to: a table's address, or the leaves'.
+///  - Positions at the last level and in the output count vectors, not bytes, which keeps them
+///    within 31 bits for arrays of up to 32 GiB.
+///  - For `elements`, the vectors of a row are one more axis, the innermost.
+namespace multibuffer::cuda {
+
+using Address = std::uint64_t;
+
+/// A vector of 16 bytes; narrower ones are the unsigned integers of their size.
+struct alignas(16) Bytes16 {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+};
+
+/// `Offset` is the signed word of the index arithmetic, std::int32_t or std::int64_t.
+template <class Offset>
+using CountOf = std::make_unsigned_t<Offset>;
+
+template <class Offset>
+struct KernelAxis {
+  Divisor<CountOf<Offset>> extent;
+  Offset stride = 0;
+  Offset out_stride = 0;
+  int level = 0;
+};
+
+struct KernelTable {
+  Address data = 0;
+  int bytes_each = 4;  ///< 4, unsigned, or 8
+};
+
+template <class Offset>
+struct KernelIndices {
+  Address data = 0;
+  std::int64_t extent = 0;
+  Divisor<std::uint64_t> modulus;  ///< division by the extent
+  Offset stride = 0;
+  int level = 0;
+  int bytes_each = 8;
+};
+
+template <class Offset>
+struct KernelScalars {
+  Address leaf = 0;
+  std::int64_t unit = 1;
+  Address out = 0;
+  Address bad_index = 0;  ///< of a 64-bit word (see BadIndex); 0 where nothing is checked
+  CountOf<Offset> items = 0;
+  CountOf<Offset> row_vectors = 0;
+  CountOf<Offset> piece_vectors = 0;
+  Divisor<CountOf<Offset>> pieces_per_row;
+  int lanes_log2 = 0;
+  int axis_count = 0;
+  int table_count = 0;
+  int index_count = 0;
+  IndexMode mode = IndexMode::raise;
+};
+
+/// A plan small enough to be passed to a kernel by value.
+template <class Offset_>
+struct SmallPlan : KernelScalars<Offset_> {
+  using Offset = Offset_;
+  KernelAxis<Offset> axes[small_axes];
+  KernelTable tables[compiled_levels];
+  KernelIndices<Offset> indices[small_indices];
+  Offset steps[small_indices * small_axes];  ///< row by row, of axis_count each
+};
+
+/// A plan of any size, whose lists lie in device memory.
+struct LargePlan : KernelScalars<std::int64_t> {
+  using Offset = std::int64_t;
+  const KernelAxis<Offset>* axes = nullptr;
+  const KernelTable* tables = nullptr;
+  const KernelIndices<Offset>* indices = nullptr;
+  const Offset* steps = nullptr;
+};
+
+/// What both are made from.
+template <class Offset>
+struct PlanParts {
+  KernelScalars<Offset> scalars;
+  std::vector<KernelAxis<Offset>> axes;
+  std::vector<KernelTable> tables;
+  std::vector<KernelIndices<Offset>> indices;
+  std::vector<Offset> steps;
+};
+
+template <class Offset>
+PlanParts<Offset> plan_parts(const GatherPlan& plan, const KernelChoice& choice, Address bad_index);
+
+template <class Offset>
+SmallPlan<Offset> small_plan(const PlanParts<Offset>& parts);
+
+/// The lists of a large plan one after another, and the plan for when they lie at `at` in memory
+/// (which is aligned to 16 bytes).
+std::size_t large_plan_bytes(const PlanParts<std::int64_t>& parts);
+LargePlan large_plan(const PlanParts<std::int64_t>& parts, std::byte* at,
+                     std::vector<std::byte>& lists);
+
+/// The lowest bad index as one comparable word: index arrays are checked one after the other, so
+/// the array counts before the position in it.
+struct BadIndex {
+  int array = 0;              ///< which of the plan's index arrays
+  std::int64_t position = 0;  ///< in values from the array's start
+
+  static constexpr std::uint64_t none = ~std::uint64_t{0};
+  static constexpr int position_bits = 48;  // 2^48 indices take a petabyte
+
+  constexpr std::uint64_t word() const {
+    return (static_cast<std::uint64_t>(array) << position_bits) |
+           static_cast<std::uint64_t>(position);
+  }
+  static constexpr BadIndex from_word(std::uint64_t word) {
+    constexpr std::uint64_t mask = (std::uint64_t{1} << position_bits) - 1;
+    return {static_cast<int>(word >> position_bits), static_cast<std::int64_t>(word & mask)};
+  }
+};
+
+}  // namespace multibuffer::cuda

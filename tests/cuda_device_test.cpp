@@ -1,0 +1,425 @@
+// What only a GPU can show: streams, the life of memory, and the kernels themselves. The tests that
+// are the same for every backend are in backend_test.cpp.
+
+#include <multibuffer/cuda/stream.hpp>
+#include <multibuffer/multibuffer.hpp>
+
+#include "cuda/gather.hpp"
+#include "host/backend.hpp"
+#include "tests/random_plan.hpp"
+#include "tests/throws.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace multibuffer::cuda {
+namespace {
+
+using namespace multibuffer::testing;
+
+void expect_success(cudaError_t error) {
+  ASSERT_EQ(error, cudaSuccess) << cudaGetErrorString(error);
+}
+
+/// Keeps a stream from going on for a while: long enough for a race to show.
+void hold_up(const Stream& stream) {
+  expect_success(cudaLaunchHostFunc(
+      stream.get(), [](void*) { std::this_thread::sleep_for(std::chrono::milliseconds(50)); },
+      nullptr));
+}
+
+Stream make_stream() {
+  cudaStream_t stream = nullptr;
+  expect_success(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  return Stream(stream);
+}
+
+class CudaDevice : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const CudaDevices devices = list_cuda_devices();
+    if (devices.devices.empty()) GTEST_SKIP() << "no CUDA device: " << devices.why_none;
+    backend = open_cuda_backend(0);
+    expect_success(cudaSetDevice(0));
+  }
+
+  std::shared_ptr<Memory> on_device(const void* data, std::int64_t bytes,
+                                    StreamHandle stream = nullptr) {
+    std::shared_ptr<Memory> memory = backend->allocate(bytes, stream);
+    backend->write(*memory, 0, data, bytes, stream);
+    return memory;
+  }
+  template <class T>
+  std::shared_ptr<Memory> on_device(const std::vector<T>& values, StreamHandle stream = nullptr) {
+    return on_device(values.data(), static_cast<std::int64_t>(values.size() * sizeof(T)), stream);
+  }
+
+  template <class T>
+  std::vector<T> fetched(const Memory& memory, StreamHandle stream = nullptr) {
+    std::vector<T> values(static_cast<std::size_t>(memory.bytes()) / sizeof(T));
+    backend->read(values.data(), memory.data(), memory.bytes(), stream);
+    return values;
+  }
+
+  /// A plan that copies one block to another, element by element, backwards.
+  GatherPlan backwards(const Memory& from, const Memory& to) {
+    GatherPlan plan;
+    plan.rows = from.bytes() / 4;
+    plan.base = from.data();
+    plan.origins = {from.bytes() - 4};
+    plan.axes = {{plan.rows, 4, 0, -4}};
+    plan.run_bytes = 4;
+    plan.out = to.data();
+    return plan;
+  }
+
+  std::shared_ptr<Backend> backend;
+};
+
+std::vector<std::int32_t> counting(std::size_t count) {
+  std::vector<std::int32_t> values(count);
+  std::iota(values.begin(), values.end(), 0);
+  return values;
+}
+
+std::vector<std::int32_t> reversed(std::vector<std::int32_t> values) {
+  std::ranges::reverse(values);
+  return values;
+}
+
+// Kernels.
+// -----------------------------------------------------------------------------------------
+
+/// A random case whose memory is on the device.
+struct DeviceCase {
+  GatherPlan plan;
+  std::vector<std::shared_ptr<Memory>> blocks;
+  std::shared_ptr<Memory> out;
+};
+
+void launch(const DeviceCase& c, const KernelChoice& choice, Backend& backend) {
+  if (choice.levels == any_levels) {
+    const auto parts = plan_parts<std::int64_t>(c.plan, choice, 0);
+    const auto lists_memory =
+        backend.allocate(static_cast<std::int64_t>(large_plan_bytes(parts)), nullptr);
+    std::vector<std::byte> lists;
+    const LargePlan plan = large_plan(parts, lists_memory->data(), lists);
+    backend.write(*lists_memory, 0, lists.data(), lists_memory->bytes(), nullptr);
+    backend.synchronize(nullptr);
+    launch_gather(plan, choice, cudaStreamLegacy);
+    expect_success(cudaStreamSynchronize(cudaStreamLegacy));
+    return;
+  }
+  if (choice.wide)
+    launch_gather(small_plan(plan_parts<std::int64_t>(c.plan, choice, 0)), choice,
+                  cudaStreamLegacy);
+  else
+    launch_gather(small_plan(plan_parts<std::int32_t>(c.plan, choice, 0)), choice,
+                  cudaStreamLegacy);
+  expect_success(cudaStreamSynchronize(cudaStreamLegacy));
+}
+
+TEST_F(CudaDevice, EveryKernelGathersWhatThePlanSays) {
+  Random random(1);
+  for (int i = 0; i < 600 && !HasFailure(); ++i) {
+    Case host =
+        CaseMaker(random, {.most_axes = 5, .most_levels = 4, .most_indices = 5, .in_place = 0})
+            .make();
+    const std::vector<std::byte> expected = host.expected();
+    DeviceCase c{host.plan, {}, nullptr};
+    const auto move = [&](Block& block) {
+      return c.blocks.emplace_back(on_device(block.data(), block.bytes()))->data();
+    };
+    for (std::size_t k = 0; k < host.tables.size(); ++k)
+      c.plan.tables[k].data = move(host.tables[k]);
+    for (std::size_t k = 0; k < host.index_arrays.size(); ++k)
+      c.plan.indices[k].data = move(host.index_arrays[k]);
+    c.plan.base = move(host.leaves[0]);
+
+    for (int variant = 0; variant < 4; ++variant) {
+      const std::vector<std::byte> empty(expected.size(), prefill);
+      c.out = on_device(empty);
+      c.plan.out = c.out->data() + (host.plan.out - host.out[0].data());
+      backend->synchronize(nullptr);
+      const KernelChoice choice = random_choice(random, c.plan);
+      if (variant == 0)
+        backend->gather(c.plan, false, {c.out}, nullptr, {});
+      else
+        launch(c, choice, *backend);
+      EXPECT_EQ(fetched<std::byte>(*c.out), expected) << describe(c.plan, choice);
+    }
+  }
+}
+
+TEST_F(CudaDevice, ComparesElementsOfEverySize) {
+  for (const std::int64_t itemsize : {1, 2, 3, 4, 8, 12, 16, 24, 100}) {
+    const std::int64_t elements = 100'003;
+    std::vector<std::byte> values(static_cast<std::size_t>(elements * itemsize));
+    Random(2).fill(values);
+    const auto actual = on_device(values);
+    const FirstMismatch none =
+        backend->compare(actual->data(), actual->data(), elements, itemsize, nullptr);
+    EXPECT_EQ(none.mismatches, 0);
+    EXPECT_EQ(none.first, -1);
+    for (const std::int64_t element : {std::int64_t{70'001}, elements - 1, std::int64_t{99}})
+      values[static_cast<std::size_t>(element * itemsize + itemsize - 1)] ^= std::byte{1};
+    const auto expected = on_device(values);
+    const FirstMismatch some =
+        backend->compare(actual->data(), expected->data(), elements, itemsize, nullptr);
+    EXPECT_EQ(some.mismatches, 3) << itemsize;
+    EXPECT_EQ(some.first, 99) << itemsize;
+  }
+}
+
+// Transfers.
+// ---------------------------------------------------------------------------------------
+
+TEST_F(CudaDevice, TransfersOfAnySizeArriveWhole) {
+  for (const std::size_t count : {1u, 1000u, 65'536u, 1'000'003u, 9'000'001u}) {
+    const std::vector<std::int32_t> values = counting(count);
+    EXPECT_EQ(fetched<std::int32_t>(*on_device(values)), values) << count;
+  }
+}
+
+TEST_F(CudaDevice, PageLockedMemoryIsCopiedWithoutADetour) {
+  std::vector<std::int32_t> values = counting(40'000'000);
+  const auto bytes = static_cast<std::int64_t>(values.size() * 4);
+  expect_success(cudaHostRegister(values.data(), values.size() * 4, cudaHostRegisterDefault));
+  const std::vector<std::int64_t> shape{40'000'000};
+  UploadOptions options;
+  std::int64_t done = 0;
+  options.watch.progress = [&](std::int64_t so_far, std::int64_t) { done = so_far; };
+  const DeviceArray array =
+      upload(ArrayView::dense(values.data(), shape, Format("i", 4)), Device::open("cuda"), options);
+  EXPECT_EQ(done, bytes);
+  values[39'999'999] = -1;  // a snapshot was taken
+  std::vector<std::byte> result = copy(array).to_host();
+  std::int32_t last = 0;
+  std::memcpy(&last, result.data() + bytes - 4, 4);
+  EXPECT_EQ(last, 39'999'999);
+  expect_success(cudaHostUnregister(values.data()));
+}
+
+// Streams and lifetimes.
+// ---------------------------------------------------------------------------
+
+TEST_F(CudaDevice, WorkOnOneStreamWaitsForEarlierWorkOnAnother) {
+  const Stream first = make_stream();
+  const Stream second = make_stream();
+  const std::vector<std::int32_t> values = counting(100'000);
+  const auto source = backend->allocate(400'000, stream_handle(first));
+  hold_up(first);
+  backend->write(*source, 0, values.data(), 400'000, stream_handle(first));
+  const auto once = backend->allocate(400'000, stream_handle(second));
+  backend->gather(backwards(*source, *once), false, {source, once}, stream_handle(second), {});
+  hold_up(second);
+  // Overwrites what the other stream still has to read.
+  const std::vector<std::int32_t> zeros(values.size());
+  backend->write(*source, 0, zeros.data(), 400'000, stream_handle(first));
+  EXPECT_EQ(fetched<std::int32_t>(*once, stream_handle(second)), reversed(values));
+  EXPECT_EQ(fetched<std::int32_t>(*source, stream_handle(first)), zeros);
+}
+
+TEST_F(CudaDevice, MemoryIsFreedAfterTheWorkThatUsesIt) {
+  const std::vector<std::int32_t> values = counting(100'000);
+  for (int i = 0; i < 5; ++i) {
+    const Stream stream = make_stream();
+    auto source = on_device(values);
+    const auto out = backend->allocate(400'000, stream_handle(stream));
+    hold_up(stream);
+    backend->gather(backwards(*source, *out), false, {source, out}, stream_handle(stream), {});
+    source.reset();
+    // Whoever gets the block next writes to it at once.
+    const std::vector<std::int32_t> zeros(values.size());
+    const auto next = on_device(zeros);
+    backend->synchronize(nullptr);
+    EXPECT_EQ(fetched<std::int32_t>(*out, stream_handle(stream)), reversed(values));
+  }
+}
+
+TEST_F(CudaDevice, MemoryOutlivesTheStreamItWasMadeOn) {
+  const std::vector<std::int32_t> values = counting(1000);
+  std::shared_ptr<Memory> memory;
+  {
+    const Stream stream = make_stream();
+    hold_up(stream);
+    memory = on_device(values, stream_handle(stream));
+  }
+  const auto out = backend->allocate(4000, nullptr);
+  backend->gather(backwards(*memory, *out), false, {memory, out}, nullptr, {});
+  EXPECT_EQ(fetched<std::int32_t>(*out), reversed(values));
+}
+
+TEST_F(CudaDevice, TheDefaultStreamOfCudaHasAHandle) {
+  const StreamHandle handle = stream_handle(cudaStream_t{nullptr});
+  ASSERT_NE(handle, nullptr);
+  const std::vector<std::int32_t> values = counting(1000);
+  EXPECT_EQ(fetched<std::int32_t>(*on_device(values, handle), handle), values);
+}
+
+TEST_F(CudaDevice, ThreadsMayShareABackend) {
+  const std::vector<std::int32_t> values = counting(3'000'000);
+  const auto source = on_device(values);
+  std::vector<std::thread> threads;
+  std::vector<std::vector<std::int32_t>> results(4);
+  for (std::vector<std::int32_t>& result : results)
+    threads.emplace_back([&] {
+      const Stream stream = make_stream();
+      for (int i = 0; i < 10; ++i) {
+        const auto out = backend->allocate(source->bytes(), stream_handle(stream));
+        backend->gather(backwards(*source, *out), false, {source, out}, stream_handle(stream), {});
+        result = fetched<std::int32_t>(*out, stream_handle(stream));
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const std::vector<std::int32_t>& result : results) EXPECT_EQ(result, reversed(values));
+}
+
+TEST_F(CudaDevice, BlocksOfNoBytesAreAllowed) {
+  const auto memory = backend->allocate(0, nullptr);
+  EXPECT_EQ(memory->bytes(), 0);
+  memory->wait();
+}
+
+TEST_F(CudaDevice, RunningOutOfMemorySaysHowMuchThereWas) {
+  const std::int64_t all = backend->info().memory_bytes;
+  expect_error(Errc::out_of_device_memory, std::to_string(all + 1) + " bytes asked for",
+               [&] { backend->allocate(all + 1, nullptr); });
+  expect_error(Errc::out_of_device_memory, " bytes free",
+               [&] { backend->allocate(all + 1, nullptr); });
+  EXPECT_EQ(fetched<std::int32_t>(*on_device(counting(10))), counting(10));
+}
+
+// Indices on the device.
+// ---------------------------------------------------------------------------
+
+class CudaIndices : public CudaDevice {
+ protected:
+  std::shared_ptr<PendingCheck> take(const std::vector<std::int64_t>& values) {
+    source = on_device(counting(10));
+    indices = on_device(values);
+    out = backend->allocate(static_cast<std::int64_t>(values.size()) * 4, nullptr);
+    const auto count = static_cast<std::int64_t>(values.size());
+    GatherPlan plan;
+    plan.base = source->data();
+    plan.origins = {0};
+    plan.axes = {{count, 4, 0, 0}};
+    plan.indices = {{indices->data(), 8, 2, 10, 0, 4, {count}, {1}}};
+    plan.run_bytes = 4;
+    plan.rows = count;
+    plan.out = out->data();
+    return backend->gather(plan, true, {source, indices, out}, nullptr, {});
+  }
+
+  std::shared_ptr<Memory> source;
+  std::shared_ptr<Memory> indices;
+  std::shared_ptr<Memory> out;
+};
+
+TEST_F(CudaIndices, TheLowestBadOneIsReportedHoweverOftenAsked) {
+  std::vector<std::int64_t> values(100'000, 3);
+  values[99'999] = 10;
+  values[70'000] = -11;
+  values[70'001] = 1'000'000;
+  const auto check = take(values);
+  ASSERT_NE(check, nullptr);
+  indices.reset();  // the check keeps what it reads again
+  for (int i = 0; i < 2; ++i)
+    expect_error(Errc::index_out_of_range,
+                 "index -11 at position (70000,) on axis 2, whose extent is 10",
+                 [&] { check->wait(); });
+}
+
+TEST_F(CudaIndices, AnErrorLeavesNothingBehindForTheNextGather) {
+  for (int i = 0; i < 3; ++i) {
+    const auto bad = take({1, 2, 10});
+    expect_error(Errc::index_out_of_range, "index 10 at position (2,)", [&] { bad->wait(); });
+    take({12, 0});  // never asked
+    const auto good = take({9, -10, 0, -1});
+    EXPECT_NO_THROW(good->wait());
+    EXPECT_EQ(fetched<std::int32_t>(*out), (std::vector<std::int32_t>{9, 0, 0, 9}));
+  }
+}
+
+// In place.
+// ----------------------------------------------------------------------------------------
+
+class CudaInPlace : public CudaDevice {
+ protected:
+  static constexpr std::int64_t length = 1000;
+
+  /// Pointers to the rows of a block, in the order 2, 0, 1.
+  static std::vector<const std::int32_t*> rows_of(const std::int32_t* block) {
+    return {block + 2 * length, block, block + length};
+  }
+  static ArrayView view(const std::vector<const std::int32_t*>& rows, MemorySpace space) {
+    return ArrayView(rows.data(), Format("i", 4),
+                     Layout({{3, sizeof(rows[0]), 0}, {length, 4, 1}}, {0, 0}), true, space);
+  }
+  static std::vector<std::int32_t> copied(const ArrayView& view) {
+    UploadOptions options;
+    options.placement = PlacementKind::in_place;
+    const std::vector<std::byte> bytes =
+        copy(upload(view, Device::open("cuda"), options)).to_host();
+    std::vector<std::int32_t> values(bytes.size() / 4);
+    std::memcpy(values.data(), bytes.data(), bytes.size());
+    return values;
+  }
+  static std::vector<std::int32_t> expected() {
+    std::vector<std::int32_t> values = counting(3 * length);
+    std::ranges::rotate(values, values.begin() + 2 * length);
+    return values;
+  }
+};
+
+TEST_F(CudaInPlace, RowsOnTheDeviceAreReadWhereTheyLie) {
+  const auto block = on_device(counting(3 * length));
+  backend->synchronize(nullptr);
+  const auto rows = rows_of(reinterpret_cast<const std::int32_t*>(block->data()));
+  EXPECT_EQ(copied(view(rows, MemorySpace::device)), expected());
+}
+
+TEST_F(CudaInPlace, SoArePageLockedRows) {
+  std::vector<std::int32_t> block = counting(3 * length);
+  expect_success(cudaHostRegister(block.data(), block.size() * 4, cudaHostRegisterDefault));
+  EXPECT_EQ(copied(view(rows_of(block.data()), MemorySpace::host)), expected());
+  expect_success(cudaHostUnregister(block.data()));
+}
+
+TEST_F(CudaInPlace, PageableRowsAreRefusedByName) {
+  int reads_pageable_memory = 0;
+  expect_success(
+      cudaDeviceGetAttribute(&reads_pageable_memory, cudaDevAttrPageableMemoryAccess, 0));
+  const std::vector<std::int32_t> block = counting(3 * length);
+  const ArrayView pageable = view(rows_of(block.data()), MemorySpace::host);
+  if (reads_pageable_memory)
+    EXPECT_EQ(copied(pageable), expected());
+  else
+    expect_error(Errc::invalid_argument, "is in pageable host memory, which a GPU cannot use",
+                 [&] { copied(pageable); });
+}
+
+// Without a device.
+// --------------------------------------------------------------------------------
+
+TEST(CudaDevices, ThatAreNotThereAreAnErrorWithAReason) {
+  const CudaDevices devices = list_cuda_devices();
+  EXPECT_EQ(devices.devices.empty(), !devices.why_none.empty());
+  const auto count = static_cast<int>(devices.devices.size());
+  expect_error(Errc::device_unavailable, count == 0 ? devices.why_none : "numbered from 0",
+               [&] { open_cuda_backend(count); });
+  expect_error(Errc::device_unavailable, "", [] { open_cuda_backend(-1); });
+}
+
+}  // namespace
+}  // namespace multibuffer::cuda
