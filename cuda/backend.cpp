@@ -95,24 +95,30 @@ std::shared_ptr<Memory> CudaBackend::allocate(std::int64_t bytes, StreamHandle s
   return std::make_shared<DeviceMemory>(context_, bytes, context_.stream(stream));
 }
 
-/// Enqueues the copy in pieces, and returns when the last has been read.
+/// Enqueues the copy in pieces. Returns or throws when nothing reads `from` any more.
 void CudaBackend::copy_page_locked(std::byte* to, const std::byte* from, std::int64_t bytes,
                                    cudaStream_t stream, const Watch& watch) {
   constexpr std::int64_t piece = std::int64_t{64} << 20;
-  Event earlier;
-  for (std::int64_t begin = 0; begin < bytes; begin += piece) {
-    const std::int64_t size = std::min(piece, bytes - begin);
-    MULTIBUFFER_CUDA_CHECK(cudaMemcpyAsync(to + begin, from + begin, static_cast<std::size_t>(size),
-                                           cudaMemcpyHostToDevice, stream));
-    const Event here = context_.events().record(stream);
-    // One piece is always under way while the host waits for the one before.
-    const bool last = begin + size == bytes || watch.stop.stop_requested();
-    const Event& awaited = last ? here : earlier;
-    if (awaited) MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(awaited.get()));
-    stop_if_asked(watch);
-    if (watch.progress) watch.progress(last ? begin + size : begin, bytes);
-    earlier = here;
+  Event earlier, here;
+  try {
+    for (std::int64_t begin = 0; begin < bytes; begin += piece) {
+      stop_if_asked(watch);
+      const std::int64_t size = std::min(piece, bytes - begin);
+      MULTIBUFFER_CUDA_CHECK(cudaMemcpyAsync(to + begin, from + begin,
+                                             static_cast<std::size_t>(size), cudaMemcpyHostToDevice,
+                                             stream));
+      here = context_.events().record(stream);
+      // One piece is always under way while the host waits for the one before.
+      if (earlier) MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(earlier.get()));
+      if (watch.progress && begin > 0) watch.progress(begin, bytes);
+      earlier = here;
+    }
+    if (here) MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(here.get()));
+  } catch (...) {
+    ignore(cudaStreamSynchronize(stream));
+    throw;
   }
+  if (watch.progress) watch.progress(bytes, bytes);
 }
 
 void CudaBackend::upload(const Placement& placement, const std::vector<std::int64_t>& table_offsets,

@@ -1,5 +1,6 @@
 #include <multibuffer/error.hpp>
 
+#include "cuda/check.hpp"
 #include "cuda/compare.hpp"
 #include "cuda/global_memory.cuh"
 
@@ -9,6 +10,7 @@
 #include <thrust/transform_reduce.h>
 
 #include <cstdint>
+#include <new>
 
 namespace multibuffer::cuda {
 namespace {
@@ -30,7 +32,10 @@ Difference compare(const Comparands& arrays, cudaStream_t stream) {
   try {
     return thrust::transform_reduce(thrust::cuda::par.on(stream), blocks, blocks + arrays.blocks(),
                                     CompareBlock<GlobalMemory>{arrays}, Difference{}, Together{});
+  } catch (const std::bad_alloc& error) {  // Thrust's own is one, too
+    throw Error(Errc::out_of_device_memory, error.what());
   } catch (const thrust::system_error& error) {
+    ignore(static_cast<cudaError_t>(error.code().value()));
     throw Error(Errc::cuda_failure, error.what());
   }
 }

@@ -7,6 +7,7 @@
 #include "host/text.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace multibuffer::cuda {
 
@@ -125,6 +126,13 @@ void Context::keep_freed_memory() const {
   threshold = std::max<std::uint64_t>(threshold, total / 8);
   MULTIBUFFER_CUDA_CHECK(
       cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &threshold));
+}
+
+Mark Context::mark(cudaStream_t stream) {
+  // Several threads may use one stream: recording and counting are one step.
+  const std::lock_guard lock(marking_);
+  Event event = events_.record(stream);
+  return {std::move(event), ++marks_};
 }
 
 cudaStream_t Context::stream(StreamHandle handle) const noexcept {

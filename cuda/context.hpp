@@ -49,6 +49,13 @@ class EventPool {
 using StreamId = unsigned long long;
 StreamId id_of(cudaStream_t stream);
 
+/// A point in a stream's work, and when it was recorded: of two marks of one stream, the one with
+/// the higher order comes later in it.
+struct Mark {
+  Event event;
+  std::uint64_t order = 0;
+};
+
 /// What a process needs once of each device. It lives until the process ends, so that memory may be
 /// freed at any time, and never destroys its streams and events: by then CUDA may be gone.
 class Context {
@@ -63,6 +70,7 @@ class Context {
   bool has_memory_pools() const noexcept { return has_memory_pools_; }
   bool reads_pageable_memory() const noexcept { return reads_pageable_memory_; }
   EventPool& events() noexcept { return events_; }
+  Mark mark(cudaStream_t stream);
 
   /// The private stream for nullptr.
   cudaStream_t stream(StreamHandle handle) const noexcept;
@@ -82,6 +90,8 @@ class Context {
   cudaStream_t reclaim_stream_ = nullptr;
   cudaStream_t fetch_stream_ = nullptr;
   EventPool events_;
+  std::mutex marking_;
+  std::uint64_t marks_ = 0;
 };
 
 }  // namespace multibuffer::cuda

@@ -47,7 +47,7 @@ std::byte* allocate(const Context& context, std::int64_t bytes, cudaStream_t str
 DeviceMemory::DeviceMemory(Context& context, std::int64_t bytes, cudaStream_t stream)
     : Memory(allocate(context, bytes, stream), bytes),
       context_(context),
-      write_{id_of(stream), context.events().record(stream)} {}
+      write_{id_of(stream), context.mark(stream)} {}
 
 std::vector<DeviceMemory::LastUse> DeviceMemory::last_uses() const {
   const std::lock_guard lock(mutex_);
@@ -59,7 +59,7 @@ std::vector<DeviceMemory::LastUse> DeviceMemory::last_uses() const {
 void DeviceMemory::wait() {
   // A failure of that work is reported by the calls that ask for its results; this one is used by
   // destructors.
-  for (const LastUse& use : last_uses()) ignore(cudaEventSynchronize(use.event.get()));
+  for (const LastUse& use : last_uses()) ignore(cudaEventSynchronize(use.mark.event.get()));
 }
 
 DeviceMemory::~DeviceMemory() {
@@ -72,7 +72,7 @@ DeviceMemory::~DeviceMemory() {
       return;
     }
     for (const LastUse& use : last_uses())
-      ignore(cudaStreamWaitEvent(context_.reclaim_stream(), use.event.get()));
+      ignore(cudaStreamWaitEvent(context_.reclaim_stream(), use.mark.event.get()));
     ignore(cudaFreeAsync(data_, context_.reclaim_stream()));
   } catch (const std::exception&) {
     // CUDA is shutting down and has freed everything.
@@ -82,25 +82,30 @@ DeviceMemory::~DeviceMemory() {
 void DeviceMemory::order_after(cudaStream_t stream, StreamId id, bool writes) {
   const std::lock_guard lock(mutex_);
   const auto wait_for = [&](const LastUse& use) {
-    if (use.stream != id) MULTIBUFFER_CUDA_CHECK(cudaStreamWaitEvent(stream, use.event.get()));
+    if (use.stream != id) MULTIBUFFER_CUDA_CHECK(cudaStreamWaitEvent(stream, use.mark.event.get()));
   };
   wait_for(write_);
   if (writes) std::ranges::for_each(reads_, wait_for);
 }
 
-void DeviceMemory::note(StreamId id, const Event& event, bool wrote) {
+void DeviceMemory::note(const LastUse& use, bool wrote) {
   const std::lock_guard lock(mutex_);
+  // Threads that share a stream may come here in another order than their work went there.
+  const auto is_before = [&](const LastUse& other) {
+    return other.stream != use.stream || other.mark.order < use.mark.order;
+  };
   if (wrote) {
+    if (!is_before(write_)) return;
     // It came after all reads, so who waits for it waits for them.
-    write_ = {id, event};
-    reads_.clear();
+    write_ = use;
+    std::erase_if(reads_, is_before);
     return;
   }
-  const auto same = std::ranges::find(reads_, id, &LastUse::stream);
-  if (same != reads_.end())
-    same->event = event;
-  else
-    reads_.push_back({id, event});
+  const auto same = std::ranges::find(reads_, use.stream, &LastUse::stream);
+  if (same == reads_.end())
+    reads_.push_back(use);
+  else if (is_before(*same))
+    *same = use;
 }
 
 StreamUse::StreamUse(Context& context, cudaStream_t stream)
@@ -113,9 +118,9 @@ void StreamUse::add(DeviceMemory& memory, bool writes) {
 
 Event StreamUse::finish() {
   finished_ = true;
-  Event event = context_.events().record(stream_);
-  for (const auto& [memory, wrote] : blocks_) memory->note(id_, event, wrote);
-  return event;
+  const Mark mark = context_.mark(stream_);
+  for (const auto& [memory, wrote] : blocks_) memory->note({id_, mark}, wrote);
+  return mark.event;
 }
 
 StreamUse::~StreamUse() {

@@ -28,10 +28,10 @@ class DeviceMemory final : public Memory {
   friend class StreamUse;
   struct LastUse {
     StreamId stream = 0;
-    Event event;
+    Mark mark;
   };
   void order_after(cudaStream_t stream, StreamId id, bool writes);
-  void note(StreamId id, const Event& event, bool wrote);
+  void note(const LastUse& use, bool wrote);
   std::vector<LastUse> last_uses() const;
 
   Context& context_;

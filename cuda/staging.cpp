@@ -69,6 +69,8 @@ void StagingRing::receive(std::byte* to, const std::byte* from, std::int64_t byt
   const std::int64_t size = piece_bytes(bytes);
   const std::int64_t count = (bytes + size - 1) / size;
 
+  // What is queued before may take long, and the ring is others' as well.
+  MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(stream));
   const std::lock_guard lock(mutex_);
   std::int64_t enqueued = 0;
   for (std::int64_t i = 0; i < count; ++i) {

@@ -36,12 +36,14 @@ void check_reach(const Layout& layout, std::int64_t itemsize) {
 std::vector<std::int64_t> c_order_strides(std::span<const std::int64_t> shape,
                                           std::int64_t itemsize) {
   std::vector<std::int64_t> strides(shape.size());
+  const bool empty = std::ranges::find(shape, 0) != shape.end();
   std::int64_t stride = itemsize;
   for (std::size_t i = shape.size(); i-- > 0;) {
     strides[i] = stride;
-    // Extents of 0 must not spoil the strides' overflow check: the array is empty anyway.
-    if (shape[i] > 1)
-      stride = checked_multiply(stride, shape[i], text("the C-order stride before axis ", i));
+    // The strides of an empty array mean nothing, so those that do not fit are no error.
+    if (shape[i] > 1 && !__builtin_mul_overflow(stride, shape[i], &stride)) continue;
+    if (shape[i] > 1 && !empty)
+      throw Error(Errc::size_overflow, text("the C-order stride before axis ", i));
   }
   return strides;
 }
@@ -90,8 +92,10 @@ ArrayView ArrayView::from_export(const BufferExport& source) {
                 text(source.ndim, " axes; an array has 0 to ", max_axes, " axes"));
   if (source.itemsize < 1)
     throw Error(Errc::invalid_view, text("the itemsize is ", source.itemsize, ", not positive"));
-  if (source.suboffsets && !source.strides && source.ndim > 0)
-    throw Error(Errc::invalid_view, "suboffsets without strides");
+  const bool indirect =
+      source.suboffsets && std::any_of(source.suboffsets, source.suboffsets + source.ndim,
+                                       [](std::int64_t suboffset) { return suboffset >= 0; });
+  if (indirect && !source.strides) throw Error(Errc::invalid_view, "suboffsets without strides");
 
   const auto ndim = static_cast<std::size_t>(source.ndim);
   std::int64_t itemsize = source.itemsize;

@@ -22,6 +22,16 @@ int ordinal_of(std::string_view name) {
   return ordinal;
 }
 
+/// Asks for the first CUDA device alone: looking at all of them would start all of them.
+Device open_automatic() {
+  try {
+    return Device(open_cuda_backend(0));
+  } catch (const Error& error) {
+    if (error.code() != Errc::device_unavailable) throw;
+    return Device::host();
+  }
+}
+
 }  // namespace
 
 Device::Device(std::shared_ptr<Backend> backend) : backend_(std::move(backend)) {}
@@ -29,7 +39,7 @@ Device::Device(std::shared_ptr<Backend> backend) : backend_(std::move(backend)) 
 Device Device::host() { return Device(open_host_backend()); }
 
 Device Device::open(std::string_view name) {
-  if (name == "auto") return list_cuda_devices().devices.empty() ? host() : open("cuda");
+  if (name == "auto") return open_automatic();
   if (name == "host") return host();
   if (name == "cuda") return Device(open_cuda_backend(0));
   if (name.starts_with(cuda_prefix)) return Device(open_cuda_backend(ordinal_of(name)));

@@ -3,8 +3,11 @@
 #include "backend.hpp"
 #include "checked.hpp"
 #include "storage.hpp"
+#include "text.hpp"
 
+#include <algorithm>
 #include <cstddef>
+#include <string>
 #include <utility>
 
 namespace multibuffer {
@@ -38,12 +41,57 @@ ArenaMap map_arena(const Placement& placement) {
 }  // namespace
 
 DeviceArray::DeviceArray(std::shared_ptr<const Storage> storage, Layout layout)
-    : storage_(std::move(storage)), layout_(std::move(layout)) {}
+    : storage_(std::move(storage)), format_(storage_->format), layout_(std::move(layout)) {}
 
-const Format& DeviceArray::format() const noexcept { return storage_->format; }
 const Device& DeviceArray::device() const noexcept { return storage_->device; }
 PlacementKind DeviceArray::placement() const noexcept { return storage_->placement; }
 std::int64_t DeviceArray::storage_bytes() const noexcept { return storage_->memory->bytes(); }
+
+DeviceArray DeviceArray::field(std::string_view name) const {
+  const Type& type = format().type();
+  if (!type.is_struct)
+    throw Error(Errc::format_unsupported,
+                text("elements of format '", format().text(), "' have no fields"));
+  const auto found = std::ranges::find(type.fields, name, &Field::name);
+  if (found == type.fields.end() || name.empty()) {
+    std::string names;
+    for (const Field& field : type.fields)
+      if (!field.name.empty()) names += (names.empty() ? "'" : ", '") + field.name + "'";
+    throw Error(Errc::invalid_argument, text("no field '", name, "'; there are ",
+                                             names.empty() ? "none with names" : names));
+  }
+  std::vector<Axis> axes;
+  std::int64_t stride = found->type.size;
+  for (std::size_t i = found->shape.size(); i-- > 0; stride *= found->shape[i])
+    axes.insert(axes.begin(), {found->shape[i], stride, 0});
+  return part(found->offset, format_of(found->type), axes);
+}
+
+DeviceArray DeviceArray::part(std::int64_t offset, Format format,
+                              std::span<const Axis> axes) const {
+  std::int64_t low = offset, high = checked_add(offset, format.itemsize(), "a part of an element");
+  std::vector<Axis> all(layout_.axes().begin(), layout_.axes().end());
+  bool empty = false;
+  for (Axis axis : axes) {
+    axis.level = layout_.levels();
+    all.push_back(axis);
+    empty = empty || axis.extent == 0;
+    if (axis.extent <= 1) continue;
+    const std::int64_t reach = checked_multiply(axis.stride, axis.extent - 1, "a part's reach");
+    std::int64_t& end = reach < 0 ? low : high;
+    end = checked_add(end, reach, "a part's reach");
+  }
+  if (!empty && (low < 0 || high > itemsize()))
+    throw Error(Errc::invalid_argument,
+                text("bytes ", low, " to ", high, " of elements that have ", itemsize()));
+  std::vector<std::int64_t> origins(layout_.origins().begin(), layout_.origins().end());
+  // Without elements the numbers mean nothing, and were never validated.
+  if (!layout_.empty() && !empty)
+    origins.back() = checked_add(origins.back(), offset, "the origin of a part");
+  DeviceArray result = with(Layout(std::move(all), std::move(origins)));
+  result.format_ = std::move(format);
+  return result;
+}
 
 DeviceArray upload(const ArrayView& view, const Device& device, const UploadOptions& options) {
   return upload(place(resolve(view, options.watch), options.placement, options.simplify), device,
@@ -64,9 +112,9 @@ DeviceArray upload(const Placement& placement, const Device& device, const Uploa
     tables.push_back({memory->data() + map.tables[level],
                       std::holds_alternative<std::vector<std::int64_t>>(placement.tables[level])});
   const std::byte* base = in_place ? nullptr : memory->data();
-  auto storage = std::make_shared<const Storage>(
-      device, placement.format, placement.kind, std::move(memory), base, placement.unit,
-      std::move(tables), in_place ? options.owner : nullptr);
+  std::shared_ptr<const Storage> storage(
+      new Storage{device, placement.format, placement.kind, std::move(memory), base, placement.unit,
+                  std::move(tables), in_place ? options.owner : nullptr});
   return DeviceArray(std::move(storage), placement.layout);
 }
 

@@ -322,7 +322,7 @@ Type Parser::type() {
     case 't':
       fail("bit fields ('t') are not supported", position_);
     default: {
-      const Type result = scalar_type(code);
+      Type result = scalar_type(code);
       has_objects_ |= result.kind == ScalarKind::object;
       ++position_;
       return result;
@@ -347,7 +347,7 @@ Type Parser::struct_type() {
 }
 
 Type Parser::pointer_type() {
-  const Type pointer = scalar_type('P');
+  Type pointer = scalar_type('P');
   const bool had_objects = has_objects_;
   ++position_;
   enter();
@@ -359,7 +359,7 @@ Type Parser::pointer_type() {
 }
 
 Type Parser::function_type() {
-  const Type pointer = scalar_type('P');
+  Type pointer = scalar_type('P');
   ++position_;
   expect('{');
   for (int open = 1; open != 0; ++position_) {
@@ -374,7 +374,7 @@ Type Parser::complex_type() {
   if (!next_is('f') && !next_is('d') && !next_is('g'))
     fail("expected 'f', 'd' or 'g' after 'Z', found " + found(), position_);
   const char upper = next_is('f') ? 'F' : next_is('d') ? 'D' : 'G';
-  const Type result = scalar_type(upper);
+  Type result = scalar_type(upper);
   ++position_;
   return result;
 }
@@ -538,13 +538,13 @@ std::string real_text(Real value) {
     const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, format).ptr;
     return std::string(buffer.data(), end);
   };
-  const std::string scientific = digits(std::chars_format::scientific);
+  std::string scientific = digits(std::chars_format::scientific);
   const int exponent = std::stoi(scientific.substr(scientific.find('e') + 1));
   if (exponent < -4 || exponent >= 16) return scientific;
   return digits(std::chars_format::fixed);
 }
 
-std::string with_point(std::string number) {
+std::string with_point(const std::string& number) {
   const bool is_integer = number.find_first_not_of("-0123456789") == number.npos;
   return is_integer ? number + ".0" : number;
 }
@@ -578,7 +578,7 @@ std::string complex(const Type& type, const std::byte* element) {
                       [](auto value) { return real_text(value); });
   };
   const std::string first = part(0);
-  const std::string second = part(half) + "j";
+  std::string second = part(half) + "j";
   if (first == "0") return second;
   return "(" + first + (second.starts_with('-') ? "" : "+") + second + ")";
 }
@@ -752,6 +752,90 @@ void Writer::items(const Field& field, std::size_t axis, const std::byte*& next,
   out_ += ']';
 }
 
+/// The code of a scalar, with its length where it has one.
+std::string code_text(const Type& type) {
+  const auto sized = [&](std::string_view codes) {  // of 1, 2, 4 and 8 bytes
+    return std::string(
+        1,
+        codes[static_cast<std::size_t>(std::countr_zero(static_cast<std::uint64_t>(type.size)))]);
+  };
+  const auto real_code = [](std::int64_t size) {
+    return std::string(1, size == 2 ? 'e' : size == 4 ? 'f' : size == 8 ? 'd' : 'g');
+  };
+  switch (type.kind) {
+    case ScalarKind::padding:
+      return std::to_string(type.size) + "x";
+    case ScalarKind::boolean:
+      return "?";
+    case ScalarKind::character:
+      return "c";
+    case ScalarKind::signed_integer:
+      return sized("bhiq");
+    case ScalarKind::unsigned_integer:
+      return sized("BHIQ");
+    case ScalarKind::real:
+      return real_code(type.size);
+    case ScalarKind::complex:
+      return "Z" + real_code(type.size / 2);
+    case ScalarKind::bytes:
+      return std::to_string(type.size) + "s";
+    case ScalarKind::pascal:
+      return std::to_string(type.size) + "p";
+    case ScalarKind::ucs2:
+      return std::to_string(type.size / 2) + "u";
+    case ScalarKind::ucs4:
+      return std::to_string(type.size / 4) + "w";
+    case ScalarKind::pointer:
+      return "P";
+    case ScalarKind::object:
+      return "O";
+  }
+  return {};
+}
+
+/// Writes a type so that nothing is left to alignment: the byte order stands before the first code
+/// that needs another one, and holes are `x`.
+class FormatWriter {
+ public:
+  std::string take() { return std::move(out_); }
+
+  void type(const Type& type) {
+    if (type.is_struct) return structure(type);
+    const char order = type.little_endian == native_little ? '=' : native_little ? '>' : '<';
+    if (type.size > 1 && order != order_) out_ += order_ = order;
+    out_ += code_text(type);
+  }
+
+ private:
+  void structure(const Type& type) {
+    if (order_ == '@') out_ += order_ = '=';
+    out_ += "T{";
+    std::int64_t end = 0;
+    const auto hole_to = [&](std::int64_t offset) {
+      if (offset > end) out_ += std::to_string(offset - end) + "x";
+    };
+    for (const Field& field : type.fields) {
+      hole_to(field.offset);
+      if (!field.shape.empty()) {
+        out_ += '(';
+        for (std::size_t i = 0; i < field.shape.size(); ++i)
+          out_ += (i == 0 ? "" : ",") + std::to_string(field.shape[i]);
+        out_ += ')';
+      }
+      this->type(field.type);
+      if (!field.name.empty()) out_ += ":" + field.name + ":";
+      std::int64_t size = field.type.size;
+      for (const std::int64_t extent : field.shape) size *= extent;
+      end = field.offset + size;
+    }
+    hole_to(type.size);
+    out_ += "}";
+  }
+
+  std::string out_;
+  char order_ = '@';
+};
+
 }  // namespace
 
 Format::Format() : text_("B"), itemsize_(1) {}
@@ -774,6 +858,15 @@ const Type& Format::type() const {
 }
 
 Type parse_format(std::string_view format) { return Parser(format, false).whole(); }
+
+Format format_of(const Type& type) {
+  // A scalar alone in native order needs no order character.
+  if (!type.is_struct && (type.size == 1 || type.little_endian == native_little))
+    return Format(code_text(type), type.size);
+  FormatWriter writer;
+  writer.type(type);
+  return Format(writer.take(), type.size);
+}
 
 std::string show_element(const Format& format, const std::byte* element) {
   if (format.opaque()) return hexadecimal(element, format.itemsize());

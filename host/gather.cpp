@@ -109,9 +109,11 @@ Result result_of(const Layout& layout, const Request& request) {
   return result;
 }
 
-/// Dense strides in `order`. Throws `size_overflow` if the result's size in bytes does not fit.
+/// Dense strides in `order`. Throws `size_overflow` if the result has elements and their size in
+/// bytes does not fit.
 Shape dense_strides(const Shape& shape, std::int64_t itemsize, Order order) {
-  Shape strides(shape.size());
+  Shape strides(shape.size(), itemsize);
+  if (std::ranges::find(shape, 0) != shape.end()) return strides;
   std::int64_t stride = itemsize;
   for (std::size_t n = 0; n < shape.size(); ++n) {
     const std::size_t i = order == Order::C ? shape.size() - 1 - n : n;
@@ -162,16 +164,24 @@ std::int64_t count_of(const Indices& indices) {
 }
 
 /// Everything about an index array that can be known before it is used.
-void check_indices(const Indices& indices, const PlanIndices& plan, IndexMode mode) {
+void check_indices(const Indices& indices, const PlanIndices& plan, IndexMode mode,
+                   bool empty_result) {
   const std::int64_t count = count_of(indices);
   if (count > 0 && plan.extent == 0)
     throw Error(Errc::index_out_of_range,
                 text(count, " indices for axis ", plan.axis, ", whose extent is 0"));
-  if (mode != IndexMode::raise || indices.space() != MemorySpace::host) return;
+  if (mode != IndexMode::raise) return;
+  const void* values = indices.data();
+  std::vector<std::byte> fetched;
+  if (indices.space() == MemorySpace::device) {
+    if (!empty_result) return;  // else the device checks them as it reads them
+    fetched = indices.buffer()->to_host();
+    values = fetched.data();
+  }
   if (indices.bytes_each() == 4) {
-    check_values(static_cast<const std::int32_t*>(indices.data()), count, plan);
+    check_values(static_cast<const std::int32_t*>(values), count, plan);
   } else {
-    check_values(static_cast<const std::int64_t*>(indices.data()), count, plan);
+    check_values(static_cast<const std::int64_t*>(values), count, plan);
   }
 }
 
@@ -265,7 +275,7 @@ void copy_out(const DeviceBuffer& result, const Output& out, const Shape& stride
   in_place.placement = PlacementKind::in_place;
   const DeviceArray here = upload(view, Device::host(), in_place);
   Request request;
-  request.out = Output{out.data, out.bytes, MemorySpace::host, strides};
+  request.out = Output{out.data, out.bytes, MemorySpace::host, strides, nullptr};
   gather(here, request);
 }
 
@@ -279,7 +289,7 @@ Indices::Indices(std::span<const std::int32_t> values)
 namespace {
 
 void check_count(std::size_t values, const Shape& shape) {
-  std::int64_t count = 1;
+  std::int64_t count = std::ranges::find(shape, 0) == shape.end() ? 1 : 0;
   for (const std::int64_t extent : shape)
     count = checked_multiply(count, extent, "the number of indices");
   if (std::ranges::any_of(shape, [](std::int64_t extent) { return extent < 0; }) ||
@@ -330,17 +340,20 @@ DeviceBuffer gather(const DeviceArray& array, const Request& request) {
   const bool staged = request.out && !on_host && request.out->space == MemorySpace::host;
 
   GatherPlan plan = plan_of(array, request, result, staged ? dense : strides);
+  const bool empty = std::ranges::find(shape, 0) != shape.end();
   std::vector<const Indices*> sources;
   bool check_on_device = false;
   std::vector<std::shared_ptr<Memory>> uses{array.storage()->memory};
   for (const IndexGroup& group : request.groups) {
     for (const Indices& indices : group.indices) {
-      check_indices(indices, plan.indices[sources.size()], request.mode);
-      if (indices.space() == MemorySpace::device && on_host)
-        throw Error(Errc::invalid_argument, "device indices for an array on the host");
-      check_on_device = check_on_device || indices.space() == MemorySpace::device;
-      if (indices.buffer() && indices.buffer()->memory())
-        uses.push_back(indices.buffer()->memory());
+      if (indices.space() == MemorySpace::device) {
+        check_on_device = true;
+        if (indices.buffer()->device() != device)
+          throw Error(Errc::invalid_argument, text("indices on ", indices.buffer()->device().name(),
+                                                   " for an array on ", device.name()));
+        if (indices.buffer()->memory()) uses.push_back(indices.buffer()->memory());
+      }
+      check_indices(indices, plan.indices[sources.size()], request.mode, empty);
       sources.push_back(&indices);
     }
   }
@@ -356,6 +369,8 @@ DeviceBuffer gather(const DeviceArray& array, const Request& request) {
   simplify(plan);
   if (request.out && !staged) {
     parts.data = static_cast<std::byte*>(request.out->data);
+    parts.memory = request.out->memory;
+    if (parts.memory) uses.push_back(parts.memory);
   } else {
     parts.memory = device.backend().allocate(
         plan.rows == 0 ? 0 : checked_multiply(plan.rows, plan.run_bytes, "the size of the result"),
@@ -380,9 +395,16 @@ DeviceBuffer gather(const DeviceArray& array, const Request& request) {
                        .shape = shape,
                        .strides = strides,
                        .data = static_cast<std::byte*>(request.out->data),
-                       .memory = nullptr,
+                       .memory = request.out->memory,
                        .stream = nullptr,
                        .check = nullptr});
+}
+
+Output output_of(const DeviceBuffer& buffer) {
+  std::int64_t bytes = buffer.size() == 0 ? 0 : buffer.format().itemsize();
+  for (std::size_t i = 0; bytes > 0 && i < buffer.shape().size(); ++i)
+    bytes += (buffer.shape()[i] - 1) * buffer.strides()[i];
+  return {buffer.data(), bytes, buffer.view().space(), buffer.strides(), buffer.memory()};
 }
 
 DeviceBuffer take(const DeviceArray& array, int axis, const Indices& indices, Request request) {

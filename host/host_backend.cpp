@@ -6,11 +6,11 @@
 #include "pack.hpp"
 #include "parallel.hpp"
 #include "text.hpp"
+#include "vector.hpp"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -64,6 +64,27 @@ const std::string& processor_name() {
   return name;
 }
 
+void copy_all(std::byte* to, const std::byte* from, std::int64_t bytes) {
+  const bool streaming = worth_streaming(bytes);
+  parallel_for(bytes, 1, {}, [&](std::int64_t begin, std::int64_t end) {
+    copy_bytes(to + begin, from + begin, end - begin, streaming);
+    if (streaming) finish_streaming();
+  });
+}
+
+FirstMismatch compare_range(const std::byte* actual, const std::byte* expected, std::int64_t begin,
+                            std::int64_t end, std::int64_t itemsize) {
+  const auto equal = [&](std::int64_t from, std::int64_t to) {
+    return std::memcmp(actual + from * itemsize, expected + from * itemsize,
+                       static_cast<std::size_t>((to - from) * itemsize)) == 0;
+  };
+  FirstMismatch found;
+  if (equal(begin, end)) return found;
+  for (std::int64_t i = begin; i < end; ++i)
+    if (!equal(i, i + 1) && found.mismatches++ == 0) found.first = i;
+  return found;
+}
+
 class HostBackend final : public Backend {
  public:
   DeviceKind kind() const override { return DeviceKind::host; }
@@ -99,45 +120,42 @@ class HostBackend final : public Backend {
 
   void write(Memory& to, std::int64_t offset, const void* from, std::int64_t bytes,
              StreamHandle) override {
-    std::memcpy(to.data() + offset, from, static_cast<std::size_t>(bytes));
+    copy_all(to.data() + offset, static_cast<const std::byte*>(from), bytes);
   }
 
   void read(void* to, const std::byte* from, std::int64_t bytes, StreamHandle) override {
-    std::memcpy(to, from, static_cast<std::size_t>(bytes));
+    copy_all(static_cast<std::byte*>(to), from, bytes);
   }
 
   std::shared_ptr<PendingCheck> gather(const GatherPlan& plan, bool,
                                        const std::vector<std::shared_ptr<Memory>>&, StreamHandle,
                                        const Watch& watch) override {
     const bool streaming = worth_streaming(plan.rows * plan.run_bytes);
-    parallel_for(plan.rows, plan.run_bytes, watch, [&](std::int64_t begin, std::int64_t end) {
-      host_gather(plan, begin, end, streaming);
-    });
+    for (const GatherPlan& part : with_short_runs(plan))
+      parallel_for(part.rows, part.run_bytes, watch, [&](std::int64_t begin, std::int64_t end) {
+        host_gather(part, begin, end, streaming);
+      });
     return nullptr;
   }
 
   FirstMismatch compare(const std::byte* actual, const std::byte* expected, std::int64_t elements,
                         std::int64_t itemsize, StreamHandle) override {
-    std::atomic<std::int64_t> mismatches = 0;
     std::mutex mutex;
-    std::int64_t first = -1;
+    FirstMismatch all;
     parallel_for(elements, itemsize, {}, [&](std::int64_t begin, std::int64_t end) {
-      const std::size_t offset = static_cast<std::size_t>(begin * itemsize);
-      const std::size_t bytes = static_cast<std::size_t>((end - begin) * itemsize);
-      if (std::memcmp(actual + offset, expected + offset, bytes) == 0) return;
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::size_t at = static_cast<std::size_t>(i * itemsize);
-        if (std::memcmp(actual + at, expected + at, static_cast<std::size_t>(itemsize)) == 0)
-          continue;
-        ++mismatches;
-        const std::lock_guard lock(mutex);
-        if (first < 0 || i < first) first = i;
-      }
+      const FirstMismatch here = compare_range(actual, expected, begin, end, itemsize);
+      if (here.mismatches == 0) return;
+      const std::lock_guard lock(mutex);
+      all.mismatches += here.mismatches;
+      if (all.first < 0 || here.first < all.first) all.first = here.first;
     });
-    return {mismatches, first};
+    return all;
   }
 
-  void check_in_place(const Placement&) override {}
+  void check_in_place(const Placement& placement) override {
+    if (placement.space == MemorySpace::device)
+      throw Error(Errc::invalid_argument, "the host cannot read device memory in place");
+  }
 
   void synchronize(StreamHandle) override {}
 };

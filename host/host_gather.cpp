@@ -83,6 +83,27 @@ void gather_batches(const GatherPlan& plan, std::int64_t begin, std::int64_t end
 
 }  // namespace
 
+std::vector<GatherPlan> with_short_runs(const GatherPlan& plan) {
+  constexpr std::int64_t piece = std::int64_t{1} << 18;  // whole pages, whole cache lines
+  if (plan.run_bytes <= 2 * piece) return {plan};
+  const std::int64_t pieces = plan.run_bytes / piece;
+  const auto leaf = static_cast<int>(plan.tables.size());
+
+  GatherPlan rest = plan;
+  rest.run_bytes = plan.run_bytes % piece;
+  rest.origins.back() += pieces * piece;
+  rest.out += pieces * piece;
+
+  GatherPlan whole = plan;
+  whole.run_bytes = piece;
+  whole.rows *= pieces;
+  whole.axes.push_back({pieces, piece, leaf, piece});
+  for (PlanIndices& indices : whole.indices) indices.steps.push_back(0);
+
+  if (rest.run_bytes == 0) return {std::move(whole)};
+  return {std::move(whole), std::move(rest)};
+}
+
 void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
   if (!plan.axes.empty() && is_strided(plan, plan.axes.size() - 1)) {
     gather_planes(plan, begin, end, streaming);

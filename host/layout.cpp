@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <iterator>
 #include <utility>
 
 namespace multibuffer {
@@ -143,6 +144,46 @@ Layout Layout::insert_axis(int axis) const {
   std::vector<Axis> axes = axes_;
   axes.insert(axes.begin() + at, Axis{1, 0, levels()});
   return Layout(std::move(axes), origins_);
+}
+
+std::optional<Layout> Layout::reshape(std::span<const std::int64_t> shape) const {
+  std::vector<Axis> wanted;
+  for (const std::int64_t extent : shape) wanted.push_back({extent, 0, levels()});
+  Layout result(std::move(wanted), origins_);
+  if (result.size() != size())
+    throw Error(Errc::invalid_argument, text("shape ", tuple_text(shape), " has ", result.size(),
+                                             " elements; the array has ", size()));
+  if (empty()) return result;
+
+  // Axes of extent 1 say nothing: they match no old axis, and their strides stay 0.
+  std::vector<Axis> old;
+  std::ranges::copy_if(axes_, std::back_inserter(old),
+                       [](const Axis& axis) { return axis.extent != 1; });
+  std::vector<Axis*> made;
+  for (Axis& axis : result.axes_)
+    if (axis.extent != 1) made.push_back(&axis);
+
+  // Runs of old and of new axes with equal products correspond.
+  for (std::size_t o = 0, m = 0; o < old.size();) {
+    const std::size_t first_old = o, first_made = m;
+    std::int64_t old_size = old[o++].extent, made_size = made[m++]->extent;
+    while (old_size != made_size) {
+      if (old_size < made_size)
+        old_size *= old[o++].extent;
+      else
+        made_size *= made[m++]->extent;
+    }
+    for (std::size_t i = first_old; i + 1 < o; ++i) {
+      const Axis& inner = old[i + 1];
+      if (old[i].level != inner.level || old[i].stride != inner.stride * inner.extent) return {};
+    }
+    std::int64_t stride = old[o - 1].stride;
+    for (std::size_t i = m; i-- > first_made; stride *= made[i]->extent) {
+      made[i]->stride = stride;
+      made[i]->level = old[o - 1].level;
+    }
+  }
+  return result;
 }
 
 Layout Layout::apply(const ViewOperation& operation) const {

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -65,7 +66,11 @@ void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watc
 
   {
     std::vector<std::jthread> helpers;
-    for (std::int64_t i = 1; i < threads; ++i) helpers.emplace_back([&] { take_pieces([] {}); });
+    try {
+      for (std::int64_t i = 1; i < threads; ++i) helpers.emplace_back([&] { take_pieces([] {}); });
+    } catch (const std::system_error&) {
+      // No more threads are to be had: those there are do the work.
+    }
     take_pieces([&] {
       if (watch.progress) watch.progress(done * bytes_each, count * bytes_each);
     });

@@ -161,7 +161,7 @@ void lay_out_packed(Placement& placement, const Resolution& resolution, const Le
 /// The levels of a placement in the making. Entries of the last level are bytes.
 class Tables {
  public:
-  Tables(Layout layout, std::vector<std::vector<std::int64_t>> tables)
+  Tables(const Layout& layout, std::vector<std::vector<std::int64_t>> tables)
       : axes_(layout.axes().begin(), layout.axes().end()),
         origins_(layout.origins().begin(), layout.origins().end()),
         tables_(std::move(tables)) {}
@@ -174,6 +174,9 @@ class Tables {
 
   /// The positions of level `level` that indices reach.
   SlotSet reached(std::size_t level) const { return reached(level, starts(level), nullptr); }
+
+  /// Whether the entries of `level` are affine in each of its indices.
+  bool is_affine(std::size_t level) const { return affine_strides(level).has_value(); }
 
   /// If the entries of `level` are affine in each of its indices, gives it up: its axes take
   /// strides in the next level, and its constants go into the entries that led to it. Returns
@@ -324,14 +327,15 @@ Common common(const std::vector<std::int64_t>& entries, const SlotSet& reached) 
 
 constexpr std::int64_t narrow_limit = std::numeric_limits<std::uint32_t>::max();
 
-OffsetArray narrowed(const std::vector<std::int64_t>& entries, const SlotSet& reached,
-                     std::int64_t least, std::int64_t unit) {
-  std::vector<std::uint32_t> narrow(entries.size(), 0);
+/// The entries that are reached, counted from `least` in units.
+template <class Entry>
+std::vector<Entry> counted(const std::vector<std::int64_t>& entries, const SlotSet& reached,
+                           std::int64_t least, std::int64_t unit) {
+  std::vector<Entry> result(entries.size(), 0);
   reached.for_each([&](std::int64_t position) {
-    narrow[index_of(position)] =
-        static_cast<std::uint32_t>((entries[index_of(position)] - least) / unit);
+    result[index_of(position)] = static_cast<Entry>((entries[index_of(position)] - least) / unit);
   });
-  return narrow;
+  return result;
 }
 
 /// Writes the entries into the placement, in 32 bits where they fit and that is asked for.
@@ -344,27 +348,27 @@ void store_tables(Placement& placement, Tables& tables, bool narrow) {
     const SlotSet reached = tables.reached(level);
     const Common found = common(entries, reached);
     // Entries of the other levels are positions, and count in nothing but 1 from 0.
-    const std::int64_t least = last ? found.least : 0;
-    const std::int64_t unit = last ? found.factor : 1;
-    if (narrow && (found.most - least) / unit <= narrow_limit) {
-      placement.tables[level] = narrowed(entries, reached, least, unit);
-      if (last) {
-        placement.unit = unit;
-        tables.origin(level + 1) += least;
-        placement.notes.push_back(
-            text("offsets take 32 bits, in units of ", unit, unit == 1 ? " byte" : " bytes"));
-      }
+    const std::int64_t least = last && narrow ? found.least : 0;
+    const std::int64_t unit = last && narrow ? found.factor : 1;
+    const bool fits = narrow && (found.most - least) / unit <= narrow_limit;
+    if (fits) {
+      placement.tables[level] = counted<std::uint32_t>(entries, reached, least, unit);
     } else {
-      placement.tables[level] = std::move(entries);
+      placement.tables[level] = counted<std::int64_t>(entries, reached, least, unit);
     }
+    if (!last || !narrow) continue;
+    placement.unit = unit;
+    tables.origin(level + 1) += least;
+    placement.notes.push_back(text("offsets take ", fits ? 32 : 64, " bits, in units of ", unit,
+                                   unit == 1 ? " byte" : " bytes"));
   }
   placement.layout = tables.layout();
 }
 
 /// The tables of the resolution with the last level's leaf ids turned into bytes.
-Tables with_offsets(const Resolution& resolution, Layout layout,
+Tables with_offsets(const Resolution& resolution, const Layout& layout,
                     std::span<const std::int64_t> offsets) {
-  Tables tables(std::move(layout), resolution.tables);
+  Tables tables(layout, resolution.tables);
   if (tables.levels() == 0) {
     tables.origin(0) += offsets[0];
     return tables;
@@ -415,17 +419,19 @@ Tables place_packed(Placement& placement, const Resolution& resolution, const Le
                     const Simplify& simplify) {
   set_packing(placement, leaf);
   const PackedLeaf packed = packed_leaf(leaf);
-  if (simplify.flatten && simplify.duplicate)
-    if (auto tables = try_duplicating(placement, resolution, leaf, packed))
-      return std::move(*tables);
-
   std::vector<std::int64_t> ids(resolution.leaves.size());
   std::iota(ids.begin(), ids.end(), std::int64_t{0});
-  lay_out_packed(placement, resolution, leaf, ids);
   std::vector<std::int64_t> offsets(ids.size());
   for (std::size_t i = 0; i < offsets.size(); ++i)
     offsets[i] = static_cast<std::int64_t>(i) * leaf.distinct + packed.below;
-  return with_offsets(resolution, packed_layout(resolution, leaf, packed), offsets);
+  Tables tables = with_offsets(resolution, packed_layout(resolution, leaf, packed), offsets);
+
+  const std::size_t levels = tables.levels();
+  if (simplify.flatten && simplify.duplicate && levels > 0 && !tables.is_affine(levels - 1))
+    if (auto duplicated = try_duplicating(placement, resolution, leaf, packed))
+      return std::move(*duplicated);
+  lay_out_packed(placement, resolution, leaf, ids);
+  return tables;
 }
 
 Tables place_preserved(Placement& placement, const Resolution& resolution, const LeafShape& leaf,
@@ -497,6 +503,7 @@ Placement place(const Resolution& resolution, PlacementKind kind, const Simplify
   Placement placement;
   placement.kind = choose(kind, resolution);
   placement.format = resolution.format;
+  placement.space = resolution.space;
   if (resolution.leaves.empty()) {  // an array without elements
     if (placement.kind == PlacementKind::automatic) placement.kind = PlacementKind::packed;
     placement.layout = resolution.layout;

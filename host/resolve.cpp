@@ -294,8 +294,9 @@ const std::byte* load_pointer(const std::byte* slot) {
 /// The indices along `moves` that lead `offset` bytes from index 0, if there are any.
 class IndexSearch {
  public:
-  IndexSearch(std::span<const Move> moves, std::int64_t offset)
-      : moves_(moves), order_(moves.size()) {
+  /// Takes its steps out of `patience`: odd strides over many axes could take for ever.
+  IndexSearch(std::span<const Move> moves, std::int64_t offset, int& patience)
+      : moves_(moves), order_(moves.size()), patience_(patience) {
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     std::ranges::sort(order_, std::greater{}, [&](std::size_t i) { return moves_[i].magnitude(); });
     for (const Move& move : moves_) {
@@ -329,7 +330,7 @@ class IndexSearch {
   std::vector<std::size_t> order_;
   std::vector<std::int64_t> indices_;
   std::int64_t reach_ = 0;
-  int patience_ = 1'000'000;  // odd strides over many axes could take for ever
+  int& patience_;
   bool found_ = false;
 };
 
@@ -340,16 +341,16 @@ struct Level {
 };
 
 /// Writes the indices that lead to `slot` in the last of `levels` into `path`, from there back to
-/// the first level.
-void trace(std::span<const Level> levels, const std::byte* slot,
+/// the first level. Returns whether they were found.
+bool trace(std::span<const Level> levels, const std::byte* slot, int& patience,
            std::vector<std::optional<std::int64_t>>& path) {
   const Slots& slots = levels.back().slots;
   for (std::size_t start = 0; start < slots.starts().size(); ++start) {
-    const IndexSearch search(slots.moves(), slot - slots.starts()[start]);
+    const IndexSearch search(slots.moves(), slot - slots.starts()[start], patience);
     if (!search.found()) continue;
     for (std::size_t j = 0; j < slots.moves().size(); ++j)
       path[slots.moves()[j].axis] = search.index(j);
-    if (levels.size() == 1) return;
+    if (levels.size() == 1) return true;
     const Level& previous = levels[levels.size() - 2];
     const std::byte* leading_here = nullptr;
     std::size_t seen = 0;
@@ -359,15 +360,19 @@ void trace(std::span<const Level> levels, const std::byte* slot,
             if (previous.pointers.id(seen++) == static_cast<std::int64_t>(start) && !leading_here)
               leading_here = address + i * step;
         });
-    return trace(levels.first(levels.size() - 1), leading_here, path);
+    return trace(levels.first(levels.size() - 1), leading_here, patience, path);
   }
+  return false;
 }
 
 [[noreturn]] void throw_null(const ArrayView& view, std::span<const Level> levels,
                              const std::byte* slot) {
   const int level = static_cast<int>(levels.size()) - 1;
   std::vector<std::optional<std::int64_t>> path(static_cast<std::size_t>(view.ndim()));
-  trace(levels, slot, path);
+  int patience = 10'000'000;
+  if (!trace(levels, slot, patience, path))
+    throw Error(Errc::null_pointer, text("level ", level, " of ", view.layout().levels(),
+                                         ", in the slot at ", static_cast<const void*>(slot)));
   std::string indices;
   for (std::size_t i = 0; i < path.size(); ++i) {
     const Axis& axis = view.layout().axes()[i];

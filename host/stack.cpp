@@ -154,14 +154,15 @@ Stack concatenate(std::span<const ArrayView> parts) {
     readonly = readonly || parts[i].readonly();
   }
   auto table = std::make_shared<Stack::Table>();
-  table->pointers.reserve(static_cast<std::size_t>(count));
+  Layout layout = behind_pointers(parts[0].layout(), count, 1);
+  if (!layout.empty()) table->pointers.reserve(static_cast<std::size_t>(count));
   for (const ArrayView& part : parts) {
+    if (part.layout().empty()) continue;
     const Axis& axis = part.layout().axes()[0];
     const std::byte* start = start_of(part);
     for (std::int64_t i = 0; i < axis.extent; ++i)
-      table->pointers.push_back(start ? start + i * axis.stride : nullptr);
+      table->pointers.push_back(start + i * axis.stride);
   }
-  Layout layout = behind_pointers(parts[0].layout(), count, 1);
   table->format = parts[0].format().text();
   table->why_no_export = say_as_export(layout, table->shape, table->strides, table->suboffsets);
   ArrayView view(table->pointers.data(), parts[0].format(), std::move(layout), readonly,

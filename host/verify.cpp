@@ -257,21 +257,11 @@ void check_bytes(std::string_view which, std::size_t bytes, std::int64_t element
   }
 }
 
-/// Whether the elements lie next to each other in C order.
-bool is_c_ordered(const DeviceBuffer& buffer) {
-  std::int64_t next = buffer.format().itemsize();
-  for (std::size_t axis = buffer.shape().size(); axis-- > 0;) {
-    if (buffer.shape()[axis] != 1 && buffer.strides()[axis] != next) return false;
-    next *= buffer.shape()[axis];
-  }
-  return true;
-}
-
 /// A buffer's elements in C order, where they are if that is possible.
 class Fetched {
  public:
   explicit Fetched(const DeviceBuffer& buffer) {
-    if (buffer.device().kind() == DeviceKind::host && is_c_ordered(buffer)) {
+    if (buffer.device().kind() == DeviceKind::host && buffer.is_c_contiguous()) {
       buffer.synchronize();
       bytes_ = {buffer.data(), static_cast<std::size_t>(buffer.nbytes())};
     } else {
@@ -390,7 +380,7 @@ Comparison verify(const DeviceBuffer& actual, const DeviceBuffer& expected,
                      "\" of itemsize ", expected.format().itemsize(), " differ"));
   }
   if (tolerance.exact() && actual.size() > 0 && actual.device() == expected.device() &&
-      is_c_ordered(actual) && is_c_ordered(expected)) {
+      actual.is_c_contiguous() && expected.is_c_contiguous()) {
     return compare_on_device(actual, expected);
   }
   const Fetched actual_bytes(actual);

@@ -59,6 +59,19 @@ TEST(ArrayView, SuboffsetsThatAreAllNegativeMeanNone) {
   EXPECT_EQ(ArrayView::from_export(raw).layout().levels(), 0);
 }
 
+TEST(ArrayView, SuboffsetsThatAreAllNegativeNeedNoStrides) {
+  Export source;
+  BufferExport raw = source.raw();
+  raw.suboffsets = source.suboffsets.data();
+  raw.strides = nullptr;
+  EXPECT_EQ(ArrayView::from_export(raw).layout(), ArrayView::from_export(source.raw()).layout());
+}
+
+TEST(ArrayView, EmptyArraysMayHaveAnyExtents) {
+  const Numbers shape{0, std::int64_t{1} << 40, std::int64_t{1} << 40};
+  EXPECT_EQ(ArrayView::dense(nullptr, shape, Format("d", 8)).nbytes(), 0);
+}
+
 TEST(ArrayView, MissingStridesMeanCOrder) {
   Export source;
   BufferExport raw = source.raw();
@@ -109,6 +122,7 @@ TEST(ArrayView, NonsenseIsNotTrusted) {
   refused(Errc::invalid_view, "no shape for 3 axes",
           [](Export&, BufferExport& raw) { raw.shape = nullptr; });
   refused(Errc::invalid_view, "suboffsets without strides", [](Export& broken, BufferExport& raw) {
+    broken.suboffsets = {-1, 0, -1};
     raw.suboffsets = broken.suboffsets.data();
     raw.strides = nullptr;
   });
@@ -229,6 +243,8 @@ TEST(Concatenate, JoinsTheEntriesOfAxis0) {
   expect_error(Errc::invalid_view, "part 1 differs from part 0 in the extent of axis 1", [&] {
     concatenate(std::vector{parts[0], ArrayView::dense(b, Numbers{4, 3}, Format("h", 2))});
   });
+  const ArrayView nothing = ArrayView::dense(nullptr, Numbers{highest, 0}, Format("h", 2));
+  EXPECT_EQ(concatenate(std::vector{nothing}).view().shape(), (Numbers{highest, 0}));
   expect_error(Errc::invalid_view, "no axis 0",
                [&] { concatenate(std::vector{ArrayView::dense(a, Numbers{}, Format("h", 2))}); });
 }

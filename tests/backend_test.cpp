@@ -220,6 +220,47 @@ TEST_P(BackendTest, WritesIntoTheCallersMemory) {
   refused("makes elements overlap", {out.data(), 40, MemorySpace::host, {12, -4}});
 }
 
+TEST_P(BackendTest, WritesIntoAnEarlierResult) {
+  const Rows rows(2, 3);
+  const DeviceArray array = upload(rows.view(), device());
+  const DeviceBuffer first = copy(array, Order::F);
+  Request request;
+  request.out = output_of(first);
+  const DeviceBuffer second = copy(array.reverse(0), Order::C, request);
+  EXPECT_EQ(second.data(), first.data());
+  EXPECT_EQ(second.strides(), first.strides());
+  EXPECT_EQ(numbers(second), (Ints{100, 101, 102, 0, 1, 2}));
+}
+
+TEST_P(BackendTest, IndexBuffersMayBeOnTheHost) {
+  const Rows rows(3, 1);
+  const DeviceArray array = upload(rows.view(), device());
+  const Numbers values{2, 0};
+  const Indices indices(
+      DeviceBuffer::from_host(Device::host(), values.data(), Numbers{2}, Format("q", 8)));
+  EXPECT_EQ(numbers(take(array, 0, indices)), (Ints{200, 0}));
+}
+
+TEST_P(BackendTest, IndicesOfAnEmptyResultAreCheckedToo) {
+  const DeviceArray empty =
+      upload(ArrayView::dense(nullptr, Numbers{3, 0}, Format("d", 8)), device());
+  const Numbers bad{5};
+  expect_error(Errc::index_out_of_range, "index 5", [&] { take(empty, 0, Indices(bad)); });
+  expect_error(Errc::index_out_of_range, "index 5", [&] {
+    take(empty, 0,
+         Indices(DeviceBuffer::from_host(device(), bad.data(), Numbers{1}, Format("q", 8))));
+  });
+}
+
+TEST_P(BackendTest, LongRunsArriveWhole) {
+  // Longer than what one thread takes at a time, and no multiple of it.
+  std::vector<std::byte> memory((std::size_t{3} << 20) + 77);
+  for (std::size_t i = 0; i < memory.size(); ++i) memory[i] = static_cast<std::byte>(i * 31 >> 4);
+  const Numbers shape{static_cast<std::int64_t>(memory.size())};
+  const DeviceArray array = upload(ArrayView::dense(memory.data(), shape, Format()), device());
+  EXPECT_TRUE(copy(array).to_host() == memory);
+}
+
 TEST_P(BackendTest, RequestsThatMakeNoSense) {
   const Rows rows(2, 3);
   const DeviceArray array = upload(rows.view(), device());
@@ -265,6 +306,33 @@ TEST_P(BackendTest, ElementsOfAnySize) {
         expected.insert(expected.end(), rows[i] + j * itemsize, rows[i] + (j + 1) * itemsize);
     EXPECT_EQ(result, expected) << "itemsize " << itemsize;
   }
+}
+
+TEST_P(BackendTest, FieldsAreViewsOfTheElements) {
+  std::vector<std::byte> memory(3 * 12);
+  for (std::size_t i = 0; i < memory.size(); ++i) memory[i] = static_cast<std::byte>(i);
+  const std::byte* rows[] = {memory.data() + 24, memory.data(), memory.data() + 12};
+  const Format format("T{B:a:3x(2,2)H:b:}", 12);
+  const DeviceArray array =
+      upload(ArrayView(rows, format, Layout({{3, 8, 0}, {1, 12, 1}}, {0, 0})), device());
+  const DeviceArray field = array.field("b");
+  EXPECT_EQ(field.format().text(), "H");
+  EXPECT_EQ(field.shape(), (Numbers{3, 1, 2, 2}));
+  EXPECT_EQ(array.field("a").shape(), (Numbers{3, 1}));
+  const std::vector<std::byte> bytes = copy(field.index(3, 1).index(1, 0)).to_host();
+  const int expected[] = {30, 31, 34, 35, 6, 7, 10, 11, 18, 19, 22, 23};
+  ASSERT_EQ(bytes.size(), std::size(expected));
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    EXPECT_EQ(std::to_integer<int>(bytes[i]), expected[i]);
+
+  expect_error(Errc::invalid_argument, "no field 'c'; there are 'a', 'b'",
+               [&] { array.field("c"); });
+  expect_error(Errc::format_unsupported, "'H' have no fields", [&] { field.field("a"); });
+  expect_error(Errc::invalid_argument, "bytes -1 to 1", [&] {
+    array.part(0, Format(), std::vector<Axis>{{2, -1, 0}});
+  });
+  expect_error(Errc::invalid_argument, "bytes 9 to 13 of elements that have 12",
+               [&] { array.part(9, Format("i", 4)); });
 }
 
 TEST_P(BackendTest, ArraysWithoutElementsOrAxes) {
@@ -341,6 +409,13 @@ TEST(Device, TheHostIsAlwaysThere) {
   EXPECT_EQ(list_devices().devices.back().name, "host");
   EXPECT_GT(Device::host().info().memory_bytes, 0);
   EXPECT_EQ(Device::open("host"), Device::host());
+}
+
+TEST(InPlace, DeviceMemoryIsNotTheHostsToRead) {
+  const std::byte memory[4]{};
+  const ArrayView elsewhere(memory, Format(), Layout({{4, 1, 0}}, {0}), true, MemorySpace::device);
+  expect_error(Errc::invalid_argument, "the host cannot read device memory",
+               [&] { upload(elsewhere, Device::host()); });
 }
 
 TEST(InPlace, OnTheHostNothingMoves) {

@@ -659,9 +659,23 @@ TEST(FormatProperty, AnyTextParsesOrThrowsAndWhatParsesCanBeShown) {
     ASSERT_FALSE(whole.opaque());
     std::vector<std::byte> element(static_cast<std::size_t>(type.size));
     for (std::byte& byte : element) byte = static_cast<std::byte>(random());
-    ASSERT_FALSE(show_element(whole, element.data()).empty());
+    const std::string shown = show_element(whole, element.data());
+    ASSERT_FALSE(shown.empty());
+    ASSERT_EQ(show_element(format_of(type), element.data()), shown) << format;
   }
   EXPECT_GT(parsed, 20'000) << "too few texts that mean something";
+}
+
+TEST(Format, IsWrittenSoThatNothingIsLeftToAlignment) {
+  const auto written = [](const char* format) { return format_of(parse_format(format)).text(); };
+  EXPECT_EQ(written("l"), "q");
+  EXPECT_EQ(written("<i"), "i");
+  EXPECT_EQ(written(">i"), ">i");
+  EXPECT_EQ(written("Zd"), "Zd");
+  EXPECT_EQ(written("3s"), "3s");
+  EXPECT_EQ(written("T{b:a:i:b:}"), "=T{b:a:3xi:b:}");
+  EXPECT_EQ(written("T{i:a:b:b:}"), "=T{i:a:b:b:3x}");
+  EXPECT_EQ(written("T{>h:a:(2,3)h:b:<T{d:d:}:c:}"), "=T{>h:a:(2,3)h:b:T{=d:d:}:c:}");
 }
 
 }  // namespace

@@ -131,6 +131,30 @@ TEST(Layout, SizeIsCheckedForOverflow) {
   });
 }
 
+TEST(Layout, ReshapeSplitsAnyAxisAndMergesThoseThatContinueEachOther) {
+  const auto reshape = [](const Layout& layout, std::vector<std::int64_t> shape) {
+    return layout.reshape(shape);
+  };
+  EXPECT_EQ(reshape(image(), {2, 2, 3, 2}),
+            Layout({{2, 16, 0}, {2, 8, 0}, {3, 4, 1}, {2, 2, 1}}, {0, 0}));
+  EXPECT_EQ(reshape(image().reverse(1), {4, 1, 3, 2}),
+            Layout({{4, 8, 0}, {1, 0, 1}, {3, -4, 1}, {2, -2, 1}}, {0, 10}));
+  EXPECT_FALSE(reshape(image(), {24})) << "rows behind pointers do not continue each other";
+  EXPECT_FALSE(reshape(image(), {8, 3}));
+
+  const Layout block({{2, 24, 0}, {3, 8, 0}, {4, 2, 0}}, {0});
+  EXPECT_EQ(reshape(block, {24}), Layout({{24, 2, 0}}, {0}));
+  EXPECT_EQ(reshape(block, {4, 6}), Layout({{4, 12, 0}, {6, 2, 0}}, {0}));
+  EXPECT_EQ(reshape(block.slice(2, {0, 2, 1}), {6, 2}), Layout({{6, 8, 0}, {2, 2, 0}}, {0}));
+  EXPECT_FALSE(reshape(block.slice(2, {0, 2, 1}), {12}));
+  EXPECT_FALSE(reshape(block.transpose(), {24}));
+  EXPECT_EQ(reshape(Layout(), {1, 1})->shape(), (std::vector<std::int64_t>{1, 1}));
+  EXPECT_EQ(reshape(image().slice(0, {0, 0, 1}), {5, 0})->shape(),
+            (std::vector<std::int64_t>{5, 0}));
+  expect_error(Errc::invalid_argument, "shape (5,) has 5 elements; the array has 24",
+               [&] { reshape(image(), {5}); });
+}
+
 TEST(Layout, NothingIsComputedOnAnEmptyArray) {
   const Layout empty({{0, 1, 0}, {10, highest, 0}}, {0});
   EXPECT_EQ(empty.slice(1, {3, 9, 2}).index(1, 1).origins()[0], 0);

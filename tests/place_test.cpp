@@ -78,6 +78,15 @@ TEST(Place, FewAliasesAreDuplicatedIfThatIsCheaperThanATable) {
   EXPECT_EQ(kept.arena_bytes, 1584);
 }
 
+TEST(Place, AliasesThatAreRegularAlreadyAreNotDuplicated) {
+  // Rows so short that copies would be cheaper than a table, but no table is needed: the stride is
+  // 0.
+  const Table rows(1000, memory(0));
+  const Placement p = place(resolve(rows_of(rows, 4)));
+  EXPECT_EQ(p.layout, Layout({{1000, 0, 0}, {4, 1, 0}}, {0}));
+  EXPECT_EQ(p.arena_bytes, 4);
+}
+
 TEST(Place, RegularPlanesOfPointersFlatten) {
   // Two levels, every row on its own: both tables vanish.
   const Table a{memory(0), memory(500)}, b{memory(300), memory(40)};
@@ -178,6 +187,15 @@ TEST(Place, EntriesThatDoNotFitIn32BitsStayWide) {
   const Placement p = place(resolve(rows_of(rows, 1)), PlacementKind::in_place);
   EXPECT_TRUE(std::holds_alternative<std::vector<std::int64_t>>(p.tables[0]));
   EXPECT_EQ(p.unit, 1);
+}
+
+TEST(Place, WideEntriesKeepTheirCommonUnit) {
+  // The unit is what kernels read the alignment off.
+  const auto* far = memory(0) + (std::int64_t{1} << 40);
+  const Table rows{memory(0), far, memory(0), memory(64)};
+  const Placement p = place(resolve(rows_of(rows, 1)), PlacementKind::in_place);
+  EXPECT_EQ(p.unit, 64);
+  EXPECT_EQ(std::get<std::vector<std::int64_t>>(p.tables[0])[1], std::int64_t{1} << 34);
 }
 
 TEST(Place, RefusesWhatCannotBeCopied) {

@@ -7,8 +7,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace multibuffer {
@@ -30,7 +33,7 @@ struct UploadOptions {
 class DeviceArray {
  public:
   const Layout& layout() const noexcept { return layout_; }
-  const Format& format() const noexcept;
+  const Format& format() const noexcept { return format_; }
   const Device& device() const noexcept;
   PlacementKind placement() const noexcept;
   int ndim() const noexcept { return layout_.ndim(); }
@@ -48,15 +51,34 @@ class DeviceArray {
   DeviceArray reverse(int axis) const { return with(layout_.reverse(axis)); }
   DeviceArray insert_axis(int axis) const { return with(layout_.insert_axis(axis)); }
   DeviceArray apply(const ViewOperation& operation) const { return with(layout_.apply(operation)); }
+  std::optional<DeviceArray> reshape(std::span<const std::int64_t> shape) const {
+    std::optional<Layout> layout = layout_.reshape(shape);
+    if (!layout) return {};
+    return with(std::move(*layout));
+  }
+
+  /// A field of struct elements, as a view: elements of the field's type, with the axes of its
+  /// sub-array last. Throws `format_unsupported` if elements are no structs, `invalid_argument` if
+  /// they have no such field.
+  DeviceArray field(std::string_view name) const;
+  /// What lies `offset` bytes into each element, as elements of `format`; `axes` come last, their
+  /// strides in bytes, their levels of no account. Throws `invalid_argument` if some of it lies
+  /// outside of the element.
+  DeviceArray part(std::int64_t offset, Format format, std::span<const Axis> axes = {}) const;
 
   /// For the library itself.
   DeviceArray(std::shared_ptr<const Storage> storage, Layout layout);
   const std::shared_ptr<const Storage>& storage() const noexcept { return storage_; }
 
  private:
-  DeviceArray with(Layout layout) const { return DeviceArray(storage_, std::move(layout)); }
+  DeviceArray with(Layout layout) const {
+    DeviceArray result = *this;
+    result.layout_ = std::move(layout);
+    return result;
+  }
 
   std::shared_ptr<const Storage> storage_;
+  Format format_;  ///< the storage's, or that of a part of its elements
   Layout layout_;
 };
 

@@ -34,6 +34,7 @@ class DeviceBuffer {
   std::int64_t size() const;  ///< elements
   std::int64_t nbytes() const { return size() * format().itemsize(); }
   const Device& device() const noexcept { return parts_.device; }
+  /// The stream that fills it, which must exist as long as this does.
   StreamHandle stream() const noexcept { return parts_.stream; }
   /// Whether the elements lie one after the other in C order.
   bool is_c_contiguous() const;
@@ -46,7 +47,8 @@ class DeviceBuffer {
   /// The elements in C order of the axes, whatever the strides; synchronizes.
   std::vector<std::byte> to_host() const;
 
-  /// The array as a view of its memory, host or device.
+  /// The array as a view of its memory, host or device. Synchronize before it is used on another
+  /// stream, and keep this buffer while it is.
   ArrayView view() const;
 
   /// For the library itself.

@@ -35,8 +35,9 @@ struct ErrorEntry {
 /// All codes with their sentences, in the order of `Errc`.
 std::span<const ErrorEntry> error_table() noexcept;
 
-/// The one exception this library throws. `what()` is the code's sentence, then what was wrong in
-/// this case, where (which axis, index or file), and what would be right.
+/// The one exception that this library makes; host memory that runs out is `std::bad_alloc`, but
+/// for blocks of the host backend, which is a device like others. `what()` is the code's sentence,
+/// then what was wrong in this case, where (which axis, index or file), and what would be right.
 class Error : public std::runtime_error {
  public:
   Error(Errc code, const std::string& detail);

@@ -107,6 +107,10 @@ class Format {
 /// Throws `invalid_format` with the position in the text, counted from 0.
 Type parse_format(std::string_view format);
 
+/// A format that means `type`, whatever it was parsed from: a code, or `T{}` with every offset and
+/// byte order written out. Throws `invalid_view` for a type of no bytes.
+Format format_of(const Type& type);
+
 /// One element as a person would write it: `7`, `-0.5`, `(1+2j)`, `b'ab'`, `{x: 1, y: 2}`,
 /// `[[1, 2], [3, 4]]`; opaque elements and padding as hexadecimal bytes. Scalars look as in Python;
 /// pointers and objects are addresses, unnamed fields go by their position. What is long ends in

@@ -20,7 +20,7 @@ enum class IndexMode {
 
 /// An n-D C-ordered array of indices, borrowed. Host indices are checked before anything is
 /// written and are read before the call returns. Device indices are checked as they are used: keep
-/// them alive and unchanged until the result has been synchronized.
+/// them unchanged until the result has been synchronized. They must be on the array's own device.
 class Indices {
  public:
   Indices(std::span<const std::int64_t> values);  // NOLINT: a list is an index array
@@ -56,7 +56,7 @@ struct IndexGroup {
   std::optional<int> position;
 };
 
-/// The caller's own memory for a result.
+/// The caller's own memory for a result. It must not overlap the array's.
 struct Output {
   void* data = nullptr;
   std::int64_t bytes = 0;  ///< how much there is
@@ -64,7 +64,14 @@ struct Output {
   /// Bytes, one per axis of the result, none negative and no two elements overlapping; empty means
   /// dense in the request's order.
   std::vector<std::int64_t> strides;
+  /// The block that `data` lies in, if it is the library's (`output_of`): then it is kept alive,
+  /// and later work on it waits for this, on whatever stream. Memory of your own must outlive the
+  /// work, and other streams' use of it is for you to order.
+  std::shared_ptr<Memory> memory = nullptr;
 };
+
+/// An earlier result's memory, to be written again in its own shape and strides.
+Output output_of(const DeviceBuffer& buffer);
 
 /// What to read of an array. Without groups, all of it. Slices are view operations on the array.
 /// Several groups are independent of each other (NumPy's `ix_`).

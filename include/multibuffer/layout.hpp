@@ -83,6 +83,10 @@ class Layout {
   Layout transpose() const;  ///< the axes in reverse order
   Layout reverse(int axis) const { return slice(axis, Slice{{}, {}, -1}); }
   Layout insert_axis(int axis) const;
+  /// The same elements, in C order of the axes, under another shape: axes are split freely, and
+  /// merged where they continue each other within a level. Nothing where that would move data.
+  /// Throws `invalid_argument` unless `shape` has as many elements.
+  std::optional<Layout> reshape(std::span<const std::int64_t> shape) const;
   Layout apply(const ViewOperation& operation) const;
 
   bool operator==(const Layout&) const = default;

@@ -20,7 +20,7 @@ enum class PlacementKind {
 struct Simplify {
   bool flatten = true;    ///< a level whose entries are affine in the indices becomes strides
   bool duplicate = true;  ///< a few aliased leaves are copied twice if that makes a level affine
-  bool narrow = true;     ///< entries take 32 bits where they fit, in units of a common factor
+  bool narrow = true;     ///< offsets count in a common factor, in 32 bits where they fit
 };
 
 /// A contiguous piece of the arena: `bytes` from `offset` on come from `source`.
@@ -50,6 +50,7 @@ using OffsetArray = std::variant<std::vector<std::uint32_t>, std::vector<std::in
 struct Placement {
   PlacementKind kind = PlacementKind::packed;  ///< never `automatic`
   Format format;
+  MemorySpace space = MemorySpace::host;  ///< of the segments' sources
   Layout layout;
   std::int64_t unit = 1;  ///< bytes that the last level's entries count in
   std::vector<OffsetArray> tables;

@@ -36,7 +36,8 @@ struct Resolution {
 /// Each level's slots become entries that mirror them: with g the gcd of the level's strides, table
 /// ranges that overlap in one residue class mod g share their entries, and entry strides are
 /// stride / g. Where the slots lie too far apart for that, each table is a compact block of its
-/// own. Time and memory follow the memory that the tables take, not the product of the extents.
+/// own, and slots that two such blocks share are read for each. Time and memory follow the memory
+/// that the tables take, not the product of the extents.
 ///
 /// An array with an extent of 0 is never dereferenced: no levels, no leaves. A NULL pointer throws
 /// `null_pointer` with the index path that leads to it.

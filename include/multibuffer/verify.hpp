@@ -44,8 +44,8 @@ Comparison verify(std::span<const std::byte> actual, std::span<const std::byte> 
 Comparison verify(const DeviceBuffer& actual, std::span<const std::byte> expected,
                   const Tolerance& tolerance = {});
 
-/// Compares two results of one shape and format; on the device when both are on one, equally
-/// strided, and compared by bits.
+/// Compares two results of one shape and format; on the device when both are on one, dense
+/// in C order, and compared by bits.
 Comparison verify(const DeviceBuffer& actual, const DeviceBuffer& expected,
                   const Tolerance& tolerance = {});
 
