@@ -1,0 +1,19 @@
+# The library, its headers, the command, and what find_package(multibuffer) reads.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(multibuffer_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/multibuffer)
+configure_package_config_file(host/multibuffer-config.cmake.in multibuffer-config.cmake
+  INSTALL_DESTINATION ${multibuffer_package_dir})
+write_basic_package_version_file(multibuffer-config-version.cmake COMPATIBILITY SameMinorVersion)
+
+install(TARGETS multibuffer EXPORT multibuffer FILE_SET HEADERS)
+if(TARGET multibuffer_command)
+  install(TARGETS multibuffer_command)
+endif()
+install(EXPORT multibuffer NAMESPACE multibuffer:: FILE multibuffer-targets.cmake
+  DESTINATION ${multibuffer_package_dir})
+install(FILES
+  ${PROJECT_BINARY_DIR}/multibuffer-config.cmake
+  ${PROJECT_BINARY_DIR}/multibuffer-config-version.cmake
+  DESTINATION ${multibuffer_package_dir})
