@@ -57,26 +57,31 @@ std::int64_t saturating_add(std::int64_t a, std::int64_t b) {
 }
 
 /// How the slots of one table are numbered: offsets in bytes from its lowest slot are written with
-/// digits of falling unit, each unit larger than all that the lower digits reach. Axes whose slots
-/// may coincide share a digit; a single digit is the table as it lies.
+/// digits of rising unit, each unit larger than all that the lower digits reach. Axes whose slots
+/// may coincide share a digit.
 struct Digit {
-  std::int64_t unit = 0;   ///< bytes
-  std::int64_t count = 0;  ///< values that the digit takes
+  std::int64_t unit = 1;   ///< bytes
+  std::int64_t count = 1;  ///< values that the digit takes
   std::int64_t reach() const { return unit * (count - 1); }
 };
 struct Numbering {
-  std::vector<Digit> digits;          ///< lowest unit first; none for a table of one slot
-  std::vector<std::int64_t> strides;  ///< in entries, one per move
-  std::int64_t length = 1;            ///< entries of one table; saturated
-  std::int64_t lead_entries = 0;      ///< index 0 lies this far above the lowest slot
-  std::int64_t lead_bytes = 0;
+  std::vector<Digit> digits;          ///< at least one
+  std::vector<std::size_t> digit_of;  ///< per move: the one that it counts in
+  std::int64_t lead_bytes = 0;        ///< from the lowest slot to index 0
 
-  std::int64_t bytes_at(std::int64_t position) const {
-    if (digits.size() == 1) return position * digits[0].unit;
+  const Digit& near() const { return digits[0]; }
+  /// Values that the digits behind the first take together; saturated.
+  std::int64_t far_count() const {
+    std::int64_t count = 1;
+    for (std::size_t d = 1; d < digits.size(); ++d)
+      count = saturating_multiply(count, digits[d].count);
+    return count;
+  }
+  std::int64_t far_bytes(std::int64_t far) const {
     std::int64_t bytes = 0;
-    for (const Digit& digit : digits) {
-      bytes += position % digit.count * digit.unit;
-      position /= digit.count;
+    for (std::size_t d = 1; d < digits.size(); ++d) {
+      bytes += far % digits[d].count * digits[d].unit;
+      far /= digits[d].count;
     }
     return bytes;
   }
@@ -85,29 +90,18 @@ struct Numbering {
 Numbering number_with(std::vector<Digit> digits, std::span<const Move> moves) {
   Numbering numbering;
   numbering.digits = std::move(digits);
-  std::vector<std::int64_t> weights;
-  for (const Digit& digit : numbering.digits) {
-    weights.push_back(numbering.length);
-    numbering.length = saturating_multiply(numbering.length, digit.count);
-  }
-  if (numbering.length == INT64_MAX) return numbering;  // saturated: nobody will use it
   for (const Move& move : moves) {
-    // An axis counts in the highest digit that its stride can step.
     std::size_t at = numbering.digits.size() - 1;
     while (numbering.digits[at].unit > move.magnitude()) --at;
-    const std::int64_t steps = move.magnitude() / numbering.digits[at].unit * weights[at];
-    numbering.strides.push_back(move.stride < 0 ? -steps : steps);
-    if (move.stride < 0) {
-      numbering.lead_bytes += move.reach();
-      numbering.lead_entries += steps * (move.extent - 1);
-    }
+    numbering.digit_of.push_back(at);
+    if (move.stride < 0) numbering.lead_bytes += move.reach();
   }
   return numbering;
 }
 
 /// The table as it lies: one digit, whose unit is the gcd of the strides.
 Numbering mirrored(std::span<const Move> moves) {
-  if (moves.empty()) return {};
+  if (moves.empty()) return number_with({{}}, moves);
   std::int64_t unit = 0, reach = 0;
   for (const Move& move : moves) {
     unit = std::gcd(unit, move.magnitude());
@@ -118,7 +112,6 @@ Numbering mirrored(std::span<const Move> moves) {
 
 /// The table with the gaps between separate pieces closed.
 Numbering compact(std::span<const Move> moves) {
-  if (moves.empty()) return {};
   std::vector<Move> ascending(moves.begin(), moves.end());
   std::ranges::sort(ascending, {}, &Move::magnitude);
   std::vector<Digit> digits;
@@ -137,151 +130,184 @@ Numbering compact(std::span<const Move> moves) {
     }
     digits.push_back(digit);
   }
+  if (digits.empty()) digits.push_back({});
   return number_with(std::move(digits), moves);
 }
 
-/// More than any memory holds, and far from where positions overflow.
-constexpr std::int64_t max_entries = std::int64_t{1} << 48;
+/// Tables, as far as their nearest digit goes, that overlap in memory and share their entries.
+struct Range {
+  const std::byte* address = nullptr;  ///< of the lowest slot
+  std::int64_t length = 0;             ///< entries
+  std::int64_t first = 0;              ///< the first entry's position
+  std::vector<std::int64_t> lows;      ///< where its starts' lowest slots are
+};
+struct Ranges {
+  std::vector<Range> ranges;       ///< in order of their first start: allocation order says nothing
+  std::vector<std::int64_t> lows;  ///< per start: the position of its lowest slot
+  std::int64_t length = 0;         ///< entries of all; saturated
+};
 
-/// The slots of one level, and the entries that they become.
-class Slots {
- public:
-  Slots(Starts starts, std::vector<Move> moves)
-      : starts_(std::move(starts)), moves_(std::move(moves)), numbering_(mirrored(moves_)) {
-    merge_ranges();
-    Numbering compacted = compact(moves_);
-    const std::int64_t blocks =
-        saturating_multiply(compacted.length, static_cast<std::int64_t>(starts_.size()));
-    if (blocks < length_) one_block_each(std::move(compacted), blocks);
-    if (length_ > max_entries)
-      throw Error(Errc::size_overflow, text("a level's pointer tables span ", length_, " entries"));
-  }
-
-  std::int64_t length() const { return length_; }
-  std::int64_t stride(std::size_t move) const { return numbering_.strides[move]; }
-  const std::vector<Move>& moves() const { return moves_; }
-  const Starts& starts() const { return starts_; }
-  /// Where index 0 of each start's table lies among the entries.
-  const std::vector<std::int64_t>& start_positions() const { return start_positions_; }
-
-  /// Calls `visit(position, address, count, step)` for every stretch of slots that indices reach,
-  /// by position: `count` entries from `position` on, whose slots lie `step` bytes apart.
-  template <class Visit>
-  void for_each_run(Visit&& visit) const {
-    std::optional<SlotSet> pattern;  // of one table; the same for all that stand alone
-    for (const Range& range : ranges_) {
-      if (range.lows.size() > 1) {
-        visit_slots(reached(range.length, range.lows), range, visit);
-      } else {
-        if (!pattern) pattern = reached(numbering_.length, range.lows);
-        visit_slots(*pattern, range, visit);
-      }
-    }
-  }
-
- private:
-  struct Range {
-    const std::byte* address = nullptr;  ///< of the lowest slot
-    std::int64_t length = 0;             ///< entries
-    std::int64_t first = 0;              ///< the first entry's position
-    std::vector<std::int64_t> lows;      ///< where its starts' lowest slots are
-  };
-
-  /// A start's lowest slot, for finding out which tables overlap.
+/// Joins the tables of one residue class mod the nearest unit that overlap.
+Ranges merge_ranges(const Starts& starts, const Numbering& numbering) {
   struct Low {
     const std::byte* address;
     std::int64_t residue;
     std::size_t start;
   };
+  struct Group {
+    std::size_t begin, end;  ///< in `lows`
+    std::size_t first_start;
+    std::int64_t length;
+  };
+  const std::int64_t unit = numbering.near().unit;
+  std::vector<Low> lows;
+  lows.reserve(starts.size());
+  for (std::size_t i = 0; i < starts.size(); ++i) {
+    const std::byte* low = starts[i] - numbering.lead_bytes;
+    const auto residue = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(low) %
+                                                   static_cast<std::uint64_t>(unit));
+    lows.push_back({low, residue, i});
+  }
+  std::ranges::sort(lows, [](const Low& a, const Low& b) {
+    return std::pair(a.residue, a.address) < std::pair(b.residue, b.address);
+  });
 
-  std::int64_t unit() const { return numbering_.digits.empty() ? 1 : numbering_.digits[0].unit; }
+  std::vector<Group> groups;
+  for (std::size_t i = 0; i < lows.size(); ++i) {
+    const bool joins =
+        i > 0 && lows[i].residue == lows[i - 1].residue &&
+        (lows[i].address - lows[groups.back().begin].address) / unit < groups.back().length;
+    if (!joins) groups.push_back({i, i, lows[i].start, 0});
+    Group& group = groups.back();
+    group.end = i + 1;
+    group.first_start = std::min(group.first_start, lows[i].start);
+    group.length = (lows[i].address - lows[group.begin].address) / unit + numbering.near().count;
+  }
+  std::ranges::sort(groups, {}, &Group::first_start);
 
-  /// Tables of one residue class mod unit that overlap become one range; ranges are in order of
-  /// their first start, so that separately allocated tables come out in the order of the indices.
-  void merge_ranges() {
-    std::vector<Low> lows;
-    lows.reserve(starts_.size());
-    for (std::size_t i = 0; i < starts_.size(); ++i) {
-      const std::byte* low = starts_[i] - numbering_.lead_bytes;
-      const auto residue = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(low) %
-                                                     static_cast<std::uint64_t>(unit()));
-      lows.push_back({low, residue, i});
+  Ranges result;
+  result.lows.resize(starts.size());
+  for (const Group& group : groups) {
+    Range range{lows[group.begin].address, group.length, result.length, {}};
+    for (std::size_t i = group.begin; i < group.end; ++i) {
+      const std::int64_t low = (lows[i].address - range.address) / unit;
+      range.lows.push_back(low);
+      result.lows[lows[i].start] = saturating_add(result.length, low);
     }
-    std::ranges::sort(lows, [](const Low& a, const Low& b) {
-      return std::pair(a.residue, a.address) < std::pair(b.residue, b.address);
-    });
+    result.ranges.push_back(std::move(range));
+    result.length = saturating_add(result.length, group.length);
+  }
+  return result;
+}
 
-    struct Group {
-      std::size_t begin, end;  ///< in `lows`
-      std::size_t first_start;
-      std::int64_t length;
-    };
-    std::vector<Group> groups;
-    for (std::size_t i = 0; i < lows.size(); ++i) {
-      const bool joins =
-          i > 0 && lows[i].residue == lows[i - 1].residue &&
-          lows[i].address - lows[groups.back().begin].address < groups.back().length * unit();
-      if (!joins) groups.push_back({i, i, lows[i].start, 0});
-      Group& group = groups.back();
-      group.end = i + 1;
-      group.first_start = std::min(group.first_start, lows[i].start);
-      group.length = (lows[i].address - lows[group.begin].address) / unit() + numbering_.length;
-    }
-    std::ranges::sort(groups, {}, &Group::first_start);
+/// More than any memory holds, and far from where positions overflow.
+constexpr std::int64_t max_entries = std::int64_t{1} << 48;
 
-    start_positions_.resize(starts_.size());
-    for (const Group& group : groups) {
-      Range range{lows[group.begin].address, group.length, length_, {}};
-      for (std::size_t i = group.begin; i < group.end; ++i) {
-        const std::int64_t low = (lows[i].address - range.address) / unit();
-        range.lows.push_back(low);
-        start_positions_[lows[i].start] = saturating_add(length_, low + numbering_.lead_entries);
+/// The slots of one level, and the entries that they become: all ranges one after the other, and
+/// that once for each value of the far digits.
+class Slots {
+ public:
+  Slots(Starts starts, std::vector<Move> moves)
+      : starts_(std::move(starts)), moves_(std::move(moves)), numbering_(mirrored(moves_)) {
+    near_ = merge_ranges(starts_, numbering_);
+    length_ = near_.length;
+    Numbering compacted = compact(moves_);
+    if (compacted.digits.size() > 1) {
+      Ranges ranges = merge_ranges(starts_, compacted);
+      const std::int64_t length = saturating_multiply(ranges.length, compacted.far_count());
+      if (length < length_) {
+        numbering_ = std::move(compacted);
+        near_ = std::move(ranges);
+        length_ = length;
       }
-      ranges_.push_back(std::move(range));
-      length_ = saturating_add(length_, group.length);
+    }
+    if (length_ > max_entries)
+      throw Error(Errc::size_overflow, text("a level's pointer tables span ", length_, " entries"));
+    number_moves();
+  }
+
+  std::int64_t length() const { return length_; }
+  std::int64_t stride(std::size_t move) const { return strides_[move]; }
+  const std::vector<Move>& moves() const { return moves_; }
+  const Starts& starts() const { return starts_; }
+  /// Where index 0 of a start's table lies among the entries.
+  std::int64_t start_position(std::size_t start) const { return near_.lows[start] + lead_entries_; }
+
+  /// Calls `visit(position, address, count, step)` for every stretch of slots that indices reach,
+  /// in an order that never changes: `count` entries from `position` on, whose slots lie `step`
+  /// bytes apart.
+  template <class Visit>
+  void for_each_run(Visit&& visit) const {
+    const SlotSet far = far_reached();
+    std::optional<SlotSet> pattern;  // of one table; the same for all that stand alone
+    for (const Range& range : near_.ranges) {
+      if (range.lows.size() > 1) {
+        visit_slots(near_reached(range.length, range.lows), far, range, visit);
+      } else {
+        if (!pattern) pattern = near_reached(range.length, range.lows);
+        visit_slots(*pattern, far, range, visit);
+      }
     }
   }
 
-  void one_block_each(Numbering compacted, std::int64_t length) {
-    numbering_ = std::move(compacted);
-    length_ = length;
-    ranges_.clear();
-    for (std::size_t i = 0; i < starts_.size(); ++i) {
-      const std::int64_t first = static_cast<std::int64_t>(i) * numbering_.length;
-      ranges_.push_back({starts_[i] - numbering_.lead_bytes, numbering_.length, first, {0}});
-      start_positions_[i] = first + numbering_.lead_entries;
+ private:
+  /// The moves' strides in entries: one entry a unit in the nearest digit, all ranges at each step
+  /// of the next.
+  void number_moves() {
+    std::vector<std::int64_t> weights{1};
+    for (std::size_t d = 1; d < numbering_.digits.size(); ++d)
+      weights.push_back(d == 1 ? near_.length : weights[d - 1] * numbering_.digits[d - 1].count);
+    for (std::size_t j = 0; j < moves_.size(); ++j) {
+      const std::size_t digit = numbering_.digit_of[j];
+      const std::int64_t steps =
+          moves_[j].magnitude() / numbering_.digits[digit].unit * weights[digit];
+      strides_.push_back(moves_[j].stride < 0 ? -steps : steps);
+      if (moves_[j].stride < 0) lead_entries_ += steps * (moves_[j].extent - 1);
     }
   }
 
-  SlotSet reached(std::int64_t length, std::span<const std::int64_t> lows) const {
+  SlotSet near_reached(std::int64_t length, std::span<const std::int64_t> lows) const {
     SlotSet set(length);
     for (const std::int64_t low : lows) set.insert(low);
-    for (std::size_t j = 0; j < moves_.size(); ++j) {
-      const std::int64_t stride = numbering_.strides[j];
-      set.spread(moves_[j].extent, stride < 0 ? -stride : stride);
+    for (std::size_t j = 0; j < moves_.size(); ++j)
+      if (numbering_.digit_of[j] == 0)
+        set.spread(moves_[j].extent, moves_[j].magnitude() / numbering_.near().unit);
+    return set;
+  }
+
+  /// The values that the far digits take together.
+  SlotSet far_reached() const {
+    SlotSet set(numbering_.far_count());
+    set.insert(0);
+    std::int64_t weight = 1;
+    for (std::size_t d = 1; d < numbering_.digits.size(); ++d) {
+      for (std::size_t j = 0; j < moves_.size(); ++j)
+        if (numbering_.digit_of[j] == d)
+          set.spread(moves_[j].extent, moves_[j].magnitude() / numbering_.digits[d].unit * weight);
+      weight *= numbering_.digits[d].count;
     }
     return set;
   }
 
   template <class Visit>
-  void visit_slots(const SlotSet& set, const Range& range, Visit& visit) const {
-    set.for_each_run([&](std::int64_t first, std::int64_t count) {
-      if (numbering_.digits.size() == 1) {
-        const std::int64_t step = unit();
-        visit(range.first + first, range.address + first * step, count, step);
-        return;
-      }
-      for (std::int64_t i = first; i < first + count; ++i)
-        visit(range.first + i, range.address + numbering_.bytes_at(i), std::int64_t{1},
-              std::int64_t{0});
+  void visit_slots(const SlotSet& near, const SlotSet& far, const Range& range,
+                   Visit& visit) const {
+    const std::int64_t step = numbering_.near().unit;
+    far.for_each([&](std::int64_t value) {
+      const std::int64_t position = range.first + value * near_.length;
+      const std::byte* address = range.address + numbering_.far_bytes(value);
+      near.for_each_run([&](std::int64_t first, std::int64_t count) {
+        visit(position + first, address + first * step, count, step);
+      });
     });
   }
 
   Starts starts_;
   std::vector<Move> moves_;
   Numbering numbering_;
-  std::vector<Range> ranges_;
-  std::vector<std::int64_t> start_positions_;
+  Ranges near_;
+  std::vector<std::int64_t> strides_;  ///< in entries, one per move
+  std::int64_t lead_entries_ = 0;      ///< from the lowest slot's position to that of index 0
   std::int64_t length_ = 0;
 };
 
@@ -454,13 +480,12 @@ Resolution resolve(const ArrayView& view, const Watch& watch) {
       if (axis.level == static_cast<int>(k)) axis.stride = 0;
     for (std::size_t j = 0; j < slots.moves().size(); ++j)
       axes[slots.moves()[j].axis].stride = slots.stride(j);
-    if (k == 0) origins[0] = slots.start_positions()[0];
+    if (k == 0) origins[0] = slots.start_position(0);
   }
 
   // An entry names the next level's start by position, which is known now; in the last, a leaf.
   for (std::size_t k = 0; k < level_count; ++k) {
-    const std::vector<std::int64_t>* next =
-        k + 1 < level_count ? &levels[k + 1].slots.start_positions() : nullptr;
+    const Slots* next = k + 1 < level_count ? &levels[k + 1].slots : nullptr;
     std::vector<std::int64_t>& table = resolution.tables[k];
     table.resize(static_cast<std::size_t>(levels[k].slots.length()));
     std::size_t seen = 0;
@@ -468,7 +493,8 @@ Resolution resolve(const ArrayView& view, const Watch& watch) {
         [&](std::int64_t position, const std::byte*, std::int64_t count, std::int64_t) {
           for (std::int64_t i = position; i < position + count; ++i) {
             const std::int64_t id = levels[k].pointers.id(seen++);
-            table[static_cast<std::size_t>(i)] = next ? (*next)[static_cast<std::size_t>(id)] : id;
+            table[static_cast<std::size_t>(i)] =
+                next ? next->start_position(static_cast<std::size_t>(id)) : id;
           }
         });
   }

@@ -146,6 +146,25 @@ TEST(ResolveCost, TablesFarApartDoNotTakeTheGapBetweenThem) {
   EXPECT_EQ(r.layout, Layout({{2, 100, 0}, {100, 1, 0}, {4, 1, 1}}, {0, 0}));
 }
 
+TEST(ResolveCost, SlidingStartsIntoTablesFarApart) {
+  constexpr std::int64_t apart = 1 << 25;
+  constexpr std::int64_t starts_count = 5000, window = 1000;
+  std::vector<std::byte> memory(2 * apart);
+  for (std::int64_t i = 0; i < 2; ++i) {
+    for (std::int64_t j = 0; j < starts_count + window; ++j) {
+      const std::byte* pointer = leaf((i + j) % 100);
+      std::memcpy(memory.data() + i * apart + 8 * j, &pointer, sizeof pointer);
+    }
+  }
+  std::vector<const void*> starts;
+  for (std::int64_t i = 0; i < starts_count; ++i) starts.push_back(memory.data() + 8 * i);
+  const Resolution r =
+      resolve(ArrayView(starts.data(), bytes,
+                        Layout({{starts_count, 8, 0}, {2, apart, 1}, {window, 8, 1}}, {0, 0, 0})));
+  EXPECT_EQ(r.tables[1].size(), static_cast<std::size_t>(2 * (starts_count + window - 1)));
+  EXPECT_EQ(r.pointers_read, starts_count + 2 * (starts_count + window - 1));
+}
+
 TEST(Resolve, NullIsAnErrorWithItsPath) {
   const Table row_a{leaf(0), leaf(8), leaf(0)}, row_b{leaf(16), nullptr, leaf(0)};
   const std::vector<const void*> planes{row_a.data(), row_a.data(), row_b.data(), row_a.data()};

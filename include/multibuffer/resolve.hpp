@@ -35,9 +35,9 @@ struct Resolution {
 ///
 /// Each level's slots become entries that mirror them: with g the gcd of the level's strides, table
 /// ranges that overlap in one residue class mod g share their entries, and entry strides are
-/// stride / g. Where the slots lie too far apart for that, each table is a compact block of its
-/// own, and slots that two such blocks share are read for each. Time and memory follow the memory
-/// that the tables take, not the product of the extents.
+/// stride / g. Where axes reach so far that most of that would be gaps, the gaps between the pieces
+/// are left out, and the pieces are what is shared. Time and memory follow the memory that the
+/// tables take, not the product of the extents.
 ///
 /// An array with an extent of 0 is never dereferenced: no levels, no leaves. A NULL pointer throws
 /// `null_pointer` with the index path that leads to it.
