@@ -3,9 +3,11 @@
 /// The whole library, in the order of its pipeline:
 /// ArrayView -> resolve -> place -> upload -> gather -> verify.
 #include <multibuffer/array_view.hpp>
+#include <multibuffer/byte_order.hpp>
 #include <multibuffer/device.hpp>
 #include <multibuffer/device_array.hpp>
 #include <multibuffer/device_buffer.hpp>
+#include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 #include <multibuffer/format.hpp>
 #include <multibuffer/gather.hpp>

@@ -1,0 +1,156 @@
+#include <multibuffer/dlpack.hpp>
+#include <multibuffer/error.hpp>
+
+#include "checked.hpp"
+#include "text.hpp"
+
+#include <bit>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace multibuffer::dlpack {
+namespace {
+
+/// What a deleter has to let go.
+struct Manager {
+  DeviceBuffer buffer;
+  std::vector<std::int64_t> shape, strides;
+};
+
+DataType data_type(const Format& format) {
+  const Type& type = format.type();
+  const auto refuse = [&](const char* why) {
+    throw Error(Errc::format_unsupported,
+                text("DLPack cannot hold elements of format '", format.text(), "': ", why));
+  };
+  if (type.is_struct) refuse("they are structs");
+  constexpr bool native_little = std::endian::native == std::endian::little;
+  if (type.size > 1 && type.little_endian != native_little)
+    refuse("they are not in native byte order; convert them with native()");
+  DataType result{code_int, static_cast<std::uint8_t>(8 * type.size), 1};
+  switch (type.kind) {
+    case ScalarKind::boolean:
+      result.code = code_bool;
+      break;
+    case ScalarKind::signed_integer:
+      break;
+    case ScalarKind::unsigned_integer:
+      result.code = code_uint;
+      break;
+    case ScalarKind::real:
+      if (type.size > 8) refuse("long double has no portable layout");
+      result.code = code_float;
+      break;
+    case ScalarKind::complex:
+      if (type.size > 16) refuse("long double has no portable layout");
+      result.code = code_complex;
+      break;
+    default:
+      refuse("they are no numbers");
+  }
+  return result;
+}
+
+std::unique_ptr<Manager> manage(const DeviceBuffer& buffer) {
+  auto manager = std::make_unique<Manager>(Manager{buffer, buffer.shape(), {}});
+  for (const std::int64_t stride : buffer.strides())
+    manager->strides.push_back(stride / buffer.format().itemsize());
+  return manager;
+}
+
+Tensor tensor_of(Manager& manager) {
+  return {.data = manager.buffer.data(),
+          .device = device_of(manager.buffer),
+          .ndim = static_cast<std::int32_t>(manager.shape.size()),
+          .dtype = data_type(manager.buffer.format()),
+          .shape = manager.shape.data(),
+          .strides = manager.strides.data(),
+          .byte_offset = 0};
+}
+
+template <class Managed>
+void let_go(Managed* self) {
+  delete static_cast<Manager*>(self->manager);
+  delete self;
+}
+
+Format format_of(const DataType& type) {
+  const auto bytes = std::int64_t{type.bits} / 8;
+  const char* code = nullptr;
+  if (type.lanes == 1 && type.bits % 8 == 0) {
+    if (type.code == code_bool && bytes == 1) code = "?";
+    if (type.code == code_int)
+      code = bytes == 1 ? "b" : bytes == 2 ? "h" : bytes == 4 ? "i" : bytes == 8 ? "q" : nullptr;
+    if (type.code == code_uint)
+      code = bytes == 1 ? "B" : bytes == 2 ? "H" : bytes == 4 ? "I" : bytes == 8 ? "Q" : nullptr;
+    if (type.code == code_float)
+      code = bytes == 2 ? "e" : bytes == 4 ? "f" : bytes == 8 ? "d" : nullptr;
+    if (type.code == code_complex) code = bytes == 8 ? "Zf" : bytes == 16 ? "Zd" : nullptr;
+  }
+  if (!code)
+    throw Error(Errc::format_unsupported,
+                text("DLPack type code ", int{type.code}, " with ", int{type.bits}, " bits and ",
+                     type.lanes, " lanes has no format; view it as integers of its size"));
+  return Format(code, bytes);
+}
+
+MemorySpace space_of(const Device& device) {
+  switch (device.type) {
+    case device_cpu:
+    case device_cuda_host:
+      return MemorySpace::host;
+    case device_cuda:
+    case device_cuda_managed:
+      return MemorySpace::device;
+    default:
+      throw Error(Errc::invalid_view,
+                  text("DLPack device type ", device.type, " is neither a processor nor CUDA"));
+  }
+}
+
+}  // namespace
+
+Device device_of(const DeviceBuffer& buffer) {
+  const DeviceInfo info = buffer.device().info();
+  return {info.kind == DeviceKind::host ? device_cpu : device_cuda, info.ordinal};
+}
+
+ManagedTensor* to_legacy(const DeviceBuffer& buffer) {
+  std::unique_ptr<Manager> manager = manage(buffer);
+  auto managed = std::make_unique<ManagedTensor>(
+      ManagedTensor{tensor_of(*manager), nullptr, let_go<ManagedTensor>});
+  managed->manager = manager.release();
+  return managed.release();
+}
+
+ManagedTensorVersioned* to_versioned(const DeviceBuffer& buffer, std::uint64_t flags) {
+  std::unique_ptr<Manager> manager = manage(buffer);
+  auto managed = std::make_unique<ManagedTensorVersioned>(ManagedTensorVersioned{
+      version, nullptr, let_go<ManagedTensorVersioned>, flags, tensor_of(*manager)});
+  managed->manager = manager.release();
+  return managed.release();
+}
+
+ArrayView view(const Tensor& tensor, bool readonly) {
+  if (tensor.ndim < 0 || tensor.ndim > max_axes || (tensor.ndim > 0 && !tensor.shape))
+    throw Error(Errc::invalid_view, text("a DLPack tensor with ", tensor.ndim, " axes",
+                                         tensor.shape ? "" : " and no shape"));
+  Format format = format_of(tensor.dtype);
+  const MemorySpace space = space_of(tensor.device);
+  const auto ndim = static_cast<std::size_t>(tensor.ndim);
+  const auto* base = static_cast<const std::byte*>(tensor.data);
+  if (base) base += tensor.byte_offset;
+  if (!tensor.strides)
+    return ArrayView::dense(base, {tensor.shape, ndim}, std::move(format), readonly, space);
+  std::vector<Axis> axes;
+  for (std::size_t i = 0; i < ndim; ++i)
+    axes.push_back({tensor.shape[i],
+                    checked_multiply(tensor.strides[i], format.itemsize(),
+                                     text("the stride of axis ", i, " in bytes")),
+                    0});
+  return ArrayView(base, std::move(format), Layout(std::move(axes), {0}), readonly, space);
+}
+
+}  // namespace multibuffer::dlpack

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <multibuffer/device_array.hpp>
+#include <multibuffer/gather.hpp>
+
+namespace multibuffer {
+
+/// Whether all numbers in elements of `type` are in this machine's byte order.
+bool is_native(const Type& type);
+
+/// The same type in this machine's byte order.
+Type native_type(const Type& type);
+
+/// All elements, dense in C order, in this machine's byte order; padding stays what it is. `stream`
+/// and `watch` as in a `Request`. Throws `format_unsupported` for opaque elements, and what
+/// `gather` throws.
+DeviceBuffer to_native(const DeviceArray& array, StreamHandle stream = nullptr,
+                       const Watch& watch = {});
+
+}  // namespace multibuffer
