@@ -9,6 +9,9 @@ write_basic_package_version_file(multibuffer-config-version.cmake COMPATIBILITY 
 
 install(TARGETS multibuffer EXPORT multibuffer FILE_SET HEADERS)
 if(TARGET multibuffer_command)
+  # So that it finds a shared library beside it, wherever both are put.
+  set_target_properties(multibuffer_command PROPERTIES
+    INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
   install(TARGETS multibuffer_command)
 endif()
 install(EXPORT multibuffer NAMESPACE multibuffer:: FILE multibuffer-targets.cmake

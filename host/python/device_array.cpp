@@ -1,0 +1,387 @@
+#include <multibuffer/byte_order.hpp>
+#include <multibuffer/device_array.hpp>
+#include <multibuffer/error.hpp>
+#include <multibuffer/gather.hpp>
+
+#include "elements.hpp"
+#include "host/text.hpp"
+#include "indexing.hpp"
+#include "interrupt.hpp"
+#include "module.hpp"
+#include "output.hpp"
+#include "properties.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace py = pybind11;
+
+namespace multibuffer::python {
+namespace {
+
+using Shape = std::vector<std::int64_t>;
+
+// ---- Words
+
+PlacementKind placement_of(std::string_view name) {
+  if (name == "auto") return PlacementKind::automatic;
+  if (name == "packed") return PlacementKind::packed;
+  if (name == "preserved") return PlacementKind::preserved;
+  if (name == "in_place") return PlacementKind::in_place;
+  throw py::value_error(
+      text("placement '", name, "': there are auto, packed, preserved and in_place"));
+}
+
+const char* name_of(PlacementKind kind) {
+  switch (kind) {
+    case PlacementKind::automatic:
+      return "auto";
+    case PlacementKind::packed:
+      return "packed";
+    case PlacementKind::preserved:
+      return "preserved";
+    case PlacementKind::in_place:
+      return "in_place";
+  }
+  return "";
+}
+
+IndexMode mode_of(std::string_view name) {
+  if (name == "raise") return IndexMode::raise;
+  if (name == "clip") return IndexMode::clip;
+  if (name == "wrap") return IndexMode::wrap;
+  throw py::value_error(text("mode '", name, "': there are raise, clip and wrap"));
+}
+
+Order order_of(std::string_view name) {
+  if (name == "C") return Order::C;
+  if (name == "F") return Order::F;
+  throw py::value_error(text("order '", name, "': there are C and F"));
+}
+
+// ---- Into the library
+
+DeviceArray upload_object(const py::object& object, const std::string& device,
+                          const std::string& placement) {
+  const PlacementKind kind = placement_of(placement);
+  Source source = source_of(object);
+  // What is on a GPU stays on it unless somebody says otherwise.
+  if (source.device != "host" && device == "host") {
+    const DeviceBuffer there = dense_copy(source);
+    source = source_of(without_gil([&](const Watch&) {
+      const std::vector<std::byte> bytes = there.to_host();
+      return DeviceBuffer::from_host(Device::host(), bytes.data(), there.shape(), there.format());
+    }));
+  }
+  const std::string target = device == "auto" && source.device != "host" ? source.device : device;
+  UploadOptions options;
+  options.placement = kind;
+  options.owner = source.owner;
+  return without_gil([&](const Watch& watch) {
+    options.watch = watch;
+    return upload(source.view, Device::open(target), options);
+  });
+}
+
+// ---- Gathers
+
+/// Index arrays for `axes`, as the library takes them; what they borrow lives in `arrays`.
+IndexGroup group_of(const DeviceArray& array, std::vector<int> axes,
+                    std::vector<IndexArray>& arrays) {
+  IndexGroup group;
+  group.axes = std::move(axes);
+  for (IndexArray& index : arrays) {
+    if (index.on_device && array.device().kind() == DeviceKind::host) {
+      const std::vector<std::byte> bytes = index.on_device->to_host();
+      const DeviceBuffer here = DeviceBuffer::from_host(
+          Device::host(), bytes.data(), index.on_device->shape(), index.on_device->format());
+      index.on_device = here;
+    }
+    if (index.on_device)
+      group.indices.emplace_back(*index.on_device);
+    else
+      group.indices.emplace_back(std::span<const std::int64_t>(index.values), index.shape);
+  }
+  return group;
+}
+
+/// Runs the request; the result is `out`, if there is one.
+py::object run(const DeviceArray& array, Request request, const py::object& out,
+               const Shape& shape) {
+  OutputTarget target;
+  if (!out.is_none()) {
+    target = output_of(out, shape, array.format());
+    request.out = target.output;
+  }
+  DeviceBuffer result = without_gil([&](const Watch& watch) {
+    request.watch = watch;
+    DeviceBuffer buffer = gather(array, request);
+    // Nobody can wait for the caller's memory but who has the buffer.
+    if (request.out) buffer.synchronize();
+    return buffer;
+  });
+  if (!out.is_none()) return out;
+  return py::cast(std::move(result));
+}
+
+py::object copy_array(const DeviceArray& array, const std::string& order, const py::object& out) {
+  Request request;
+  request.order = order_of(order);
+  return run(array, std::move(request), out, array.shape());
+}
+
+py::object take_axis(const DeviceArray& array, const py::object& indices, int axis,
+                     const std::string& mode, const py::object& out) {
+  Request request;
+  request.mode = mode_of(mode);
+  std::vector<IndexArray> arrays{index_array(indices)};
+  const int at = normalize_axis(axis, array.ndim());
+  Shape shape = array.shape();
+  const Shape& inner = arrays[0].on_device ? arrays[0].on_device->shape() : arrays[0].shape;
+  shape.erase(shape.begin() + at);
+  shape.insert(shape.begin() + at, inner.begin(), inner.end());
+  request.groups.push_back(group_of(array, {at}, arrays));
+  return run(array, std::move(request), out, shape);
+}
+
+py::object gather_coordinates(const DeviceArray& array, const py::object& coordinates,
+                              const std::string& mode, const py::object& out) {
+  Request request;
+  request.mode = mode_of(mode);
+  std::vector<IndexArray> arrays;
+  for (const py::handle index : coordinates) {
+    arrays.push_back(index_array(index));
+    if (arrays.back().on_device) arrays.back().shape = arrays.back().on_device->shape();
+  }
+  if (static_cast<int>(arrays.size()) > array.ndim())
+    throw py::index_error(
+        text(arrays.size(), " coordinates for an array with ", array.ndim(), " axes"));
+  Shape shape = broadcast_shape(arrays);
+  const Shape whole = array.shape();
+  shape.insert(shape.end(), whole.begin() + static_cast<std::ptrdiff_t>(arrays.size()),
+               whole.end());
+  if (!arrays.empty()) {
+    std::vector<int> axes;
+    for (std::size_t i = 0; i < arrays.size(); ++i) axes.push_back(static_cast<int>(i));
+    request.groups.push_back(group_of(array, std::move(axes), arrays));
+  }
+  return run(array, std::move(request), out, shape);
+}
+
+py::object get_item(const DeviceArray& array, const py::object& key) {
+  if (PyUnicode_Check(key.ptr())) return py::cast(array.field(key.cast<std::string>()));
+  Selection selection = select(key, array.shape());
+  DeviceArray view = array;
+  for (const ViewOperation& operation : selection.operations) view = view.apply(operation);
+  if (!selection.advanced()) return py::cast(std::move(view));
+  Request request;
+  request.groups.push_back(group_of(view, selection.axes, selection.indices));
+  request.groups[0].position = selection.position;
+  return run(view, std::move(request), py::none(), {});
+}
+
+// ---- Views
+
+DeviceArray transpose(const DeviceArray& array, const py::args& axes) {
+  if (axes.empty() || (axes.size() == 1 && axes[0].is_none())) return array.transpose();
+  const bool is_one_sequence = axes.size() == 1 && PySequence_Check(axes[0].ptr());
+  const auto list = is_one_sequence ? axes[0].cast<std::vector<int>>()
+                                    : py::object(axes).cast<std::vector<int>>();
+  return array.permute(list);
+}
+
+/// The wanted shape with -1 worked out.
+Shape complete(Shape shape, std::int64_t size) {
+  const auto unknown = std::ranges::find(shape, -1);
+  if (unknown == shape.end()) return shape;
+  std::int64_t known = 1;
+  for (auto it = shape.begin(); it != shape.end(); ++it) {
+    if (it == unknown) continue;
+    if (*it == -1) throw py::value_error("only one extent of a shape can be -1");
+    if (__builtin_mul_overflow(known, *it, &known)) known = 0;
+  }
+  if (known <= 0 || size % known != 0)
+    throw py::value_error(text("an array of ", size, " elements has no shape ", tuple_text(shape)));
+  *unknown = size / known;
+  return shape;
+}
+
+DeviceArray reshape(const DeviceArray& array, const py::object& wanted,
+                    std::optional<bool> may_copy) {
+  Shape shape;
+  if (PyIndex_Check(wanted.ptr()) && !PySequence_Check(wanted.ptr()))
+    shape = {wanted.cast<std::int64_t>()};
+  else
+    shape = wanted.cast<Shape>();
+  shape = complete(std::move(shape), array.layout().size());
+  for (const std::int64_t extent : shape)
+    if (extent < 0) throw py::value_error(text("a shape with the extent ", extent));
+  if (!may_copy.value_or(false))
+    if (auto view = array.reshape(shape)) return *view;
+  if (!may_copy.value_or(true))
+    throw py::value_error(text("an array of shape ", tuple_text(array.shape()),
+                               " has no view of shape ", tuple_text(shape)));
+  const DeviceBuffer dense = without_gil([&](const Watch& watch) {
+    Request request;
+    request.watch = watch;
+    return copy(array, Order::C, request);
+  });
+  return in_place(source_of(dense)).reshape(shape).value();
+}
+
+// ---- Out of the library
+
+py::bytes to_bytes(const DeviceArray& array) {
+  auto bytes = py::reinterpret_steal<py::bytes>(
+      PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(array.nbytes())));
+  if (!bytes) throw py::error_already_set();
+  Request request;
+  request.out = Output{PyBytes_AS_STRING(bytes.ptr()), array.nbytes(), MemorySpace::host, {}};
+  without_gil([&](const Watch& watch) {
+    request.watch = watch;
+    return gather(array, request);
+  });
+  return bytes;
+}
+
+py::object to_lists(const DeviceArray& array) {
+  array.format().type();  // refuses before anything moves
+  const std::vector<std::byte> bytes = without_gil([&](const Watch& watch) {
+    Request request;
+    request.watch = watch;
+    return copy(array, Order::C, request).to_host();
+  });
+  return to_list(array.format(), array.shape(), bytes.data());
+}
+
+py::object as_numpy(const DeviceArray& array, const py::object& dtype, const py::object& copy) {
+  if (array.device().kind() != DeviceKind::host)
+    throw py::type_error("this array is on " + array.device().name() +
+                         "; copy().to_host() brings its elements to the host");
+  // Its elements are nowhere side by side.
+  if (!copy.is_none() && !copy.cast<bool>())
+    throw py::value_error("an array of pointers becomes a NumPy array only by a copy");
+  return py::module_::import("numpy").attr("asarray")(copy_array(array, "C", py::none()), dtype);
+}
+
+std::string represent(const DeviceArray& array) {
+  const int levels = array.layout().levels();
+  std::string result =
+      text("DeviceArray(", shape_text(array.shape(), array.format()), ", device='",
+           array.device().name(), "', placement='", name_of(array.placement()), "')");
+  int number = 0;
+  for (const Axis& axis : array.layout().axes()) {
+    result += text("\n  axis ", number++, ": extent ", axis.extent, ", stride ", axis.stride);
+    result += axis.level < levels ? text(" in pointer table ", axis.level) : " bytes";
+  }
+  if (levels == 0) result += "\n  no pointer tables";
+  return result;
+}
+
+}  // namespace
+
+void bind_device_array(py::module_& module) {
+  py::class_<Axis>(module, "Axis", "One axis: how its index leads to an element.")
+      .def_readonly("extent", &Axis::extent, "How many indices there are.")
+      .def_readonly("stride", &Axis::stride,
+                    "What one index adds: entries of a pointer table or, in the last level, bytes.")
+      .def_readonly("level", &Axis::level,
+                    "How many pointers are followed before this index counts.")
+      .def("__repr__", [](const Axis& axis) {
+        return text("Axis(extent=", axis.extent, ", stride=", axis.stride, ", level=", axis.level,
+                    ")");
+      });
+
+  py::class_<DeviceArray> cls(
+      module, "DeviceArray",
+      "An array of pointers on a device: its memory, tables of offsets where the pointer tables\n"
+      "were, and a view of them.\n\n"
+      "Basic indices, NumPy's slices and integers, give views, which move no data; index arrays "
+      "and\n"
+      "masks gather into a DeviceBuffer.");
+  bind_properties(
+      cls, [](const DeviceArray& self) { return self.shape(); },
+      [](const DeviceArray& self) -> const Format& { return self.format(); });
+  cls.def_property_readonly(
+      "device", [](const DeviceArray& self) { return self.device().name(); },
+      "Where it is: 'host', 'cuda:0', ...");
+  cls.def_property_readonly(
+      "placement", [](const DeviceArray& self) { return name_of(self.placement()); },
+      "How its memory was placed: 'packed', 'preserved' or 'in_place'.");
+  cls.def_property_readonly("storage_bytes", &DeviceArray::storage_bytes,
+                            "What its memory and tables take on the device.");
+  cls.def_property_readonly(
+      "levels", [](const DeviceArray& self) { return self.layout().levels(); },
+      "How many pointer tables an index goes through; those that turned out regular are gone.");
+  cls.def_property_readonly(
+      "axes",
+      [](const DeviceArray& self) {
+        const auto axes = self.layout().axes();
+        py::tuple tuple(axes.size());
+        for (std::size_t i = 0; i < axes.size(); ++i) tuple[i] = py::cast(axes[i]);
+        return tuple;
+      },
+      "How each index leads to an element: a tuple of Axis.");
+  cls.def_property_readonly(
+      "origins", [](const DeviceArray& self) { return to_tuple(self.layout().origins()); },
+      "Where index 0 is in each level: entries of its pointer table or, in the last one, bytes.");
+  cls.def_property_readonly(
+      "T", [](const DeviceArray& self) { return self.transpose(); },
+      "The view with its axes in reverse order.");
+
+  cls.def("__getitem__", get_item, py::arg("key"),
+          "NumPy's a[key]: a view for slices, integers, None and ...; a DeviceBuffer for index\n"
+          "arrays and masks; a view of a field for its name.");
+  cls.def("transpose", transpose,
+          "The view whose axis i is axis axes[i] of this array; without axes, all in reverse.");
+  cls.def(
+      "reshape", reshape, py::arg("shape"), py::arg("copy") = py::none(),
+      "The elements in C order under another shape, one extent of which may be -1. A view where\n"
+      "there is one, unless copy is True; else a copy, unless copy is False: then ValueError.");
+  cls.def(
+      "take", take_axis, py::arg("indices"), py::arg("axis") = 0, py::arg("mode") = "raise",
+      py::arg("out") = py::none(),
+      "numpy.take: the elements, or sub-arrays, at indices of one axis. mode says what an index\n"
+      "out of range means: 'raise', 'clip' or 'wrap'. Returns a DeviceBuffer, or out, if given.");
+  cls.def(
+      "gather", gather_coordinates, py::arg("coordinates"), py::arg("mode") = "raise",
+      py::arg("out") = py::none(),
+      "One element, or sub-array, for each coordinate: coordinates[i] are indices of axis i, and\n"
+      "they broadcast. Returns a DeviceBuffer, or out, if given.");
+  cls.def("copy", copy_array, py::arg("order") = "C", py::arg("out") = py::none(),
+          "All elements, dense in order 'C' or 'F'. Returns a DeviceBuffer, or out, if given.");
+  cls.def(
+      "native",
+      [](const DeviceArray& self) {
+        return without_gil([&](const Watch& watch) { return to_native(self, nullptr, watch); });
+      },
+      "All elements, dense, in this machine's byte order: a DeviceBuffer.");
+  cls.def("tobytes", to_bytes, "The elements in C order, as bytes.");
+  cls.def("tolist", to_lists,
+          "The elements as nested lists; structs are tuples. TypeError where the format has no\n"
+          "meaning.");
+  cls.def("__array__", as_numpy, py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
+          "For NumPy, by a copy. TypeError for an array on a GPU: nothing is fetched unasked.");
+  cls.def("__repr__", represent);
+
+  module.def(
+      "upload", upload_object, py::arg("obj"), py::kw_only(), py::arg("device") = "auto",
+      py::arg("placement") = "auto",
+      "Resolve the pointers of obj and bring what they lead to onto a device.\n\n"
+      "obj: an exporter of the buffer protocol, with suboffsets or without, of DLPack or of\n"
+      "  __cuda_array_interface__; or a list or tuple of these, at any nesting, as pointer tables\n"
+      "  over its parts. Parts that lie differently in memory are copied first.\n"
+      "device: 'auto' (where obj is on a GPU, that; else the first GPU; else the host), 'host',\n"
+      "  'cuda' or 'cuda:N'.\n"
+      "placement: 'packed' (the elements alone), 'preserved' (the memory they span), 'auto' (the\n"
+      "  smaller of the two), or 'in_place': nothing moves, and obj is held as long as the "
+      "array.\n\n"
+      "Otherwise the array is a snapshot, and obj is let go of on return.");
+}
+
+}  // namespace multibuffer::python

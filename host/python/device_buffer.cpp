@@ -1,0 +1,185 @@
+#include <multibuffer/byte_order.hpp>
+#include <multibuffer/device_buffer.hpp>
+#include <multibuffer/error.hpp>
+
+#include "elements.hpp"
+#include "exporter.hpp"
+#include "host/text.hpp"
+#include "interrupt.hpp"
+#include "module.hpp"
+#include "properties.hpp"
+
+#include <optional>
+#include <vector>
+
+namespace py = pybind11;
+
+namespace multibuffer::python {
+namespace {
+
+bool on_host(const DeviceBuffer& buffer) { return buffer.device().kind() == DeviceKind::host; }
+
+void synchronize(const DeviceBuffer& buffer) {
+  without_gil([&](const Watch&) {
+    buffer.synchronize();
+    return true;
+  });
+}
+
+/// The elements in C order: where they are, or a copy.
+class HostBytes {
+ public:
+  explicit HostBytes(const DeviceBuffer& buffer) {
+    if (on_host(buffer) && buffer.is_c_contiguous()) {
+      synchronize(buffer);
+      data_ = buffer.data();
+    } else {
+      copy_ = without_gil([&](const Watch&) { return buffer.to_host(); });
+      data_ = copy_.data();
+    }
+  }
+  HostBytes(const HostBytes&) = delete;
+  HostBytes& operator=(const HostBytes&) = delete;
+  const std::byte* data() const { return data_; }
+
+ private:
+  std::vector<std::byte> copy_;
+  const std::byte* data_ = nullptr;
+};
+
+py::bytes to_bytes(const DeviceBuffer& buffer) {
+  const HostBytes bytes(buffer);
+  return {reinterpret_cast<const char*>(bytes.data()), static_cast<std::size_t>(buffer.nbytes())};
+}
+
+DeviceBuffer to_host(const DeviceBuffer& buffer) {
+  if (on_host(buffer)) return buffer;
+  const HostBytes bytes(buffer);
+  return DeviceBuffer::from_host(Device::host(), bytes.data(), buffer.shape(), buffer.format());
+}
+
+/// The buffer protocol. What is on a GPU has no address here.
+int get_buffer(PyObject* self, Py_buffer* view, int flags) {
+  view->obj = nullptr;
+  try {
+    const auto& buffer = py::handle(self).cast<const DeviceBuffer&>();
+    if (!on_host(buffer)) {
+      PyErr_Format(PyExc_BufferError, "this array is on %s; to_host() brings it here",
+                   buffer.device().name().c_str());
+      return -1;
+    }
+    synchronize(buffer);
+    const BufferExport source{.buf = buffer.data(),
+                              .len = buffer.nbytes(),
+                              .itemsize = buffer.format().itemsize(),
+                              .readonly = false,
+                              .ndim = static_cast<int>(buffer.shape().size()),
+                              .format = buffer.format().text().c_str(),
+                              .shape = buffer.shape().data(),
+                              .strides = buffer.strides().data(),
+                              .suboffsets = nullptr};
+    return export_buffer(self, source, view, flags);
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_BufferError, error.what());
+  }
+  return -1;
+}
+
+/// What both array interfaces have.
+py::dict array_interface(const DeviceBuffer& buffer) {
+  synchronize(buffer);
+  py::dict interface;
+  interface["version"] = 3;
+  interface["shape"] = to_tuple(buffer.shape());
+  interface["typestr"] = type_string(buffer.format());
+  const py::object description = type_description(buffer.format());
+  if (!description.is_none()) interface["descr"] = description;
+  interface["strides"] =
+      buffer.is_c_contiguous() ? py::object(py::none()) : to_tuple(buffer.strides());
+  const auto address = reinterpret_cast<std::uintptr_t>(buffer.data());
+  interface["data"] = py::make_tuple(buffer.size() == 0 ? 0 : address, false);
+  return interface;
+}
+
+py::dict host_interface(const DeviceBuffer& buffer) {
+  if (!on_host(buffer))
+    throw py::attribute_error("__array_interface__: the array is on " + buffer.device().name());
+  return array_interface(buffer);
+}
+
+py::dict cuda_interface(const DeviceBuffer& buffer) {
+  if (on_host(buffer))
+    throw py::attribute_error("__cuda_array_interface__: the array is on the host");
+  py::dict interface = array_interface(buffer);
+  interface["stream"] = py::none();  // the work is done
+  return interface;
+}
+
+py::object as_numpy(const py::object& self, const py::object& dtype, const py::object& copy) {
+  const auto& buffer = self.cast<const DeviceBuffer&>();
+  if (!on_host(buffer))
+    throw py::type_error("this array is on " + buffer.device().name() +
+                         "; to_host() brings it to the host");
+  const bool must_copy = !copy.is_none() && copy.cast<bool>();
+  const py::module_ numpy = py::module_::import("numpy");
+  return numpy.attr(must_copy ? "array" : "asarray")(py::memoryview(self), dtype);
+}
+
+std::string represent(const DeviceBuffer& buffer) {
+  return text("DeviceBuffer(", shape_text(buffer.shape(), buffer.format()), ", device='",
+              buffer.device().name(), "')");
+}
+
+}  // namespace
+
+void bind_device_buffer(py::module_& module) {
+  py::class_<DeviceBuffer> cls(
+      module, "DeviceBuffer", py::custom_type_setup([](PyHeapTypeObject* type) {
+        type->as_buffer.bf_getbuffer = get_buffer;
+        type->ht_type.tp_as_buffer = &type->as_buffer;
+      }),
+      "A dense array in a device's memory: what gathers return.\n\n"
+      "On the host it is an exporter: memoryview, numpy.asarray and torch.from_dlpack share its\n"
+      "memory. On a GPU it goes to CuPy, torch, JAX and Numba through __dlpack__ and\n"
+      "__cuda_array_interface__, without a copy.");
+  bind_properties(
+      cls, [](const DeviceBuffer& self) { return self.shape(); },
+      [](const DeviceBuffer& self) -> const Format& { return self.format(); });
+  cls.def_property_readonly(
+      "strides", [](const DeviceBuffer& self) { return to_tuple(self.strides()); },
+      "Bytes from one element to the next, for each axis.");
+  cls.def_property_readonly(
+      "device", [](const DeviceBuffer& self) { return self.device().name(); },
+      "Whose memory the elements are in: 'host', 'cuda:0', ...");
+  cls.def("synchronize", synchronize,
+          "Wait for the work that fills this array; raise IndexError if an index that was on the\n"
+          "device turned out to be out of range.");
+  cls.def("tobytes", to_bytes, "The elements in C order, whatever the strides.");
+  cls.def(
+      "tolist",
+      [](const DeviceBuffer& self) {
+        return to_list(self.format(), self.shape(), HostBytes(self).data());
+      },
+      "The elements as nested lists; structs are tuples. TypeError where the format has no "
+      "meaning.");
+  cls.def("to_host", to_host, "The same array in host memory: itself, if it is there.");
+  cls.def(
+      "native",
+      [](const DeviceBuffer& self) {
+        const DeviceArray array = in_place(source_of(self));
+        return without_gil([&](const Watch& watch) { return to_native(array, nullptr, watch); });
+      },
+      "A copy in this machine's byte order.");
+  cls.def("__array__", as_numpy, py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
+          "For NumPy. TypeError for an array on a GPU: nothing is copied unasked.");
+  cls.def_property_readonly("__array_interface__", host_interface,
+                            "NumPy's array interface, version 3, of an array on the host.");
+  cls.def_property_readonly("__cuda_array_interface__", cuda_interface,
+                            "Numba's array interface, version 3, of an array on a GPU.");
+  cls.def("__repr__", represent);
+  bind_dlpack(cls);
+}
+
+}  // namespace multibuffer::python

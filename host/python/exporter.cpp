@@ -1,0 +1,164 @@
+#include "exporter.hpp"
+
+#include <algorithm>
+#include <type_traits>
+
+namespace py = pybind11;
+
+// Ownership: a `HeldBuffer` holds the only reference to an export. Whatever reads the memory holds
+// the `HeldBuffer`: a call, until its last read; an array in place, as long as it lives.
+//
+// The request is always FULL_RO. Exporters that hand out suboffsets which nobody asked for, or drop
+// them where they should raise, are right only then.
+
+namespace multibuffer::python {
+
+static_assert(std::is_same_v<Py_ssize_t, std::int64_t>, "the fields are passed on as they are");
+
+HeldBuffer::HeldBuffer(py::handle exporter, int flags) {
+  const int status = PyObject_GetBuffer(exporter.ptr(), &buffer_, flags);
+  if (status == 0 && !PyErr_Occurred()) return;
+  if (status == 0) {
+    // It returned a buffer and raised at once: whatever it meant, the buffer goes back.
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyBuffer_Release(&buffer_);
+    PyErr_Restore(type, value, traceback);
+  } else if (!PyErr_Occurred()) {
+    PyErr_Format(PyExc_BufferError, "%s refused a buffer without saying why",
+                 Py_TYPE(exporter.ptr())->tp_name);
+  }
+  throw py::error_already_set();
+}
+
+HeldBuffer::~HeldBuffer() {
+  // After the interpreter has gone there is nobody to give it back to.
+  if (!Py_IsInitialized()) return;
+  const PyGILState_STATE gil = PyGILState_Ensure();
+  // Releasing may run Python code, and an exception may be under way.
+  PyObject *type, *value, *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  PyBuffer_Release(&buffer_);
+  if (PyErr_Occurred()) PyErr_WriteUnraisable(nullptr);
+  PyErr_Restore(type, value, traceback);
+  PyGILState_Release(gil);
+}
+
+BufferExport Description::borrowed(const Py_buffer& buffer) {
+  return {.buf = buffer.buf,
+          .len = buffer.len,
+          .itemsize = buffer.itemsize,
+          .readonly = buffer.readonly != 0,
+          .ndim = buffer.ndim,
+          .format = buffer.format,
+          .shape = buffer.shape,
+          .strides = buffer.strides,
+          .suboffsets = buffer.suboffsets};
+}
+
+Description::Description(const BufferExport& source)
+    : fields_(source),
+      has_format_(source.format),
+      has_shape_(source.shape),
+      has_strides_(source.strides),
+      has_suboffsets_(source.suboffsets),
+      format_(source.format ? source.format : "") {
+  // How far the arrays reach is the exporter's word for ndim; out of range, nothing is read, and
+  // whoever validates the fields refuses them.
+  if (source.ndim < 0 || source.ndim > max_axes) return;
+  const auto ndim = static_cast<std::size_t>(source.ndim);
+  if (source.shape) shape_.assign(source.shape, source.shape + ndim);
+  if (source.strides) strides_.assign(source.strides, source.strides + ndim);
+  if (source.suboffsets) suboffsets_.assign(source.suboffsets, source.suboffsets + ndim);
+}
+
+Description::Description(const ArrayView& direct) {
+  fields_.buf = direct.base() + (direct.layout().empty() ? 0 : direct.layout().origins()[0]);
+  fields_.len = direct.nbytes();
+  fields_.itemsize = direct.itemsize();
+  fields_.readonly = direct.readonly();
+  fields_.ndim = direct.ndim();
+  has_format_ = has_shape_ = has_strides_ = true;
+  format_ = direct.format().text();
+  for (const Axis& axis : direct.layout().axes()) {
+    shape_.push_back(axis.extent);
+    strides_.push_back(axis.stride);
+  }
+}
+
+BufferExport Description::raw() const {
+  // An empty vector's data may be NULL, which for an array without axes says the same.
+  BufferExport result = fields_;
+  result.format = has_format_ ? format_.c_str() : nullptr;
+  result.shape = has_shape_ ? shape_.data() : nullptr;
+  result.strides = has_strides_ ? strides_.data() : nullptr;
+  result.suboffsets = has_suboffsets_ ? suboffsets_.data() : nullptr;
+  return result;
+}
+
+bool Description::indirect() const {
+  return std::ranges::any_of(suboffsets_, [](std::int64_t suboffset) { return suboffset >= 0; });
+}
+
+namespace {
+
+/// Whether the elements lie one after the other, in C order or, walked the other way, in Fortran
+/// order.
+bool is_contiguous(const BufferExport& source, bool c_order) {
+  if (source.suboffsets) return false;
+  std::int64_t stride = source.itemsize;
+  for (int n = 0; n < source.ndim; ++n) {
+    const int i = c_order ? source.ndim - 1 - n : n;
+    if (source.shape[i] == 0) return true;
+    if (source.shape[i] != 1 && source.strides[i] != stride) return false;
+    stride *= source.shape[i];
+  }
+  return true;
+}
+
+/// Why a consumer that asks with `flags` cannot have `source`, or nullptr.
+const char* refusal(const BufferExport& source, int flags) {
+  // The flags nest: each is several bits, and all of them must be there.
+  const auto asks = [flags](int flag) { return (flags & flag) == flag; };
+  const bool c = is_contiguous(source, true);
+  const bool f = is_contiguous(source, false);
+  if (asks(PyBUF_WRITABLE) && source.readonly) return "the array is read-only";
+  if (source.suboffsets && !asks(PyBUF_INDIRECT))
+    return "the array is made of pointers: ask for suboffsets (PyBUF_INDIRECT)";
+  if (asks(PyBUF_C_CONTIGUOUS) && !c) return "the array is not C-contiguous";
+  if (asks(PyBUF_F_CONTIGUOUS) && !f) return "the array is not Fortran-contiguous";
+  if (asks(PyBUF_ANY_CONTIGUOUS) && !c && !f) return "the array is not contiguous";
+  if (!asks(PyBUF_STRIDES) && !c) return "the array is not C-contiguous: ask for strides";
+  if (!asks(PyBUF_ND) && asks(PyBUF_FORMAT)) return "a format without a shape";
+  return nullptr;
+}
+
+}  // namespace
+
+int export_buffer(PyObject* exporter, const BufferExport& source, Py_buffer* buffer, int flags) {
+  buffer->obj = nullptr;
+  if (const char* why = refusal(source, flags)) {
+    PyErr_SetString(PyExc_BufferError, why);
+    return -1;
+  }
+  const auto asks = [flags](int flag) { return (flags & flag) == flag; };
+  const auto given = [](const std::int64_t* numbers) { return const_cast<Py_ssize_t*>(numbers); };
+  buffer->buf = const_cast<void*>(source.buf);
+  buffer->len = *source.len;
+  buffer->itemsize = source.itemsize;
+  buffer->readonly = source.readonly;
+  buffer->ndim = source.ndim;
+  buffer->format = asks(PyBUF_FORMAT) ? const_cast<char*>(source.format) : nullptr;
+  const bool axes = source.ndim > 0;
+  buffer->shape = axes && asks(PyBUF_ND) ? given(source.shape) : nullptr;
+  buffer->strides = axes && asks(PyBUF_STRIDES) ? given(source.strides) : nullptr;
+  buffer->suboffsets = axes && asks(PyBUF_INDIRECT) ? given(source.suboffsets) : nullptr;
+  buffer->internal = nullptr;
+  // PyBUF_SIMPLE: one axis of bytes, as long as `len` says.
+  if (!asks(PyBUF_ND)) buffer->ndim = 1;
+  Py_INCREF(exporter);
+  buffer->obj = exporter;
+  return 0;
+}
+
+}  // namespace multibuffer::python

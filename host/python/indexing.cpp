@@ -1,0 +1,214 @@
+#include "indexing.hpp"
+
+#include "host/text.hpp"
+#include "source.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <variant>
+
+namespace py = pybind11;
+
+// A key is read in two passes, as NumPy does it: what its items are, and so how many axes they
+// take; then one walk over the axes, which leaves view operations and index arrays.
+//
+// An integer is a view operation even where the key is advanced, since that reads the same
+// elements; only for the place of the result's axes does it count as an index array, which is
+// NumPy's rule.
+
+namespace multibuffer::python {
+namespace {
+
+struct Everything {};  // an ellipsis
+struct NewAxis {};
+using Item = std::variant<std::int64_t, Slice, Everything, NewAxis, IndexArray>;
+
+/// A bound as Python's slices clip it: what does not fit is as good as infinite.
+std::optional<std::int64_t> bound(PyObject* object) {
+  if (object == Py_None) return {};
+  if (!PyIndex_Check(object))
+    throw py::type_error("slice indices must be integers or None or have an __index__ method");
+  const Py_ssize_t value = PyNumber_AsSsize_t(object, nullptr);
+  if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
+  return value;
+}
+
+Slice read_slice(py::handle object) {
+  const auto* given = reinterpret_cast<PySliceObject*>(object.ptr());
+  Slice slice{bound(given->start), bound(given->stop), bound(given->step).value_or(1)};
+  if (slice.step == 0) throw py::value_error("slice step cannot be zero");
+  return slice;
+}
+
+Item read_item(py::handle object) {
+  if (object.is_none()) return NewAxis{};
+  if (object.is(py::ellipsis())) return Everything{};
+  if (PySlice_Check(object.ptr())) return read_slice(object);
+  const bool is_index = PyLong_Check(object.ptr()) || PyIndex_Check(object.ptr()) ||
+                        PyList_Check(object.ptr()) || PyTuple_Check(object.ptr()) ||
+                        is_array(object);
+  if (!is_index || PyUnicode_Check(object.ptr()) || PyBytes_Check(object.ptr()))
+    throw py::index_error(text(
+        "only integers, slices (`:`), ellipsis (`...`), None and integer or boolean arrays are "
+        "valid indices, not ",
+        Py_TYPE(object.ptr())->tp_name));
+  IndexArray array = index_array(object);
+  // An integer array without axes is an integer; a bool without axes is a mask of no axis.
+  const bool is_list = PyList_Check(object.ptr()) || PyTuple_Check(object.ptr());
+  if (array.shape.empty() && !array.is_mask && !array.on_device && !is_list) return array.values[0];
+  return array;
+}
+
+std::vector<Item> read_items(py::handle key) {
+  std::vector<Item> items;
+  if (!PyTuple_Check(key.ptr())) {
+    items.push_back(read_item(key));
+  } else {
+    for (const py::handle item : py::reinterpret_borrow<py::tuple>(key))
+      items.push_back(read_item(item));
+  }
+  return items;
+}
+
+int axes_taken(const Item& item) {
+  if (const auto* array = std::get_if<IndexArray>(&item))
+    return array->is_mask ? static_cast<int>(array->shape.size()) : 1;
+  return std::holds_alternative<std::int64_t>(item) || std::holds_alternative<Slice>(item);
+}
+
+/// The walk over a key's items.
+class Walk {
+ public:
+  Walk(std::span<const std::int64_t> shape, int axes_of_ellipsis)
+      : shape_(shape), axes_of_ellipsis_(axes_of_ellipsis) {}
+
+  void operator()(std::int64_t index) {
+    const std::int64_t extent = shape_[source_axis_];
+    check(index, extent, {});
+    block();
+    result_.operations.emplace_back(IndexAxis{axis_, index});
+    ++source_axis_;
+  }
+  void operator()(const Slice& slice) {
+    separate();
+    const bool whole = !slice.start && !slice.stop && slice.step == 1;
+    if (!whole) result_.operations.emplace_back(SliceAxis{axis_, slice});
+    ++axis_;
+    ++source_axis_;
+  }
+  void operator()(Everything) {
+    separate();
+    axis_ += axes_of_ellipsis_;
+    source_axis_ += static_cast<std::size_t>(axes_of_ellipsis_);
+  }
+  void operator()(NewAxis) {
+    separate();
+    result_.operations.emplace_back(InsertAxis{axis_++});
+  }
+  void operator()(IndexArray array) {
+    block();
+    if (!array.is_mask) {
+      check_all(array, shape_[source_axis_]);
+      add(std::move(array));
+      ++source_axis_;
+    } else if (array.shape.empty()) {
+      // A bool is an axis of extent 1, taken or left.
+      result_.operations.emplace_back(InsertAxis{axis_});
+      const bool taken = array.values[0] != 0;
+      add({{taken}, std::vector<std::int64_t>(taken), false, {}});
+    } else {
+      add_mask(array);
+    }
+  }
+
+  Selection end() && {
+    result_.position = blocks_ == 1 ? first_axis_ : 0;
+    if (result_.advanced()) broadcast_shape(result_.indices);
+    return std::move(result_);
+  }
+
+ private:
+  /// Integers and index arrays that stand side by side are one block, and a result's axes go where
+  /// the only block is; if there are several, in front.
+  void block() {
+    if (!in_block_ && blocks_++ == 0) first_axis_ = axis_;
+    in_block_ = true;
+  }
+  void separate() { in_block_ = false; }
+
+  void add(IndexArray array) {
+    result_.axes.push_back(axis_++);
+    result_.indices.push_back(std::move(array));
+  }
+
+  /// A mask is the indices of what is true in it, an array for each of its axes.
+  void add_mask(const IndexArray& mask) {
+    for (std::size_t i = 0; i < mask.shape.size(); ++i)
+      if (mask.shape[i] != shape_[source_axis_ + i])
+        throw py::index_error(text("boolean index did not match indexed array along axis ",
+                                   source_axis_ + i, "; size of axis is ", shape_[source_axis_ + i],
+                                   " but size of boolean is ", mask.shape[i]));
+    const auto count = std::ranges::count(mask.values, 1);
+    std::vector<IndexArray> indices(mask.shape.size(),
+                                    {{count}, std::vector<std::int64_t>(), false, {}});
+    for (std::size_t i = 0; i < mask.values.size(); ++i) {
+      if (mask.values[i] == 0) continue;
+      auto rest = static_cast<std::int64_t>(i);
+      for (std::size_t axis = mask.shape.size(); axis-- > 0; rest /= mask.shape[axis])
+        indices[axis].values.push_back(rest % mask.shape[axis]);
+    }
+    source_axis_ += mask.shape.size();
+    for (IndexArray& index : indices) add(std::move(index));
+  }
+
+  void check(std::int64_t index, std::int64_t extent, const std::string& where) const {
+    if (index < -extent || index >= extent)
+      throw py::index_error(text("index ", index, where, " is out of bounds for axis ",
+                                 source_axis_, " with size ", extent));
+  }
+  void check_all(const IndexArray& array, std::int64_t extent) const {
+    const auto bad = std::ranges::find_if(
+        array.values, [extent](std::int64_t v) { return v < -extent || v >= extent; });
+    if (bad == array.values.end()) return;
+    std::vector<std::int64_t> position(array.shape.size());
+    auto rest = static_cast<std::int64_t>(bad - array.values.begin());
+    for (std::size_t i = position.size(); i-- > 0; rest /= array.shape[i])
+      position[i] = rest % array.shape[i];
+    check(*bad, extent, text(" at position ", tuple_text(position)));
+  }
+
+  std::span<const std::int64_t> shape_;
+  int axes_of_ellipsis_;
+  Selection result_;
+  std::size_t source_axis_ = 0;  ///< in the array
+  int axis_ = 0;                 ///< in the view that the operations so far make of it
+  bool in_block_ = false;
+  int blocks_ = 0;
+  int first_axis_ = 0;
+};
+
+}  // namespace
+
+Selection select(py::handle key, std::span<const std::int64_t> shape) {
+  std::vector<Item> items = read_items(key);
+  const auto is_ellipsis = [](const Item& item) {
+    return std::holds_alternative<Everything>(item);
+  };
+  const auto ellipses = std::ranges::count_if(items, is_ellipsis);
+  if (ellipses > 1) throw py::index_error("an index can only have a single ellipsis ('...')");
+  int taken = 0;
+  for (const Item& item : items) taken += axes_taken(item);
+  const auto ndim = static_cast<int>(shape.size());
+  if (taken > ndim)
+    throw py::index_error(text("too many indices for array: array is ", ndim, "-dimensional, but ",
+                               taken, " were indexed"));
+  // What is not mentioned stands as if behind an ellipsis.
+  if (ellipses == 0) items.emplace_back(Everything{});
+
+  Walk walk(shape, ndim - taken);
+  for (Item& item : items) std::visit([&](auto& it) { walk(std::move(it)); }, item);
+  return std::move(walk).end();
+}
+
+}  // namespace multibuffer::python

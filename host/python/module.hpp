@@ -1,0 +1,32 @@
+#pragma once
+
+#include <multibuffer/array_view.hpp>
+
+#include "source.hpp"
+
+#include <pybind11/pybind11.h>
+
+#include <memory>
+#include <utility>
+
+namespace multibuffer::python {
+
+/// The Python object of a stack: the table, and the buffers that its pointers lead to.
+struct StackObject {
+  Stack stack;
+  std::shared_ptr<const void> owner;
+  std::string device;
+};
+
+// One function for each file that adds classes or functions to the module.
+void bind_device_buffer(pybind11::module_& module);
+void bind_device_array(pybind11::module_& module);
+void bind_stack(pybind11::module_& module);
+void bind_reference(pybind11::module_& module);
+void bind_verify(pybind11::module_& module);
+void bind_devices(pybind11::module_& module);
+
+/// The DLPack methods of `DeviceBuffer`.
+void bind_dlpack(pybind11::class_<DeviceBuffer>& buffer);
+
+}  // namespace multibuffer::python

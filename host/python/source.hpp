@@ -1,0 +1,64 @@
+#pragma once
+
+#include <multibuffer/device_array.hpp>
+#include <multibuffer/device_buffer.hpp>
+
+#include "exporter.hpp"
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>  // here, so that every file converts lists alike
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace multibuffer::python {
+
+/// An input, whatever it came from: the array it describes, and what keeps its memory there.
+struct Source {
+  ArrayView view;
+  std::shared_ptr<const void> owner;
+  std::string device = "host";  ///< whose memory the leaves are in
+  /// What the exporter said, for who follows the pointers himself; NULL where no `Py_buffer` can
+  /// say it.
+  std::shared_ptr<const Description> description;
+};
+
+/// `object` as one of these, the first that it is: our own arrays, an exporter of PEP 3118, of
+/// DLPack, of `__cuda_array_interface__`, or a list or tuple of these, at any nesting. Throws
+/// TypeError for anything else.
+Source source_of(pybind11::handle object);
+
+/// The same but for lists; false and nothing else for what is none of these.
+bool is_array(pybind11::handle object);
+
+/// Held while a list is read: lists that are nested deeper than arrays can be, those that hold
+/// themselves for instance, end in a ValueError and not at the end of the stack.
+class NestedList {
+ public:
+  NestedList();
+  ~NestedList();
+  NestedList(const NestedList&) = delete;
+  NestedList& operator=(const NestedList&) = delete;
+};
+
+/// The array where it lies, uploaded without moving it.
+DeviceArray in_place(const Source& source);
+
+/// Its elements, dense in C order, in new memory of its device. Releases the GIL.
+DeviceBuffer dense_copy(const Source& source);
+
+/// A result as an input again.
+Source source_of(const DeviceBuffer& buffer);
+
+/// The sources of a stack with one spelling of their format. Throws TypeError if `sequence` is no
+/// sequence.
+std::vector<Source> parts_of(pybind11::handle sequence);
+
+/// Keeps `object`; letting go of it takes the GIL.
+std::shared_ptr<const void> keep(pybind11::handle object);
+
+/// Keeps what all of them keep.
+std::shared_ptr<const void> owner_of(const std::vector<Source>& parts);
+
+}  // namespace multibuffer::python

@@ -1,0 +1,99 @@
+#include <multibuffer/array_view.hpp>
+#include <multibuffer/error.hpp>
+
+#include "host/text.hpp"
+#include "module.hpp"
+#include "properties.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace py = pybind11;
+
+namespace multibuffer::python {
+namespace {
+
+StackObject stack_of(const py::object& sequence) {
+  std::vector<Source> parts = parts_of(sequence);
+  std::vector<ArrayView> views;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].device != parts[0].device)
+      throw py::value_error(
+          text("part ", i, " is on ", parts[i].device, ", part 0 on ", parts[0].device));
+    views.push_back(parts[i].view);
+  }
+  // A pointer table is over the parts themselves or not at all.
+  if (views.empty()) throw py::value_error("a stack of no arrays has no shape");
+  return {stack(views), owner_of(parts), parts[0].device};
+}
+
+/// An array of rows that a table of pointers in somebody's memory leads to.
+StackObject rows_at(std::uintptr_t table, std::int64_t count,
+                    const std::vector<std::int64_t>& shape,
+                    const std::vector<std::int64_t>& strides, const std::string& format,
+                    const py::object& owner) {
+  if (shape.size() != strides.size()) throw py::value_error("a shape and strides of one length");
+  std::vector<Axis> axes;
+  for (std::size_t i = 0; i < shape.size(); ++i) axes.push_back({shape[i], strides[i], 0});
+  const Layout layout(std::move(axes), {0});
+  const Format row_format(format, parse_format(format).size);
+  const std::span<const std::byte* const> pointers(reinterpret_cast<const std::byte* const*>(table),
+                                                   static_cast<std::size_t>(count));
+  std::vector<ArrayView> rows;
+  for (const std::byte* const row : pointers) rows.emplace_back(row, row_format, layout);
+  return {stack(rows), keep(owner), "host"};
+}
+
+int get_buffer(PyObject* self, Py_buffer* view, int flags) {
+  view->obj = nullptr;
+  try {
+    const auto& object = py::handle(self).cast<const StackObject&>();
+    if (object.device == "host") return export_buffer(self, object.stack.raw_export(), view, flags);
+    PyErr_Format(PyExc_BufferError, "the parts of this stack are on %s", object.device.c_str());
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_BufferError, error.what());
+  }
+  return -1;
+}
+
+std::string represent(const StackObject& object) {
+  const ArrayView& view = object.stack.view();
+  return text("Stack(", shape_text(view.shape(), view.format()), ", device='", object.device,
+              view.readonly() ? "', readonly)" : "')");
+}
+
+}  // namespace
+
+void bind_stack(py::module_& module) {
+  py::class_<StackObject> cls(
+      module, "Stack", py::custom_type_setup([](PyHeapTypeObject* type) {
+        type->as_buffer.bf_getbuffer = get_buffer;
+        type->ht_type.tp_as_buffer = &type->as_buffer;
+      }),
+      "A table of pointers to separate buffers, which it holds: itself an exporter of the buffer\n"
+      "protocol, with suboffsets. memoryview(), Cython and upload() read it; nothing is copied.");
+  bind_properties(
+      cls, [](const StackObject& self) { return self.stack.view().shape(); },
+      [](const StackObject& self) -> const Format& { return self.stack.view().format(); });
+  cls.def_property_readonly(
+      "readonly", [](const StackObject& self) { return self.stack.view().readonly(); },
+      "Whether some part is read-only.");
+  cls.def_property_readonly(
+      "device", [](const StackObject& self) { return self.device; },
+      "Whose memory the parts are in.");
+  cls.def("__repr__", represent);
+
+  module.def("stack", stack_of, py::arg("arrays"),
+             "Equal arrays as one, along a new first axis of pointers, without copying one.\n\n"
+             "BufferError names the part that differs in shape, strides or format. The stack is\n"
+             "writable where all parts are.");
+  module.def("_rows_at", rows_at, py::arg("table"), py::arg("count"), py::arg("shape"),
+             py::arg("strides"), py::arg("format"), py::arg("owner"),
+             "For rows(): the address of a table of pointers, and what each of them leads to.");
+}
+
+}  // namespace multibuffer::python

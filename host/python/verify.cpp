@@ -1,0 +1,69 @@
+#include <multibuffer/error.hpp>
+#include <multibuffer/verify.hpp>
+
+#include "dtype.hpp"
+#include "host/text.hpp"
+#include "interrupt.hpp"
+#include "module.hpp"
+#include "properties.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace py = pybind11;
+
+namespace multibuffer::python {
+namespace {
+
+DeviceBuffer buffer_of(const py::object& object) {
+  if (py::isinstance<DeviceBuffer>(object)) return object.cast<DeviceBuffer>();
+  // A reference is read when somebody asks for it.
+  if (py::isinstance(object, py::module_::import("multibuffer._core").attr("Reference")))
+    return object.attr("copy")().cast<DeviceBuffer>();
+  return dense_copy(source_of(object));
+}
+
+Comparison verify_objects(const py::object& result, const py::object& expected, double absolute,
+                          double relative, std::int64_t ulp) {
+  const DeviceBuffer actual = buffer_of(result);
+  DeviceBuffer wanted = buffer_of(expected);
+  if (same_meaning(actual.format(), wanted.format()))  // however each spells it
+    wanted = DeviceBuffer({.device = wanted.device(),
+                           .format = actual.format(),
+                           .shape = wanted.shape(),
+                           .strides = wanted.strides(),
+                           .data = wanted.data(),
+                           .memory = wanted.memory(),
+                           .stream = wanted.stream(),
+                           .check = nullptr});
+  return without_gil([&](const Watch&) {
+    return verify(actual, wanted, Tolerance{absolute, relative, ulp});
+  });
+}
+
+}  // namespace
+
+void bind_verify(py::module_& module) {
+  py::class_<Comparison>(module, "Comparison", "What verify() found: true if all is equal.")
+      .def_readonly("elements", &Comparison::elements, "How many elements were compared.")
+      .def_readonly("mismatches", &Comparison::mismatches, "How many of them differ.")
+      .def_property_readonly(
+          "first",
+          [](const Comparison& self) {
+            return self.equal() ? py::object(py::none()) : to_tuple(self.first);
+          },
+          "The coordinates of the first mismatch in C order, or None.")
+      .def_readonly("actual", &Comparison::actual, "The first element that differs, as text.")
+      .def_readonly("expected", &Comparison::expected, "What it should have been, as text.")
+      .def_property_readonly("equal", &Comparison::equal, "Whether all elements are equal.")
+      .def("__bool__", &Comparison::equal)
+      .def("__repr__", [](const Comparison& self) { return "Comparison(" + describe(self) + ")"; });
+  module.def(
+      "verify", verify_objects, py::arg("result"), py::arg("expected"), py::kw_only(),
+      py::arg("atol") = 0.0, py::arg("rtol") = 0.0, py::arg("ulp") = 0,
+      "Compare two arrays of one shape and format, of whatever kind.\n\n"
+      "By bits, so that a NaN equals itself; or within |result - expected| <= atol + rtol *\n"
+      "|expected|, or ulp representable numbers.");
+}
+
+}  // namespace multibuffer::python

@@ -1,0 +1,125 @@
+"""What other packages make of results, and what upload() makes of their arrays."""
+
+import unittest
+
+import cython_views
+import multibuffer
+from support import DEVICE, Tables, needs, optional_import, require_device, upload
+
+numpy = optional_import("numpy")
+torch = optional_import("torch")
+cupy = optional_import("cupy")
+jax = optional_import("jax")
+numba = optional_import("numba")
+cython = optional_import("Cython")
+
+
+def setUpModule():
+    require_device()
+
+
+@needs(torch, "torch")
+@needs(numpy, "NumPy")
+class Torch(unittest.TestCase):
+    def setUp(self):
+        self.rows = [numpy.arange(10.0 * i, 10 * i + 4) for i in range(5)]
+        self.array = upload(self.rows)
+
+    def test_the_five_lines_of_the_readme(self):
+        batch = self.array[[3, 1, 3], ::2]
+        tensor = torch.from_dlpack(batch)
+        self.assertEqual(tensor.tolist(), [[30, 32], [10, 12], [30, 32]])
+        self.assertEqual(tensor.device.type, "cpu" if DEVICE == "host" else "cuda")
+
+    def test_nothing_is_copied(self):
+        result = self.array.copy()
+        torch.from_dlpack(result)[0, 0] = -5
+        self.assertEqual(result.tolist()[0][0], -5)
+
+    def test_tensors_are_inputs(self):
+        device = "cpu" if DEVICE == "host" else "cuda"
+        tensor = torch.arange(12, dtype=torch.float32, device=device).reshape(3, 4)
+        self.assertEqual(upload(tensor).tolist(), tensor.tolist())
+        self.assertEqual(upload(tensor.t()[::2]).tolist(), tensor.t()[::2].tolist())
+        self.assertEqual(upload([tensor[2], tensor[0]]).tolist(), [tensor[2].tolist(),
+                                                                   tensor[0].tolist()])
+        self.assertEqual(upload(tensor)[torch.tensor([2, 0], device=device)].tolist(),
+                         tensor[[2, 0]].tolist())
+        with self.assertRaisesRegex(TypeError, "type code 4 with 16 bits"):
+            upload(torch.zeros(2, dtype=torch.bfloat16, device=device))
+
+    def test_tensors_are_outputs(self):
+        out = torch.zeros(2, 4, dtype=torch.float64, device="cpu" if DEVICE == "host" else "cuda")
+        self.assertIs(self.array.take([3, 1], out=out), out)
+        self.assertEqual(out.tolist(), [self.rows[3].tolist(), self.rows[1].tolist()])
+
+
+@needs(numba, "Numba")
+@needs(numpy, "NumPy")
+class Numba(unittest.TestCase):
+    def test_a_result_in_a_compiled_function(self):
+        @numba.njit
+        def total(array):
+            result = 0.0
+            for value in array.flat:
+                result += value
+            return result
+
+        rows = [numpy.arange(4.0) + i for i in range(3)]
+        result = upload(rows).copy().to_host()
+        self.assertEqual(total(numpy.asarray(result)), sum(row.sum() for row in rows))
+
+    @unittest.skipUnless(DEVICE == "cuda", "Numba's CUDA arrays need a GPU")
+    def test_cuda_arrays(self):
+        from numba import cuda
+
+        result = upload([bytes(range(4)), bytes(range(4, 8))]).copy()
+        array = cuda.as_cuda_array(result)
+        self.assertEqual(array.copy_to_host().tolist(), result.tolist())
+        self.assertEqual(upload(array)[::-1].tolist(), result.tolist()[::-1])
+
+
+@unittest.skipUnless(DEVICE == "cuda", "CuPy needs a GPU")
+@needs(cupy, "CuPy")
+class CuPy(unittest.TestCase):
+    def test_there_and_back(self):
+        result = upload([bytes(range(4)), bytes(range(4, 8))]).copy()
+        for array in (cupy.asarray(result), cupy.from_dlpack(result)):
+            self.assertEqual(array.get().tolist(), result.tolist())
+            self.assertEqual(upload(array).T.tolist(), array.T.get().tolist())
+
+
+@needs(jax, "JAX")
+class Jax(unittest.TestCase):
+    def test_there_and_back(self):
+        result = upload([bytes(range(4)), bytes(range(4, 8))]).copy()
+        array = jax.numpy.from_dlpack(result)
+        self.assertEqual(array.tolist(), result.tolist())
+        self.assertEqual(upload(array)[::-1].tolist(), result.tolist()[::-1])
+
+
+@needs(cython, "Cython")
+class Cython(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.views = cython_views.load(cls)
+
+    def test_direct_views(self):
+        table = self.views.make(3, 4)
+        self.assertEqual(upload(table).tolist(), [[100 * i + j for j in range(4)] for i in range(3)])
+
+    def test_cython_reads_a_stack(self):
+        table = self.views.make(3, 4)
+        stack = multibuffer.stack([memoryview(table)[i:i + 1].cast("B").cast("i") for i in range(3)])
+        self.assertEqual(self.views.total(stack), sum(range(4)) * 3 + 100 * 4 * 3)
+
+    def test_indirect_views(self):
+        tables = Tables((3, 4), {0}, format="i")
+        view = self.views.sliced(tables.exporter())
+        expected = [row[1:] for row in tables.nested()[::-1]]
+        self.assertEqual(upload(view).tolist(), expected)
+        self.assertEqual(upload(view)[::-1, ::2].tolist(), [row[::2] for row in expected[::-1]])
+
+
+if __name__ == "__main__":
+    unittest.main()

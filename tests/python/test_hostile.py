@@ -1,0 +1,282 @@
+"""Exporters that break the rules end in a clear exception or a right answer: never in a crash, a
+leak, or an export that is not given back."""
+
+import ctypes
+import gc
+import sys
+import unittest
+
+import multibuffer
+from support import Tables, exporter, needs, optional_import, require_device, upload
+
+numpy = optional_import("numpy")
+
+
+def setUpModule():
+    require_device()
+
+
+def block(data=b"abcdef"):
+    memory = (ctypes.c_char * len(data))(*data)
+    return exporter(ctypes.addressof(memory), (len(data),), (1,), keep=memory)
+
+
+class Hostile(unittest.TestCase):
+    def check_released(self, source):
+        self.assertEqual(source.acquired, source.released)
+
+    def refused(self, source, message, kind=BufferError):
+        for call in (upload, multibuffer.reference, lambda x: multibuffer.stack([x]),
+                     lambda x: upload([b"abcdef", x])):
+            with self.assertRaisesRegex(kind, message):
+                call(source)
+            self.check_released(source)
+
+    def test_the_exception_of_the_exporter_is_the_callers(self):
+        source = block()
+
+        def fail(_):
+            raise ZeroDivisionError("in getbuffer")
+
+        source.on_getbuffer = fail
+        self.refused(source, "in getbuffer", ZeroDivisionError)
+        self.assertEqual(source.acquired, 0)
+
+    def test_failing_without_an_exception(self):
+        source = block()
+        source.misbehave = "silent"
+        self.refused(source, "without saying why")
+
+    def test_succeeding_with_an_exception(self):
+        source = block()
+        source.misbehave = "both"
+        self.refused(source, "and yet it failed", RuntimeError)
+        self.assertGreater(source.acquired, 0)
+
+    def test_fields_that_cannot_be(self):
+        for field, value, message in (
+                ("len", 7, "the length is 7 bytes, but shape"), ("len", -1, "the length is -1"),
+                ("itemsize", 0, "itemsize is 0"), ("itemsize", -1, "itemsize is -1"),
+                ("ndim", -1, "-1 axes"), ("ndim", 65, "65 axes"), ("ndim", 2**31 - 1, "axes"),
+                ("shape", [-6], "axis 0 has the negative extent -6"), ("buf", 0, "NULL")):
+            with self.subTest(field=field, value=value):
+                source = block()
+                setattr(source, field, value)
+                self.refused(source, message)
+
+    def test_axes_without_shape_and_suboffsets_without_strides(self):
+        source = exporter(block().buf, (2, 3), (3, 1))
+        source.shape = None
+        self.refused(source, "no shape for 2 axes")
+        source = exporter(block().buf, (2, 3), (3, 1), suboffsets=[0, -1])
+        source.strides = None
+        self.refused(source, "suboffsets without strides")
+
+    def test_sizes_that_overflow(self):
+        source = block()
+        source.shape, source.ndim, source.strides = [2**40, 2**40], 2, [1, 1]
+        self.refused(source, "64 bits", ValueError)
+        source = exporter(block().buf, (2**40, 2), (2**40, 1))
+        self.refused(source, "64 bits", ValueError)
+
+    def test_formats_that_mean_nothing_are_bytes(self):
+        for text in ("", "i", "T{", "\x01", "3", "(2,", "T{i:a:i:a:}", "%s%n" * 50, "T{" * 5000):
+            source = block()
+            source.format = text
+            with self.subTest(format=text[:20]):
+                uploaded = upload(source)
+                self.assertEqual(uploaded.tobytes(), b"abcdef")
+                self.assertEqual(uploaded[[5, 0]].tobytes(), b"fa")
+                with self.assertRaises(TypeError):
+                    uploaded.tolist()
+                self.check_released(source)
+
+    def test_suboffsets_that_nobody_asked_for(self):
+        # Ours is always the full request; what is used is what the exporter says.
+        tables = Tables((3, 2), {0})
+        source = tables.exporter()
+        self.assertEqual(upload(source).tolist(), tables.nested())
+        out = tables.exporter()
+        out.readonly = False
+        with self.assertRaisesRegex(BufferError, "made of pointers"):
+            upload(source).copy(out=out)
+        self.check_released(out)
+
+    def test_an_answer_that_changes_with_every_question(self):
+        source = block()
+        answers = iter(range(1, 100))
+
+        def change(exporter_):
+            exporter_.shape = [next(answers)]
+            exporter_.len = exporter_.shape[0]
+
+        source.on_getbuffer = change
+        for extent in (1, 2, 3):
+            uploaded = upload(source)
+            self.assertEqual(uploaded.shape, (extent,))
+            self.assertEqual(uploaded.tobytes(), b"abcdef"[:extent])
+        with self.assertRaises(BufferError):
+            multibuffer.stack([source, source])
+        self.check_released(source)
+
+    def test_an_answer_that_changes_while_it_is_held(self):
+        source = block()
+        reference = multibuffer.reference(source)
+        source.shape, source.strides, source.suboffsets = [10**9], [10**9], [0]
+        self.assertEqual(reference.tobytes(), b"abcdef")
+
+    def test_exports_within_exports(self):
+        source = block()
+        depth = []
+
+        def again(exporter_):
+            if len(depth) < 3:
+                depth.append(1)
+                self.assertEqual(upload(exporter_).tobytes(), b"abcdef")
+
+        source.on_getbuffer = again
+        self.assertEqual(upload(source).tobytes(), b"abcdef")
+        self.assertEqual((source.acquired, source.released), (4, 4))
+
+    def test_a_list_that_changes_while_it_is_read(self):
+        source = block()
+        parts = [source, block(), block()]
+        source.on_getbuffer = lambda _: parts.clear()
+        self.assertEqual(upload(parts).tolist(), [list(b"abcdef")])
+
+    def test_a_release_that_raises_is_nobodys_exception(self):
+        source = block()
+
+        def fail(_):
+            raise ZeroDivisionError("in releasebuffer")
+
+        source.on_release = fail
+        seen = []
+        hook, sys.unraisablehook = sys.unraisablehook, seen.append
+        try:
+            self.assertEqual(upload(source).tobytes(), b"abcdef")
+            source.len = 1
+            with self.assertRaisesRegex(BufferError, "the length is 1"):
+                upload(source)
+        finally:
+            sys.unraisablehook = hook
+        self.assertEqual([entry.exc_type for entry in seen], [ZeroDivisionError] * 2)
+        self.check_released(source)
+
+    def test_memory_that_is_resized_while_it_is_held(self):
+        memory = bytearray(b"abcdef")
+        stack = multibuffer.stack([memory])
+        with self.assertRaises(BufferError):
+            memory.extend(b"more")
+        del stack
+        memory.extend(b"more")
+
+    def test_an_exporter_that_has_gone(self):
+        view = memoryview(b"abc")
+        view.release()
+        with self.assertRaises(ValueError):
+            upload(view)
+
+    @needs(numpy, "NumPy")
+    def test_indices_that_change_after_they_were_checked(self):
+        indices = numpy.array([0, 1])
+        uploaded = upload(b"abcdef")
+
+        class Changing:
+            """Spoils what has been read before it."""
+
+            def __index__(self):
+                indices[:] = 10**15
+                return 1
+
+        self.assertEqual(uploaded[[indices[0], Changing()]].tobytes(), b"ab")
+
+
+class Leaks(unittest.TestCase):
+    """Every way in and out, a few hundred times: no reference is kept, and no memory."""
+
+    def operations(self):
+        rows = [bytearray(range(64)) for _ in range(16)]
+        stack = multibuffer.stack(rows)
+        uploaded = upload(rows)
+        result = uploaded.copy()
+        yield "upload", lambda: upload(rows)
+        yield "stack", lambda: memoryview(multibuffer.stack(rows)).tobytes()
+        yield "reference", lambda: multibuffer.reference(stack)[1].tobytes()
+        yield "views", lambda: uploaded[::-1, 3:].T.reshape(-1)
+        yield "take", lambda: uploaded.take([1, 2], 1)
+        yield "gather", lambda: uploaded[[1, 2], [3, 4]]
+        yield "tolist", lambda: (uploaded.tolist(), result.tolist())
+        yield "out", lambda: uploaded.copy(out=result)
+        yield "bytes", lambda: (uploaded.tobytes(), result.tobytes())
+        yield "dlpack", lambda: (result.__dlpack__(), result.__dlpack__(max_version=(1, 0)))
+        yield "verify", lambda: multibuffer.verify(uploaded, stack)
+        yield "native", lambda: uploaded.native()
+        yield "repr", lambda: (repr(uploaded), repr(result), repr(stack), uploaded.axes)
+        yield "devices", multibuffer.devices
+        if result.device == "host":
+            yield "memoryview", lambda: memoryview(result).tobytes()
+            yield "in place", lambda: upload(rows, placement="in_place")[1:].copy()
+
+        def fails(call, *kinds):
+            def failing():
+                try:
+                    call()
+                except kinds:
+                    return
+                raise AssertionError("no exception")
+            return failing
+
+        yield "bad index", fails(lambda: uploaded[99], IndexError)
+        yield "bad indices", fails(lambda: uploaded[[99]], IndexError)
+        yield "bad key", fails(lambda: uploaded["x"], TypeError)
+        yield "bad parts", fails(lambda: multibuffer.stack([b"a", b"ab"]), BufferError)
+        yield "bad list", fails(lambda: upload([b"a", b"ab"]), ValueError)
+        yield "bad out", fails(lambda: uploaded.copy(out=bytearray(3)), ValueError)
+        yield "no exporter", fails(lambda: upload(object()), TypeError)
+        if numpy:
+            array = numpy.arange(64).reshape(8, 8)
+            yield "numpy", lambda: numpy.asarray(upload(list(array)).copy().to_host()).sum()
+            yield "dlpack in", lambda: numpy.from_dlpack(uploaded.copy().to_host())
+            yield "index arrays", lambda: upload(array)[array % 2 == 0]
+
+    def test_no_reference_is_kept(self):
+        for name, operation in self.operations():
+            with self.subTest(name):
+                operation()
+                counts = []
+                for repeats in (200, 200, 200):
+                    for _ in range(repeats):
+                        operation()
+                    gc.collect()
+                    counts.append(sys.getallocatedblocks())
+                # A leak grows with every call; caches of the interpreter do not.
+                self.assertLess(counts[-1] - counts[0], 100)
+
+    def test_exports_come_back(self):
+        memory = bytearray(b"abcdefgh")
+        count = sys.getrefcount(memory)
+        for _ in range(100):
+            upload(memory)
+            upload([memory, memory])
+            multibuffer.stack([memory, memory])
+            multibuffer.verify(memory, memory)
+            upload(bytes(300))[memory]
+        gc.collect()
+        self.assertEqual(sys.getrefcount(memory), count)
+        memory.clear()  # raises if an export is out
+
+    def test_memory_does_not_grow(self):
+        import resource
+
+        rows = [bytes(1 << 20)] * 4
+        upload(rows).copy().tobytes()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(50):
+            upload(rows).copy().tobytes()
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        self.assertLess(grown, 40 * 1024, "KiB")  # 50 leaks of 4 MiB would be 200 MiB
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,328 @@
+"""a[key], take, gather, reshape and transpose mean what they mean in NumPy."""
+
+import array
+import itertools
+import random
+import unittest
+
+import multibuffer
+from support import DEVICE, Tables, needs, optional_import, require_device, upload
+
+numpy = optional_import("numpy")
+
+
+def setUpModule():
+    require_device()
+
+
+def stacked(source):
+    """A NumPy array as an array of pointers: a table over the first axis, where it has one."""
+    return upload([numpy.ascontiguousarray(part) for part in source] if source.ndim > 1
+                  else source)
+
+
+@needs(numpy, "NumPy")
+class Keys(unittest.TestCase):
+    def setUp(self):
+        self.source = numpy.arange(2 * 3 * 4 * 5, dtype="i2").reshape(2, 3, 4, 5)
+        # The parts in memory that is in another order, so that the table is one.
+        rows = [row.copy() for row in self.source[::-1]]
+        self.uploaded = upload(rows[::-1])
+
+    def check(self, key, source=None, uploaded=None):
+        source = self.source if source is None else source
+        uploaded = self.uploaded if uploaded is None else uploaded
+        reference = multibuffer.reference(source)
+        with self.subTest(key=key):
+            try:
+                expected = source[key]
+            except (IndexError, ValueError) as error:
+                for array_ in (uploaded, reference):
+                    with self.assertRaises(type(error)):
+                        array_[key]
+                return None
+            for array_ in (uploaded, reference):
+                result = array_[key]
+                self.assertEqual(result.shape, expected.shape)
+                self.assertEqual(result.tobytes(), expected.tobytes())
+            return uploaded[key]
+
+    def test_basic_keys_are_views(self):
+        for key in (0, -1, (1, 2), (0, 1, 2, 3), slice(None), slice(None, None, -1),
+                    (slice(1), 2), ..., (..., 1), (1, ...), (0, ..., 0), None, (None, 1, None),
+                    (slice(5, 1), 0), (slice(None, None, -2), ..., slice(1, -1, 3)), (),
+                    (slice(-100, 100), None, ..., None), numpy.int8(1), numpy.array(1),
+                    (slice(10**30), slice(-10**30, None, 10**30))):
+            self.assertIsInstance(self.check(key), multibuffer.DeviceArray)
+
+    def test_advanced_keys_gather(self):
+        mask = self.source % 3 == 0
+        for key in ([0, 1, 0], [[0, 1], [1, 1]], [], [True, False], (0, [1, 2]), ([1, 0], 0),
+                    (slice(None), [0, 2]), (..., [0, 4, -5]), ([0, 1], [2, 0]),
+                    ([0, 1], slice(None), [2, 0]), (slice(None), [0, 1], [2, 0]),
+                    (0, slice(None), [2, 0]), (slice(None), 1, [2, 0]), ([1], ..., [2]),
+                    ([[0], [1]], [0, 1, 2]), ([0, 1], None, [2, 0]), (None, [0, 1], [2, 0]),
+                    (numpy.array([0, 1], dtype="u1"), 0), (numpy.array([1, 0], dtype=">i8"),),
+                    mask, (slice(None), mask[0]), (0, mask[0]), mask[:, :, 0, 0], (mask[:, 0, 0, 0],),
+                    (mask[:, :, 0, 0], [1], slice(2)), True, False, (True, 0), (0, True),
+                    (slice(None), True), (slice(None), False, [1]), ([1, 0], True), numpy.True_,
+                    (numpy.array(True), ...), (array.array("h", [1, 0]),), [numpy.int64(1), 0],
+                    (slice(None, None, -1), [2, -1], slice(None, None, 2)), ([0], [1], [2], [3])):
+            self.assertIsInstance(self.check(key), multibuffer.DeviceBuffer)
+
+    def test_keys_that_are_none(self):
+        for key in (2, -3, (0, 3), (0, 0, 0, 0, 0), (..., ...), [2], [-3], ([0, 1], [0, 1, 2]),
+                    1.0, [1.5], "name", (slice(None), 1.0), [True], [True, False, True],
+                    numpy.zeros((2, 4), bool), numpy.zeros(2), {}, object(), (0, "name")):
+            if isinstance(key, str):  # NumPy's error is the same for any array
+                with self.assertRaises(TypeError):
+                    self.uploaded[key]
+                continue
+            with self.subTest(key=key), self.assertRaises(IndexError):
+                self.uploaded[key]
+        with self.assertRaisesRegex(IndexError, "index 3 is out of bounds for axis 1 with size 3"):
+            self.uploaded[0, 3]
+        with self.assertRaisesRegex(IndexError, r"index -9 at position \(1,\) is out of bounds for "
+                                                "axis 2 with size 4"):
+            self.uploaded[0, None, 1, [0, -9]]
+        with self.assertRaisesRegex(ValueError, "step cannot be zero"):
+            self.uploaded[::0]
+        with self.assertRaisesRegex(TypeError, "slice indices"):
+            self.uploaded[1.0:]
+
+    def test_random_keys(self):
+        random_ = random.Random(118)
+        for _ in range(1500):
+            ndim = random_.randint(1, 4)
+            shape = tuple(random_.randint(0 if random_.random() < 0.1 else 1, 4)
+                          for _ in range(ndim))
+            source = numpy.arange(int(numpy.prod(shape)), dtype="i4").reshape(shape)
+            self.check(self.random_key(random_, shape), source, upload(source))
+
+    def random_key(self, random_, shape):
+        common = random_.choice([(3,), (2, 1), (1, 3), (), (1,)])
+        key, axis, ellipsis = [], 0, False
+        while axis < len(shape):
+            extent = shape[axis]
+            kind = random_.choice(["int", "slice", "slice", "array", "array", "list", "mask", "new",
+                                   "dots", "bool", "end"])
+            if kind == "end":
+                break
+            if kind == "new":
+                key.append(None)
+                continue
+            if kind == "bool":
+                if random_.random() < 0.2:
+                    key.append(random_.random() < 0.7)
+                continue
+            if kind == "dots":
+                if not ellipsis:
+                    key.append(...)
+                    ellipsis = True
+                    axis += random_.randint(0, len(shape) - axis)
+                continue
+            if kind == "slice":
+                bounds = [random_.choice([None, *range(-5, 6)]) for _ in range(2)]
+                key.append(slice(*bounds, random_.choice([None, 1, -1, 2, -3])))
+            elif kind == "int":
+                key.append(random_.randrange(-extent, extent) if extent else 0)
+            elif kind == "mask":
+                axes = random_.randint(1, len(shape) - axis)
+                key.append(numpy.array([random_.random() < 0.5 for _ in range(
+                    int(numpy.prod(shape[axis:axis + axes])))], dtype=bool).reshape(
+                        shape[axis:axis + axes]))
+                axis += axes - 1
+            else:
+                size = int(numpy.prod(common))
+                if extent == 0:
+                    key.append(slice(None))
+                else:
+                    indices = numpy.array([random_.randrange(-extent, extent)
+                                           for _ in range(size)], dtype="i8").reshape(common)
+                    key.append(indices if kind == "array" else indices.tolist())
+            axis += 1
+        return tuple(key)
+
+    def test_a_result_is_an_index_again(self):
+        indices = upload(numpy.array([[1, 0], [1, 1]])).copy()
+        self.assertEqual(self.uploaded[indices].tobytes(), self.source[[[1, 0], [1, 1]]].tobytes())
+        self.assertEqual(self.uploaded[upload([b"\1", b"\0"])].tobytes(),
+                         self.source[[[1], [0]]].tobytes())
+        mask = upload(self.source > 50).copy()
+        self.assertEqual(self.uploaded[mask].tobytes(), self.source[self.source > 50].tobytes())
+
+
+@needs(numpy, "NumPy")
+class Take(unittest.TestCase):
+    def setUp(self):
+        self.source = numpy.arange(24.0).reshape(2, 3, 4)
+        self.uploaded = stacked(self.source)
+
+    def test_take_is_numpy_take(self):
+        for axis, indices in itertools.product(range(-3, 3), ([1, 0, -1], 1, [[0, 1], [1, 0]], [])):
+            expected = numpy.take(self.source, numpy.array(indices, dtype=int), axis)
+            for array_ in (self.uploaded, multibuffer.reference(self.source)):
+                result = array_.take(indices, axis)
+                self.assertEqual(result.shape, expected.shape)
+                self.assertEqual(result.tobytes(), expected.tobytes())
+
+    def test_modes(self):
+        wild = [-9, -4, -1, 0, 3, 4, 100]
+        for mode in ("clip", "wrap"):
+            expected = numpy.take(self.source, wild, 2, mode=mode)
+            self.assertEqual(self.uploaded.take(wild, axis=2, mode=mode).tobytes(),
+                             expected.tobytes())
+        with self.assertRaisesRegex(IndexError, r"index 100 at position \(1,\) on axis 2, whose"):
+            self.uploaded.take([0, 100], axis=2)
+        with self.assertRaisesRegex(ValueError, "raise, clip and wrap"):
+            self.uploaded.take([0], mode="ignore")
+        with self.assertRaisesRegex(ValueError, "axis 3"):
+            self.uploaded.take([0], axis=3)
+
+    def test_gather(self):
+        i, j = [[0], [1]], [2, 0]
+        expected = self.source[numpy.array(i), numpy.array(j)]
+        for array_ in (self.uploaded, multibuffer.reference(self.source)):
+            result = array_.gather([i, j])
+            self.assertEqual(result.shape, expected.shape)
+            self.assertEqual(result.tobytes(), expected.tobytes())
+            self.assertEqual(array_.gather([]).tobytes(), self.source.tobytes())
+        with self.assertRaisesRegex(IndexError, "do not broadcast"):
+            self.uploaded.gather([[0, 1], [0, 1, 2]])
+        with self.assertRaisesRegex(IndexError, "4 coordinates"):
+            self.uploaded.gather([[0]] * 4)
+        with self.assertRaisesRegex(IndexError, "integer or boolean type, not 'd'"):
+            self.uploaded.gather([[0.0], [1.0]] if False else [numpy.array([0.5])])
+
+    def test_out(self):
+        expected = numpy.take(self.source, [2, 0], 1)
+        out = numpy.full_like(expected, -1)
+        self.assertIs(self.uploaded.take([2, 0], 1, out=out), out)
+        self.assertTrue((out == expected).all())
+        wide = numpy.full((2, 2, 9), -1.0)
+        self.uploaded.take([2, 0], 1, out=wide[:, :, 1:9:2])
+        self.assertTrue((wide[:, :, 1:9:2] == expected).all())
+        self.assertTrue((wide[:, :, ::2] == -1).all())
+        buffer = self.uploaded.take([0, 0], 1)
+        self.assertIs(self.uploaded.take([2, 0], 1, out=buffer), buffer)
+        self.assertEqual(buffer.tobytes(), expected.tobytes())
+        whole = numpy.empty_like(self.source)
+        self.assertIs(self.uploaded.copy(out=whole), whole)
+        self.assertTrue((whole == self.source).all())
+        picked = numpy.empty((2, 4))
+        self.uploaded.gather([[0, 1], [2, 2]], out=picked)
+        self.assertTrue((picked == self.source[[0, 1], [2, 2]]).all())
+
+    def test_outs_that_do_not_fit(self):
+        take = self.uploaded.take
+        with self.assertRaisesRegex(ValueError, r"out has shape \(2, 4\), the result \(1, 3, 4\)"):
+            take([0], out=numpy.zeros((2, 4)))
+        with self.assertRaisesRegex(ValueError, "out has format 'f', the result 'd'"):
+            take([0], out=numpy.zeros((1, 3, 4), "f4"))
+        read_only = numpy.zeros((1, 3, 4))
+        read_only.flags.writeable = False
+        with self.assertRaises((BufferError, ValueError)):
+            take([0], out=read_only)
+        with self.assertRaises(BufferError):
+            take([0], out=memoryview(bytes(96)).cast("d", [1, 3, 4]))
+        with self.assertRaisesRegex(BufferError, "made of pointers"):
+            take([0], out=multibuffer.stack([numpy.zeros((3, 4))]))
+        with self.assertRaisesRegex(ValueError, "overlap"):
+            take([0], out=numpy.zeros((1, 3, 4))[:, :, ::-1])
+        with self.assertRaises(TypeError):
+            take([0], out=[1, 2])
+
+
+@needs(numpy, "NumPy")
+class Shapes(unittest.TestCase):
+    def setUp(self):
+        self.source = numpy.arange(24, dtype="i4").reshape(2, 3, 4)
+        self.uploaded = stacked(self.source)
+
+    def test_transpose(self):
+        for axes in itertools.permutations(range(3)):
+            expected = self.source.transpose(axes)
+            for array_ in (self.uploaded, multibuffer.reference(self.source)):
+                self.assertEqual(array_.transpose(axes).tobytes(), expected.tobytes())
+                self.assertEqual(array_.transpose(*axes).shape, expected.shape)
+        self.assertEqual(self.uploaded.T.tobytes(), self.source.T.tobytes())
+        self.assertEqual(self.uploaded.transpose().shape, (4, 3, 2))
+        for axes in ((0, 1), (0, 0, 1), (0, 1, 3)):
+            with self.assertRaises(ValueError):
+                self.uploaded.transpose(axes)
+
+    def test_orders(self):
+        c, f = self.uploaded.copy(), self.uploaded.copy(order="F")
+        self.assertEqual((c.strides, f.strides), ((48, 16, 4), (4, 8, 24)))
+        self.assertEqual(c.tobytes(), f.tobytes())
+        with self.assertRaisesRegex(ValueError, "C and F"):
+            self.uploaded.copy(order="A")
+
+    def test_reshape(self):
+        for shape in ((24,), 24, -1, (6, 4), (2, -1), (4, 3, 2), (2, 3, 2, 2), (1, 24, 1)):
+            for view in (self.uploaded, self.uploaded.T, self.uploaded[:, ::2, ::-1]):
+                if view.size != 24 and shape not in (-1, (2, -1)):
+                    continue
+                source = numpy.frombuffer(view.tobytes(), "i4").reshape(view.shape)
+                result = view.reshape(shape)
+                self.assertIsInstance(result, multibuffer.DeviceArray)
+                self.assertEqual(result.shape, source.reshape(shape).shape)
+                self.assertEqual(result.tobytes(), source.tobytes())
+        for shape in ((5, 5), (-1, 5), (-1, -1), (-2, -12)):
+            with self.assertRaises(ValueError):
+                self.uploaded.reshape(shape)
+
+    def test_reshape_copies_as_told(self):
+        rows = [bytes([i] * 400) for i in range(2)]
+        array_ = upload([rows[i] for i in (0, 1, 1, 0, 1, 0, 0, 0)])
+        self.assertEqual(array_.reshape((2, 4, 20, 20), copy=False).tobytes(), array_.tobytes())
+        with self.assertRaisesRegex(ValueError, r"has no view of shape \(3200,\)"):
+            array_.reshape(3200, copy=False)
+        self.assertEqual(array_.reshape(3200).tobytes(), array_.tobytes())
+        self.assertEqual(array_.reshape((8, 400), copy=True).levels, 0)
+        if DEVICE == "host":  # a view sees what happens to the memory, a copy does not
+            memory = bytearray(4)
+            view = upload(memory, placement="in_place").reshape((2, 2))
+            copy = upload(memory, placement="in_place").reshape((2, 2), copy=True)
+            memory[3] = 1
+            self.assertEqual((view.tolist(), copy.tolist()), ([[0, 0], [0, 1]], [[0, 0], [0, 0]]))
+
+    def test_fields_are_views(self):
+        dtype = numpy.dtype([("a", ">i4"), ("b", [("c", "f8"), ("d", "i2", (2, 2))]), ("e", "S3")])
+        source = numpy.zeros((2, 3), dtype)
+        source.view("u1")[:] = numpy.arange(source.nbytes, dtype="u1").reshape(2, -1)
+        uploaded = stacked(source)
+        for key in ("a", "e"):
+            self.assertIsInstance(uploaded[key], multibuffer.DeviceArray)
+            self.assertEqual(uploaded[key].tobytes(), source[key].tobytes())
+            self.assertEqual(numpy.dtype(uploaded[key].dtype), source[key].dtype)
+        self.assertEqual(uploaded["b"]["d"].shape, (2, 3, 2, 2))
+        self.assertEqual(uploaded["b"]["d"].tolist(), source["b"]["d"].tolist())
+        self.assertEqual(uploaded["b"][1].tobytes(), source["b"][1].tobytes())
+        self.assertEqual(uploaded["b"]["c"][:, [2, 0]].tobytes(),
+                         source["b"]["c"][:, [2, 0]].tobytes())
+        with self.assertRaisesRegex(ValueError, "no field 'z'; there are 'a', 'b', 'e'"):
+            uploaded["z"]
+
+    def test_native(self):
+        for dtype in (">i4", ">f8", ">c16", ">U3", [("a", ">i2"), ("b", "u1"), ("c", ">f4", 2)]):
+            source = numpy.zeros((2, 3), dtype)
+            source.view("u1")[:] = numpy.arange(source.nbytes, dtype="u1").reshape(2, -1) % 3
+            expected = source.astype(source.dtype.newbyteorder("="))
+            self.assertEqual(stacked(source).native().tobytes(), expected.tobytes())
+            self.assertEqual(upload(source).T.native().tobytes(), expected.T.tobytes())
+            self.assertEqual(stacked(source).copy().native().tobytes(), expected.tobytes())
+
+
+class WithoutNumPy(unittest.TestCase):
+    def test_lists_and_buffers_index(self):
+        tables = Tables((3, 4), {0})
+        uploaded = upload(tables.exporter())
+        self.assertEqual(uploaded[[2, 0], 1:3].tolist(), [[9, 10], [1, 2]])
+        self.assertEqual(uploaded[:, array.array("q", [3])].tolist(), [[3], [7], [11]])
+        self.assertEqual(uploaded[[True, False, True]].shape, (2, 4))
+        self.assertEqual(uploaded[1, 2].tolist(), 6)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,164 @@
+"""Threads, Ctrl-C, the time an import takes, and what help() has to say."""
+
+import ctypes
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+import multibuffer
+from support import Tables, exporter
+
+
+class Threads(unittest.TestCase):
+    def run_threads(self, work, count=4):
+        errors = []
+
+        def guarded(number):
+            try:
+                work(number)
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=guarded, args=(i,)) for i in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
+
+    def test_each_with_arrays_of_its_own(self):
+        def work(number):
+            for _ in range(100):
+                rows = [bytes([number, i]) for i in range(20)]
+                array = multibuffer.upload(rows)
+                self.assertEqual(array[::-1].tobytes(), b"".join(rows[::-1]))
+                self.assertEqual(memoryview(multibuffer.stack(rows)).tobytes(), b"".join(rows))
+
+        self.run_threads(work)
+
+    def test_all_with_one(self):
+        rows = [bytes([i] * 1000) for i in range(50)]
+        array, reference = multibuffer.upload(rows), multibuffer.reference(rows)
+
+        def work(number):
+            random_ = random.Random(number)
+            for _ in range(50):
+                indices = [random_.randrange(-50, 50) for _ in range(20)]
+                expected = b"".join(rows[i] for i in indices)
+                self.assertEqual(array.take(indices).tobytes(), expected)
+                self.assertEqual(array[indices, 3].tobytes(), expected[::1000])
+            self.assertEqual(reference.tobytes(), b"".join(rows))
+
+        self.run_threads(work)
+
+    def test_the_gil_is_released_around_long_work(self):
+        array = multibuffer.upload([bytes(1000)])
+        indices = memoryview(bytes(8 * 200_000)).cast("q")
+        ticks, stop = [], threading.Event()
+
+        def tick():
+            while not stop.is_set():
+                ticks.append(time.perf_counter())
+                time.sleep(0.001)
+
+        thread = threading.Thread(target=tick)
+        thread.start()
+        try:
+            start = time.perf_counter()
+            result = array.take(indices)
+            end = time.perf_counter()
+        finally:
+            stop.set()
+            thread.join()
+        self.assertEqual(result.shape, (200_000, 1000))
+        during = sum(start < moment < end for moment in ticks)
+        self.assertGreater(during, 3, f"in {end - start:.3f} s")
+
+
+INTERRUPTED = """
+import multibuffer, signal, sys
+row, count = 1 << 20, 1500
+array = multibuffer.upload([bytes(row)])
+indices = memoryview(bytes(8 * count)).cast("q")
+out = memoryview(bytearray(b"1") * (count * row)).cast("B", (count, row))
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.001)
+try:
+    array.take(indices, out=out)
+except KeyboardInterrupt:
+    sys.exit("too late" if out[count - 1, row - 1] == 0 else 42)
+"""
+
+
+class Interrupts(unittest.TestCase):
+    def test_ctrl_c_stops_long_work_in_its_middle(self):
+        process = subprocess.run([sys.executable, "-c", INTERRUPTED], timeout=120,
+                                 capture_output=True, text=True)
+        self.assertEqual(process.returncode, 42, process.stderr)
+
+    def test_a_handler_that_does_not_raise_stops_nothing(self):
+        called = []
+        previous = signal.signal(signal.SIGUSR1, lambda *_: called.append(1))
+        self.addCleanup(signal.signal, signal.SIGUSR1, previous)
+        array = multibuffer.upload([bytes(1000)])
+        indices = memoryview(bytes(8 * 200_000)).cast("q")
+        timer = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer.start()
+        result = array.take(indices)
+        timer.join()
+        self.assertEqual(result.size, 200_000_000)
+        self.assertEqual(called, [1])
+
+
+class Import(unittest.TestCase):
+    def test_it_takes_under_50_ms(self):
+        code = ("import time; t = time.perf_counter(); import multibuffer; "
+                "print(time.perf_counter() - t)")
+        times = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(5)]
+        self.assertLess(min(times), 0.05)
+
+    def test_it_brings_nothing_that_it_does_not_need(self):
+        code = "import sys, multibuffer; print('numpy' in sys.modules, 'PIL' in sys.modules)"
+        self.assertEqual(subprocess.check_output([sys.executable, "-c", code], text=True).strip(),
+                         "False False")
+
+
+class Help(unittest.TestCase):
+    def test_everything_has_a_docstring(self):
+        self.assertIn("torch.from_dlpack", multibuffer.__doc__)
+        for name in multibuffer.__all__:
+            thing = getattr(multibuffer, name)
+            if name == "__version__":
+                continue
+            self.assertTrue(thing.__doc__, name)
+            self.assertEqual(thing.__module__, "multibuffer", name)
+            if isinstance(thing, type):
+                for member, value in vars(thing).items():
+                    if not member.startswith("_"):
+                        self.assertTrue(value.__doc__, f"{name}.{member}")
+
+    def test_messages_name_axis_and_index(self):
+        array = multibuffer.upload(Tables((2, 3), {0}).exporter())
+        for call, message in (
+                (lambda: array[0, 7], "index 7 is out of bounds for axis 1 with size 3"),
+                (lambda: array[[0, -3]], r"index -3 at position \(1,\) is out of bounds for axis 0"),
+                (lambda: array.take([5], 1), r"index 5 at position \(0,\) on axis 1")):
+            with self.assertRaisesRegex(IndexError, message):
+                call()
+
+    def test_memory_that_there_is_not(self):
+        memory = ctypes.c_char(b"x")  # 2**46 elements, all of them one byte
+        wide = multibuffer.upload(exporter(ctypes.addressof(memory), (2**46,), (0,)))
+        with self.assertRaisesRegex(MemoryError, f"{2**46} bytes"):
+            wide.copy()
+        self.assertEqual(wide[[0, 2**46 - 1]].tobytes(), b"xx")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,105 @@
+"""The stubs say what the module has: every name, and every parameter with its default."""
+
+import ast
+import inspect
+import os
+import re
+import unittest
+
+import multibuffer
+
+STUBS = os.path.join(os.path.dirname(multibuffer.__file__), "__init__.pyi")
+# What Python gives every class, or has under another name before 3.12.
+COMMON = {"__init__", "__repr__", "__new__", "__doc__", "__module__", "__buffer__",
+          "__iter__", "__class_getitem__", "__release_buffer__"}
+
+
+def stubbed():
+    """The stubs' functions, by class ('' for the module's own), then by name."""
+    with open(STUBS) as file:
+        tree = ast.parse(file.read())
+    found = {"": {}}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            found[""].setdefault(node.name, []).append(node)
+        elif isinstance(node, ast.ClassDef):
+            members = found.setdefault(node.name, {})
+            for member in node.body:
+                members.setdefault(member.name, []).append(member)
+    return found
+
+
+def stub_parameters(function):
+    """[(name, default as text or None)], "*" before the keyword-only ones, "*" also for *args."""
+    arguments = function.args
+    names = [argument.arg for argument in arguments.args]
+    defaults = [None] * (len(names) - len(arguments.defaults)) + arguments.defaults
+    result = list(zip(names, defaults))
+    if arguments.vararg or arguments.kwonlyargs:
+        result.append(("*", None))
+    result += zip((argument.arg for argument in arguments.kwonlyargs), arguments.kw_defaults)
+    return [(name, default and ast.literal_eval(default)) if default is not None else (name, ...)
+            for name, default in result if name != "self"]
+
+
+def module_parameters(function):
+    """The same from what pybind11 writes into the first line of a docstring."""
+    if inspect.isfunction(function):
+        parameters = inspect.signature(function).parameters.values()
+        return [(p.name, ... if p.default is p.empty else p.default) for p in parameters]
+    signature = function.__doc__.split("\n")[0]
+    # Types are of no account here, and may hold commas.
+    inner = re.sub(r"\[[^\[\]]*\]", "", signature[signature.index("(") + 1:signature.rindex(") ->")])
+    result = []
+    for part in filter(None, inner.split(", ")):
+        name, _, rest = part.partition(":")
+        if name.startswith("*"):
+            result.append(("*", ...))
+            continue
+        _, has_default, default = rest.partition(" = ")
+        if name != "self" and not name.startswith("arg"):
+            result.append((name, ast.literal_eval(default) if has_default else ...))
+    return result
+
+
+class Stubs(unittest.TestCase):
+    def setUp(self):
+        self.stubs = stubbed()
+
+    def test_names_of_the_module(self):
+        names = set(multibuffer.__all__) - {"__version__"}
+        classes = {name for name in names if isinstance(getattr(multibuffer, name), type)}
+        self.assertEqual(set(self.stubs) - {""}, classes)
+        self.assertEqual(set(self.stubs[""]), names - classes)
+
+    def test_names_of_the_classes(self):
+        for name, members in self.stubs.items():
+            if name:
+                own = {member for member in vars(getattr(multibuffer, name))
+                       if not member.startswith("_pybind11")}
+                self.assertEqual(set(members) - COMMON, own - COMMON, name)
+
+    def test_properties_are_properties(self):
+        for name, members in self.stubs.items():
+            for member, functions in members.items():
+                if not name or member in COMMON:
+                    continue
+                is_property = any(getattr(decorator, "id", "") == "property"
+                                  for decorator in functions[0].decorator_list)
+                value = vars(getattr(multibuffer, name))[member]
+                self.assertEqual(isinstance(value, property), is_property, f"{name}.{member}")
+
+    def test_parameters(self):
+        for name, members in self.stubs.items():
+            owner = getattr(multibuffer, name) if name else multibuffer
+            for member, functions in members.items():
+                value = vars(owner).get(member)
+                if value is None or isinstance(value, property) or member in ("__bool__", "__len__"):
+                    continue
+                # Of overloads, the first has the parameters with their defaults.
+                with self.subTest(f"{name}.{member}"):
+                    self.assertEqual(stub_parameters(functions[0]), module_parameters(value))
+
+
+if __name__ == "__main__":
+    unittest.main()
