@@ -96,8 +96,17 @@ BufferExport Description::raw() const {
   return result;
 }
 
-bool Description::indirect() const {
-  return std::ranges::any_of(suboffsets_, [](std::int64_t suboffset) { return suboffset >= 0; });
+bool Description::matches(const Py_buffer& buffer) const {
+  if (buffer.ndim != fields_.ndim || buffer.itemsize != fields_.itemsize ||
+      buffer.len != fields_.len || (buffer.readonly != 0) != fields_.readonly)
+    return false;
+  const auto same = [&](const Py_ssize_t* numbers, bool given,
+                        const std::vector<std::int64_t>& ours) {
+    return (numbers != nullptr) == given && std::equal(ours.begin(), ours.end(), numbers);
+  };
+  return same(buffer.shape, has_shape_, shape_) && same(buffer.strides, has_strides_, strides_) &&
+         same(buffer.suboffsets, has_suboffsets_, suboffsets_) &&
+         (buffer.format != nullptr) == has_format_ && (!buffer.format || format_ == buffer.format);
 }
 
 namespace {

@@ -39,7 +39,8 @@ class Description {
 
   /// Valid while this object lives.
   BufferExport raw() const;
-  bool indirect() const;
+  /// Whether `buffer` says the same of another address.
+  bool matches(const Py_buffer& buffer) const;
 
  private:
   static BufferExport borrowed(const Py_buffer& buffer);

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 namespace py = pybind11;
@@ -23,8 +24,7 @@ bool is_list(py::handle object) {
   return PyList_Check(object.ptr()) || PyTuple_Check(object.ptr());
 }
 
-Source source_from_exporter(py::handle exporter) {
-  auto held = std::make_shared<const HeldBuffer>(exporter, PyBUF_FULL_RO);
+Source source_from_held(std::shared_ptr<const HeldBuffer> held) {
   auto description = std::make_shared<const Description>(held->buffer());
   ArrayView view = ArrayView::from_export(description->raw());
   return {std::move(view), std::move(held), "host", std::move(description)};
@@ -39,6 +39,22 @@ Source source_from_stack(const StackObject& object) {
     // No Py_buffer says it. The view does.
   }
   return source;
+}
+
+/// A part of a list, after `before`. Most lie like the one before: then nothing but the address is
+/// new, and the format, the dearest thing to understand, is understood. Nothing where it is
+/// another kind of part, or says something else; an export that was taken to see that is in `held`.
+std::optional<Source> part_like(const Source& before, py::handle object,
+                                std::shared_ptr<const HeldBuffer>& held) {
+  const bool is_plain = PyObject_CheckBuffer(object.ptr()) &&
+                        !py::isinstance<DeviceBuffer>(object) &&
+                        !py::isinstance<StackObject>(object);
+  if (!is_plain) return {};
+  held = std::make_shared<const HeldBuffer>(object, PyBUF_FULL_RO);
+  if (!before.description || !before.description->matches(held->buffer())) return {};
+  const ArrayView& view = before.view;
+  return Source{ArrayView(held->buffer().buf, view.format(), view.layout(), view.readonly()), held,
+                "host", nullptr};
 }
 
 /// Whether one pointer table over both is an array.
@@ -127,7 +143,8 @@ Source source_of(py::handle object) {
       return copy(array, Order::C, request);
     }));
   }
-  if (PyObject_CheckBuffer(object.ptr())) return source_from_exporter(object);
+  if (PyObject_CheckBuffer(object.ptr()))
+    return source_from_held(std::make_shared<const HeldBuffer>(object, PyBUF_FULL_RO));
   if (has(object, "__dlpack__") && has(object, "__dlpack_device__"))
     return source_from_dlpack(object);
   if (has(object, "__cuda_array_interface__")) return source_from_cuda_interface(object);
@@ -179,9 +196,18 @@ std::vector<Source> parts_of(py::handle sequence) {
   std::vector<Source> parts;
   // A part's export may run code that changes the list: its size is asked for each time, and the
   // part is held.
+  std::size_t model = 0;  // the last part that was read in full
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.ptr()); ++i) {
     const auto item = py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(items.ptr(), i));
-    Source part = source_of(item);
+    std::shared_ptr<const HeldBuffer> held;
+    if (!parts.empty()) {
+      if (auto part = part_like(parts[model], item, held)) {
+        parts.push_back(std::move(*part));
+        continue;
+      }
+    }
+    Source part = held ? source_from_held(std::move(held)) : source_of(item);
+    model = parts.size();
     if (!parts.empty() && same_meaning(parts[0].view.format(), part.view.format()))
       part.view = ArrayView(part.view.base(), parts[0].view.format(), part.view.layout(),
                             part.view.readonly(), part.view.space());
