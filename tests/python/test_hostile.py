@@ -3,7 +3,6 @@ leak, or an export that is not given back."""
 
 import ctypes
 import gc
-import itertools
 import sys
 import unittest
 
@@ -252,7 +251,7 @@ class Leaks(unittest.TestCase):
                     gc.collect()
                     counts.append(sys.getallocatedblocks())
                 # A leak grows by as much in every round; the caches of Python and NumPy fill up.
-                growth = [after - before for before, after in itertools.pairwise(counts)]
+                growth = [after - before for before, after in zip(counts, counts[1:])]
                 self.assertLess(min(growth), 100)
 
     def test_exports_come_back(self):
