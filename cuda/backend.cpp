@@ -2,7 +2,6 @@
 
 #include <multibuffer/error.hpp>
 
-#include "arena_image.hpp"
 #include "bad_index.hpp"
 #include "check.hpp"
 #include "compare.hpp"
@@ -12,8 +11,8 @@
 #include "host/text.hpp"
 #include "pointers.hpp"
 #include "staging.hpp"
+#include "upload.hpp"
 
-#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <functional>
@@ -24,20 +23,7 @@ namespace multibuffer {
 namespace cuda {
 namespace {
 
-/// From here on, page-locked memory is worth asking for: the question costs about as much as
-/// packing this many bytes.
-constexpr std::int64_t least_direct_bytes = std::int64_t{64} << 10;
-
 Address address_of(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
-
-/// Whether the leaves are one run of page-locked memory, which the device copies by itself.
-bool leaves_copy_directly(const Placement& placement) {
-  return placement.kind != PlacementKind::in_place && placement.packing.empty() &&
-         placement.segments.size() == 1 && placement.segments[0].offset == 0 &&
-         placement.segments[0].bytes == placement.arena_bytes &&
-         placement.arena_bytes >= least_direct_bytes &&
-         is_page_locked(placement.segments[0].source, placement.arena_bytes);
-}
 
 bool lies_in(const Memory& memory, const std::byte* pointer) {
   return !std::less{}(pointer, memory.data()) &&
@@ -47,7 +33,11 @@ bool lies_in(const Memory& memory, const std::byte* pointer) {
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(int ordinal)
-      : context_(ordinal), ring_(context_.events()), bad_index_words_(context_) {}
+      : context_(ordinal),
+        ring_(context_),
+        uploader_(context_, ring_,
+                  [this](const GatherPlan& plan, cudaStream_t stream) { launch(plan, 0, stream); }),
+        bad_index_words_(context_) {}
 
   DeviceKind kind() const override { return DeviceKind::cuda; }
   DeviceInfo info() const override;
@@ -66,14 +56,13 @@ class CudaBackend final : public Backend {
   void synchronize(StreamHandle stream) override;
 
  private:
-  void copy_page_locked(std::byte* to, const std::byte* from, std::int64_t bytes,
-                        cudaStream_t stream, const Watch& watch);
   void launch(const GatherPlan& plan, Address bad_index, cudaStream_t stream);
   void launch_large(const PlanParts<std::int64_t>& parts, const KernelChoice& choice,
                     cudaStream_t stream);
 
   Context context_;
   StagingRing ring_;
+  Uploader uploader_;
   BadIndexWords bad_index_words_;
 };
 
@@ -95,32 +84,6 @@ std::shared_ptr<Memory> CudaBackend::allocate(std::int64_t bytes, StreamHandle s
   return std::make_shared<DeviceMemory>(context_, bytes, context_.stream(stream));
 }
 
-/// Enqueues the copy in pieces. Returns or throws when nothing reads `from` any more.
-void CudaBackend::copy_page_locked(std::byte* to, const std::byte* from, std::int64_t bytes,
-                                   cudaStream_t stream, const Watch& watch) {
-  constexpr std::int64_t piece = std::int64_t{64} << 20;
-  Event earlier, here;
-  try {
-    for (std::int64_t begin = 0; begin < bytes; begin += piece) {
-      stop_if_asked(watch);
-      const std::int64_t size = std::min(piece, bytes - begin);
-      MULTIBUFFER_CUDA_CHECK(cudaMemcpyAsync(to + begin, from + begin,
-                                             static_cast<std::size_t>(size), cudaMemcpyHostToDevice,
-                                             stream));
-      here = context_.events().record(stream);
-      // One piece is always under way while the host waits for the one before.
-      if (earlier) MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(earlier.get()));
-      if (watch.progress && begin > 0) watch.progress(begin, bytes);
-      earlier = here;
-    }
-    if (here) MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(here.get()));
-  } catch (...) {
-    ignore(cudaStreamSynchronize(stream));
-    throw;
-  }
-  if (watch.progress) watch.progress(bytes, bytes);
-}
-
 void CudaBackend::upload(const Placement& placement, const std::vector<std::int64_t>& table_offsets,
                          Memory& arena, StreamHandle handle, const Watch& watch) {
   stop_if_asked(watch);
@@ -129,18 +92,7 @@ void CudaBackend::upload(const Placement& placement, const std::vector<std::int6
   StreamUse use(context_, stream);
   use.writes(static_cast<DeviceMemory&>(arena));
 
-  const ArenaImage image(placement, table_offsets);
-  std::int64_t begin = 0;
-  if (leaves_copy_directly(placement)) {
-    copy_page_locked(arena.data(), placement.segments[0].source, image.leaf_bytes(), stream, watch);
-    begin = image.leaf_bytes();
-  }
-  ring_.send(
-      arena.data() + begin, image.bytes() - begin,
-      [&](std::int64_t from, std::int64_t to, std::byte* slot) {
-        image.fill(begin + from, begin + to, slot);
-      },
-      stream, begin == 0 ? watch : Watch{watch.stop, {}});
+  uploader_.upload(placement, table_offsets, arena.data(), stream, watch);
   use.finish();
 }
 
@@ -148,18 +100,9 @@ void CudaBackend::write(Memory& to, std::int64_t offset, const void* from, std::
                         StreamHandle handle) {
   const DeviceGuard guard(context_.ordinal());
   cudaStream_t stream = context_.stream(handle);
-  const auto* source = static_cast<const std::byte*>(from);
   StreamUse use(context_, stream);
   use.writes(static_cast<DeviceMemory&>(to));
-  if (bytes >= least_direct_bytes && is_page_locked(from, bytes)) {
-    copy_page_locked(to.data() + offset, source, bytes, stream, {});
-  } else {
-    ring_.send(to.data() + offset, bytes,
-               [&](std::int64_t begin, std::int64_t end, std::byte* slot) {
-                 std::memcpy(slot, source + begin, static_cast<std::size_t>(end - begin));
-               },
-               stream, {});
-  }
+  uploader_.write(to.data() + offset, static_cast<const std::byte*>(from), bytes, stream);
   use.finish();
 }
 
@@ -167,7 +110,7 @@ void CudaBackend::read(void* to, const std::byte* from, std::int64_t bytes, Stre
   if (bytes == 0) return;
   const DeviceGuard guard(context_.ordinal());
   cudaStream_t stream = context_.stream(handle);
-  if (bytes < least_direct_bytes || !is_page_locked(to, bytes)) {
+  if (bytes < upload_thresholds::bytes_a_question || !is_page_locked(to, bytes)) {
     ring_.receive(static_cast<std::byte*>(to), from, bytes, stream);
     return;
   }
@@ -222,6 +165,9 @@ std::shared_ptr<PendingCheck> CudaBackend::gather(const GatherPlan& plan, bool c
   for (const std::shared_ptr<Memory>& memory : uses) {
     if (!memory) continue;
     auto& block = static_cast<DeviceMemory&>(*memory);
+    if (block.ordinal() != context_.ordinal())
+      throw Error(Errc::invalid_argument, text("memory of cuda:", block.ordinal(),
+                                               " in a gather on cuda:", context_.ordinal()));
     lies_in(block, plan.out) ? use.writes(block) : use.reads(block);
   }
   if (checked) word.prepare(use, stream);

@@ -23,6 +23,7 @@ class DeviceMemory final : public Memory {
   DeviceMemory& operator=(const DeviceMemory&) = delete;
 
   void wait() override;
+  int ordinal() const noexcept { return context_.ordinal(); }
 
  private:
   friend class StreamUse;

@@ -6,8 +6,8 @@ set(MULTIBUFFER_CUDA AUTO CACHE STRING
 set_property(CACHE MULTIBUFFER_CUDA PROPERTY STRINGS AUTO ON OFF)
 option(MULTIBUFFER_CUDA_ALL_ARCHS "Compile for every architecture that nvcc knows" OFF)
 
-# C++20 in device code
-set(multibuffer_cuda_minimum 12.0)
+# cudaGetDriverEntryPointByVersion; C++20 in device code has been there since 12.0
+set(multibuffer_cuda_minimum 12.5)
 
 # Sets `why_not` to the empty string if nvcc is there, new enough and works, else to the reason.
 # CMAKE_CUDA_COMPILER is then what enable_language(CUDA) will take.
@@ -37,7 +37,7 @@ function(multibuffer_check_cuda why_not)
       return()
     endif()
     if(CMAKE_MATCH_1 VERSION_LESS multibuffer_cuda_minimum)
-      set(${why_not} "${nvcc} is release ${CMAKE_MATCH_1}, and C++20 needs ${multibuffer_cuda_minimum}"
+      set(${why_not} "${nvcc} is release ${CMAKE_MATCH_1}, and ${multibuffer_cuda_minimum} is needed"
         PARENT_SCOPE)
       return()
     endif()

@@ -5,7 +5,11 @@
 #include "check.hpp"
 #include "host/text.hpp"
 
+#include <cuda.h>
+
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <string>
 
 namespace multibuffer::cuda {
@@ -15,6 +19,43 @@ cudaPointerAttributes attributes_of(const void* pointer) {
   cudaPointerAttributes attributes{};
   MULTIBUFFER_CUDA_CHECK(cudaPointerGetAttributes(&attributes, pointer));
   return attributes;
+}
+
+struct Allocation {
+  const std::byte* begin = nullptr;
+  const std::byte* end = nullptr;
+};
+
+/// The driver's own function, which the runtime has no other name for; null if it is not there.
+decltype(&cuPointerGetAttributes) pointer_get_attributes() {
+  static const auto function = [] {
+    void* found = nullptr;
+    cudaDriverEntryPointQueryResult status{};
+    constexpr unsigned since_cuda_7 = 7000;
+    const cudaError_t error = cudaGetDriverEntryPointByVersion(
+        "cuPointerGetAttributes", &found, since_cuda_7, cudaEnableDefault, &status);
+    ignore(error);
+    const bool there = error == cudaSuccess && status == cudaDriverEntryPointSuccess;
+    return reinterpret_cast<decltype(&cuPointerGetAttributes)>(there ? found : nullptr);
+  }();
+  return function;
+}
+
+/// The allocation, or registration, around an address that CUDA knows; nothing if it knows none.
+std::optional<Allocation> allocation_around(const std::byte* address) {
+  const auto get_attributes = pointer_get_attributes();
+  if (!get_attributes) return std::nullopt;
+  CUpointer_attribute which[] = {CU_POINTER_ATTRIBUTE_RANGE_START_ADDR,
+                                 CU_POINTER_ATTRIBUTE_RANGE_SIZE};
+  const std::byte* begin = nullptr;
+  std::size_t bytes = 0;
+  void* answers[] = {&begin, &bytes};
+  if (get_attributes(2, which, answers, reinterpret_cast<std::uintptr_t>(address)) != CUDA_SUCCESS)
+    return std::nullopt;
+  // Registered memory may be known by the address that the device has for it.
+  if (!begin || std::less{}(address, begin) || !std::less{}(address, begin + bytes))
+    return std::nullopt;
+  return Allocation{begin, begin + bytes};
 }
 
 /// Why a device cannot read at `pointer`; empty if it can.
@@ -36,20 +77,57 @@ std::string why_unreadable(const void* pointer, const Context& context) {
   }
 }
 
+/// Memory that was found readable, from one allocation to the next.
+class Readable {
+ public:
+  explicit Readable(const Context& context) : context_(context) {}
+
+  std::string why_not(const Segment& segment) {
+    const std::byte* const end = segment.source + segment.bytes;
+    for (const std::byte* at = segment.source; at < end;) {
+      if (const auto known = found_.upper_bound(at); known != found_.end() && known->second <= at) {
+        at = known->first;
+        continue;
+      }
+      std::string why = why_unreadable(at, context_);
+      if (!why.empty()) return why;
+      if (const std::optional<Allocation> allocation = allocation_around(at)) {
+        found_[allocation->end] = allocation->begin;
+      } else {
+        // Where allocations end is not known: the first and the last byte speak for all.
+        at = at == end - 1 ? end : end - 1;
+      }
+    }
+    return {};
+  }
+
+ private:
+  const Context& context_;
+  std::map<const std::byte*, const std::byte*> found_;  ///< end of a range to its begin
+};
+
 }  // namespace
 
+std::optional<PageLockedRange> find_page_locked(const std::byte* address) {
+  const cudaPointerAttributes attributes = attributes_of(address);
+  if (attributes.type != cudaMemoryTypeHost) return std::nullopt;
+  const std::optional<Allocation> allocation = allocation_around(address);
+  if (!allocation) return std::nullopt;
+  return PageLockedRange{allocation->begin, allocation->end, attributes.devicePointer == address};
+}
+
 bool is_page_locked(const void* begin, std::int64_t bytes) {
-  const auto* first = static_cast<const std::byte*>(begin);
-  return attributes_of(first).type == cudaMemoryTypeHost &&
-         attributes_of(first + (bytes - 1)).type == cudaMemoryTypeHost;
+  return PageLockedRanges(find_page_locked)
+      .around(static_cast<const std::byte*>(begin), bytes)
+      .has_value();
 }
 
 void check_readable_in_place(const Placement& placement, const Context& context) {
+  Readable readable(context);
   for (std::size_t i = 0; i < placement.segments.size(); ++i) {
     const Segment& segment = placement.segments[i];
     if (segment.bytes == 0) continue;
-    std::string why = why_unreadable(segment.source, context);
-    if (why.empty()) why = why_unreadable(segment.source + (segment.bytes - 1), context);
+    const std::string why = readable.why_not(segment);
     if (!why.empty())
       throw Error(Errc::invalid_argument,
                   text("segment ", i, " of ", placement.segments.size(), " (", segment.bytes,

@@ -3,12 +3,20 @@
 #include <multibuffer/place.hpp>
 
 #include "context.hpp"
+#include "cuda/upload_choice.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace multibuffer::cuda {
 
-/// Whether all of a range of host memory is page-locked, so that the device copies it by itself.
+/// The page-locked allocation, or registration, that an address of host memory lies in. Nothing if
+/// it is not page-locked, or if the driver does not say how far the allocation reaches.
+std::optional<PageLockedRange> find_page_locked(const std::byte* address);
+
+/// Whether all of a range of host memory is one page-locked allocation's, so that the device copies
+/// it by itself.
 bool is_page_locked(const void* begin, std::int64_t bytes);
 
 /// Throws `invalid_argument`, naming the first segment that this device cannot read where it lies.

@@ -3,90 +3,138 @@
 #include <multibuffer/error.hpp>
 
 #include "check.hpp"
+#include "host/parallel.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <deque>
+#include <exception>
+#include <utility>
 
 namespace multibuffer::cuda {
+namespace {
 
-std::int64_t piece_bytes(std::int64_t bytes) {
-  // Copies reach the bus' full bandwidth from about 256 KiB on.
-  constexpr std::int64_t least = std::int64_t{256} << 10;
-  constexpr std::int64_t pieces = 8;
-  const std::int64_t piece = (bytes / pieces + 4095) / 4096 * 4096;
-  return std::clamp(piece, least, StagingRing::slot_bytes);
-}
+/// Copies reach the bus' full bandwidth from about 256 KiB on, and what fits into a core's own
+/// cache is packed fastest.
+constexpr std::int64_t slot_bytes = std::int64_t{1} << 20;
+
+/// For each thread a slot to fill and one that is being copied, but no more page-locked memory than
+/// anybody would miss.
+std::size_t slot_count() { return static_cast<std::size_t>(std::clamp(2 * thread_count(), 4, 32)); }
+
+}  // namespace
 
 void stop_if_asked(const Watch& watch) {
   if (watch.stop.stop_requested()) throw Error(Errc::cancelled, "the transfer was not finished");
 }
 
+class StagingRing::Loan {
+ public:
+  Loan(StagingRing& ring, std::size_t number) : ring_(&ring), number_(number) {}
+  Loan(Loan&& other) noexcept
+      : ring_(std::exchange(other.ring_, nullptr)), number_(other.number_) {}
+  Loan& operator=(Loan&&) = delete;
+  ~Loan() {
+    if (ring_) ring_->idle_.put_back(number_);
+  }
+  Slot& slot() const { return ring_->slots_[number_]; }
+
+  /// Waits until the device is done with what the slot held.
+  void await_device() const {
+    if (slot().busy) MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(slot().busy.get()));
+    slot().busy.reset();
+  }
+
+ private:
+  StagingRing* ring_;
+  std::size_t number_;
+};
+
+StagingRing::StagingRing(Context& context)
+    : context_(context), slots_(slot_count()), idle_(slots_.size()) {}
+
 void StagingRing::allocate() {
-  void* block = nullptr;
-  MULTIBUFFER_CUDA_CHECK(
-      cudaHostAlloc(&block, static_cast<std::size_t>(slots * slot_bytes), cudaHostAllocDefault));
-  for (std::size_t i = 0; i < ring_.size(); ++i)
-    ring_[i].data = static_cast<std::byte*>(block) + static_cast<std::int64_t>(i) * slot_bytes;
+  std::call_once(allocated_, [this] {
+    void* block = nullptr;
+    MULTIBUFFER_CUDA_CHECK(cudaHostAlloc(
+        &block, slots_.size() * static_cast<std::size_t>(slot_bytes), cudaHostAllocDefault));
+    for (std::size_t i = 0; i < slots_.size(); ++i)
+      slots_[i].data = static_cast<std::byte*>(block) + static_cast<std::int64_t>(i) * slot_bytes;
+  });
 }
 
-StagingRing::Slot& StagingRing::next_idle_slot() {
-  if (!ring_[0].data) allocate();
-  Slot& slot = ring_[next_];
-  next_ = (next_ + 1) % ring_.size();
-  if (slot.busy) MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(slot.busy.get()));
-  slot.busy.reset();
-  return slot;
+void StagingRing::fill_and_send(std::byte* to, std::int64_t begin, std::int64_t end,
+                                const Fill& fill, cudaStream_t stream) {
+  const DeviceGuard guard(context_.ordinal());  // this may be a thread that CUDA has not seen yet
+  for (; begin < end; begin += slot_bytes) {
+    const std::int64_t stop = std::min(begin + slot_bytes, end);
+    const Loan loan(*this, idle_.take());
+    loan.await_device();
+    fill(begin, stop, loan.slot().data);
+    MULTIBUFFER_CUDA_CHECK(cudaMemcpyAsync(to + begin, loan.slot().data,
+                                           static_cast<std::size_t>(stop - begin),
+                                           cudaMemcpyHostToDevice, stream));
+    loan.slot().busy = context_.events().record(stream);
+  }
 }
 
 void StagingRing::send(std::byte* to, std::int64_t bytes, const Fill& fill, cudaStream_t stream,
                        const Watch& watch) {
-  const std::int64_t piece = piece_bytes(bytes);
-  for (std::int64_t begin = 0; begin < bytes; begin += piece) {
-    stop_if_asked(watch);
-    const std::int64_t end = std::min(begin + piece, bytes);
-    {
-      const std::lock_guard lock(mutex_);
-      Slot& slot = next_idle_slot();
-      fill(begin, end, slot.data);
-      MULTIBUFFER_CUDA_CHECK(cudaMemcpyAsync(to + begin, slot.data,
-                                             static_cast<std::size_t>(end - begin),
-                                             cudaMemcpyHostToDevice, stream));
-      slot.busy = events_.record(stream);
+  // Pieces start where the arena's pages do.
+  constexpr std::int64_t unit = 4096;
+  if (bytes == 0) return;
+  allocate();
+  Watch rounded{watch.stop, {}};
+  if (watch.progress)
+    rounded.progress = [&](std::int64_t done, std::int64_t) {
+      watch.progress(std::min(done, bytes), bytes);
+    };
+  std::atomic<bool> failed = false;
+  std::exception_ptr failure;
+  parallel_for((bytes + unit - 1) / unit, unit, rounded, [&](std::int64_t begin, std::int64_t end) {
+    if (failed) return;
+    try {
+      fill_and_send(to, begin * unit, std::min(end * unit, bytes), fill, stream);
+    } catch (...) {
+      if (!failed.exchange(true)) failure = std::current_exception();
     }
-    // Outside of the lock: it may call this library.
-    if (watch.progress) watch.progress(end, bytes);
-  }
+  });
+  if (failure) std::rethrow_exception(failure);
 }
 
 void StagingRing::receive(std::byte* to, const std::byte* from, std::int64_t bytes,
                           cudaStream_t stream) {
   struct Piece {
-    Slot* slot;
+    Loan loan;
     std::int64_t begin;
     std::int64_t end;
   };
-  std::array<Piece, slots> pieces{};
-  const std::int64_t size = piece_bytes(bytes);
-  const std::int64_t count = (bytes + size - 1) / size;
-
-  // What is queued before may take long, and the ring is others' as well.
+  allocate();
+  // What is queued before may take long, and the slots are others' as well.
   MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(stream));
-  const std::lock_guard lock(mutex_);
-  std::int64_t enqueued = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    for (; enqueued < std::min(i + slots, count); ++enqueued) {
-      const std::int64_t begin = enqueued * size;
-      Piece& piece = pieces[static_cast<std::size_t>(enqueued % slots)];
-      piece = {&next_idle_slot(), begin, std::min(begin + size, bytes)};
-      MULTIBUFFER_CUDA_CHECK(cudaMemcpyAsync(piece.slot->data, from + begin,
-                                             static_cast<std::size_t>(piece.end - begin),
-                                             cudaMemcpyDeviceToHost, stream));
-      piece.slot->busy = events_.record(stream);
+  std::deque<Piece> under_way;
+  const auto fetch = [&](std::size_t number, std::int64_t begin) {
+    const Piece& piece = under_way.emplace_back(
+        Piece{Loan(*this, number), begin, std::min(begin + slot_bytes, bytes)});
+    piece.loan.await_device();
+    MULTIBUFFER_CUDA_CHECK(cudaMemcpyAsync(piece.loan.slot().data, from + begin,
+                                           static_cast<std::size_t>(piece.end - begin),
+                                           cudaMemcpyDeviceToHost, stream));
+    piece.loan.slot().busy = context_.events().record(stream);
+  };
+  std::int64_t asked_for = 0;
+  while (asked_for < bytes || !under_way.empty()) {
+    for (; asked_for < bytes; asked_for += slot_bytes) {
+      const auto number = under_way.empty() ? idle_.take() : idle_.take_another();
+      if (!number) break;
+      fetch(*number, asked_for);
     }
-    const Piece& piece = pieces[static_cast<std::size_t>(i % slots)];
-    MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(piece.slot->busy.get()));
-    std::memcpy(to + piece.begin, piece.slot->data,
+    const Piece& piece = under_way.front();
+    piece.loan.await_device();
+    std::memcpy(to + piece.begin, piece.loan.slot().data,
                 static_cast<std::size_t>(piece.end - piece.begin));
+    under_way.pop_front();
   }
 }
 

@@ -3,31 +3,29 @@
 #include <multibuffer/watch.hpp>
 
 #include "context.hpp"
+#include "slot_queue.hpp"
 
 #include <cuda_runtime_api.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <mutex>
+#include <vector>
 
 namespace multibuffer::cuda {
 
-/// A ring of page-locked slots through which pageable memory travels: while one slot is copied by
-/// the device, the next is filled by the host. It is allocated on first use. Calls may come from
-/// several threads, which take turns slot by slot.
+/// Page-locked slots through which pageable memory travels: host threads fill some while the device
+/// copies others. They are allocated on first use. Calls may come from several threads, which share
+/// the slots.
 class StagingRing {
  public:
-  static constexpr std::int64_t slot_bytes = std::int64_t{4} << 20;
-  static constexpr int slots = 4;
-
-  explicit StagingRing(EventPool& events) : events_(events) {}
+  explicit StagingRing(Context& context);
   StagingRing(const StagingRing&) = delete;
   StagingRing& operator=(const StagingRing&) = delete;
 
-  /// Writes bytes [begin, end) of what is sent to a slot.
+  /// Writes bytes [begin, end) of what is sent to a slot. Called by several threads at once; must
+  /// not throw.
   using Fill = std::function<void(std::int64_t begin, std::int64_t end, std::byte* slot)>;
 
   /// Enqueues the transfer of `bytes` bytes to device memory; returns after the last call to
@@ -43,18 +41,18 @@ class StagingRing {
     std::byte* data = nullptr;
     Event busy;  ///< until then; null if it never was
   };
-  Slot& next_idle_slot();
+  /// A slot that is this thread's until it goes out of scope.
+  class Loan;
+
   void allocate();
+  void fill_and_send(std::byte* to, std::int64_t begin, std::int64_t end, const Fill& fill,
+                     cudaStream_t stream);
 
-  EventPool& events_;
-  std::mutex mutex_;
-  std::array<Slot, slots> ring_;
-  std::size_t next_ = 0;
+  Context& context_;
+  std::once_flag allocated_;
+  std::vector<Slot> slots_;
+  SlotQueue idle_;
 };
-
-/// How many bytes go into each slot: small transfers in one piece, larger ones in enough pieces
-/// that filling and copying overlap.
-std::int64_t piece_bytes(std::int64_t bytes);
 
 /// Throws `cancelled` if asked to stop.
 void stop_if_asked(const Watch& watch);

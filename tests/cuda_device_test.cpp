@@ -5,7 +5,10 @@
 #include <multibuffer/multibuffer.hpp>
 
 #include "cuda/gather.hpp"
+#include "cuda/pointers.hpp"
+#include "cuda/upload_choice.hpp"
 #include "host/backend.hpp"
+#include "host/pack.hpp"
 #include "tests/random_plan.hpp"
 #include "tests/throws.hpp"
 
@@ -37,6 +40,8 @@ void hold_up(const Stream& stream) {
       stream.get(), [](void*) { std::this_thread::sleep_for(std::chrono::milliseconds(50)); },
       nullptr));
 }
+
+std::string text_of(int ordinal) { return "cuda:" + std::to_string(ordinal); }
 
 Stream make_stream() {
   cudaStream_t stream = nullptr;
@@ -208,6 +213,67 @@ TEST_F(CudaDevice, PageLockedMemoryIsCopiedWithoutADetour) {
   std::memcpy(&last, result.data() + bytes - 4, 4);
   EXPECT_EQ(last, 39'999'999);
   expect_success(cudaHostUnregister(values.data()));
+}
+
+/// Page-locked rows, in one registration and none next to another.
+class CudaPageLocked : public CudaDevice {
+ protected:
+  void TearDown() override {
+    if (registered) expect_success(cudaHostUnregister(memory.data()));
+  }
+  /// Every second row, the last first.
+  Placement rows(std::int64_t count, std::int64_t row_bytes) {
+    memory.resize(static_cast<std::size_t>(2 * count * row_bytes));
+    Random(7).fill(memory);
+    expect_success(cudaHostRegister(memory.data(), memory.size(), cudaHostRegisterDefault));
+    registered = true;
+    for (std::int64_t i = count; i-- > 0;) pointers.push_back(memory.data() + 2 * i * row_bytes);
+    const ArrayView view(pointers.data(), Format(),
+                         Layout({{count, 8, 0}, {row_bytes, 1, 1}}, {0, 0}));
+    return place(resolve(view), PlacementKind::packed);
+  }
+  void expect_way(UploadWay way, const Placement& placement) {
+    EXPECT_EQ(choose_upload(upload_facts(placement, find_page_locked)), way);
+    std::vector<std::byte> expected(static_cast<std::size_t>(placement.arena_bytes));
+    pack(placement, 0, placement.arena_bytes, expected.data());
+    const Stream stream = make_stream();
+    for (const StreamHandle handle :
+         {StreamHandle{}, stream_handle(stream), stream_handle(cudaStream_t{nullptr})}) {
+      UploadOptions options;
+      options.stream = handle;
+      std::int64_t done = 0;
+      options.watch.progress = [&](std::int64_t so_far, std::int64_t) { done = so_far; };
+      const DeviceArray array = upload(placement, Device::open("cuda"), options);
+      EXPECT_EQ(done, placement.arena_bytes);
+      EXPECT_TRUE(copy(array).to_host() == expected);
+    }
+  }
+
+  std::vector<std::byte> memory;
+  std::vector<const std::byte*> pointers;
+  bool registered = false;
+};
+
+TEST_F(CudaPageLocked, LongRowsGoAsABatch) {
+  expect_way(UploadWay::batched, rows(1000, 100 << 10));
+}
+
+TEST_F(CudaPageLocked, ShortRowsArePulledByAKernel) {
+  expect_way(UploadWay::pulled, rows(100'000, 1000));
+}
+
+TEST_F(CudaPageLocked, TheDriverSaysHowFarARegistrationReaches) {
+  rows(10, 64 << 10);
+  const std::byte* const begin = memory.data();
+  const std::byte* const end = begin + memory.size();
+  for (const std::byte* at : {begin, end - 12'345, end - 1}) {
+    const auto range = find_page_locked(at);
+    ASSERT_TRUE(range);
+    EXPECT_LE(range->begin, memory.data());
+    EXPECT_GE(range->end, end);
+  }
+  const std::vector<std::byte> pageable(1 << 20);
+  EXPECT_FALSE(find_page_locked(pageable.data()));
 }
 
 // Streams and lifetimes.
@@ -407,6 +473,69 @@ TEST_F(CudaInPlace, PageableRowsAreRefusedByName) {
   else
     expect_error(Errc::invalid_argument, "is in pageable host memory, which a GPU cannot use",
                  [&] { copied(pageable); });
+}
+
+// Several devices.
+// --------------------------------------------------------------------------------
+
+class TwoCudaDevices : public CudaDevice {
+ protected:
+  void SetUp() override {
+    CudaDevice::SetUp();
+    if (IsSkipped()) return;
+    const std::size_t count = list_cuda_devices().devices.size();
+    if (count < 2) GTEST_SKIP() << "needs two CUDA devices, and there is one";
+  }
+};
+
+TEST_F(TwoCudaDevices, EachHasItsOwnMemoryStreamsAndSlots) {
+  const std::vector<std::int32_t> values = counting(3'000'000);
+  const std::vector<std::int64_t> shape{3'000'000};
+  const ArrayView view = ArrayView::dense(values.data(), shape, Format("i", 4));
+  std::vector<std::thread> threads;
+  for (const char* name : {"cuda:0", "cuda:1", "cuda:0", "cuda:1"})
+    threads.emplace_back([&, name] {
+      for (int i = 0; i < 5; ++i) {
+        const DeviceArray array = upload(view, Device::open(name));
+        const DeviceBuffer buffer = copy(array.reverse(0));
+        cudaPointerAttributes attributes{};
+        expect_success(cudaPointerGetAttributes(&attributes, buffer.data()));
+        EXPECT_EQ(text_of(attributes.device), name);
+        std::vector<std::int32_t> result(values.size());
+        const std::vector<std::byte> bytes = buffer.to_host();
+        std::memcpy(result.data(), bytes.data(), bytes.size());
+        EXPECT_EQ(result, reversed(values));
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_F(TwoCudaDevices, TheCallersCurrentDeviceStaysWhatItWas) {
+  for (const int current : {0, 1}) {
+    expect_success(cudaSetDevice(current));
+    for (const char* name : {"cuda:0", "cuda:1"}) {
+      const std::vector<std::int64_t> shape{4};
+      const std::vector<std::int32_t> values = counting(4);
+      copy(upload(ArrayView::dense(values.data(), shape, Format("i", 4)), Device::open(name)))
+          .synchronize();
+      int now = -1;
+      expect_success(cudaGetDevice(&now));
+      EXPECT_EQ(now, current);
+    }
+  }
+  expect_success(cudaSetDevice(0));
+}
+
+TEST_F(TwoCudaDevices, AGatherIntoAnothersMemoryIsRefused) {
+  const std::vector<std::int64_t> shape{4};
+  const std::vector<std::int32_t> values = counting(4);
+  const ArrayView view = ArrayView::dense(values.data(), shape, Format("i", 4));
+  const DeviceArray here = upload(view, Device::open("cuda:0"));
+  const DeviceBuffer there = copy(upload(view, Device::open("cuda:1")));
+  Request request;
+  request.out = output_of(there);
+  expect_error(Errc::invalid_argument, "memory of cuda:1 in a gather on cuda:0",
+               [&] { copy(here, Order::C, request); });
 }
 
 // Without a device.
