@@ -29,7 +29,7 @@ rule_for() {
     host/cli/*) echo "$standard|$public|$system|<CLI/.*>|host/text\.hpp|host/(files|cli)/.*" ;;
     host/*) echo "$standard|$public|$system|host/[a-z_]+\.hpp" ;;
     cuda/*) echo "$standard|$public|$public_cuda|$system|$toolkit|$contract|cuda/.*" ;;
-    bench/*) echo "$standard|$public|$public_cuda|$system|$toolkit|<benchmark/.*>|bench/.*" ;;
+    bench/*) echo "$standard|$public|$public_cuda|$system|$toolkit|<benchmark/.*>|<pybind11/.*>|bench/.*" ;;
     tests/install/*) echo "$standard|$public" ;;
     # A unit test may open a private header.
     tests/*) echo '.*' ;;
