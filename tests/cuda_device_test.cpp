@@ -254,9 +254,7 @@ class CudaPageLocked : public CudaDevice {
   bool registered = false;
 };
 
-TEST_F(CudaPageLocked, LongRowsGoAsABatch) {
-  expect_way(UploadWay::batched, rows(1000, 100 << 10));
-}
+TEST_F(CudaPageLocked, LongRowsGoAsABatch) { expect_way(UploadWay::batched, rows(300, 100 << 10)); }
 
 TEST_F(CudaPageLocked, ShortRowsArePulledByAKernel) {
   expect_way(UploadWay::pulled, rows(100'000, 1000));
@@ -467,7 +465,8 @@ TEST_F(CudaInPlace, PageableRowsAreRefusedByName) {
   expect_success(
       cudaDeviceGetAttribute(&reads_pageable_memory, cudaDevAttrPageableMemoryAccess, 0));
   const std::vector<std::int32_t> block = counting(3 * length);
-  const ArrayView pageable = view(rows_of(block.data()), MemorySpace::host);
+  const auto rows = rows_of(block.data());
+  const ArrayView pageable = view(rows, MemorySpace::host);
   if (reads_pageable_memory)
     EXPECT_EQ(copied(pageable), expected());
   else

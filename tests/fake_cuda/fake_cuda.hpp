@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <functional>
+
+/// CUDA's runtime without a GPU: what the backend calls of it, over host memory, so that its own
+/// tests run where no GPU is. Stricter than a GPU, and worse timed:
+///
+///  - Work that is enqueued runs when it must and no sooner (lazy), at once (eager), or in between
+///    as a die says (random): MULTIBUFFER_FAKE_CUDA says which. A copy that nothing waits for, or a
+///    slot that is filled again too early, shows as wrong bits.
+///  - Memory is filled with rubbish when it is allocated and when it is freed, and not used again.
+///  - Copies to the device come from page-locked memory, out of one registration, or are refused.
+///
+/// There are two devices, of 1 GiB each.
+namespace fake_cuda {
+
+inline constexpr int devices = 2;
+inline constexpr std::int64_t memory_bytes = std::int64_t{1} << 30;
+
+/// Enqueues what a kernel would do.
+void enqueue(cudaStream_t stream, std::function<void()> work);
+
+/// The most memory of a device that was in use at a time since this was last asked.
+std::int64_t peak_bytes(int ordinal);
+/// Lets a device have less memory than it has, for as long as this lives.
+class MemoryLimit {
+ public:
+  MemoryLimit(int ordinal, std::int64_t bytes);
+  ~MemoryLimit();
+  MemoryLimit(const MemoryLimit&) = delete;
+  MemoryLimit& operator=(const MemoryLimit&) = delete;
+
+ private:
+  int ordinal_;
+};
+
+}  // namespace fake_cuda
