@@ -343,7 +343,8 @@ DeviceBuffer gather(const DeviceArray& array, const Request& request) {
   const bool empty = std::ranges::find(shape, 0) != shape.end();
   std::vector<const Indices*> sources;
   bool check_on_device = false;
-  std::vector<std::shared_ptr<Memory>> uses{array.storage()->memory};
+  std::vector<std::shared_ptr<Memory>> uses = array.storage()->arenas;
+  uses.push_back(array.storage()->memory);
   for (const IndexGroup& group : request.groups) {
     for (const Indices& indices : group.indices) {
       if (indices.space() == MemorySpace::device) {

@@ -294,6 +294,32 @@ TEST_F(CudaDevice, WorkOnOneStreamWaitsForEarlierWorkOnAnother) {
   EXPECT_EQ(fetched<std::int32_t>(*source, stream_handle(first)), zeros);
 }
 
+TEST_F(CudaDevice, AnUpdateComesBetweenEarlierAndLaterGathers) {
+  const Stream first = make_stream();
+  const Stream second = make_stream();
+  std::vector<std::int32_t> values = counting(100'000);
+  const std::vector<std::int64_t> shape{100'000};
+  const ArrayView view = ArrayView::dense(values.data(), shape, Format("i", 4));
+  const DeviceArray array = upload(view, Device::open("cuda"));
+  Request on_first, on_second;
+  on_first.stream = stream_handle(first);
+  on_second.stream = stream_handle(second);
+  hold_up(first);
+  const DeviceBuffer before = copy(array.reverse(0), Order::C, on_first);
+  std::ranges::fill(values, -1);
+  update(array, view, {.stream = stream_handle(second), .watch = {}});
+  std::ranges::fill(values, -2);  // has been read
+  const DeviceBuffer after = copy(array, Order::C, on_second);
+  const auto numbers = [](const DeviceBuffer& buffer) {
+    const std::vector<std::byte> bytes = buffer.to_host();
+    std::vector<std::int32_t> result(bytes.size() / 4);
+    std::memcpy(result.data(), bytes.data(), bytes.size());
+    return result;
+  };
+  EXPECT_EQ(numbers(after), std::vector<std::int32_t>(100'000, -1));
+  EXPECT_EQ(numbers(before), reversed(counting(100'000)));
+}
+
 TEST_F(CudaDevice, MemoryIsFreedAfterTheWorkThatUsesIt) {
   const std::vector<std::int32_t> values = counting(100'000);
   for (int i = 0; i < 5; ++i) {

@@ -25,6 +25,9 @@ struct UploadOptions {
   std::shared_ptr<const void> owner;
   StreamHandle stream = nullptr;
   Watch watch;
+  /// Remembers where each leaf came from (some 80 bytes of host memory a leaf), so that
+  /// `update_pointers` can share them with another array.
+  bool keep_sources = false;
 };
 
 /// An array of pointers on a device: leaves in one arena, offset arrays where the pointer tables

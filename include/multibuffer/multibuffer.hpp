@@ -15,4 +15,5 @@
 #include <multibuffer/place.hpp>
 #include <multibuffer/reference.hpp>
 #include <multibuffer/resolve.hpp>
+#include <multibuffer/update.hpp>
 #include <multibuffer/verify.hpp>
