@@ -368,6 +368,7 @@ void bind_device_array(py::module_& module) {
   cls.def("__array__", as_numpy, py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
           "For NumPy, by a copy. TypeError for an array on a GPU: nothing is fetched unasked.");
   cls.def("__repr__", represent);
+  bind_update(cls);
 
   module.def(
       "upload", upload_object, py::arg("obj"), py::kw_only(), py::arg("device") = "auto",

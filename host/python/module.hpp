@@ -26,6 +26,9 @@ void bind_reference(pybind11::module_& module);
 void bind_verify(pybind11::module_& module);
 void bind_devices(pybind11::module_& module);
 
+/// `update` of `DeviceArray`.
+void bind_update(pybind11::class_<DeviceArray>& array);
+
 /// The DLPack methods of `DeviceBuffer`.
 void bind_dlpack(pybind11::class_<DeviceBuffer>& buffer);
 

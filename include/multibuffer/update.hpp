@@ -24,7 +24,8 @@ void update(const DeviceArray& array, const ArrayView& view, const UpdateOptions
 
 /// New pointers: an array of `view` that shares with `array` the leaves that both have. A leaf is
 /// known by its address in host memory; of one that is known the contents are taken to be what they
-/// were, and it is not read again. Only leaves that are new travel, and the tables. `array` stays
+/// were, and it is not read again (memory that was freed, and allocated again at the same address,
+/// counts as known). Only leaves that are new travel, and the tables. `array` stays
 /// what it was, and each leaf lives as long as an array that has it; an arena, as long as one of
 /// the leaves that came with it.
 ///
