@@ -17,6 +17,7 @@
 // The job, stage by stage:
 //
 //     files ──► Inputs ──► Selection ──► resolve ──► place ──► upload ──► gather ──► Result
+//                 │          │   └──► gather in pieces, where that is better ──────────┤
 //                 └──────────┴───► reference ──► verify ◄───────────────────────────────┤
 //                                                                          OutputFile ◄─┘
 namespace multibuffer::cli {
@@ -104,14 +105,50 @@ Result read(const DeviceArray& array, const std::optional<Take>& take, const Res
   return {std::move(buffer), std::move(fetched)};
 }
 
-/// The middle of the job, from the first pointer followed to the elements.
+/// Whether the array is better gathered in pieces: it does not fit, or `take` reads little of what
+/// its indices span.
+bool in_pieces(const ArrayView& view, const std::optional<Take>& take, const ResultType& type,
+               const Device& device) {
+  if (device.kind() == DeviceKind::host) return false;
+  if (view.nbytes() + type.nbytes() > device.info().free_bytes / 10 * 9) return true;
+  constexpr std::int64_t sparse = 4;
+  return take && view.shape()[static_cast<std::size_t>(take->axis)] / sparse >=
+                     static_cast<std::int64_t>(take->indices.size());
+}
+
+Result read_in_pieces(const ArrayView& view, const std::optional<Take>& take,
+                      const ResultType& type, const Device& device, Progress& progress) {
+  Request request;
+  request.order = type.order;
+  if (take) {
+    request.groups.push_back({{take->axis}, {Indices(take->indices, take->shape)}, {}});
+  }
+  DeviceBuffer buffer = progress.run("stream", [&](const Watch& watch) {
+    request.watch = watch;
+    return gather_streamed(view, device, request);
+  });
+  progress.moved(buffer.nbytes());
+  return {std::move(buffer), {}};
+}
+
+/// From the first pointer followed to the elements, by the way that needs less.
+Result bring_and_read(const ArrayView& view, const std::optional<Take>& take,
+                      const ResultType& type, const Device& device, PlacementKind kind,
+                      Progress& progress) {
+  if (kind == PlacementKind::automatic && in_pieces(view, take, type, device)) {
+    return read_in_pieces(view, take, type, device, progress);
+  }
+  return read(bring(view, device, kind, progress), take, type, progress);
+}
+
+/// The middle of the job.
 Result run_pipeline(const Selection& selection, const ResultType& type, const Device& device,
                     PlacementKind kind, Progress& progress) {
   if (!selection.take || kind == PlacementKind::in_place) {
-    return read(bring(selection.view, device, kind, progress), selection.take, type, progress);
+    return bring_and_read(selection.view, selection.take, type, device, kind, progress);
   }
   const Narrowed narrowed = narrow(selection.view, *selection.take);
-  return read(bring(narrowed.view, device, kind, progress), narrowed.take, type, progress);
+  return bring_and_read(narrowed.view, narrowed.take, type, device, kind, progress);
 }
 
 Comparison check(const Result& result, const ResultType& type, const Selection& selection,

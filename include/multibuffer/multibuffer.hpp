@@ -15,5 +15,6 @@
 #include <multibuffer/place.hpp>
 #include <multibuffer/reference.hpp>
 #include <multibuffer/resolve.hpp>
+#include <multibuffer/streamed.hpp>
 #include <multibuffer/update.hpp>
 #include <multibuffer/verify.hpp>

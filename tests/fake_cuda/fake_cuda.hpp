@@ -14,17 +14,15 @@
 ///  - Memory is filled with rubbish when it is allocated and when it is freed, and not used again.
 ///  - Copies to the device come from page-locked memory, out of one registration, or are refused.
 ///
-/// There are two devices, of 1 GiB each.
+/// There are three devices, of 1 GiB each; the last is left to the tests of little memory.
 namespace fake_cuda {
 
-inline constexpr int devices = 2;
+inline constexpr int devices = 3;
 inline constexpr std::int64_t memory_bytes = std::int64_t{1} << 30;
 
 /// Enqueues what a kernel would do.
 void enqueue(cudaStream_t stream, std::function<void()> work);
 
-/// The most memory of a device that was in use at a time since this was last asked.
-std::int64_t peak_bytes(int ordinal);
 /// Lets a device have less memory than it has, for as long as this lives.
 class MemoryLimit {
  public:

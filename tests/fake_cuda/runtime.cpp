@@ -49,7 +49,6 @@ struct Block {
 struct DeviceState {
   CUstream_st legacy, per_thread;
   std::int64_t used = 0;
-  std::int64_t peak = 0;
   std::int64_t limit = fake_cuda::memory_bytes;
   std::uint64_t threshold = 0;
 };
@@ -171,7 +170,6 @@ cudaError_t allocate(void** data, std::size_t bytes) {
   std::memset(begin, unwritten, bytes);
   add_block({begin, bytes, cudaMemoryTypeDevice, current_device});
   device.used += size;
-  device.peak = std::max(device.peak, device.used);
   *data = begin;
   return cudaSuccess;
 }
@@ -224,12 +222,6 @@ namespace fake_cuda {
 void enqueue(cudaStream_t stream, std::function<void()> work) {
   const Lock lock(machine().mutex);
   push(stream_of(stream), std::move(work));
-}
-
-std::int64_t peak_bytes(int ordinal) {
-  const Lock lock(machine().mutex);
-  DeviceState& device = machine().devices[ordinal];
-  return std::exchange(device.peak, device.used);
 }
 
 MemoryLimit::MemoryLimit(int ordinal, std::int64_t bytes) : ordinal_(ordinal) {

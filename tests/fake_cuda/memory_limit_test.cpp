@@ -1,0 +1,74 @@
+// Arrays that do not fit on a device.
+
+#include <multibuffer/multibuffer.hpp>
+
+#include "tests/fake_cuda/fake_cuda.hpp"
+#include "tests/throws.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace multibuffer {
+namespace {
+
+using testing::expect_error;
+
+constexpr std::int64_t MiB = 1 << 20;
+
+/// 64 MiB in rows of 64 KiB, the last first.
+struct Rows {
+  std::vector<std::byte> memory;
+  std::vector<const std::byte*> pointers;
+
+  Rows() : memory(64 * MiB) {
+    for (std::size_t i = 0; i < memory.size(); ++i) memory[i] = static_cast<std::byte>(i * 31 >> 7);
+    for (std::size_t i = 1024; i-- > 0;) pointers.push_back(memory.data() + i * 65536);
+  }
+  ArrayView view() const {
+    return ArrayView(pointers.data(), Format(), Layout({{1024, 8, 0}, {65536, 1, 1}}, {0, 0}));
+  }
+};
+
+TEST(MemoryLimit, AnArrayThatDoesNotFitIsGatheredInPieces) {
+  const Rows rows;
+  const Device device = Device::open("cuda:2");
+  const auto before =
+      static_cast<std::int64_t>(device.info().memory_bytes - device.info().free_bytes);
+  const fake_cuda::MemoryLimit limit(2, before + 8 * MiB);
+  expect_error(Errc::out_of_device_memory, "67108864 bytes", [&] { upload(rows.view(), device); });
+  for (const std::int64_t asked : {std::int64_t{0}, 2 * MiB}) {
+    const DeviceBuffer result = gather_streamed(rows.view(), device, {}, {asked});
+    for (std::size_t i = 0; i < 1024; ++i)
+      ASSERT_EQ(std::memcmp(result.data() + i * 65536, rows.pointers[i], 65536), 0);
+  }
+}
+
+TEST(MemoryLimit, ARequestThatTouchesLittleBringsLittle) {
+  const Rows rows;
+  const Device device = Device::open("cuda:2");
+  const fake_cuda::MemoryLimit limit(2,
+                                     device.info().memory_bytes - device.info().free_bytes + MiB);
+  const std::vector<std::int64_t> far{1023, 0, 512, 0};
+  Request request;
+  request.groups = {{{0}, {Indices(far)}, {}}};
+  const DeviceBuffer result = gather_streamed(rows.view(), device, request);
+  for (std::size_t i = 0; i < far.size(); ++i)
+    EXPECT_EQ(std::memcmp(result.data() + i * 65536,
+                          rows.pointers[static_cast<std::size_t>(far[i])], 65536),
+              0);
+}
+
+TEST(MemoryLimit, AnElementThatNeedsMoreIsAnErrorWithTheSizes) {
+  const std::vector<std::byte> memory(4096);
+  const std::int64_t shape[] = {4};
+  const ArrayView view = ArrayView::dense(memory.data(), shape, Format("1024s", 1024));
+  expect_error(Errc::out_of_device_memory, "and 500 may be used for a piece",
+               [&] { gather_streamed(view, Device::open("cuda:2"), {}, {1000}); });
+}
+
+}  // namespace
+}  // namespace multibuffer
