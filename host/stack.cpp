@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -121,22 +122,41 @@ BufferExport Stack::raw_export() const {
           .suboffsets = table_->suboffsets.data()};
 }
 
+Stack Stack::over(std::vector<const std::byte*> pointers, const ArrayView& part, Layout layout,
+                  bool readonly) {
+  auto table = std::make_shared<Table>();
+  table->pointers = std::move(pointers);
+  table->format = part.format().text();
+  table->why_no_export = say_as_export(layout, table->shape, table->strides, table->suboffsets);
+  ArrayView view(table->pointers.data(), part.format(), std::move(layout), readonly, part.space());
+  return Stack(std::move(table), std::move(view));
+}
+
 Stack stack(std::span<const ArrayView> parts) {
   if (parts.empty()) throw Error(Errc::invalid_argument, "a stack of no arrays has no shape");
-  auto table = std::make_shared<Stack::Table>();
-  table->pointers.reserve(parts.size());
+  std::vector<const std::byte*> pointers;
+  pointers.reserve(parts.size());
   bool readonly = false;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     check_alike(parts[0], parts[i], i, 0);
-    table->pointers.push_back(start_of(parts[i]));
+    pointers.push_back(start_of(parts[i]));
     readonly = readonly || parts[i].readonly();
   }
-  Layout layout = behind_pointers(parts[0].layout(), static_cast<std::int64_t>(parts.size()), 0);
-  table->format = parts[0].format().text();
-  table->why_no_export = say_as_export(layout, table->shape, table->strides, table->suboffsets);
-  ArrayView view(table->pointers.data(), parts[0].format(), std::move(layout), readonly,
-                 parts[0].space());
-  return Stack(std::move(table), std::move(view));
+  Layout layout = behind_pointers(parts[0].layout(), std::ssize(parts), 0);
+  return Stack::over(std::move(pointers), parts[0], std::move(layout), readonly);
+}
+
+Stack stack(const ArrayView& part, std::vector<const std::byte*> starts) {
+  if (starts.empty()) throw Error(Errc::invalid_argument, "a stack of no arrays has no shape");
+  if (!part.layout().empty()) {
+    const auto null = std::ranges::find(starts, nullptr);
+    if (null != starts.end())
+      throw Error(Errc::invalid_view,
+                  text("the address of part ", null - starts.begin(), " is NULL, but the shape ",
+                       tuple_text(part.shape()), " has elements"));
+  }
+  Layout layout = behind_pointers(part.layout(), std::ssize(starts), 0);
+  return Stack::over(std::move(starts), part, std::move(layout), part.readonly());
 }
 
 Stack concatenate(std::span<const ArrayView> parts) {
@@ -153,21 +173,16 @@ Stack concatenate(std::span<const ArrayView> parts) {
     count = checked_add(count, parts[i].layout().axes()[0].extent, "the extent of axis 0");
     readonly = readonly || parts[i].readonly();
   }
-  auto table = std::make_shared<Stack::Table>();
   Layout layout = behind_pointers(parts[0].layout(), count, 1);
-  if (!layout.empty()) table->pointers.reserve(static_cast<std::size_t>(count));
+  std::vector<const std::byte*> pointers;
+  if (!layout.empty()) pointers.reserve(static_cast<std::size_t>(count));
   for (const ArrayView& part : parts) {
     if (part.layout().empty()) continue;
     const Axis& axis = part.layout().axes()[0];
     const std::byte* start = start_of(part);
-    for (std::int64_t i = 0; i < axis.extent; ++i)
-      table->pointers.push_back(start + i * axis.stride);
+    for (std::int64_t i = 0; i < axis.extent; ++i) pointers.push_back(start + i * axis.stride);
   }
-  table->format = parts[0].format().text();
-  table->why_no_export = say_as_export(layout, table->shape, table->strides, table->suboffsets);
-  ArrayView view(table->pointers.data(), parts[0].format(), std::move(layout), readonly,
-                 parts[0].space());
-  return Stack(std::move(table), std::move(view));
+  return Stack::over(std::move(pointers), parts[0], std::move(layout), readonly);
 }
 
 }  // namespace multibuffer

@@ -220,6 +220,22 @@ TEST(Stack, NamesThePartThatDiffers) {
   expect_error(Errc::invalid_argument, "a stack of no arrays", [] { stack({}); });
 }
 
+TEST(Stack, OfPartsKnownToBeAlikeIsTheirAddresses) {
+  const double a[4]{}, b[4]{};
+  const ArrayView part = ArrayView::dense(a, Numbers{4}, Format("d", 8)).reverse(0);
+  const auto* const last = reinterpret_cast<const std::byte*>(b + 3);
+  const Stack stacked = stack(part, {last, last});
+  const std::vector parts(2, ArrayView::dense(b, Numbers{4}, Format("d", 8)).reverse(0));
+  EXPECT_EQ(stacked.view().layout(), stack(parts).view().layout());
+  EXPECT_EQ(static_cast<const void* const*>(stacked.raw_export().buf)[1],
+            static_cast<const void* const*>(stack(parts).raw_export().buf)[1]);
+  EXPECT_TRUE(stacked.view().readonly());
+  expect_error(Errc::invalid_view, "the address of part 1 is NULL", [&] {
+    stack(part, {last, nullptr});
+  });
+  expect_error(Errc::invalid_argument, "a stack of no arrays", [&] { stack(part, {}); });
+}
+
 TEST(Stack, SaysWhenAnExportCannotExpressIt) {
   const double a[6]{};
   const double* rows[] = {a, a + 3};

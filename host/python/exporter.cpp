@@ -15,14 +15,14 @@ namespace multibuffer::python {
 
 static_assert(std::is_same_v<Py_ssize_t, std::int64_t>, "the fields are passed on as they are");
 
-HeldBuffer::HeldBuffer(py::handle exporter, int flags) {
-  const int status = PyObject_GetBuffer(exporter.ptr(), &buffer_, flags);
+void acquire_buffer(py::handle exporter, int flags, Py_buffer& buffer) {
+  const int status = PyObject_GetBuffer(exporter.ptr(), &buffer, flags);
   if (status == 0 && !PyErr_Occurred()) return;
   if (status == 0) {
     // It returned a buffer and raised at once: whatever it meant, the buffer goes back.
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    PyBuffer_Release(&buffer_);
+    PyBuffer_Release(&buffer);
     PyErr_Restore(type, value, traceback);
   } else if (!PyErr_Occurred()) {
     PyErr_Format(PyExc_BufferError, "%s refused a buffer without saying why",
@@ -34,14 +34,8 @@ HeldBuffer::HeldBuffer(py::handle exporter, int flags) {
 HeldBuffer::~HeldBuffer() {
   // After the interpreter has gone there is nobody to give it back to.
   if (!Py_IsInitialized()) return;
-  const PyGILState_STATE gil = PyGILState_Ensure();
-  // Releasing may run Python code, and an exception may be under way.
-  PyObject *type, *value, *traceback;
-  PyErr_Fetch(&type, &value, &traceback);
+  const LettingGo guard;
   PyBuffer_Release(&buffer_);
-  if (PyErr_Occurred()) PyErr_WriteUnraisable(nullptr);
-  PyErr_Restore(type, value, traceback);
-  PyGILState_Release(gil);
 }
 
 BufferExport Description::borrowed(const Py_buffer& buffer) {

@@ -11,12 +11,35 @@
 
 namespace multibuffer::python {
 
+/// Takes an export into `buffer`, which must stay where it is until it is released: its arrays may
+/// lie inside of it. Needs the GIL. Throws the exporter's own exception, or BufferError if it broke
+/// the rules.
+void acquire_buffer(pybind11::handle exporter, int flags, Py_buffer& buffer);
+
+/// For destructors: takes the GIL on whatever thread, and sets aside an exception under way, since
+/// letting go may run Python code.
+class LettingGo {
+ public:
+  LettingGo() : gil_(PyGILState_Ensure()) { PyErr_Fetch(&type_, &value_, &traceback_); }
+  ~LettingGo() {
+    if (PyErr_Occurred()) PyErr_WriteUnraisable(nullptr);
+    PyErr_Restore(type_, value_, traceback_);
+    PyGILState_Release(gil_);
+  }
+  LettingGo(const LettingGo&) = delete;
+  LettingGo& operator=(const LettingGo&) = delete;
+
+ private:
+  PyGILState_STATE gil_;
+  PyObject *type_ = nullptr, *value_ = nullptr, *traceback_ = nullptr;
+};
+
 /// A buffer export that is held: acquired once, and released once, with the GIL, on the same
 /// `Py_buffer` (whose arrays may lie inside of itself, so it never moves).
 class HeldBuffer {
  public:
-  /// Needs the GIL. Throws the exporter's own exception, or BufferError if it broke the rules.
-  HeldBuffer(pybind11::handle exporter, int flags);
+  /// As `acquire_buffer`.
+  HeldBuffer(pybind11::handle exporter, int flags) { acquire_buffer(exporter, flags, buffer_); }
   /// On any thread, with or without the GIL.
   ~HeldBuffer();
   HeldBuffer(const HeldBuffer&) = delete;

@@ -118,11 +118,12 @@ IndexArray from_list(py::handle list) {
   for (; count < PySequence_Fast_GET_SIZE(items.ptr()); ++count) {
     const auto item =
         py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(items.ptr(), count));
-    IndexArray part;
-    if (PyLong_CheckExact(item.ptr()))
-      part.values.push_back(integer(item));
-    else
-      part = index_array(item);
+    if (PyLong_CheckExact(item.ptr()) && inner.empty()) {  // most are lists of these
+      result.is_mask = false;
+      result.values.push_back(integer(item));
+      continue;
+    }
+    IndexArray part = index_array(item);
     if (part.on_device) throw py::index_error("a list of index arrays on a device");
     if (count == 0) inner = part.shape;
     if (part.shape != inner)

@@ -51,14 +51,10 @@ DeviceBuffer dense_copy(const Source& source);
 /// A result as an input again.
 Source source_of(const DeviceBuffer& buffer);
 
-/// The sources of a stack with one spelling of their format. Throws TypeError if `sequence` is no
-/// sequence.
-std::vector<Source> parts_of(pybind11::handle sequence);
+/// An export as an input; its owner is whoever holds it.
+Source source_of_export(const Py_buffer& buffer);
 
 /// Keeps `object`; letting go of it takes the GIL.
 std::shared_ptr<const void> keep(pybind11::handle object);
-
-/// Keeps what all of them keep.
-std::shared_ptr<const void> owner_of(const std::vector<Source>& parts);
 
 }  // namespace multibuffer::python

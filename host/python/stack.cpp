@@ -3,6 +3,7 @@
 
 #include "host/text.hpp"
 #include "module.hpp"
+#include "parts.hpp"
 #include "properties.hpp"
 
 #include <cstddef>
@@ -18,17 +19,11 @@ namespace multibuffer::python {
 namespace {
 
 StackObject stack_of(const py::object& sequence) {
-  std::vector<Source> parts = parts_of(sequence);
-  std::vector<ArrayView> views;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (parts[i].device != parts[0].device)
-      throw py::value_error(
-          text("part ", i, " is on ", parts[i].device, ", part 0 on ", parts[0].device));
-    views.push_back(parts[i].view);
-  }
   // A pointer table is over the parts themselves or not at all.
-  if (views.empty()) throw py::value_error("a stack of no arrays has no shape");
-  return {stack(views), owner_of(parts), parts[0].device};
+  Parts parts = parts_of(sequence);
+  const std::string device = parts.runs[0].source.device;
+  Stack stack = stack_parts(parts);
+  return {std::move(stack), std::move(parts.owner), device};
 }
 
 /// An array of rows that a table of pointers in somebody's memory leads to.
@@ -39,13 +34,12 @@ StackObject rows_at(std::uintptr_t table, std::int64_t count,
   if (shape.size() != strides.size()) throw py::value_error("a shape and strides of one length");
   std::vector<Axis> axes;
   for (std::size_t i = 0; i < shape.size(); ++i) axes.push_back({shape[i], strides[i], 0});
-  const Layout layout(std::move(axes), {0});
-  const Format row_format(format, parse_format(format).size);
-  const std::span<const std::byte* const> pointers(reinterpret_cast<const std::byte* const*>(table),
-                                                   static_cast<std::size_t>(count));
-  std::vector<ArrayView> rows;
-  for (const std::byte* const row : pointers) rows.emplace_back(row, row_format, layout);
-  return {stack(rows), keep(owner), "host"};
+  const auto* const pointers = reinterpret_cast<const std::byte* const*>(table);
+  std::vector<const std::byte*> rows(pointers, pointers + count);
+  if (rows.empty()) throw py::value_error("a table of no rows has no shape");
+  const ArrayView row(rows[0], Format(format, parse_format(format).size),
+                      Layout(std::move(axes), {0}));
+  return {stack(row, std::move(rows)), keep(owner), "host"};
 }
 
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {

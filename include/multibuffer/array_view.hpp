@@ -139,9 +139,12 @@ class Stack {
 
  private:
   friend Stack stack(std::span<const ArrayView> parts);
+  friend Stack stack(const ArrayView& part, std::vector<const std::byte*> starts);
   friend Stack concatenate(std::span<const ArrayView> parts);
   struct Table;
   Stack(std::shared_ptr<const Table> table, ArrayView view);
+  static Stack over(std::vector<const std::byte*> pointers, const ArrayView& part, Layout layout,
+                    bool readonly);
 
   std::shared_ptr<const Table> table_;
   ArrayView view_;
@@ -150,6 +153,11 @@ class Stack {
 /// Equal arrays as one, along a new axis 0 of pointers. The parts must agree in shape, strides,
 /// format and levels, or `invalid_view` names the first part, and the axis, that does not.
 Stack stack(std::span<const ArrayView> parts);
+
+/// The same of arrays that are known to be alike: as many as there are `starts`, each as `part` is
+/// but for its address, which is that of its index 0 before any pointer is followed. Throws
+/// `invalid_view`, naming the part, for an address that is NULL.
+Stack stack(const ArrayView& part, std::vector<const std::byte*> starts);
 
 /// The entries along axis 0 of all parts, one part after the other, through one pointer each. The
 /// parts agree in all but the extent and the stride of axis 0, which no pointer table may stand

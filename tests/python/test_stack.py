@@ -2,11 +2,14 @@
 
 import array
 import gc
+import subprocess
+import sys
+import textwrap
 import unittest
 import zlib
 
 import multibuffer
-from support import Tables, optional_import
+from support import Tables, needs, optional_import
 
 numpy = optional_import("numpy")
 
@@ -87,6 +90,95 @@ class Stack(unittest.TestCase):
         stack = multibuffer.stack([ctypes.c_int(5), ctypes.c_int(6)])
         self.assertEqual(memoryview(stack).suboffsets, (0,))
         self.assertEqual(multibuffer.upload(stack).tolist(), [5, 6])
+
+
+@needs(numpy, "NumPy")
+class ListsOfNumpyArrays(unittest.TestCase):
+    """Most of their parts are never asked for their buffers."""
+
+    def same_as_numpy(self, rows):
+        expected = b"".join(row.tobytes() for row in rows)
+        self.assertEqual(multibuffer.upload(rows).tobytes(), expected)
+
+    def test_alike(self):
+        for shape in ((), (5,), (0,), (3, 4), (2, 3, 4)):
+            for dtype in ("i4", ">f8", "c16", "S3", [("a", "i2"), ("b", "f4", 2)]):
+                rows = [numpy.empty(shape, dtype) for _ in range(40)]
+                for i, row in enumerate(rows):
+                    data = bytes(j % 96 + i for j in range(row.nbytes))
+                    row[...] = numpy.frombuffer(data, dtype, row.size).reshape(shape)
+                with self.subTest(shape=shape, dtype=dtype):
+                    self.same_as_numpy(rows)
+                    self.assertEqual(memoryview(multibuffer.stack(rows)).nbytes,
+                                     sum(row.nbytes for row in rows))
+
+    def test_one_that_differs_is_found_anywhere(self):
+        base = numpy.arange(24, dtype="i4")
+        row = base[:4]
+        for other, message in ((base[:8:2], "the stride of axis 0"), (base[:3], "the extent"),
+                               (base[:4].astype("f4"), "format"), (base[:4].view(">i4"), "format"),
+                               (base[:4].reshape(2, 2), "number of axes")):
+            for place in (1, 7, 39):
+                rows = [row] * place + [other] + [row] * 20
+                with self.assertRaisesRegex(BufferError, f"part {place} differs.*{message}"):
+                    multibuffer.stack(rows)
+
+    def test_parts_that_lie_differently_are_copied(self):
+        base = numpy.arange(400, dtype="i4").reshape(20, 20)
+        rows = [base[i] if i % 3 else base[:, i] for i in range(20)]
+        rows[5:9] = [base[::-1, 0], base[::-1, 1], base[::-1, 2], memoryview(base[9])]
+        self.same_as_numpy(rows)
+        with self.assertRaisesRegex(ValueError, r"part 3 has \(4,\), part 0 has \(20,\)"):
+            multibuffer.upload(rows[:3] + [base[0, :4]])
+
+    def test_one_that_is_read_only_makes_the_stack_so(self):
+        rows = [numpy.zeros(4) for _ in range(40)]
+        self.assertFalse(multibuffer.stack(rows).readonly)
+        rows[30].flags.writeable = False
+        self.assertTrue(multibuffer.stack(rows).readonly)
+
+    def test_a_subclass_answers_for_itself(self):
+        class Sub(numpy.ndarray):
+            pass
+
+        rows = [numpy.full(4, i).view(Sub) if i % 2 else numpy.full(4, i) for i in range(20)]
+        self.same_as_numpy(rows)
+
+    def test_who_calls_itself_numpy_is_asked(self):
+        code = textwrap.dedent("""
+            import sys, types
+            class Fake(bytearray):
+                pass
+            sys.modules["numpy"] = types.ModuleType("numpy")
+            import multibuffer
+            for kind in (Fake, bytearray, bytes, memoryview, 3):
+                sys.modules["numpy"].ndarray = kind
+                rows = [Fake(b"ab"), Fake(b"cd")] + [Fake(b"ef")] * 30
+                assert multibuffer.upload(rows).tobytes() == b"abcd" + b"ef" * 30
+                assert multibuffer.upload([b"ab"] * 30).tobytes() == b"ab" * 30
+            """)
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+    def test_every_part_is_held_and_let_go(self):
+        rows = [numpy.zeros(4) for _ in range(40)] + [bytearray(32) for _ in range(40)]
+        counts = [sys.getrefcount(rows[i]) for i in range(80)]
+        stacks = [multibuffer.stack(rows[:40]), multibuffer.stack(rows[40:])]
+        with self.assertRaises(ValueError):
+            rows[7].resize(400)
+        with self.assertRaises(BufferError):
+            rows[77].clear()
+        self.assertEqual(sys.getrefcount(rows[7]), counts[7] + 1)
+        del stacks
+        self.assertEqual([sys.getrefcount(rows[i]) for i in range(80)], counts)
+        rows[77].clear()
+
+    def test_what_is_done_to_a_part_later_changes_nothing(self):
+        rows = [numpy.arange(i, i + 6) for i in range(20)]
+        expected = numpy.stack(rows).tolist()
+        stack = multibuffer.stack(rows)
+        rows[3].shape = (2, 3)
+        rows[4].dtype = "f8"
+        self.assertEqual(memoryview(stack).tolist(), expected)
 
 
 class Reference(unittest.TestCase):

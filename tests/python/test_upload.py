@@ -111,7 +111,7 @@ class Exporters(unittest.TestCase):
         for obj in (1, None, "abc", {}, object(), [1, 2], ["a"], [b"a", 3]):
             with self.subTest(obj=obj), self.assertRaisesRegex(TypeError, "buffer protocol"):
                 upload(obj)
-        with self.assertRaisesRegex(ValueError, "empty list"):
+        with self.assertRaisesRegex(ValueError, "list of no arrays"):
             upload([])
 
 

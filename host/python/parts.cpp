@@ -1,0 +1,259 @@
+#include "parts.hpp"
+
+#include <multibuffer/error.hpp>
+#include <multibuffer/gather.hpp>
+
+#include "dtype.hpp"
+#include "host/text.hpp"
+#include "interrupt.hpp"
+#include "module.hpp"
+#include "numpy_twins.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+namespace py = pybind11;
+
+namespace multibuffer::python {
+namespace {
+
+/// What keeps the parts of a list: let go of all at once.
+class Holder {
+ public:
+  Holder() = default;
+  ~Holder() {
+    if (!Py_IsInitialized()) return;
+    const LettingGo guard;
+    for (Py_buffer& buffer : exports_) PyBuffer_Release(&buffer);
+    for (PyObject* object : objects_) Py_DECREF(object);
+  }
+  Holder(const Holder&) = delete;
+  Holder& operator=(const Holder&) = delete;
+
+  void hold(PyObject* object) {
+    objects_.push_back(object);
+    Py_INCREF(object);
+  }
+  void hold(std::shared_ptr<const void> owner) { owners_.push_back(std::move(owner)); }
+
+  /// The answer is there until `keep_last`, or the next.
+  const Py_buffer& acquire(py::handle exporter) {
+    Py_buffer& buffer = exports_.emplace_back();
+    try {
+      acquire_buffer(exporter, PyBUF_FULL_RO, buffer);
+    } catch (...) {
+      exports_.pop_back();
+      throw;
+    }
+    return buffer;
+  }
+  /// Of an exporter that is not told when its export is released, the reference is all there is.
+  void keep_last() {
+    PyObject* const exporter = exports_.back().obj;
+    if (exporter && Py_TYPE(exporter)->tp_as_buffer->bf_releasebuffer) return;
+    if (exporter) objects_.push_back(exporter);
+    exports_.pop_back();
+  }
+
+ private:
+  std::deque<Py_buffer> exports_;  ///< they must not move
+  std::vector<PyObject*> objects_;
+  std::vector<std::shared_ptr<const void>> owners_;
+};
+
+const std::byte* start_of(const ArrayView& view) {
+  return view.layout().empty() ? view.base() : view.base() + view.layout().origins()[0];
+}
+
+/// One pass over a sequence.
+class Reader {
+ public:
+  Reader() : holder_(std::make_shared<Holder>()) {}
+
+  /// `sequence` is a list or a tuple. The export of a part may run code that changes the list: its
+  /// size is asked for each time, and a part is held before it is asked for anything.
+  Parts read(PyObject* sequence) {
+    parts_.starts.reserve(static_cast<std::size_t>(PySequence_Fast_GET_SIZE(sequence)));
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); ++i) {
+      if ((i & (signal_period - 1)) == 0 && PyErr_CheckSignals() != 0)
+        throw py::error_already_set();
+      if (i + far < PySequence_Fast_GET_SIZE(sequence)) {
+        twins_.prefetch_object(PySequence_Fast_GET_ITEM(sequence, i + far));
+        twins_.prefetch_axes(PySequence_Fast_GET_ITEM(sequence, i + near));
+      }
+      add(PySequence_Fast_GET_ITEM(sequence, i));
+    }
+    parts_.owner = std::move(holder_);
+    return std::move(parts_);
+  }
+
+ private:
+  static constexpr Py_ssize_t signal_period = 1 << 14;
+  /// How many parts ahead objects, and what they point to, are asked for.
+  static constexpr Py_ssize_t far = 24, near = 12;
+
+  void add(PyObject* item) {
+    if (twins_.has(item)) {
+      parts_.starts.push_back(NumpyTwins::data(item));
+      holder_->hold(item);
+      return;
+    }
+    const auto object = py::reinterpret_borrow<py::object>(item);
+    const bool as_before = !parts_.runs.empty() && Py_TYPE(item) == exporter_type_;
+    if (as_before || is_exporter(object))
+      add_exporter(object);
+    else
+      add_other(object);
+  }
+
+  /// Whether the buffer protocol says best what it is.
+  static bool is_exporter(py::handle object) {
+    return PyObject_CheckBuffer(object.ptr()) && !py::isinstance<DeviceBuffer>(object) &&
+           !py::isinstance<StackObject>(object);
+  }
+
+  void add_exporter(py::handle object) {
+    const Py_buffer& buffer = holder_->acquire(object);
+    const auto& last = parts_.runs.empty() ? nullptr : parts_.runs.back().source.description;
+    if (exporter_type_ && last && last->matches(buffer)) {
+      parts_.starts.push_back(static_cast<const std::byte*>(buffer.buf));
+    } else {
+      begin_run(source_of_export(buffer));
+      exporter_type_ = Py_TYPE(object.ptr());
+      twins_ = NumpyTwins(object, buffer);
+    }
+    holder_->keep_last();
+  }
+
+  void add_other(py::handle object) {
+    Source source = source_of(object);
+    holder_->hold(std::move(source.owner));
+    begin_run(std::move(source));
+    exporter_type_ = nullptr;
+    twins_ = {};
+  }
+
+  void begin_run(Source source) {
+    if (!parts_.runs.empty()) {
+      const Source& first = parts_.runs[0].source;
+      if (source.device != first.device)
+        throw py::value_error(text("the parts of a list are on one device: part ",
+                                   parts_.starts.size(), " is on ", source.device, ", part 0 on ",
+                                   first.device));
+      if (same_meaning(first.view.format(), source.view.format()))
+        source.view = ArrayView(source.view.base(), first.view.format(), source.view.layout(),
+                                source.view.readonly(), source.view.space());
+    }
+    parts_.starts.push_back(start_of(source.view));
+    parts_.runs.push_back({parts_.starts.size() - 1, std::move(source)});
+  }
+
+  Parts parts_;
+  std::shared_ptr<Holder> holder_;
+  PyTypeObject* exporter_type_ = nullptr;  ///< of the last run's first part, if it is an exporter
+  NumpyTwins twins_;
+};
+
+/// Whether one pointer table over both is an array.
+bool alike(const ArrayView& a, const ArrayView& b) {
+  const Layout& x = a.layout();
+  const Layout& y = b.layout();
+  if (!(a.format() == b.format()) || a.space() != b.space() || x.ndim() != y.ndim() ||
+      x.levels() != y.levels())
+    return false;
+  const auto same_axis = [](const Axis& p, const Axis& q) {
+    return p.extent == q.extent && p.level == q.level && (p.extent <= 1 || p.stride == q.stride);
+  };
+  return std::ranges::equal(x.axes(), y.axes(), same_axis) &&
+         std::ranges::equal(x.origins().subspan(1), y.origins().subspan(1));
+}
+
+bool is_dense(const ArrayView& view) {
+  if (view.layout().levels() > 0) return false;
+  std::int64_t stride = view.itemsize();
+  for (int i = view.ndim(); i-- > 0;) {
+    const Axis& axis = view.layout().axes()[static_cast<std::size_t>(i)];
+    if (axis.extent != 1 && axis.stride != stride) return false;
+    stride *= axis.extent;
+  }
+  return true;
+}
+
+/// The number of the first run whose parts differ from part 0; that of all runs if none does.
+std::size_t first_different(const Parts& parts) {
+  const ArrayView& first = parts.runs[0].source.view;
+  const auto differs = [&](const Parts::Run& run) { return !alike(first, run.source.view); };
+  return static_cast<std::size_t>(std::ranges::find_if(parts.runs, differs) - parts.runs.begin());
+}
+
+Stack over(Parts& parts) {
+  const ArrayView& first = parts.runs[0].source.view;
+  const bool readonly = std::ranges::any_of(
+      parts.runs, [](const Parts::Run& run) { return run.source.view.readonly(); });
+  return stack(ArrayView(first.base(), first.format(), first.layout(), readonly, first.space()),
+               std::move(parts.starts));
+}
+
+void check_one_shape(const Parts& parts) {
+  const ArrayView& first = parts.runs[0].source.view;
+  for (const Parts::Run& run : parts.runs) {
+    const ArrayView& view = run.source.view;
+    if (view.shape() != first.shape())
+      throw py::value_error(text("the parts of a list have one shape: part ", run.first, " has ",
+                                 tuple_text(view.shape()), ", part 0 has ",
+                                 tuple_text(first.shape())));
+    if (!(view.format() == first.format()))
+      throw py::value_error(text("the parts of a list have one format: part ", run.first, " has '",
+                                 view.format().text(), "', part 0 has '", first.format().text(),
+                                 "'"));
+  }
+}
+
+/// Copies the parts of a run side by side, and leads to the copies.
+void copy_run(Parts& parts, std::size_t number) {
+  Parts::Run& run = parts.runs[number];
+  const auto begin = parts.starts.begin() + static_cast<std::ptrdiff_t>(run.first);
+  const auto end = parts.starts.begin() + static_cast<std::ptrdiff_t>(parts.end(number));
+  const Stack table = stack(run.source.view, std::vector(begin, end));
+  const DeviceBuffer copies = dense_copy({table.view(), parts.owner, run.source.device, nullptr});
+  copies.synchronize();
+  const std::int64_t bytes = run.source.view.nbytes();
+  std::int64_t offset = 0;
+  for (auto start = begin; start != end; ++start, offset += bytes) *start = copies.data() + offset;
+  run.source.view = ArrayView::dense(copies.data(), run.source.view.shape(),
+                                     run.source.view.format(), false, run.source.view.space());
+  parts.owner = std::make_shared<std::pair<std::shared_ptr<const void>, DeviceBuffer>>(
+      std::move(parts.owner), copies);
+}
+
+}  // namespace
+
+Parts parts_of(py::handle sequence) {
+  const auto items = py::reinterpret_steal<py::object>(
+      PySequence_Fast(sequence.ptr(), "expected a sequence of arrays"));
+  if (!items) throw py::error_already_set();
+  Parts parts = Reader().read(items.ptr());
+  if (parts.starts.empty()) throw py::value_error("a list of no arrays has no shape and no format");
+  return parts;
+}
+
+Stack stack_parts(Parts& parts) {
+  const std::size_t different = first_different(parts);
+  if (different == parts.runs.size()) return over(parts);
+  // The library's own words for what differs, and its count of the parts.
+  std::vector<ArrayView> views(parts.runs[different].first, parts.runs[0].source.view);
+  views.push_back(parts.runs[different].source.view);
+  return stack(views);
+}
+
+Stack gather_parts(Parts& parts) {
+  check_one_shape(parts);
+  if (first_different(parts) != parts.runs.size()) {
+    for (std::size_t run = 0; run < parts.runs.size(); ++run)
+      if (!is_dense(parts.runs[run].source.view)) copy_run(parts, run);
+  }
+  return over(parts);
+}
+
+}  // namespace multibuffer::python
