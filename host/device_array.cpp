@@ -24,23 +24,12 @@ std::int64_t DeviceArray::storage_bytes() const noexcept {
 }
 
 DeviceArray DeviceArray::field(std::string_view name) const {
-  const Type& type = format().type();
-  if (!type.is_struct)
-    throw Error(Errc::format_unsupported,
-                text("elements of format '", format().text(), "' have no fields"));
-  const auto found = std::ranges::find(type.fields, name, &Field::name);
-  if (found == type.fields.end() || name.empty()) {
-    std::string names;
-    for (const Field& field : type.fields)
-      if (!field.name.empty()) names += (names.empty() ? "'" : ", '") + field.name + "'";
-    throw Error(Errc::invalid_argument, text("no field '", name, "'; there are ",
-                                             names.empty() ? "none with names" : names));
-  }
+  const Field& found = field_of(format_, name);
   std::vector<Axis> axes;
-  std::int64_t stride = found->type.size;
-  for (std::size_t i = found->shape.size(); i-- > 0; stride *= found->shape[i])
-    axes.insert(axes.begin(), {found->shape[i], stride, 0});
-  return part(found->offset, format_of(found->type), axes);
+  std::int64_t stride = found.type.size;
+  for (std::size_t i = found.shape.size(); i-- > 0; stride *= found.shape[i])
+    axes.insert(axes.begin(), {found.shape[i], stride, 0});
+  return part(found.offset, format_of(found.type), axes);
 }
 
 DeviceArray DeviceArray::part(std::int64_t offset, Format format,

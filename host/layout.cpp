@@ -193,6 +193,11 @@ Layout Layout::apply(const ViewOperation& operation) const {
     Layout operator()(const IndexAxis& op) const { return layout.index(op.axis, op.index); }
     Layout operator()(const Permute& op) const { return layout.permute(op.axes); }
     Layout operator()(const InsertAxis& op) const { return layout.insert_axis(op.axis); }
+    Layout operator()(const Reshape& op) const {
+      if (auto view = layout.reshape(op.shape)) return *std::move(view);
+      throw Error(Errc::invalid_argument, text("an array of shape ", tuple_text(layout.shape()),
+                                               " has no view of shape ", tuple_text(op.shape)));
+    }
   };
   return std::visit(Visitor{*this}, operation);
 }

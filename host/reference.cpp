@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
 #include <variant>
 
 // Written to be compared with the protocol's text, line by line, rather than to be fast: every
@@ -136,7 +137,20 @@ struct PermuteIndex {
 struct DropIndex {
   std::size_t axis;
 };
-using IndexMap = std::variant<SliceIndex, FixIndex, PermuteIndex, DropIndex>;
+struct ReshapeIndex {
+  Index64 from, to;  ///< shapes
+};
+using IndexMap = std::variant<SliceIndex, FixIndex, PermuteIndex, DropIndex, ReshapeIndex>;
+
+/// The coordinates of element `position` of a C-ordered array.
+Index64 coordinates(std::int64_t position, const Index64& shape) {
+  Index64 result(shape.size());
+  for (std::size_t axis = shape.size(); axis-- > 0;) {
+    result[axis] = position % shape[axis];
+    position /= shape[axis];
+  }
+  return result;
+}
 
 void map_back(const SliceIndex& map, Index64& index) {
   index[map.axis] = map.start + index[map.axis] * map.step;
@@ -150,6 +164,12 @@ void map_back(const PermuteIndex& map, Index64& index) {
 }
 void map_back(const DropIndex& map, Index64& index) {
   index.erase(index.begin() + static_cast<std::ptrdiff_t>(map.axis));
+}
+void map_back(const ReshapeIndex& map, Index64& index) {
+  std::int64_t position = 0;
+  for (std::size_t axis = 0; axis < index.size(); ++axis)
+    position = position * map.to[axis] + index[axis];
+  index = coordinates(position, map.from);
 }
 
 std::size_t count_axis(int axis, std::size_t ndim) {
@@ -232,6 +252,15 @@ IndexMap apply(const InsertAxis& operation, Index64& shape) {
   shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(axis), 1);
   return DropIndex{axis};
 }
+IndexMap apply(const Reshape& operation, Index64& shape) {
+  const bool negative =
+      std::ranges::any_of(operation.shape, [](auto extent) { return extent < 0; });
+  if (negative || product(operation.shape) != product(shape)) {
+    throw Error(Errc::invalid_argument, text("shape ", tuple_text(operation.shape),
+                                             " is none of the elements of ", tuple_text(shape)));
+  }
+  return ReshapeIndex{std::exchange(shape, operation.shape), operation.shape};
+}
 
 /// The operations as maps of indices, in the order in which they were applied.
 struct Maps {
@@ -288,16 +317,6 @@ Index64 broadcast_steps(const Index64& own, const Index64& common) {
     step *= extent;
   }
   return steps;
-}
-
-/// The coordinates of element `position` of a C-ordered array.
-Index64 coordinates(std::int64_t position, const Index64& shape) {
-  Index64 result(shape.size());
-  for (std::size_t axis = shape.size(); axis-- > 0;) {
-    result[axis] = position % shape[axis];
-    position /= shape[axis];
-  }
-  return result;
 }
 
 Index64 valid_indices(const Index& array, std::size_t axis, std::int64_t extent, IndexMode mode) {
@@ -429,11 +448,18 @@ bool advance(Index64& index, const Index64& shape) {
 /// and so follows no pointer.
 template <class Visit>
 void for_each_element(const Export& raw, const Maps& maps, const Selection& selection,
-                      Visit visit) {
-  if (product(selection.shape) == 0) return;
+                      const Watch& watch, Visit visit) {
+  constexpr std::int64_t between_looks = 1024;
+  const std::int64_t count = product(selection.shape);
+  if (count == 0) return;
+  std::int64_t done = 0;
   Index64 index(selection.shape.size(), 0);
   Index64 source_index;
   do {
+    if (done++ % between_looks == 0) {
+      if (watch.stop.stop_requested()) throw Error(Errc::cancelled, "while following pointers");
+      if (watch.progress) watch.progress((done - 1) * raw.itemsize, count * raw.itemsize);
+    }
     map_back(selection, index, source_index);
     for (auto map = maps.maps.rbegin(); map != maps.maps.rend(); ++map) {
       std::visit([&](const auto& it) { map_back(it, source_index); }, *map);
@@ -445,20 +471,20 @@ void for_each_element(const Export& raw, const Maps& maps, const Selection& sele
 }  // namespace
 
 Addresses addresses(const BufferExport& source, std::span<const ViewOperation> operations,
-                    std::span<const Group> groups, IndexMode mode) {
+                    std::span<const Group> groups, IndexMode mode, const Watch& watch) {
   const Export raw = read_export(source);
   const Maps maps = compose(raw.shape, operations);
   const Selection selection = select(maps.shape, groups, mode);
 
   Addresses result{selection.shape, {}};
   result.elements.reserve(static_cast<std::size_t>(product(selection.shape)));
-  for_each_element(raw, maps, selection,
+  for_each_element(raw, maps, selection, watch,
                    [&](const std::byte* element) { result.elements.push_back(element); });
   return result;
 }
 
 Result gather(const BufferExport& source, std::span<const ViewOperation> operations,
-              std::span<const Group> groups, IndexMode mode) {
+              std::span<const Group> groups, IndexMode mode, const Watch& watch) {
   const Export raw = read_export(source);
   const Maps maps = compose(raw.shape, operations);
   const Selection selection = select(maps.shape, groups, mode);
@@ -469,7 +495,7 @@ Result gather(const BufferExport& source, std::span<const ViewOperation> operati
   }
   Result result{selection.shape, std::vector<std::byte>(static_cast<std::size_t>(bytes))};
   std::byte* out = result.bytes.data();
-  for_each_element(raw, maps, selection, [&](const std::byte* element) {
+  for_each_element(raw, maps, selection, watch, [&](const std::byte* element) {
     std::memcpy(out, element, static_cast<std::size_t>(raw.itemsize));
     out += raw.itemsize;
   });

@@ -278,13 +278,37 @@ class Fetched {
   std::span<const std::byte> bytes_;
 };
 
-Comparison compare_on_device(const DeviceBuffer& actual, const DeviceBuffer& expected) {
+/// Between parts of a long comparison.
+void report(const Watch& watch, std::int64_t done, std::int64_t total) {
+  if (watch.stop.stop_requested()) throw Error(Errc::cancelled, "while comparing");
+  if (watch.progress) watch.progress(done, total);
+}
+
+/// Piece by piece, since the backend does not stop within one.
+FirstMismatch find_first(const DeviceBuffer& actual, const DeviceBuffer& expected,
+                         const Watch& watch) {
+  constexpr std::int64_t piece_bytes = std::int64_t{64} << 20;
+  const std::int64_t itemsize = actual.format().itemsize();
+  const std::int64_t piece = std::max<std::int64_t>(piece_bytes / itemsize, 1);
+  FirstMismatch all;
+  for (std::int64_t begin = 0; begin < actual.size(); begin += piece) {
+    report(watch, begin * itemsize, actual.nbytes());
+    const FirstMismatch here = actual.device().backend().compare(
+        actual.data() + begin * itemsize, expected.data() + begin * itemsize,
+        std::min(piece, actual.size() - begin), itemsize, actual.stream());
+    if (here.mismatches > 0 && all.mismatches == 0) all.first = begin + here.first;
+    all.mismatches += here.mismatches;
+  }
+  return all;
+}
+
+Comparison compare_on_device(const DeviceBuffer& actual, const DeviceBuffer& expected,
+                             const Watch& watch) {
   actual.synchronize();
   expected.synchronize();
   Backend& backend = actual.device().backend();
   const std::int64_t itemsize = actual.format().itemsize();
-  const FirstMismatch found =
-      backend.compare(actual.data(), expected.data(), actual.size(), itemsize, actual.stream());
+  const FirstMismatch found = find_first(actual, expected, watch);
   Comparison result;
   result.elements = actual.size();
   result.mismatches = found.mismatches;
@@ -325,7 +349,7 @@ std::string describe(const Comparison& comparison) {
 
 Comparison verify(std::span<const std::byte> actual, std::span<const std::byte> expected,
                   std::span<const std::int64_t> shape, const Format& format,
-                  const Tolerance& tolerance) {
+                  const Tolerance& tolerance, const Watch& watch) {
   Comparison result;
   result.elements = product(shape);
   check_bytes("actual", actual.size(), result.elements, shape, format);
@@ -343,8 +367,11 @@ Comparison verify(std::span<const std::byte> actual, std::span<const std::byte> 
   };
   // Most blocks are equal bit for bit, which is equal by any measure; the others are looked into.
   const std::size_t block = std::max<std::size_t>(4096 / itemsize, 1) * itemsize;
+  constexpr std::size_t blocks_between_reports = 256;
   std::optional<std::size_t> first;
   for (std::size_t begin = 0; begin < actual.size(); begin += block) {
+    if (begin / block % blocks_between_reports == 0)
+      report(watch, static_cast<std::int64_t>(begin), static_cast<std::int64_t>(actual.size()));
     const std::size_t end = std::min(begin + block, actual.size());
     if (equal_bytes(begin, end - begin)) continue;
     for (std::size_t at = begin; at < end; at += itemsize) {
@@ -362,13 +389,13 @@ Comparison verify(std::span<const std::byte> actual, std::span<const std::byte> 
 }
 
 Comparison verify(const DeviceBuffer& actual, std::span<const std::byte> expected,
-                  const Tolerance& tolerance) {
+                  const Tolerance& tolerance, const Watch& watch) {
   const Fetched fetched(actual);
-  return verify(fetched.bytes(), expected, actual.shape(), actual.format(), tolerance);
+  return verify(fetched.bytes(), expected, actual.shape(), actual.format(), tolerance, watch);
 }
 
 Comparison verify(const DeviceBuffer& actual, const DeviceBuffer& expected,
-                  const Tolerance& tolerance) {
+                  const Tolerance& tolerance, const Watch& watch) {
   if (actual.shape() != expected.shape()) {
     throw Error(Errc::invalid_argument, text("shapes ", tuple_text(actual.shape()), " and ",
                                              tuple_text(expected.shape()), " differ"));
@@ -381,12 +408,12 @@ Comparison verify(const DeviceBuffer& actual, const DeviceBuffer& expected,
   }
   if (tolerance.exact() && actual.size() > 0 && actual.device() == expected.device() &&
       actual.is_c_contiguous() && expected.is_c_contiguous()) {
-    return compare_on_device(actual, expected);
+    return compare_on_device(actual, expected, watch);
   }
   const Fetched actual_bytes(actual);
   const Fetched expected_bytes(expected);
   return verify(actual_bytes.bytes(), expected_bytes.bytes(), actual.shape(), actual.format(),
-                tolerance);
+                tolerance, watch);
 }
 
 }  // namespace multibuffer

@@ -325,6 +325,18 @@ TEST_P(BackendTest, FieldsAreViewsOfTheElements) {
   for (std::size_t i = 0; i < bytes.size(); ++i)
     EXPECT_EQ(std::to_integer<int>(bytes[i]), expected[i]);
 
+  const std::vector<std::string> both{"a", "b"}, swapped{"b", "a"}, twice{"a", "a"};
+  EXPECT_EQ(array.fields(both).format().type().fields.size(), 2U);
+  EXPECT_EQ(array.fields(both).itemsize(), 12);
+  EXPECT_EQ(copy(array.fields(both).field("b")).to_host(), copy(field).to_host());
+  const DeviceArray only_b = array.fields(std::span(both).last(1));
+  EXPECT_EQ(only_b.shape(), (Numbers{3, 1}));
+  EXPECT_EQ(only_b.format().type().fields.at(0).offset, 4);
+  EXPECT_EQ(copy(only_b).to_host(), copy(array).to_host());
+  expect_error(Errc::invalid_argument, "'a' does not come after 'b'",
+               [&] { array.fields(swapped); });
+  expect_error(Errc::invalid_argument, "'a' does not come after 'a'", [&] { array.fields(twice); });
+
   expect_error(Errc::invalid_argument, "no field 'c'; there are 'a', 'b'",
                [&] { array.field("c"); });
   expect_error(Errc::format_unsupported, "'H' have no fields", [&] { field.field("a"); });

@@ -90,6 +90,10 @@ TEST(Layout, InsertsAnAxisOfOne) {
 
 TEST(Layout, OperationsApplyAsTheirMembersDo) {
   EXPECT_EQ(image().apply(SliceAxis{1, {0, 2, 1}}), image().slice(1, {0, 2, 1}));
+  EXPECT_EQ(Layout({{6, 4, 0}}, {0}).apply(Reshape{{2, 3}}), Layout({{2, 12, 0}, {3, 4, 0}}, {0}));
+  expect_error(Errc::invalid_argument, "has no view of shape (6,)", [] {
+    Layout({{2, 4, 0}, {3, 12, 0}}, {0}).apply(Reshape{{6}});
+  });
   EXPECT_EQ(image().apply(IndexAxis{0, 2}), image().index(0, 2));
   EXPECT_EQ(image().apply(Permute{{1, 0}}), image().transpose());
   EXPECT_EQ(image().apply(InsertAxis{0}), image().insert_axis(0));

@@ -549,6 +549,9 @@ std::string describe(const std::vector<ViewOperation>& operations) {
     std::string operator()(const InsertAxis& op) const {
       return text("insert_axis(", op.axis, ")");
     }
+    std::string operator()(const Reshape& op) const {
+      return text("reshape", tuple_text(op.shape));
+    }
   };
   std::string result;
   for (const ViewOperation& operation : operations) {

@@ -9,6 +9,7 @@
 #include <limits>
 #include <numeric>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -332,6 +333,32 @@ TEST(Reference, KeepsAnIndirectAxisIndirectWhereTheSuboffsetWouldTurnNegative) {
   EXPECT_EQ(read(mirrored.raw(), {IndexAxis{1, 2}}), (Read{{2}, {1, 4}}));
 }
 
+TEST(Reference, ReshapesWhateverTheStrides) {
+  const auto bytes = counting(6);
+  const Exported array{bytes.data(), {2, 3}, {3, 1}, {}};
+  EXPECT_EQ(read(array.raw(), {Permute{{1, 0}}, Reshape{{2, 3}}}),
+            (Read{{2, 3}, {0, 3, 1, 4, 2, 5}}));
+  EXPECT_EQ(read(array.raw(), {slice(1, {}, {}, -2), Reshape{{4}}, IndexAxis{0, 1}}),
+            (Read{{}, {0}}));
+  EXPECT_EQ(read(array.raw(), {slice(0, 0, 0), Reshape{{3, 0}}}), (Read{{3, 0}, {}}));
+}
+
+TEST(Reference, StopsWhenItIsAskedTo) {
+  const std::uint8_t byte = 7;
+  const Exported array{&byte, {1 << 20}, {0}, {}};
+  std::stop_source stop;
+  std::int64_t seen = 0;
+  const Watch watch{stop.get_token(), [&](std::int64_t done, std::int64_t total) {
+                      EXPECT_EQ(total, 1 << 20);
+                      seen = done;
+                      if (done > total / 2) stop.request_stop();
+                    }};
+  EXPECT_EQ(code_of([&] { reference::gather(array.raw(), {}, {}, IndexMode::raise, watch); }),
+            Errc::cancelled);
+  EXPECT_GT(seen, 1 << 19);
+  EXPECT_LT(seen, 1 << 20);
+}
+
 TEST(Reference, RefusesOperationsThatDoNotFit) {
   const auto bytes = counting(6);
   const Exported array{bytes.data(), {2, 3}, {3, 1}, {}};
@@ -340,6 +367,8 @@ TEST(Reference, RefusesOperationsThatDoNotFit) {
   };
   EXPECT_EQ(code(slice(0, {}, {}, 0)), Errc::invalid_argument);
   EXPECT_EQ(code(slice(2, {}, {})), Errc::invalid_argument);
+  EXPECT_EQ(code(Reshape{{5}}), Errc::invalid_argument);
+  EXPECT_EQ(code(Reshape{{-2, -3}}), Errc::invalid_argument);
   EXPECT_EQ(code(slice(-3, {}, {})), Errc::invalid_argument);
   EXPECT_EQ(code(IndexAxis{0, 2}), Errc::index_out_of_range);
   EXPECT_EQ(code(IndexAxis{1, -4}), Errc::index_out_of_range);

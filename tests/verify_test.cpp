@@ -12,6 +12,7 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -115,6 +116,39 @@ TEST(Verify, CountsAcrossItsBlocks) {
       verify(bytes_of(actual), bytes_of(expected), Shape{count}, Format("7s", 7));
   EXPECT_EQ(found.mismatches, 3);
   EXPECT_EQ(found.first, Shape{1000});
+}
+
+TEST(Verify, StopsWhenItIsAskedTo) {
+  const std::vector<std::byte> bytes(8 << 20);
+  const std::array<std::int64_t, 1> shape{8 << 20};
+  std::stop_source stop;
+  const Watch watch{stop.get_token(), [&](std::int64_t done, std::int64_t total) {
+                      EXPECT_LT(done, total);
+                      if (done > 0) stop.request_stop();
+                    }};
+  const auto expect_cancelled = [](auto&& call) {
+    try {
+      call();
+      FAIL() << "it went on";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Errc::cancelled);
+    }
+  };
+  expect_cancelled([&] { verify(bytes, bytes, shape, Format(), {}, watch); });
+  const DeviceBuffer buffer =
+      DeviceBuffer::from_host(Device::host(), bytes.data(), shape, Format());
+  expect_cancelled([&] { verify(buffer, buffer, {}, watch); });  // stopped before it begins
+}
+
+TEST(Verify, FindsTheFirstMismatchOfAllPieces) {
+  std::vector<std::byte> bytes(130 << 20);
+  const std::array<std::int64_t, 1> shape{130 << 20};
+  const DeviceBuffer a = DeviceBuffer::from_host(Device::host(), bytes.data(), shape, Format());
+  bytes[(64 << 20) + 1] = bytes[(128 << 20) + 5] = std::byte{1};
+  const DeviceBuffer b = DeviceBuffer::from_host(Device::host(), bytes.data(), shape, Format());
+  const Comparison comparison = verify(a, b);
+  EXPECT_EQ(comparison.mismatches, 2);
+  EXPECT_EQ(comparison.first, (std::vector<std::int64_t>{(64 << 20) + 1}));
 }
 
 TEST(Verify, ComparesBitsAndNotNumbers) {

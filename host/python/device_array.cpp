@@ -3,6 +3,7 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/gather.hpp>
 
+#include "arguments.hpp"
 #include "elements.hpp"
 #include "host/text.hpp"
 #include "indexing.hpp"
@@ -49,19 +50,6 @@ const char* name_of(PlacementKind kind) {
       return "in_place";
   }
   return "";
-}
-
-IndexMode mode_of(std::string_view name) {
-  if (name == "raise") return IndexMode::raise;
-  if (name == "clip") return IndexMode::clip;
-  if (name == "wrap") return IndexMode::wrap;
-  throw py::value_error(text("mode '", name, "': there are raise, clip and wrap"));
-}
-
-Order order_of(std::string_view name) {
-  if (name == "C") return Order::C;
-  if (name == "F") return Order::F;
-  throw py::value_error(text("order '", name, "': there are C and F"));
 }
 
 // ---- Into the library
@@ -175,6 +163,7 @@ py::object gather_coordinates(const DeviceArray& array, const py::object& coordi
 
 py::object get_item(const DeviceArray& array, const py::object& key) {
   if (PyUnicode_Check(key.ptr())) return py::cast(array.field(key.cast<std::string>()));
+  if (is_list_of_names(key)) return py::cast(array.fields(key.cast<std::vector<std::string>>()));
   Selection selection = select(key, array.shape());
   DeviceArray view = array;
   for (const ViewOperation& operation : selection.operations) view = view.apply(operation);
@@ -188,39 +177,12 @@ py::object get_item(const DeviceArray& array, const py::object& key) {
 // ---- Views
 
 DeviceArray transpose(const DeviceArray& array, const py::args& axes) {
-  if (axes.empty() || (axes.size() == 1 && axes[0].is_none())) return array.transpose();
-  const bool is_one_sequence = axes.size() == 1 && PySequence_Check(axes[0].ptr());
-  const auto list = is_one_sequence ? axes[0].cast<std::vector<int>>()
-                                    : py::object(axes).cast<std::vector<int>>();
-  return array.permute(list);
-}
-
-/// The wanted shape with -1 worked out.
-Shape complete(Shape shape, std::int64_t size) {
-  const auto unknown = std::ranges::find(shape, -1);
-  if (unknown == shape.end()) return shape;
-  std::int64_t known = 1;
-  for (auto it = shape.begin(); it != shape.end(); ++it) {
-    if (it == unknown) continue;
-    if (*it == -1) throw py::value_error("only one extent of a shape can be -1");
-    if (__builtin_mul_overflow(known, *it, &known)) known = 0;
-  }
-  if (known <= 0 || size % known != 0)
-    throw py::value_error(text("an array of ", size, " elements has no shape ", tuple_text(shape)));
-  *unknown = size / known;
-  return shape;
+  return array.permute(axes_argument(axes, array.ndim()));
 }
 
 DeviceArray reshape(const DeviceArray& array, const py::object& wanted,
                     std::optional<bool> may_copy) {
-  Shape shape;
-  if (PyIndex_Check(wanted.ptr()) && !PySequence_Check(wanted.ptr()))
-    shape = {wanted.cast<std::int64_t>()};
-  else
-    shape = wanted.cast<Shape>();
-  shape = complete(std::move(shape), array.layout().size());
-  for (const std::int64_t extent : shape)
-    if (extent < 0) throw py::value_error(text("a shape with the extent ", extent));
+  const Shape shape = shape_argument(wanted, array.layout().size());
   if (!may_copy.value_or(false))
     if (auto view = array.reshape(shape)) return *view;
   if (!may_copy.value_or(true))
@@ -336,7 +298,7 @@ void bind_device_array(py::module_& module) {
 
   cls.def("__getitem__", get_item, py::arg("key"),
           "NumPy's a[key]: a view for slices, integers, None and ...; a DeviceBuffer for index\n"
-          "arrays and masks; a view of a field for its name.");
+          "arrays and masks; a view of a field for its name, of several for a list of names.");
   cls.def("transpose", transpose,
           "The view whose axis i is axis axes[i] of this array; without axes, all in reverse.");
   cls.def(

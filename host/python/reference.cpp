@@ -1,16 +1,19 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/reference.hpp>
 
+#include "arguments.hpp"
 #include "elements.hpp"
 #include "host/text.hpp"
 #include "indexing.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
+#include "output.hpp"
 #include "properties.hpp"
 
 #include <cstddef>
+#include <cstring>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -29,6 +32,7 @@ struct ReferenceArray {
   std::vector<ViewOperation> operations;
   Layout shape;  ///< the extents alone
 
+  /// The axes of `operation` are counted from the front.
   ReferenceArray after(ViewOperation operation) const {
     ReferenceArray result = *this;
     result.shape = shape.apply(operation);
@@ -59,65 +63,184 @@ reference::Index index_of(IndexArray array) {
   return {std::move(here.values), std::move(here.shape)};
 }
 
-DeviceBuffer gather(const ReferenceArray& array, const std::vector<reference::Group>& groups,
-                    IndexMode mode) {
-  return without_gil([&](const Watch&) {
-    const reference::Result result =
-        reference::gather(array.description->raw(), array.operations, groups, mode);
-    return DeviceBuffer::from_host(Device::host(), result.bytes.data(), result.shape, array.format);
+// ---- Fields: as if the exporter had exported them
+
+/// What an operation becomes when more axes, of these extents, stand behind those it knows.
+ViewOperation with_axes_behind(ViewOperation operation, const Shape& extents) {
+  if (auto* permute = std::get_if<Permute>(&operation)) {
+    for (std::size_t i = 0; i < extents.size(); ++i)
+      permute->axes.push_back(static_cast<int>(permute->axes.size()));
+  } else if (auto* reshape = std::get_if<Reshape>(&operation)) {
+    reshape->shape.insert(reshape->shape.end(), extents.begin(), extents.end());
+  }
+  return operation;
+}
+
+/// What an exporter would say of `field` of its elements. Its offset counts after the last pointer.
+std::shared_ptr<const Description> description_of(const BufferExport& source, const Field& field) {
+  const auto ndim = static_cast<std::size_t>(source.ndim);
+  Shape shape(source.shape, source.shape + ndim);
+  shape.insert(shape.end(), field.shape.begin(), field.shape.end());
+  Shape strides(shape.size());
+  std::int64_t stride = field.type.size;
+  for (std::size_t i = shape.size(); i-- > ndim; stride *= shape[i]) strides[i] = stride;
+  stride = source.itemsize;
+  for (std::size_t i = ndim; i-- > 0; stride *= shape[i])
+    strides[i] = source.strides ? source.strides[i] : stride;
+
+  BufferExport result = source;
+  Shape suboffsets(shape.size(), -1);
+  std::int64_t* last_indirect = nullptr;
+  for (std::size_t i = 0; source.suboffsets && i < ndim; ++i) {
+    suboffsets[i] = source.suboffsets[i];
+    if (suboffsets[i] >= 0) last_indirect = &suboffsets[i];
+  }
+  if (last_indirect)
+    *last_indirect += field.offset;
+  else if (source.buf)
+    result.buf = static_cast<const std::byte*>(source.buf) + field.offset;
+  const Format format = format_of(field.type);
+  result.len.reset();
+  result.itemsize = format.itemsize();
+  result.ndim = static_cast<int>(shape.size());
+  result.format = format.text().c_str();
+  result.shape = shape.data();
+  result.strides = strides.data();
+  result.suboffsets = suboffsets.data();
+  return std::make_shared<const Description>(result);
+}
+
+ReferenceArray field_of(const ReferenceArray& array, const std::string& name) {
+  const Field& field = multibuffer::field_of(array.format, name);
+  ReferenceArray result{
+      description_of(array.description->raw(), field), array.owner, format_of(field.type), {}, {}};
+  for (const ViewOperation& operation : array.operations)
+    result.operations.push_back(with_axes_behind(operation, field.shape));
+  std::vector<Axis> axes(array.shape.axes().begin(), array.shape.axes().end());
+  for (const std::int64_t extent : field.shape) axes.push_back({extent, 0, 0});
+  result.shape = Layout(std::move(axes), {0});
+  return result;
+}
+
+// ---- Reading
+
+/// Where a result's elements go, one after the other in C order.
+void scatter(const reference::Result& result, std::int64_t itemsize, std::byte* to,
+             const Shape& strides) {
+  if (result.bytes.empty()) return;
+  const auto size = static_cast<std::size_t>(itemsize);
+  Shape index(result.shape.size(), 0);
+  std::size_t axis = 0;
+  for (const std::byte* from = result.bytes.data();;) {
+    std::memcpy(to, from, size);
+    from += size;
+    for (axis = index.size(); axis-- > 0; index[axis] = 0) {
+      to += strides[axis];
+      if (++index[axis] < result.shape[axis]) break;
+      to -= index[axis] * strides[axis];
+    }
+    if (axis >= index.size()) return;  // after the last
+  }
+}
+
+Shape fortran_strides(const Shape& shape, std::int64_t itemsize) {
+  Shape strides(shape.size());
+  std::int64_t stride = itemsize;
+  for (std::size_t i = 0; i < shape.size(); stride *= shape[i++]) strides[i] = stride;
+  return strides;
+}
+
+DeviceBuffer result_in(Order order, const reference::Result& result, const Format& format) {
+  DeviceBuffer buffer =
+      DeviceBuffer::from_host(Device::host(), result.bytes.data(), result.shape, format);
+  if (order == Order::C) return buffer;
+  const Shape strides = fortran_strides(result.shape, format.itemsize());
+  scatter(result, format.itemsize(), buffer.data(), strides);
+  return DeviceBuffer({.device = buffer.device(),
+                       .format = format,
+                       .shape = buffer.shape(),
+                       .strides = strides,
+                       .data = buffer.data(),
+                       .memory = buffer.memory(),
+                       .stream = buffer.stream(),
+                       .check = nullptr});
+}
+
+reference::Result read(const ReferenceArray& array, const std::vector<reference::Group>& groups,
+                       IndexMode mode) {
+  return without_gil([&](const Watch& watch) {
+    return reference::gather(array.description->raw(), array.operations, groups, mode, watch);
   });
 }
 
-IndexMode mode_of(std::string_view name) {
-  if (name == "raise") return IndexMode::raise;
-  if (name == "clip") return IndexMode::clip;
-  if (name == "wrap") return IndexMode::wrap;
-  throw py::value_error(text("mode '", name, "': there are raise, clip and wrap"));
+/// Reads what is asked for; the result is `out`, if there is one.
+py::object gather(const ReferenceArray& array, const std::vector<reference::Group>& groups,
+                  IndexMode mode, const py::object& out, Order order = Order::C) {
+  const reference::Result result = read(array, groups, mode);
+  if (out.is_none()) return py::cast(result_in(order, result, array.format));
+  const OutputTarget target = output_of(out, result.shape, array.format);
+  if (target.output.space != MemorySpace::host)
+    throw py::value_error("the reference writes to host memory; out is on a device");
+  scatter(result, array.format.itemsize(), static_cast<std::byte*>(target.output.data),
+          target.output.strides);
+  return out;
 }
 
 py::object get_item(const ReferenceArray& array, const py::object& key) {
-  Selection selection = select(key, array.shape.shape());
+  if (PyUnicode_Check(key.ptr())) return py::cast(field_of(array, key.cast<std::string>()));
   ReferenceArray view = array;
+  if (is_list_of_names(key)) {
+    view.format = fields_of(array.format, key.cast<std::vector<std::string>>());
+    return py::cast(std::move(view));
+  }
+  Selection selection = select(key, array.shape.shape());
   for (ViewOperation& operation : selection.operations) view = view.after(std::move(operation));
   if (!selection.advanced()) return py::cast(std::move(view));
   reference::Group group{selection.axes, {}, selection.position};
   for (IndexArray& index : selection.indices) group.indices.push_back(index_of(std::move(index)));
-  return py::cast(gather(view, {group}, IndexMode::raise));
+  return gather(view, {group}, IndexMode::raise, py::none());
 }
 
-DeviceBuffer take_axis(const ReferenceArray& array, const py::object& indices, int axis,
-                       const std::string& mode) {
-  return gather(array, {{{axis}, {index_of(index_array(indices))}, {}}}, mode_of(mode));
+py::object take_axis(const ReferenceArray& array, const py::object& indices, int axis,
+                     const std::string& mode, const py::object& out) {
+  return gather(array, {{{axis}, {index_of(index_array(indices))}, {}}}, mode_of(mode), out);
 }
 
-DeviceBuffer gather_coordinates(const ReferenceArray& array, const py::object& coordinates,
-                                const std::string& mode) {
+py::object gather_coordinates(const ReferenceArray& array, const py::object& coordinates,
+                              const std::string& mode, const py::object& out) {
   reference::Group group;
   for (const py::handle index : coordinates) {
     group.axes.push_back(static_cast<int>(group.axes.size()));
     group.indices.push_back(index_of(index_array(index)));
   }
-  if (group.axes.empty()) return gather(array, {}, mode_of(mode));
-  return gather(array, {group}, mode_of(mode));
+  if (group.axes.empty()) return gather(array, {}, mode_of(mode), out);
+  return gather(array, {group}, mode_of(mode), out);
 }
 
 ReferenceArray transpose(const ReferenceArray& array, const py::args& axes) {
-  Permute permute;
-  if (axes.empty() || (axes.size() == 1 && axes[0].is_none())) {
-    for (int axis = array.shape.ndim(); axis-- > 0;) permute.axes.push_back(axis);
-  } else {
-    const bool is_one_sequence = axes.size() == 1 && PySequence_Check(axes[0].ptr());
-    permute.axes = is_one_sequence ? axes[0].cast<std::vector<int>>()
-                                   : py::object(axes).cast<std::vector<int>>();
-  }
-  return array.after(std::move(permute));
+  return array.after(Permute{axes_argument(axes, array.shape.ndim())});
 }
 
-DeviceBuffer copy(const ReferenceArray& array) { return gather(array, {}, IndexMode::raise); }
+/// Nothing is read before somebody asks for elements, so that there is nothing to copy.
+ReferenceArray reshape(const ReferenceArray& array, const py::object& wanted,
+                       std::optional<bool> /*copy*/) {
+  return array.after(Reshape{shape_argument(wanted, array.shape.size())});
+}
+
+py::object copy(const ReferenceArray& array, const std::string& order, const py::object& out) {
+  return gather(array, {}, IndexMode::raise, out, order_of(order));
+}
 
 py::bytes to_bytes(const ReferenceArray& array) {
-  const DeviceBuffer dense = copy(array);
-  return {reinterpret_cast<const char*>(dense.data()), static_cast<std::size_t>(dense.nbytes())};
+  const reference::Result dense = read(array, {}, IndexMode::raise);
+  return {reinterpret_cast<const char*>(dense.bytes.data()), dense.bytes.size()};
+}
+
+py::object as_numpy(const ReferenceArray& array, const py::object& dtype, const py::object& copy) {
+  if (!copy.is_none() && !copy.cast<bool>())
+    throw py::value_error("an array that is read by its pointers becomes a NumPy array by a copy");
+  const py::object dense = gather(array, {}, IndexMode::raise, py::none());
+  return py::module_::import("numpy").attr("asarray")(dense, dtype);
 }
 
 }  // namespace
@@ -133,19 +256,25 @@ void bind_reference(py::module_& module) {
   cls.def_property_readonly(
       "T", [](const ReferenceArray& self) { return transpose(self, py::args()); },
       "The view with its axes in reverse order.");
-  cls.def("__getitem__", get_item, py::arg("key"), "As DeviceArray.__getitem__, without fields.");
+  cls.def("__getitem__", get_item, py::arg("key"), "As DeviceArray.__getitem__.");
   cls.def("transpose", transpose, "As DeviceArray.transpose.");
+  cls.def("reshape", reshape, py::arg("shape"), py::arg("copy") = py::none(),
+          "As DeviceArray.reshape, but always a view: it reads when it is asked for elements.");
   cls.def("take", take_axis, py::arg("indices"), py::arg("axis") = 0, py::arg("mode") = "raise",
-          "As DeviceArray.take.");
+          py::arg("out") = py::none(), "As DeviceArray.take; out is host memory.");
   cls.def("gather", gather_coordinates, py::arg("coordinates"), py::arg("mode") = "raise",
-          "As DeviceArray.gather.");
-  cls.def("copy", copy, "As DeviceArray.copy, in C order.");
+          py::arg("out") = py::none(), "As DeviceArray.gather; out is host memory.");
+  cls.def("copy", copy, py::arg("order") = "C", py::arg("out") = py::none(),
+          "As DeviceArray.copy; out is host memory.");
+  cls.def("__array__", as_numpy, py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
+          "For NumPy, by a copy.");
   cls.def("tobytes", to_bytes, "The elements in C order, as bytes.");
   cls.def(
       "tolist",
       [](const ReferenceArray& self) {
-        const DeviceBuffer dense = copy(self);
-        return to_list(dense.format(), dense.shape(), dense.data());
+        self.format.type();  // refuses before anything is read
+        const reference::Result dense = read(self, {}, IndexMode::raise);
+        return to_list(self.format, dense.shape, dense.bytes.data());
       },
       "The elements as nested lists.");
   cls.def("__repr__", [](const ReferenceArray& self) {

@@ -36,8 +36,8 @@ Comparison verify_objects(const py::object& result, const py::object& expected, 
                            .memory = wanted.memory(),
                            .stream = wanted.stream(),
                            .check = nullptr});
-  return without_gil([&](const Watch&) {
-    return verify(actual, wanted, Tolerance{absolute, relative, ulp});
+  return without_gil([&](const Watch& watch) {
+    return verify(actual, wanted, Tolerance{absolute, relative, ulp}, watch);
   });
 }
 

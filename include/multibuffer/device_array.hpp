@@ -64,6 +64,10 @@ class DeviceArray {
   /// sub-array last. Throws `format_unsupported` if elements are no structs, `invalid_argument` if
   /// they have no such field.
   DeviceArray field(std::string_view name) const;
+  /// Several fields, as a view: the same elements with these fields alone (`fields_of`).
+  DeviceArray fields(std::span<const std::string> names) const {
+    return part(0, fields_of(format_, names));
+  }
   /// What lies `offset` bytes into each element, as elements of `format`; `axes` come last, their
   /// strides in bytes, their levels of no account. Throws `invalid_argument` if some of it lies
   /// outside of the element.

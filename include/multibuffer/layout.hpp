@@ -43,7 +43,10 @@ struct Permute {  ///< axis i of the result is axis `axes[i]` of the input
 struct InsertAxis {  ///< a new axis of extent 1 before `axis` (NumPy's newaxis)
   int axis = 0;
 };
-using ViewOperation = std::variant<SliceAxis, IndexAxis, Permute, InsertAxis>;
+struct Reshape {  ///< another shape for the same elements in C order
+  std::vector<std::int64_t> shape;
+};
+using ViewOperation = std::variant<SliceAxis, IndexAxis, Permute, InsertAxis, Reshape>;
 
 /// How indices become an address, in any number of dereferences:
 ///
@@ -87,6 +90,7 @@ class Layout {
   /// merged where they continue each other within a level. Nothing where that would move data.
   /// Throws `invalid_argument` unless `shape` has as many elements.
   std::optional<Layout> reshape(std::span<const std::int64_t> shape) const;
+  /// Throws `invalid_argument` also for a reshape that would move data.
   Layout apply(const ViewOperation& operation) const;
 
   bool operator==(const Layout&) const = default;

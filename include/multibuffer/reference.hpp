@@ -10,7 +10,8 @@
 
 /// The oracle. It takes the raw export and the list of view operations, composes the operations on
 /// indices, and follows the original pointers for every element by a transcription of PEP 3118's
-/// `get_item_pointer`. It shares no code with the pipeline it checks, and is not fast.
+/// `get_item_pointer`. It shares no code with the pipeline it checks, and is not fast. Unlike a
+/// view, it reshapes whatever the strides.
 namespace multibuffer::reference {
 
 /// Index arrays as plain lists: `values` in C order of `shape`.
@@ -36,10 +37,12 @@ struct Addresses {
   std::vector<const std::byte*> elements;
 };
 Addresses addresses(const BufferExport& source, std::span<const ViewOperation> operations,
-                    std::span<const Group> groups = {}, IndexMode mode = IndexMode::raise);
+                    std::span<const Group> groups = {}, IndexMode mode = IndexMode::raise,
+                    const Watch& watch = {});
 
 /// The elements themselves.
 Result gather(const BufferExport& source, std::span<const ViewOperation> operations,
-              std::span<const Group> groups = {}, IndexMode mode = IndexMode::raise);
+              std::span<const Group> groups = {}, IndexMode mode = IndexMode::raise,
+              const Watch& watch = {});
 
 }  // namespace multibuffer::reference

@@ -2,6 +2,7 @@
 
 #include <multibuffer/device_buffer.hpp>
 #include <multibuffer/format.hpp>
+#include <multibuffer/watch.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -35,18 +36,19 @@ struct Comparison {
 /// One sentence about it.
 std::string describe(const Comparison& comparison);
 
-/// Compares two C-ordered dense host arrays of the same shape and format.
+/// Compares two C-ordered dense host arrays of the same shape and format. `watch` is told of the
+/// bytes compared, here and below.
 Comparison verify(std::span<const std::byte> actual, std::span<const std::byte> expected,
                   std::span<const std::int64_t> shape, const Format& format,
-                  const Tolerance& tolerance = {});
+                  const Tolerance& tolerance = {}, const Watch& watch = {});
 
 /// Compares a result with a C-ordered host array. The result is synchronized and fetched.
 Comparison verify(const DeviceBuffer& actual, std::span<const std::byte> expected,
-                  const Tolerance& tolerance = {});
+                  const Tolerance& tolerance = {}, const Watch& watch = {});
 
 /// Compares two results of one shape and format; on the device when both are on one, dense
 /// in C order, and compared by bits.
 Comparison verify(const DeviceBuffer& actual, const DeviceBuffer& expected,
-                  const Tolerance& tolerance = {});
+                  const Tolerance& tolerance = {}, const Watch& watch = {});
 
 }  // namespace multibuffer

@@ -301,8 +301,59 @@ class Shapes(unittest.TestCase):
         self.assertEqual(uploaded["b"][1].tobytes(), source["b"][1].tobytes())
         self.assertEqual(uploaded["b"]["c"][:, [2, 0]].tobytes(),
                          source["b"]["c"][:, [2, 0]].tobytes())
-        with self.assertRaisesRegex(ValueError, "no field 'z'; there are 'a', 'b', 'e'"):
-            uploaded["z"]
+        for array_ in (uploaded, multibuffer.reference([row.copy() for row in source])):
+            with self.assertRaisesRegex(ValueError, "no field 'z'; there are 'a', 'b', 'e'"):
+                array_["z"]
+            with self.assertRaisesRegex(TypeError, "have no fields"):
+                array_["a"]["a"]
+
+    def test_fields_by_the_reference(self):
+        dtype = numpy.dtype([("a", ">i4"), ("b", [("c", "f8"), ("d", "i2", (2, 2))]), ("e", "S3")])
+        source = numpy.zeros((2, 3, 4), dtype)
+        source.view("u1")[:] = numpy.arange(source.nbytes, dtype="u2").reshape(2, 3, -1)
+        for key in (slice(None), (slice(None, None, -1), 1), (1, slice(2), None), ([1, 0],)):
+            for way in (lambda a: a["b"]["d"], lambda a: a["e"], lambda a: a["b"]["c"]):
+                for obj in (source, [row.copy() for row in source],
+                            [[cell.copy() for cell in row] for row in source]):
+                    reference, uploaded = multibuffer.reference(obj), upload(obj)
+                    expected = way(source)[key].tobytes()
+                    self.assertEqual(way(reference)[key].tobytes(), expected)
+                    self.assertEqual(way(uploaded)[key].tobytes(), expected)
+                    if key != ([1, 0],):  # the field of a view, and not a view of the field
+                        self.assertEqual(way(reference[key]).tobytes(), expected)
+                        self.assertEqual(way(reference[key].T).tobytes(),
+                                         way(source[key].T).tobytes())
+                        flat = source[key].reshape(-1)
+                        self.assertEqual(way(reference[key].reshape(-1)).tobytes(),
+                                         way(flat).tobytes())
+        # The axes that a field's sub-array adds are axes like any other.
+        self.assertEqual(multibuffer.reference(source)["b"]["d"][:, 1, ::-1, 0].T.tolist(),
+                         source["b"]["d"][:, 1, ::-1, 0].T.tolist())
+
+    def test_several_fields(self):
+        dtype = numpy.dtype([("a", ">i4"), ("b", "f8"), ("c", "i2", 2), ("d", "S3")])
+        source = numpy.zeros((2, 3), dtype)
+        source.view("u1")[:] = numpy.arange(source.nbytes, dtype="u1").reshape(2, -1) % 50
+        rows = [row.copy() for row in source]
+        for names in (["a"], ["a", "c"], ["b", "d"], ["a", "b", "c", "d"]):
+            expected = source[names]
+            for array_ in (upload(rows), multibuffer.reference(rows)):
+                fields = array_[names]
+                self.assertEqual(fields.itemsize, source.itemsize)
+                self.assertEqual(fields.tolist(), [[tuple(x.tolist() if hasattr(x, "tolist") else x
+                                                          for x in item)
+                                                    for item in row] for row in expected])
+                result = numpy.asarray(fields[::-1].copy().to_host())
+                self.assertEqual(result.dtype, expected.dtype)
+                for name in names:
+                    self.assertEqual(result[name].tobytes(), expected[::-1][name].tobytes())
+        for array_ in (upload(rows), multibuffer.reference(rows)):
+            with self.assertRaisesRegex(ValueError, "'a' does not come after 'c'"):
+                array_[["c", "a"]]
+            with self.assertRaisesRegex(ValueError, "no field 'x'"):
+                array_[["a", "x"]]
+            with self.assertRaises(IndexError):
+                array_["a", "b"]
 
     def test_native(self):
         for dtype in (">i4", ">f8", ">c16", ">U3", [("a", ">i2"), ("b", "u1"), ("c", ">f4", 2)]):

@@ -96,7 +96,40 @@ except KeyboardInterrupt:
 """
 
 
+STOPPED = """
+import multibuffer, signal, sys, time
+{setup}
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+start = time.perf_counter()
+try:
+    {work}
+except KeyboardInterrupt:
+    sys.exit(42 if time.perf_counter() - start < 1 else "too late")
+sys.exit("it came to its end")
+"""
+
+
 class Interrupts(unittest.TestCase):
+    def test_ctrl_c_stops_everything_that_may_take_long(self):
+        for setup, work in (
+                # A reference and a comparison of what would take minutes.
+                ("a = multibuffer.reference(bytes(1 << 26))", "a.tobytes()"),
+                ("a = multibuffer.upload(bytearray(1 << 28), device='host').copy()\n"
+                 "b = multibuffer.upload(b'\\1' * (1 << 28), device='host').copy()",
+                 "multibuffer.verify(a, b, atol=0.5)"),
+                ("a = multibuffer.upload(bytearray(1 << 27), device='host').copy()",
+                 "while True: multibuffer.verify(a, a)"),
+                # Lists and tables of many entries.
+                ("rows = [bytes(8)] * 40_000_000", "multibuffer.stack(rows)"),
+                ("rows = multibuffer.stack([bytes(8)] * 8_000_000)",
+                 "while True: multibuffer.upload(rows, device='host')")):
+            with self.subTest(work=work, setup=setup):
+                process = subprocess.run(
+                    [sys.executable, "-c", STOPPED.format(setup=setup, work=work)], timeout=120,
+                    capture_output=True, text=True)
+                self.assertEqual(process.returncode, 42, process.stderr)
+
     def test_ctrl_c_stops_long_work_in_its_middle(self):
         process = subprocess.run([sys.executable, "-c", INTERRUPTED], timeout=120,
                                  capture_output=True, text=True)

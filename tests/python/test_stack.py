@@ -194,6 +194,52 @@ class Reference(unittest.TestCase):
         del reference
         memory.clear()
 
+    def test_its_verbs_are_those_of_an_array(self):
+        def names(cls):
+            return {name for name in dir(cls) if name in dir(multibuffer.DeviceArray)}
+
+        only_there = set(dir(multibuffer.DeviceArray)) - names(multibuffer.Reference)
+        self.assertEqual(only_there, {"axes", "origins", "levels", "placement", "storage_bytes",
+                                      "device", "native"})
+
+    def test_orders_and_out(self):
+        rows = [array.array("i", range(i, i + 3)) for i in range(4)]
+        reference, uploaded = multibuffer.reference(rows), multibuffer.upload(rows)
+        for order in "CF":
+            ours, theirs = reference.copy(order), uploaded.copy(order)
+            self.assertEqual(ours.strides, theirs.to_host().strides)
+            self.assertEqual(ours.tolist(), theirs.tolist())
+        with self.assertRaisesRegex(ValueError, "order 'A': there are C and F"):
+            reference.copy("A")
+        out = array.array("i", bytes(48))
+        plane = memoryview(out).cast("B").cast("i", (4, 3))
+        self.assertIs(reference.copy(out=plane), plane)
+        self.assertEqual(plane.tolist(), [row.tolist() for row in rows])
+        self.assertIs(reference[::-1].take([3, 0, 0, 1], out=plane), plane)
+        self.assertEqual(plane.tolist(), [[0, 1, 2], [3, 4, 5], [3, 4, 5], [2, 3, 4]])
+        reference.gather([[0, 1, 2, 3]], out=plane)
+        self.assertEqual(plane.tolist(), [row.tolist() for row in rows])
+        with self.assertRaisesRegex(ValueError, "out has shape"):
+            reference.copy(out=bytearray(48))
+        with self.assertRaisesRegex(BufferError, "read-only|writable"):
+            reference[0, 0].copy(out=memoryview(bytes(4)).cast("i", ()))
+
+    def test_reshape(self):
+        reference = multibuffer.reference([bytes(range(6 * i, 6 * i + 6)) for i in range(4)])
+        self.assertEqual(reference.T.reshape((3, -1), copy=False).tolist(),
+                         [[0, 6, 12, 18, 1, 7, 13, 19], [2, 8, 14, 20, 3, 9, 15, 21],
+                          [4, 10, 16, 22, 5, 11, 17, 23]])
+        self.assertEqual(reference.reshape(-1)[::-5].reshape((5, 1))[1:, 0].tolist(),
+                         [18, 13, 8, 3])
+        with self.assertRaisesRegex(ValueError, "no shape"):
+            reference.reshape((-1, 7))
+
+    @needs(numpy, "NumPy")
+    def test_for_numpy(self):
+        reference = multibuffer.reference([b"ab", b"cd"])
+        self.assertEqual(numpy.asarray(reference).tolist(), [[97, 98], [99, 100]])
+        self.assertEqual(numpy.asarray(reference, "f4").dtype, "f4")
+
 
 class Verify(unittest.TestCase):
     def test_equal_and_different(self):
