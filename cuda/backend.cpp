@@ -54,6 +54,7 @@ class CudaBackend final : public Backend {
                         std::int64_t itemsize, StreamHandle stream) override;
   void check_in_place(const Placement& placement) override;
   void synchronize(StreamHandle stream) override;
+  void order_after(Memory& memory, StreamHandle stream) override;
 
  private:
   void launch(const GatherPlan& plan, Address bad_index, cudaStream_t stream);
@@ -200,6 +201,13 @@ void CudaBackend::synchronize(StreamHandle handle) {
   MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(context_.stream(handle)));
 }
 
+void CudaBackend::order_after(Memory& memory, StreamHandle handle) {
+  const DeviceGuard guard(context_.ordinal());
+  StreamUse use(context_, context_.stream(handle));
+  use.reads(static_cast<DeviceMemory&>(memory));
+  use.finish();
+}
+
 /// Without opening the device.
 DeviceInfo describe_device(int ordinal) {
   cudaDeviceProp properties{};
@@ -250,6 +258,18 @@ CudaDevices list_cuda_devices() {
   else if (result.why_none.empty())
     result.why_none = cuda::reason_text(cudaErrorNoDevice);
   return result;
+}
+
+std::optional<int> cuda_device_of(const void* pointer) {
+  cudaPointerAttributes attributes{};
+  const cudaError_t error = cudaPointerGetAttributes(&attributes, pointer);
+  if (error != cudaSuccess) {
+    cuda::ignore(error);
+    return {};
+  }
+  const bool on_device =
+      attributes.type == cudaMemoryTypeDevice || attributes.type == cudaMemoryTypeManaged;
+  return on_device ? std::optional(attributes.device) : std::nullopt;
 }
 
 }  // namespace multibuffer

@@ -68,7 +68,7 @@ endif()
 if(MULTIBUFFER_HAS_CUDA)
   if(MULTIBUFFER_CUDA_ALL_ARCHS)
     set(CMAKE_CUDA_ARCHITECTURES all)
-  elseif(NOT CMAKE_CUDA_ARCHITECTURES)
+  elseif(NOT CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
     # Code for 75 and 80 also runs on the later chips of those generations; PTX of 90 on all later ones.
     set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90)
   endif()

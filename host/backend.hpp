@@ -89,6 +89,9 @@ class Backend {
   virtual void check_in_place(const Placement& placement) = 0;
 
   virtual void synchronize(StreamHandle stream) = 0;
+  /// Makes what is enqueued on `stream` from now on come after the work that writes `memory`, which
+  /// is freed after what is on `stream` by now. Does not wait.
+  virtual void order_after(Memory& memory, StreamHandle stream) = 0;
 };
 
 /// The host backend; one for the process.
@@ -105,5 +108,9 @@ struct CudaDevices {
   std::string why_none;
 };
 CudaDevices list_cuda_devices();
+
+/// The CUDA device whose memory `pointer` leads to; nothing for other memory, and where there is no
+/// CUDA to ask.
+std::optional<int> cuda_device_of(const void* pointer);
 
 }  // namespace multibuffer

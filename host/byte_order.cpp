@@ -1,7 +1,9 @@
 #include <multibuffer/byte_order.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -79,18 +81,12 @@ Type native_type(const Type& type) {
   return result;
 }
 
-DeviceBuffer to_native(const DeviceArray& array, StreamHandle stream, const Watch& watch) {
-  const Type& type = array.format().type();
-  Request request;
-  request.stream = stream;
-  request.watch = watch;
-  // First everything as it is, padding included; then the foreign bytes over it, back to front,
-  // which a gather along an axis of bytes with a negative stride does on every backend.
-  DeviceBuffer whole = copy(array, Order::C, request);
-  if (is_native(type)) return whole;
+namespace {
 
-  std::vector<Swap> swaps;
-  find_swaps(type, {}, swaps);
+/// Writes the foreign bytes of `array`, back to front, over `whole`, which has its shape: a gather
+/// along an axis of bytes with a negative stride does it on every backend.
+void swap_over(const DeviceArray& array, const std::vector<Swap>& swaps, const DeviceBuffer& whole,
+               const Request& request) {
   for (const Swap& swap : swaps) {
     std::vector<Axis> axes = swap.axes;
     axes.push_back({swap.unit, -1, 0});
@@ -105,14 +101,59 @@ DeviceBuffer to_native(const DeviceArray& array, StreamHandle stream, const Watc
     if (whole.size() > 0)
       copy(array.part(swap.offset + swap.unit - 1, Format(), axes), Order::C, part);
   }
-  return DeviceBuffer({.device = whole.device(),
-                       .format = format_of(native_type(type)),
-                       .shape = whole.shape(),
-                       .strides = whole.strides(),
-                       .data = whole.data(),
-                       .memory = whole.memory(),
-                       .stream = whole.stream(),
+}
+
+/// The memory of a buffer under another shape and format.
+DeviceBuffer seen_as(const DeviceBuffer& dense, Format format, std::vector<std::int64_t> shape,
+                     std::vector<std::int64_t> strides) {
+  return DeviceBuffer({.device = dense.device(),
+                       .format = std::move(format),
+                       .shape = std::move(shape),
+                       .strides = std::move(strides),
+                       .data = dense.data(),
+                       .memory = dense.memory(),
+                       .stream = dense.stream(),
                        .check = nullptr});
+}
+
+/// A dense buffer as an array of one axis.
+DeviceArray flat_array(const DeviceBuffer& dense, StreamHandle stream) {
+  dense.synchronize();
+  const DeviceBuffer flat =
+      seen_as(dense, dense.format(), {dense.size()}, {dense.format().itemsize()});
+  UploadOptions options;
+  options.placement = PlacementKind::in_place;
+  options.owner = std::make_shared<const DeviceBuffer>(dense);
+  options.stream = stream;
+  return upload(flat.view(), dense.device(), options);
+}
+
+}  // namespace
+
+DeviceBuffer to_native(const DeviceArray& array, StreamHandle stream, const Watch& watch) {
+  const Type& type = array.format().type();
+  Request request;
+  request.stream = stream;
+  request.watch = watch;
+  // First everything as it is, padding included.
+  DeviceBuffer whole = copy(array, Order::C, request);
+  if (is_native(type)) return whole;
+
+  std::vector<Swap> swaps;
+  find_swaps(type, {}, swaps);
+  std::size_t more_axes = 0;
+  for (const Swap& swap : swaps) more_axes = std::max(more_axes, swap.axes.size() + 1);
+  if (array.shape().size() + more_axes <= max_axes) {
+    swap_over(array, swaps, whole, request);
+  } else if (whole.size() > 0) {
+    // There is no room for axes of bytes, but dense elements need one axis alone; and what is read
+    // must not be what is written.
+    const DeviceArray flat = flat_array(whole, stream);
+    const DeviceBuffer result = copy(flat, Order::C, request);
+    swap_over(flat, swaps, result, request);
+    whole = seen_as(result, whole.format(), whole.shape(), whole.strides());
+  }
+  return seen_as(whole, format_of(native_type(type)), whole.shape(), whole.strides());
 }
 
 }  // namespace multibuffer

@@ -5,6 +5,7 @@
 #include "text.hpp"
 
 #include <charconv>
+#include <optional>
 #include <utility>
 
 namespace multibuffer {
@@ -45,6 +46,11 @@ Device Device::open(std::string_view name) {
   if (name.starts_with(cuda_prefix)) return Device(open_cuda_backend(ordinal_of(name)));
   throw Error(Errc::invalid_argument,
               text("device '", name, "': there are auto, host, cuda, and cuda:N"));
+}
+
+Device Device::of_memory(const void* pointer) {
+  const std::optional<int> ordinal = cuda_device_of(pointer);
+  return ordinal ? Device(open_cuda_backend(*ordinal)) : host();
 }
 
 DeviceKind Device::kind() const { return backend_->kind(); }

@@ -15,7 +15,8 @@ DeviceBuffer DeviceBuffer::from_host(const Device& device, const void* data,
                                      StreamHandle stream) {
   // The view validates the shape and works out the strides.
   const ArrayView source = ArrayView::dense(data, shape, std::move(format));
-  Parts parts{device, source.format(), source.shape(), {}, nullptr, nullptr, stream, nullptr};
+  Parts parts{device,  source.format(), source.shape(), {},     nullptr,
+              nullptr, stream,          nullptr,        nullptr};
   for (const Axis& axis : source.layout().axes()) parts.strides.push_back(axis.stride);
   parts.memory = device.backend().allocate(source.nbytes(), stream);
   parts.data = parts.memory->data();
@@ -42,6 +43,13 @@ bool DeviceBuffer::is_c_contiguous() const {
 void DeviceBuffer::synchronize() const {
   if (parts_.check) parts_.check->wait();
   parts_.device.synchronize(parts_.stream);
+}
+
+void DeviceBuffer::order_before(StreamHandle stream) const {
+  if (parts_.check || !parts_.memory)
+    synchronize();
+  else
+    parts_.device.backend().order_after(*parts_.memory, stream);
 }
 
 std::vector<std::byte> DeviceBuffer::to_host() const {

@@ -1,11 +1,15 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
+#include "backend.hpp"
 #include "checked.hpp"
 #include "text.hpp"
 
+#include <algorithm>
 #include <bit>
+#include <iterator>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,7 +23,27 @@ struct Manager {
   std::vector<std::int64_t> shape, strides;
 };
 
+/// The types that have a name and no code of PEP 3118.
+struct NamedType {
+  const char* name;
+  DataType type;
+};
+constexpr NamedType named_types[] = {
+    {"bfloat16", {code_bfloat, 16, 1}}, {"float8_e3m4", {7, 8, 1}},
+    {"float8_e4m3", {8, 8, 1}},         {"float8_e4m3b11fnuz", {9, 8, 1}},
+    {"float8_e4m3fn", {10, 8, 1}},      {"float8_e4m3fnuz", {11, 8, 1}},
+    {"float8_e5m2", {12, 8, 1}},        {"float8_e5m2fnuz", {13, 8, 1}},
+    {"float8_e8m0fnu", {14, 8, 1}},
+};
+
+const NamedType* named_type(const Format& format) {
+  const auto* const found = std::ranges::find(named_types, format.text(), &NamedType::name);
+  const bool is_it = found != std::end(named_types) && format.itemsize() == found->type.bits / 8;
+  return is_it ? found : nullptr;
+}
+
 DataType data_type(const Format& format) {
+  if (const NamedType* const named = named_type(format)) return named->type;
   const Type& type = format.type();
   const auto refuse = [&](const char* why) {
     throw Error(Errc::format_unsupported,
@@ -77,6 +101,8 @@ void let_go(Managed* self) {
 }
 
 Format format_of(const DataType& type) {
+  const auto* const named = std::ranges::find(named_types, type, &NamedType::type);
+  if (named != std::end(named_types)) return Format(named->name, type.bits / 8);
   const auto bytes = std::int64_t{type.bits} / 8;
   const char* code = nullptr;
   if (type.lanes == 1 && type.bits % 8 == 0) {
@@ -92,7 +118,7 @@ Format format_of(const DataType& type) {
   if (!code)
     throw Error(Errc::format_unsupported,
                 text("DLPack type code ", int{type.code}, " with ", int{type.bits}, " bits and ",
-                     type.lanes, " lanes has no format; view it as integers of its size"));
+                     type.lanes, " lanes has no format; view it as integers of whole bytes"));
   return Format(code, bytes);
 }
 
@@ -133,6 +159,8 @@ ManagedTensorVersioned* to_versioned(const DeviceBuffer& buffer, std::uint64_t f
   return managed.release();
 }
 
+bool is_named_type(const Format& format) { return named_type(format) != nullptr; }
+
 ArrayView view(const Tensor& tensor, bool readonly) {
   if (tensor.ndim < 0 || tensor.ndim > max_axes || (tensor.ndim > 0 && !tensor.shape))
     throw Error(Errc::invalid_view, text("a DLPack tensor with ", tensor.ndim, " axes",
@@ -151,6 +179,66 @@ ArrayView view(const Tensor& tensor, bool readonly) {
                                      text("the stride of axis ", i, " in bytes")),
                     0});
   return ArrayView(base, std::move(format), Layout(std::move(axes), {0}), readonly, space);
+}
+
+namespace {
+
+multibuffer::Device open_device(const Device& device) {
+  return space_of(device) == MemorySpace::host
+             ? multibuffer::Device::host()
+             : multibuffer::Device::open(text("cuda:", device.id));
+}
+
+/// CUDA's legacy default stream by its explicit name: where tensors are handed over that say
+/// nothing of streams.
+const StreamHandle handover_stream = reinterpret_cast<StreamHandle>(std::uintptr_t{1});
+
+}  // namespace
+
+DeviceBuffer take(ManagedTensorVersioned* managed) {
+  if (managed->version.major != version.major)
+    throw Error(Errc::invalid_view, text("DLPack version ", managed->version.major, ".",
+                                         managed->version.minor, " is not understood"));
+  if ((managed->flags & flag_read_only) != 0)
+    throw Error(Errc::invalid_view, "a read-only DLPack tensor; results can be written to");
+  const ArrayView array = view(managed->tensor, false);
+  DeviceBuffer::Parts parts{.device = open_device(managed->tensor.device),
+                            .format = array.format(),
+                            .shape = array.shape(),
+                            .strides = {},
+                            .data = const_cast<std::byte*>(array.base()),
+                            .memory = nullptr,
+                            .stream = handover_stream,
+                            .check = nullptr};
+  for (const Axis& axis : array.layout().axes()) parts.strides.push_back(axis.stride);
+  parts.owner = std::shared_ptr<ManagedTensorVersioned>(managed, [](ManagedTensorVersioned* held) {
+    if (held->deleter) held->deleter(held);
+  });
+  return DeviceBuffer(std::move(parts));
+}
+
+ManagedTensorVersioned* allocate(const Tensor& prototype) {
+  if (prototype.ndim < 0 || prototype.ndim > max_axes || (prototype.ndim > 0 && !prototype.shape))
+    throw Error(Errc::invalid_view, text("a DLPack prototype with ", prototype.ndim, " axes",
+                                         prototype.shape ? "" : " and no shape"));
+  // For its checks and its strides; nothing is read there.
+  const Format format = format_of(prototype.dtype);
+  const std::span<const std::int64_t> shape(prototype.shape,
+                                            static_cast<std::size_t>(prototype.ndim));
+  const auto* const nowhere = reinterpret_cast<const std::byte*>(std::uintptr_t{256});
+  const ArrayView dense = ArrayView::dense(nowhere, shape, format);
+  DeviceBuffer::Parts parts{.device = open_device(prototype.device),
+                            .format = format,
+                            .shape = dense.shape(),
+                            .strides = {},
+                            .data = nullptr,
+                            .memory = nullptr,
+                            .stream = handover_stream,
+                            .check = nullptr};
+  for (const Axis& axis : dense.layout().axes()) parts.strides.push_back(axis.stride);
+  parts.memory = parts.device.backend().allocate(dense.nbytes(), handover_stream);
+  parts.data = parts.memory->data();
+  return to_versioned(DeviceBuffer(std::move(parts)));
 }
 
 }  // namespace multibuffer::dlpack

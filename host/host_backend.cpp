@@ -158,6 +158,7 @@ class HostBackend final : public Backend {
   }
 
   void synchronize(StreamHandle) override {}
+  void order_after(Memory&, StreamHandle) override {}
 };
 
 }  // namespace

@@ -7,8 +7,11 @@ endif()
 
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS include/*.hpp host/*.hpp cuda/*.hpp)
 set(stamps)
-foreach(target IN ITEMS
-    multibuffer multibuffer_cuda_plain multibuffer_files multibuffer_cli multibuffer_command)
+set(targets multibuffer multibuffer_cuda_plain multibuffer_files multibuffer_cli multibuffer_command)
+if(MULTIBUFFER_PYTHON)
+  list(APPEND targets multibuffer_python)
+endif()
+foreach(target IN LISTS targets)
   get_target_property(folder ${target} SOURCE_DIR)
   get_target_property(sources ${target} SOURCES)
   foreach(source IN LISTS sources)

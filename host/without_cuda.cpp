@@ -14,4 +14,6 @@ std::shared_ptr<Backend> open_cuda_backend(int) { throw Error(Errc::device_unava
 
 CudaDevices list_cuda_devices() { return {{}, reason}; }
 
+std::optional<int> cuda_device_of(const void*) { return {}; }
+
 }  // namespace multibuffer

@@ -46,6 +46,23 @@ TEST(ByteOrder, PartsOfANumberAreTurnedOneByOne) {
   EXPECT_EQ(swapped(">2w", 8), "3 2 1 0 7 6 5 4 11 10 9 8 15 14 13 12");
 }
 
+TEST(ByteOrder, ArraysOfAsManyAxesAsThereCanBe) {
+  const Bytes memory = counted(8);
+  for (const std::size_t ndim : {62U, 63U, 64U}) {
+    Numbers shape(ndim, 1);
+    shape[ndim / 2] = 2;
+    const ArrayView view =
+        ArrayView::dense(memory.data(), shape, Format(">i", 4)).reverse(static_cast<int>(ndim / 2));
+    const DeviceBuffer result = to_native(upload(view, Device::host()));
+    EXPECT_EQ(result.shape(), shape);
+    EXPECT_EQ(result.format().text(), "i");
+    std::string text;
+    for (const std::byte byte : result.to_host())
+      text += std::to_string(std::to_integer<int>(byte));
+    EXPECT_EQ(text, "76543210");
+  }
+}
+
 TEST(ByteOrder, StructsKeepTheirPaddingAndWhatIsNativeAlready) {
   EXPECT_EQ(swapped("T{>H:a:2x<H:b:}", 6), "1 0 2 3 4 5 7 6 8 9 10 11");
   EXPECT_EQ(swapped("T{=B:a:(2)>H:b:}", 5), "0 2 1 4 3 5 7 6 9 8");

@@ -6,6 +6,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <string_view>
 #include <vector>
 
 #if __has_include(<dlpack/dlpack.h>)
@@ -69,9 +71,35 @@ TEST(DLPack, ATensorSharesTheBuffersMemoryAndKeepsIt) {
 }
 
 TEST(DLPack, EveryTypeComesBackAsItWent) {
-  for (const char* code :
-       {"?", "b", "h", "i", "q", "B", "H", "I", "Q", "e", "f", "d", "Zf", "Zd"}) {
-    const DeviceBuffer buffer = numbers(Format(code, parse_format(code).size));
+  for (const char* code : {"?",
+                           "b",
+                           "h",
+                           "i",
+                           "q",
+                           "B",
+                           "H",
+                           "I",
+                           "Q",
+                           "e",
+                           "f",
+                           "d",
+                           "Zf",
+                           "Zd",
+                           "bfloat16",
+                           "float8_e3m4",
+                           "float8_e4m3",
+                           "float8_e4m3b11fnuz",
+                           "float8_e4m3fn",
+                           "float8_e4m3fnuz",
+                           "float8_e5m2",
+                           "float8_e5m2fnuz",
+                           "float8_e8m0fnu"}) {
+    const std::string_view name = code;
+    const bool is_named = name.size() > 2;
+    const std::int64_t size = is_named ? (name == "bfloat16" ? 2 : 1) : parse_format(code).size;
+    const DeviceBuffer buffer = numbers(Format(code, size));
+    EXPECT_EQ(dlpack::is_named_type(buffer.format()), is_named);
+    EXPECT_EQ(buffer.format().opaque(), is_named);
     dlpack::ManagedTensor* managed = dlpack::to_legacy(buffer);
     const ArrayView view = dlpack::view(managed->tensor, false);
     EXPECT_EQ(view.format(), buffer.format());
@@ -93,14 +121,54 @@ TEST(DLPack, WhatItCannotHoldIsRefused) {
   refused(Format("3s", 3), "no numbers");
   refused(Format("g", sizeof(long double)), "long double");
   refused(Format("i", 3), "takes 4 bytes");
+  refused(Format("bfloat16", 4), "bfloat16");
+}
+
+TEST(DLPack, ATensorThatIsTakenOverIsGivenBackOnce) {
+  static int given_back = 0;
+  std::int32_t elements[6]{};
+  std::int64_t shape[]{2, 2}, strides[]{1, 2};
+  dlpack::ManagedTensorVersioned managed{
+      {1, 7},
+      nullptr,
+      [](dlpack::ManagedTensorVersioned*) { ++given_back; },
+      0,
+      {elements, {dlpack::device_cpu, 0}, 2, {dlpack::code_int, 32, 1}, shape, strides, 8}};
+  {
+    const DeviceBuffer buffer = dlpack::take(&managed);
+    EXPECT_EQ(static_cast<const void*>(buffer.data()), elements + 2);
+    EXPECT_EQ(buffer.strides(), (Numbers{4, 8}));
+    EXPECT_EQ(buffer.to_host().size(), 16U);
+    const DeviceBuffer copy = buffer;
+    EXPECT_EQ(given_back, 0);
+  }
+  EXPECT_EQ(given_back, 1);
+  managed.flags = dlpack::flag_read_only;
+  expect_error(Errc::invalid_view, "read-only", [&] { dlpack::take(&managed); });
+  managed.version.major = 2;
+  expect_error(Errc::invalid_view, "version 2.7", [&] { dlpack::take(&managed); });
+  EXPECT_EQ(given_back, 1);  // what was refused is still the caller's
+}
+
+TEST(DLPack, AllocatesAsAPrototypeSays) {
+  std::int64_t shape[]{2, 3};
+  dlpack::Tensor prototype{
+      nullptr, {dlpack::device_cpu, 0}, 2, {dlpack::code_bfloat, 16, 1}, shape, nullptr, 0};
+  dlpack::ManagedTensorVersioned* const managed = dlpack::allocate(prototype);
+  EXPECT_EQ(managed->tensor.dtype, prototype.dtype);
+  EXPECT_EQ(Numbers(managed->tensor.strides, managed->tensor.strides + 2), (Numbers{3, 1}));
+  std::memset(managed->tensor.data, 1, 12);
+  managed->deleter(managed);
+  prototype.shape = nullptr;
+  expect_error(Errc::invalid_view, "no shape", [&] { dlpack::allocate(prototype); });
 }
 
 TEST(DLPack, TensorsThatAreNoArrays) {
-  dlpack::Tensor tensor{nullptr, {dlpack::device_cpu, 0}, 1, {4, 16, 1}, nullptr, nullptr, 0};
+  dlpack::Tensor tensor{nullptr, {dlpack::device_cpu, 0}, 1, {17, 4, 1}, nullptr, nullptr, 0};
   expect_error(Errc::invalid_view, "no shape", [&] { dlpack::view(tensor, true); });
   std::int64_t shape[] = {0};
   tensor.shape = shape;
-  expect_error(Errc::format_unsupported, "type code 4 with 16 bits",
+  expect_error(Errc::format_unsupported, "type code 17 with 4 bits",
                [&] { dlpack::view(tensor, true); });
   tensor.dtype = {dlpack::code_float, 32, 1};
   EXPECT_EQ(dlpack::view(tensor, true).shape(), Numbers{0});

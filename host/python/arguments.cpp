@@ -7,25 +7,58 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace py = pybind11;
 
 namespace multibuffer::python {
 
-IndexMode mode_of(std::string_view name) {
+std::string text_argument(py::handle object, const char* name) {
+  if (!PyUnicode_Check(object.ptr()))
+    throw py::type_error(text(name, " must be a str, not ", Py_TYPE(object.ptr())->tp_name));
+  return object.cast<std::string>();
+}
+
+IndexMode mode_of(py::handle object) {
+  const std::string name = text_argument(object, "mode");
   if (name == "raise") return IndexMode::raise;
   if (name == "clip") return IndexMode::clip;
   if (name == "wrap") return IndexMode::wrap;
   throw py::value_error(text("mode '", name, "': there are raise, clip and wrap"));
 }
 
-Order order_of(std::string_view name) {
+Order order_of(py::handle object) {
+  const std::string name = text_argument(object, "order");
   if (name == "C") return Order::C;
   if (name == "F") return Order::F;
   throw py::value_error(text("order '", name, "': there are C and F"));
 }
 
 namespace {
+
+/// One integer, or a sequence of them.
+template <class Integer>
+std::vector<Integer> integers(py::handle object, const char* name) {
+  const auto integer = [name](py::handle item) {
+    if (!PyIndex_Check(item.ptr()))
+      throw py::type_error(text(name, " must be integers, not ", Py_TYPE(item.ptr())->tp_name));
+    const auto number = py::reinterpret_steal<py::object>(PyNumber_Index(item.ptr()));
+    if (!number) throw py::error_already_set();
+    const Py_ssize_t value = PyNumber_AsSsize_t(number.ptr(), PyExc_OverflowError);
+    if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
+    if (!std::in_range<Integer>(value))
+      throw py::value_error(text(name, ": ", value, " is out of range"));
+    return static_cast<Integer>(value);
+  };
+  if (PyIndex_Check(object.ptr())) return {integer(object)};
+  if (PyUnicode_Check(object.ptr()) || !PySequence_Check(object.ptr()))
+    throw py::type_error(text(name, " must be an integer or a sequence of integers, not ",
+                              Py_TYPE(object.ptr())->tp_name));
+  std::vector<Integer> result;
+  for (const py::handle item : py::reinterpret_borrow<py::object>(object))
+    result.push_back(integer(item));
+  return result;
+}
 
 /// The wanted shape with -1 worked out.
 std::vector<std::int64_t> complete(std::vector<std::int64_t> shape, std::int64_t size) {
@@ -46,12 +79,7 @@ std::vector<std::int64_t> complete(std::vector<std::int64_t> shape, std::int64_t
 }  // namespace
 
 std::vector<std::int64_t> shape_argument(const py::object& wanted, std::int64_t size) {
-  std::vector<std::int64_t> shape;
-  if (PyIndex_Check(wanted.ptr()) && !PySequence_Check(wanted.ptr()))
-    shape = {wanted.cast<std::int64_t>()};
-  else
-    shape = wanted.cast<std::vector<std::int64_t>>();
-  shape = complete(std::move(shape), size);
+  std::vector<std::int64_t> shape = complete(integers<std::int64_t>(wanted, "a shape"), size);
   for (const std::int64_t extent : shape)
     if (extent < 0) throw py::value_error(text("a shape with the extent ", extent));
   return shape;
@@ -64,9 +92,7 @@ std::vector<int> axes_argument(const py::args& axes, int ndim) {
     std::iota(result.rbegin(), result.rend(), 0);
     return result;
   }
-  const bool is_one_sequence = axes.size() == 1 && PySequence_Check(axes[0].ptr());
-  result = is_one_sequence ? axes[0].cast<std::vector<int>>()
-                           : py::object(axes).cast<std::vector<int>>();
+  result = axes.size() == 1 ? integers<int>(axes[0], "axes") : integers<int>(axes, "axes");
   for (int& axis : result) axis = normalize_axis(axis, ndim);
   return result;
 }

@@ -13,9 +13,13 @@
 /// What the methods of several classes take alike.
 namespace multibuffer::python {
 
+/// The words of a str. Throws TypeError, with the argument's name, for anything else: pybind11's
+/// own error would show every argument, and a list of a million arrays takes its time to be shown.
+std::string text_argument(pybind11::handle object, const char* name);
+
 /// Throw ValueError, with the words there are, for another one.
-IndexMode mode_of(std::string_view name);
-Order order_of(std::string_view name);
+IndexMode mode_of(pybind11::handle name);
+Order order_of(pybind11::handle name);
 
 /// An extent or a sequence of them, one of which may be -1, for `size` elements.
 std::vector<std::int64_t> shape_argument(const pybind11::object& wanted, std::int64_t size);

@@ -19,6 +19,15 @@ py::object entry(const py::dict& interface, const char* name) {
   return interface.contains(name) ? py::object(interface[name]) : py::none();
 }
 
+/// The interface does not say on which device the memory is, but CUDA does.
+Device device_of(const void* base) {
+  if (!base) return Device::open("cuda");  // no elements
+  Device device = Device::of_memory(base);
+  if (device.kind() == DeviceKind::cuda) return device;
+  Device::open("cuda");  // which says why there is none
+  throw py::buffer_error("__cuda_array_interface__ of memory that is not a CUDA device's");
+}
+
 /// Waits for the stream that the interface names: 1 and 2 are CUDA's own handles of the default
 /// streams, everything else is a `cudaStream_t`, and no stream is no work.
 void wait_for(const py::object& stream, const Device& device) {
@@ -46,10 +55,9 @@ Source source_from_cuda_interface(py::handle object) {
   Format format = format_of_type_string(interface["typestr"].cast<std::string>());
   const py::object strides = entry(interface, "strides");
 
-  // The interface does not say which device the memory is on; the first sees that of all others
-  // where they can see each other, and checks it before use.
-  const std::string device = "cuda:0";
-  wait_for(entry(interface, "stream"), Device::open(device));
+  const Device owner_device = device_of(base);
+  const std::string device = owner_device.name();
+  wait_for(entry(interface, "stream"), owner_device);
 
   const std::shared_ptr<const void> owner = keep(object);  // the object owns the memory
   if (strides.is_none())

@@ -54,9 +54,10 @@ const char* name_of(PlacementKind kind) {
 
 // ---- Into the library
 
-DeviceArray upload_object(const py::object& object, const std::string& device,
-                          const std::string& placement) {
-  const PlacementKind kind = placement_of(placement);
+DeviceArray upload_object(const py::object& object, const py::object& device_name,
+                          const py::object& placement) {
+  const std::string device = text_argument(device_name, "device");
+  const PlacementKind kind = placement_of(text_argument(placement, "placement"));
   Source source = source_of(object);
   // What is on a GPU stays on it unless somebody says otherwise.
   if (source.device != "host" && device == "host") {
@@ -117,14 +118,14 @@ py::object run(const DeviceArray& array, Request request, const py::object& out,
   return py::cast(std::move(result));
 }
 
-py::object copy_array(const DeviceArray& array, const std::string& order, const py::object& out) {
+py::object copy_array(const DeviceArray& array, const py::object& order, const py::object& out) {
   Request request;
   request.order = order_of(order);
   return run(array, std::move(request), out, array.shape());
 }
 
 py::object take_axis(const DeviceArray& array, const py::object& indices, int axis,
-                     const std::string& mode, const py::object& out) {
+                     const py::object& mode, const py::object& out) {
   Request request;
   request.mode = mode_of(mode);
   std::vector<IndexArray> arrays{index_array(indices)};
@@ -138,7 +139,7 @@ py::object take_axis(const DeviceArray& array, const py::object& indices, int ax
 }
 
 py::object gather_coordinates(const DeviceArray& array, const py::object& coordinates,
-                              const std::string& mode, const py::object& out) {
+                              const py::object& mode, const py::object& out) {
   Request request;
   request.mode = mode_of(mode);
   std::vector<IndexArray> arrays;
@@ -228,7 +229,8 @@ py::object as_numpy(const DeviceArray& array, const py::object& dtype, const py:
   // Its elements are nowhere side by side.
   if (!copy.is_none() && !copy.cast<bool>())
     throw py::value_error("an array of pointers becomes a NumPy array only by a copy");
-  return py::module_::import("numpy").attr("asarray")(copy_array(array, "C", py::none()), dtype);
+  return py::module_::import("numpy").attr("asarray")(copy_array(array, py::str("C"), py::none()),
+                                                      dtype);
 }
 
 std::string represent(const DeviceArray& array) {
@@ -332,19 +334,7 @@ void bind_device_array(py::module_& module) {
   cls.def("__repr__", represent);
   bind_update(cls);
 
-  module.def(
-      "upload", upload_object, py::arg("obj"), py::kw_only(), py::arg("device") = "auto",
-      py::arg("placement") = "auto",
-      "Resolve the pointers of obj and bring what they lead to onto a device.\n\n"
-      "obj: an exporter of the buffer protocol, with suboffsets or without, of DLPack or of\n"
-      "  __cuda_array_interface__; or a list or tuple of these, at any nesting, as pointer tables\n"
-      "  over its parts. Parts that lie differently in memory are copied first.\n"
-      "device: 'auto' (where obj is on a GPU, that; else the first GPU; else the host), 'host',\n"
-      "  'cuda' or 'cuda:N'.\n"
-      "placement: 'packed' (the elements alone), 'preserved' (the memory they span), 'auto' (the\n"
-      "  smaller of the two), or 'in_place': nothing moves, and obj is held as long as the "
-      "array.\n\n"
-      "Otherwise the array is a snapshot, and obj is let go of on return.");
+  module.def("upload", upload_object);
 }
 
 }  // namespace multibuffer::python

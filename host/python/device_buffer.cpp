@@ -89,7 +89,6 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
 
 /// What both array interfaces have.
 py::dict array_interface(const DeviceBuffer& buffer) {
-  synchronize(buffer);
   py::dict interface;
   interface["version"] = 3;
   interface["shape"] = to_tuple(buffer.shape());
@@ -106,14 +105,21 @@ py::dict array_interface(const DeviceBuffer& buffer) {
 py::dict host_interface(const DeviceBuffer& buffer) {
   if (!on_host(buffer))
     throw py::attribute_error("__array_interface__: the array is on " + buffer.device().name());
+  synchronize(buffer);
   return array_interface(buffer);
 }
 
 py::dict cuda_interface(const DeviceBuffer& buffer) {
   if (on_host(buffer))
     throw py::attribute_error("__cuda_array_interface__: the array is on the host");
+  // What the consumer orders after CUDA's legacy default stream comes after the array's work.
+  constexpr std::intptr_t legacy_stream = 1;
+  without_gil([&](const Watch&) {
+    buffer.order_before(reinterpret_cast<StreamHandle>(legacy_stream));
+    return true;
+  });
   py::dict interface = array_interface(buffer);
-  interface["stream"] = py::none();  // the work is done
+  interface["stream"] = legacy_stream;
   return interface;
 }
 
@@ -180,6 +186,7 @@ void bind_device_buffer(py::module_& module) {
                             "Numba's array interface, version 3, of an array on a GPU.");
   cls.def("__repr__", represent);
   bind_dlpack(cls);
+  bind_exchange_table(cls);
 }
 
 }  // namespace multibuffer::python

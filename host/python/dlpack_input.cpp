@@ -19,18 +19,32 @@ constexpr const char* versioned_name = "dltensor_versioned";
 /// cudaStreamLegacy, and its number in DLPack: what every consumer may name without a runtime.
 constexpr int legacy_stream = 1;
 
-/// Takes the tensor out of its capsule; the result's deleter gives it back, with the GIL, which an
-/// exporter's deleter is free to need.
+/// Gives the tensor back at its end, with the GIL, which an exporter's deleter is free to need.
+template <class Managed>
+std::shared_ptr<Managed> held(Managed* managed) {
+  return std::shared_ptr<Managed>(managed, [](Managed* tensor) {
+    if (!tensor->deleter || !Py_IsInitialized()) return;
+    const LettingGo guard;
+    tensor->deleter(tensor);
+  });
+}
+
+/// Takes the tensor out of its capsule.
 template <class Managed>
 std::shared_ptr<Managed> take_over(py::handle capsule, const char* name, const char* used_name) {
   auto* managed = static_cast<Managed*>(PyCapsule_GetPointer(capsule.ptr(), name));
   if (!managed || PyCapsule_SetName(capsule.ptr(), used_name) != 0) throw py::error_already_set();
-  return std::shared_ptr<Managed>(managed, [](Managed* held) {
-    if (!held->deleter || !Py_IsInitialized()) return;
-    const PyGILState_STATE gil = PyGILState_Ensure();
-    held->deleter(held);
-    PyGILState_Release(gil);
-  });
+  return held(managed);
+}
+
+bool is_on_cuda(const dlpack::Device& device) {
+  return device.type == dlpack::device_cuda || device.type == dlpack::device_cuda_managed;
+}
+
+void check_version(const dlpack::ManagedTensorVersioned& managed) {
+  if (managed.version.major != dlpack::version.major)
+    throw py::buffer_error(text("DLPack version ", managed.version.major, ".",
+                                managed.version.minor, " is not understood"));
 }
 
 /// Asks for a versioned tensor; exporters from before 1.0 do not know the word.
@@ -56,10 +70,59 @@ Source made(const dlpack::Tensor& tensor, bool readonly, std::shared_ptr<const v
 
 }  // namespace
 
+const dlpack::ExchangeTable* exchange_table_of(PyTypeObject* type) {
+  const auto capsule = py::reinterpret_steal<py::object>(
+      PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__dlpack_c_exchange_api__"));
+  PyErr_Clear();
+  constexpr const char* name = "dlpack_exchange_api";
+  if (!capsule || !PyCapsule_IsValid(capsule.ptr(), name)) return nullptr;
+  const void* pointer = PyCapsule_GetPointer(capsule.ptr(), name);
+  // Older tables hang on newer ones; what they share is the header.
+  for (const auto* header = static_cast<const dlpack::ExchangeHeader*>(pointer); header;
+       header = header->previous)
+    if (header->version.major == dlpack::exchange_version.major)
+      return reinterpret_cast<const dlpack::ExchangeTable*>(header);
+  return nullptr;
+}
+
+std::shared_ptr<const dlpack::ManagedTensorVersioned> tensor_of(const dlpack::ExchangeTable& table,
+                                                                py::handle object) {
+  dlpack::ManagedTensorVersioned* managed = nullptr;
+  if (table.from_object(object.ptr(), &managed) != 0) {
+    if (!PyErr_Occurred())
+      PyErr_Format(PyExc_BufferError, "%s refused a tensor without saying why",
+                   Py_TYPE(object.ptr())->tp_name);
+    throw py::error_already_set();
+  }
+  auto tensor = held(managed);
+  check_version(*tensor);
+  return tensor;
+}
+
+Source source_of_tensor(std::shared_ptr<const dlpack::ManagedTensorVersioned> tensor) {
+  const bool readonly = (tensor->flags & dlpack::flag_read_only) != 0;
+  return made(tensor->tensor, readonly, tensor);
+}
+
+void wait_for_tensors(const dlpack::ExchangeTable& table, const dlpack::Device& device) {
+  if (!is_on_cuda(device)) return;
+  void* stream = nullptr;
+  if (table.current_stream(dlpack::device_cuda, device.id, &stream) != 0)
+    throw py::error_already_set();
+  const auto handle =
+      stream ? stream : reinterpret_cast<StreamHandle>(std::intptr_t{legacy_stream});
+  const py::gil_scoped_release release;
+  multibuffer::Device::open(text("cuda:", device.id)).synchronize(handle);
+}
+
 Source source_from_dlpack(py::handle object) {
+  if (const auto* const table = exchange_table_of(Py_TYPE(object.ptr()))) {
+    auto tensor = tensor_of(*table, object);
+    wait_for_tensors(*table, tensor->tensor.device);
+    return source_of_tensor(std::move(tensor));
+  }
   const auto where = object.attr("__dlpack_device__")().cast<std::pair<int, int>>();
-  const bool on_cuda =
-      where.first == dlpack::device_cuda || where.first == dlpack::device_cuda_managed;
+  const bool on_cuda = is_on_cuda({where.first, where.second});
   py::dict words;
   if (on_cuda) words["stream"] = legacy_stream;
   const py::object capsule = ask(object, words);
@@ -72,9 +135,7 @@ Source source_from_dlpack(py::handle object) {
   if (PyCapsule_IsValid(capsule.ptr(), versioned_name)) {
     auto managed = take_over<dlpack::ManagedTensorVersioned>(capsule, versioned_name,
                                                              "used_dltensor_versioned");
-    if (managed->version.major != dlpack::version.major)
-      throw py::buffer_error(text("DLPack version ", managed->version.major, ".",
-                                  managed->version.minor, " is not understood"));
+    check_version(*managed);
     const bool readonly = (managed->flags & dlpack::flag_read_only) != 0;
     return made(managed->tensor, readonly, managed);
   }

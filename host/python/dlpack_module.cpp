@@ -88,11 +88,12 @@ py::capsule to_dlpack(const DeviceBuffer& buffer, const py::object& stream,
       !max_version.is_none() &&
       max_version.cast<std::pair<std::int64_t, std::int64_t>>().first >= dlpack::version.major;
   const auto [given, copied] = exported(buffer, dl_device, copy);
-  // Work that is done is ordered before any stream of the consumer; -1 says he needs no order.
-  const bool unordered = !stream.is_none() && stream.cast<std::int64_t>() == -1;
-  if (!unordered)
-    without_gil([&buffer = given](const Watch&) {
-      buffer.synchronize();
+  // DLPack's numbers for CUDA's default streams are CUDA's own names for them; none given is the
+  // legacy one, and -1 says that the consumer needs no order.
+  const std::int64_t consumer = stream.is_none() ? 1 : stream.cast<std::int64_t>();
+  if (consumer != -1)
+    without_gil([&buffer = given, consumer](const Watch&) {
+      buffer.order_before(reinterpret_cast<StreamHandle>(consumer));
       return true;
     });
   try {
@@ -119,7 +120,8 @@ void bind_dlpack(py::class_<DeviceBuffer>& buffer) {
       py::arg("copy") = py::none(),
       "The array as a DLPack capsule that shares its memory: a versioned one if max_version\n"
       "is (1, 0) or later, else a legacy one. BufferError for elements that DLPack has no\n"
-      "type for; native() converts a foreign byte order.");
+      "type for; native() converts a foreign byte order. Work that the consumer enqueues on its\n"
+      "stream comes after the work that fills the array; the host does not wait.");
   buffer.def(
       "__dlpack_device__",
       [](const DeviceBuffer& self) {

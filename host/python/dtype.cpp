@@ -1,5 +1,6 @@
 #include "dtype.hpp"
 
+#include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
 #include "host/text.hpp"
@@ -86,6 +87,7 @@ std::string type_string(const Format& format) {
 }
 
 std::string dtype_name(const Format& format) {
+  if (dlpack::is_named_type(format)) return format.text();
   if (format.opaque() || format.type().is_struct) return type_string(format);
   const Type& type = format.type();
   if (type.size > 1 && type.little_endian != native_little) return type_string(format);

@@ -15,6 +15,30 @@ namespace multibuffer::python {
 
 static_assert(std::is_same_v<Py_ssize_t, std::int64_t>, "the fields are passed on as they are");
 
+namespace {
+
+/// NumPy has dates and time spans, and the buffer protocol has no format for them.
+void explain_dates(py::handle exporter) {
+  PyObject *type, *value, *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  const auto kind = py::reinterpret_steal<py::object>([&]() -> PyObject* {
+    const auto dtype =
+        py::reinterpret_steal<py::object>(PyObject_GetAttrString(exporter.ptr(), "dtype"));
+    return dtype ? PyObject_GetAttrString(dtype.ptr(), "kind") : nullptr;
+  }());
+  PyErr_Clear();
+  const bool is_date = kind && PyUnicode_Check(kind.ptr()) &&
+                       (PyUnicode_CompareWithASCIIString(kind.ptr(), "M") == 0 ||
+                        PyUnicode_CompareWithASCIIString(kind.ptr(), "m") == 0);
+  PyErr_Restore(type, value, traceback);
+  if (is_date)
+    py::raise_from(PyExc_BufferError,
+                   "the buffer protocol has no format for NumPy's dates and times; give "
+                   "array.view('i8'), and view the result with its dtype again");
+}
+
+}  // namespace
+
 void acquire_buffer(py::handle exporter, int flags, Py_buffer& buffer) {
   const int status = PyObject_GetBuffer(exporter.ptr(), &buffer, flags);
   if (status == 0 && !PyErr_Occurred()) return;
@@ -27,6 +51,9 @@ void acquire_buffer(py::handle exporter, int flags, Py_buffer& buffer) {
   } else if (!PyErr_Occurred()) {
     PyErr_Format(PyExc_BufferError, "%s refused a buffer without saying why",
                  Py_TYPE(exporter.ptr())->tp_name);
+  } else if (PyErr_ExceptionMatches(PyExc_ValueError) ||
+             PyErr_ExceptionMatches(PyExc_BufferError)) {
+    explain_dates(exporter);
   }
   throw py::error_already_set();
 }

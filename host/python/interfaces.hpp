@@ -1,14 +1,30 @@
 #pragma once
 
+#include <multibuffer/dlpack.hpp>
+
 #include "source.hpp"
 
 #include <pybind11/pybind11.h>
+
+#include <memory>
 
 namespace multibuffer::python {
 
 /// From an object with `__dlpack__` and `__dlpack_device__`. Returns when the exporter's work on
 /// the memory is done.
 Source source_from_dlpack(pybind11::handle object);
+
+/// The table by which C code takes tensors from objects of a type: quicker than `__dlpack__` by the
+/// Python code it spares. nullptr if the type has none of a version that is understood.
+const dlpack::ExchangeTable* exchange_table_of(PyTypeObject* type);
+
+/// A tensor of such an object. Work on it may still be under way: see `wait_for_tensors`.
+std::shared_ptr<const dlpack::ManagedTensorVersioned> tensor_of(const dlpack::ExchangeTable& table,
+                                                                pybind11::handle object);
+Source source_of_tensor(std::shared_ptr<const dlpack::ManagedTensorVersioned> tensor);
+
+/// Waits for the work on tensors taken so far of this device.
+void wait_for_tensors(const dlpack::ExchangeTable& table, const dlpack::Device& device);
 
 /// From an object with `__cuda_array_interface__`, version 2 or 3, after the work on its stream.
 Source source_from_cuda_interface(pybind11::handle object);

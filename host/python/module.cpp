@@ -4,7 +4,9 @@
 
 PYBIND11_MODULE(_core, module) {
   using namespace multibuffer::python;
-  module.doc() = "The compiled part of multibuffer.";
+  module.doc() =
+      "The compiled part of multibuffer. What takes lists of arrays has its signature in Python:\n"
+      "pybind11's error for a wrong argument shows all arguments, however long that takes.";
   module.attr("__version__") = MULTIBUFFER_VERSION;
   translate_errors();
   // What users see is `multibuffer`; that its compiled part has another name is nobody's business.

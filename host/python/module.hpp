@@ -31,5 +31,7 @@ void bind_update(pybind11::class_<DeviceArray>& array);
 
 /// The DLPack methods of `DeviceBuffer`.
 void bind_dlpack(pybind11::class_<DeviceBuffer>& buffer);
+/// Its `__dlpack_c_exchange_api__`.
+void bind_exchange_table(pybind11::class_<DeviceBuffer>& buffer);
 
 }  // namespace multibuffer::python

@@ -24,7 +24,7 @@ class NumpyTwins {
   bool has(PyObject* object) const {
     if (!type_ || Py_TYPE(object) != type_) return false;
     const auto* array = fields(object);
-    return array->descr == dtype_.ptr() && array->flags == flags_ &&
+    return array->descr == dtype_.ptr() && ((array->flags ^ flags_) & ~owns_its_memory) == 0 &&
            array->nd == static_cast<int>(shape_.size()) &&
            std::equal(shape_.begin(), shape_.end(), array->dimensions) &&
            std::equal(strides_.begin(), strides_.end(), array->strides);
@@ -46,6 +46,8 @@ class NumpyTwins {
   static const pybind11::detail::PyArray_Proxy* fields(PyObject* object) {
     return pybind11::detail::array_proxy(static_cast<const void*>(object));
   }
+
+  static constexpr int owns_its_memory = 4;  ///< NPY_ARRAY_OWNDATA
 
   PyTypeObject* type_ = nullptr;
   pybind11::object dtype_;  ///< held: else another could take its address

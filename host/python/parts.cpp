@@ -5,6 +5,7 @@
 
 #include "dtype.hpp"
 #include "host/text.hpp"
+#include "interfaces.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
 #include "numpy_twins.hpp"
@@ -66,6 +67,20 @@ const std::byte* start_of(const ArrayView& view) {
   return view.layout().empty() ? view.base() : view.base() + view.layout().origins()[0];
 }
 
+/// Whether `tensor` says what `model` does, but for its address. A tensor without strides is
+/// another thing than one with them.
+bool lies_like(const dlpack::ManagedTensorVersioned& model,
+               const dlpack::ManagedTensorVersioned& tensor) {
+  const dlpack::Tensor& a = model.tensor;
+  const dlpack::Tensor& b = tensor.tensor;
+  if (a.ndim != b.ndim || !(a.dtype == b.dtype) || a.device.type != b.device.type ||
+      a.device.id != b.device.id || (a.strides == nullptr) != (b.strides == nullptr) ||
+      ((model.flags ^ tensor.flags) & dlpack::flag_read_only) != 0)
+    return false;
+  return std::equal(a.shape, a.shape + a.ndim, b.shape) &&
+         (!a.strides || std::equal(a.strides, a.strides + a.ndim, b.strides));
+}
+
 /// One pass over a sequence.
 class Reader {
  public:
@@ -84,6 +99,7 @@ class Reader {
       }
       add(PySequence_Fast_GET_ITEM(sequence, i));
     }
+    wait_for_tensors();
     parts_.owner = std::move(holder_);
     return std::move(parts_);
   }
@@ -100,38 +116,68 @@ class Reader {
       return;
     }
     const auto object = py::reinterpret_borrow<py::object>(item);
-    const bool as_before = !parts_.runs.empty() && Py_TYPE(item) == exporter_type_;
-    if (as_before || is_exporter(object))
+    if (py::type::handle_of(object).ptr() != type_.ptr()) type_is_new(object);
+    if (is_exporter_)
       add_exporter(object);
+    else if (table_)
+      add_tensor(object);
     else
       add_other(object);
   }
 
+  void type_is_new(py::handle object) {
+    wait_for_tensors();
+    type_ = py::type::of(object);
+    is_exporter_ = is_exporter(object);
+    table_ = is_exporter_ || is_ours(object) ? nullptr : exchange_table_of(Py_TYPE(object.ptr()));
+    twins_ = {};
+    tensor_ = nullptr;
+  }
+
+  static bool is_ours(py::handle object) {
+    return py::isinstance<DeviceBuffer>(object) || py::isinstance<StackObject>(object) ||
+           py::isinstance<DeviceArray>(object);
+  }
+
   /// Whether the buffer protocol says best what it is.
   static bool is_exporter(py::handle object) {
-    return PyObject_CheckBuffer(object.ptr()) && !py::isinstance<DeviceBuffer>(object) &&
-           !py::isinstance<StackObject>(object);
+    return PyObject_CheckBuffer(object.ptr()) && !is_ours(object);
   }
 
   void add_exporter(py::handle object) {
     const Py_buffer& buffer = holder_->acquire(object);
-    const auto& last = parts_.runs.empty() ? nullptr : parts_.runs.back().source.description;
-    if (exporter_type_ && last && last->matches(buffer)) {
+    const auto last = parts_.runs.empty() ? nullptr : parts_.runs.back().source.description;
+    if (last && last->matches(buffer)) {
       parts_.starts.push_back(static_cast<const std::byte*>(buffer.buf));
     } else {
       begin_run(source_of_export(buffer));
-      exporter_type_ = Py_TYPE(object.ptr());
       twins_ = NumpyTwins(object, buffer);
     }
     holder_->keep_last();
+  }
+
+  void add_tensor(py::handle object) {
+    auto tensor = tensor_of(*table_, object);
+    if (tensor_ && lies_like(*tensor_, *tensor)) {
+      parts_.starts.push_back(static_cast<const std::byte*>(tensor->tensor.data) +
+                              tensor->tensor.byte_offset);
+    } else {
+      wait_for_tensors();
+      begin_run(source_of_tensor(tensor));
+      tensor_ = tensor;
+    }
+    holder_->hold(std::move(tensor));
+  }
+
+  /// The work on a run's tensors is waited for once, after the last has been taken.
+  void wait_for_tensors() {
+    if (tensor_) python::wait_for_tensors(*table_, tensor_->tensor.device);
   }
 
   void add_other(py::handle object) {
     Source source = source_of(object);
     holder_->hold(std::move(source.owner));
     begin_run(std::move(source));
-    exporter_type_ = nullptr;
-    twins_ = {};
   }
 
   void begin_run(Source source) {
@@ -151,8 +197,13 @@ class Reader {
 
   Parts parts_;
   std::shared_ptr<Holder> holder_;
-  PyTypeObject* exporter_type_ = nullptr;  ///< of the last run's first part, if it is an exporter
+
+  // Of the part before:
+  py::object type_;  ///< held: else another could take its address
+  bool is_exporter_ = false;
+  const dlpack::ExchangeTable* table_ = nullptr;
   NumpyTwins twins_;
+  std::shared_ptr<const dlpack::ManagedTensorVersioned> tensor_;  ///< the first of the run
 };
 
 /// Whether one pointer table over both is an array.

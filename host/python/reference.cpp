@@ -202,12 +202,12 @@ py::object get_item(const ReferenceArray& array, const py::object& key) {
 }
 
 py::object take_axis(const ReferenceArray& array, const py::object& indices, int axis,
-                     const std::string& mode, const py::object& out) {
+                     const py::object& mode, const py::object& out) {
   return gather(array, {{{axis}, {index_of(index_array(indices))}, {}}}, mode_of(mode), out);
 }
 
 py::object gather_coordinates(const ReferenceArray& array, const py::object& coordinates,
-                              const std::string& mode, const py::object& out) {
+                              const py::object& mode, const py::object& out) {
   reference::Group group;
   for (const py::handle index : coordinates) {
     group.axes.push_back(static_cast<int>(group.axes.size()));
@@ -227,7 +227,7 @@ ReferenceArray reshape(const ReferenceArray& array, const py::object& wanted,
   return array.after(Reshape{shape_argument(wanted, array.shape.size())});
 }
 
-py::object copy(const ReferenceArray& array, const std::string& order, const py::object& out) {
+py::object copy(const ReferenceArray& array, const py::object& order, const py::object& out) {
   return gather(array, {}, IndexMode::raise, out, order_of(order));
 }
 
@@ -281,8 +281,7 @@ void bind_reference(py::module_& module) {
     return text("Reference(", shape_text(self.shape.shape(), self.format), ")");
   });
 
-  module.def("reference", reference_of, py::arg("obj"),
-             "An array of host memory, as upload() takes them, to be read by its own pointers.");
+  module.def("reference", reference_of);
 }
 
 }  // namespace multibuffer::python

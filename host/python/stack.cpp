@@ -81,10 +81,7 @@ void bind_stack(py::module_& module) {
       "Whose memory the parts are in.");
   cls.def("__repr__", represent);
 
-  module.def("stack", stack_of, py::arg("arrays"),
-             "Equal arrays as one, along a new first axis of pointers, without copying one.\n\n"
-             "BufferError names the part that differs in shape, strides or format. The stack is\n"
-             "writable where all parts are.");
+  module.def("stack", stack_of);
   module.def("_rows_at", rows_at, py::arg("table"), py::arg("count"), py::arg("shape"),
              py::arg("strides"), py::arg("format"), py::arg("owner"),
              "For rows(): the address of a table of pointers, and what each of them leads to.");

@@ -23,8 +23,22 @@ DeviceBuffer buffer_of(const py::object& object) {
   return dense_copy(source_of(object));
 }
 
-Comparison verify_objects(const py::object& result, const py::object& expected, double absolute,
-                          double relative, std::int64_t ulp) {
+double number(const py::object& object) {
+  const double value = PyFloat_AsDouble(object.ptr());
+  if (value == -1.0 && PyErr_Occurred()) throw py::error_already_set();
+  return value;
+}
+
+std::int64_t integer(const py::object& object) {
+  const auto number = py::reinterpret_steal<py::object>(PyNumber_Index(object.ptr()));
+  const std::int64_t value = number ? PyLong_AsLongLong(number.ptr()) : -1;
+  if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
+  return value;
+}
+
+Comparison verify_objects(const py::object& result, const py::object& expected,
+                          const py::object& atol, const py::object& rtol, const py::object& ulp) {
+  const Tolerance tolerance{number(atol), number(rtol), integer(ulp)};
   const DeviceBuffer actual = buffer_of(result);
   DeviceBuffer wanted = buffer_of(expected);
   if (same_meaning(actual.format(), wanted.format()))  // however each spells it
@@ -36,9 +50,7 @@ Comparison verify_objects(const py::object& result, const py::object& expected, 
                            .memory = wanted.memory(),
                            .stream = wanted.stream(),
                            .check = nullptr});
-  return without_gil([&](const Watch& watch) {
-    return verify(actual, wanted, Tolerance{absolute, relative, ulp}, watch);
-  });
+  return without_gil([&](const Watch& watch) { return verify(actual, wanted, tolerance, watch); });
 }
 
 }  // namespace
@@ -58,12 +70,7 @@ void bind_verify(py::module_& module) {
       .def_property_readonly("equal", &Comparison::equal, "Whether all elements are equal.")
       .def("__bool__", &Comparison::equal)
       .def("__repr__", [](const Comparison& self) { return "Comparison(" + describe(self) + ")"; });
-  module.def(
-      "verify", verify_objects, py::arg("result"), py::arg("expected"), py::kw_only(),
-      py::arg("atol") = 0.0, py::arg("rtol") = 0.0, py::arg("ulp") = 0,
-      "Compare two arrays of one shape and format, of whatever kind.\n\n"
-      "By bits, so that a NaN equals itself; or within |result - expected| <= atol + rtol *\n"
-      "|expected|, or ulp representable numbers.");
+  module.def("verify", verify_objects);
 }
 
 }  // namespace multibuffer::python

@@ -33,6 +33,8 @@ class Device {
   static Device open(std::string_view name = "auto");
   /// This machine's processors and memory.
   static Device host();
+  /// The CUDA device whose memory `pointer` leads to, or the host.
+  static Device of_memory(const void* pointer);
 
   DeviceKind kind() const;
   std::string name() const;

@@ -43,6 +43,10 @@ class DeviceBuffer {
   /// `index_out_of_range` with its position and value, every time it is asked; the contents are
   /// then unspecified.
   void synchronize() const;
+  /// Makes what is enqueued on `stream` from now on come after the work that fills this buffer.
+  /// Nobody waits, but where indices on the device are still to be checked or the memory is the
+  /// caller's own: then as `synchronize`.
+  void order_before(StreamHandle stream) const;
 
   /// The elements in C order of the axes, whatever the strides; synchronizes.
   std::vector<std::byte> to_host() const;
@@ -61,6 +65,8 @@ class DeviceBuffer {
     std::shared_ptr<Memory> memory;  ///< null where the caller owns it
     StreamHandle stream = nullptr;
     std::shared_ptr<PendingCheck> check;  ///< null where nothing can fail
+    /// Keeps memory that is not the library's.
+    std::shared_ptr<const void> owner = nullptr;
   };
   explicit DeviceBuffer(Parts parts);
   const std::shared_ptr<Memory>& memory() const noexcept { return parts_.memory; }

@@ -19,6 +19,7 @@ inline constexpr std::int32_t device_cuda_managed = 13;  ///< unified memory
 inline constexpr std::uint8_t code_int = 0;
 inline constexpr std::uint8_t code_uint = 1;
 inline constexpr std::uint8_t code_float = 2;
+inline constexpr std::uint8_t code_bfloat = 4;
 inline constexpr std::uint8_t code_complex = 5;
 inline constexpr std::uint8_t code_bool = 6;
 
@@ -66,8 +67,29 @@ struct ManagedTensorVersioned {  ///< of a capsule named "dltensor_versioned"
   Tensor tensor;
 };
 
+struct ExchangeHeader {  ///< DLPackExchangeAPIHeader
+  Version version;
+  const ExchangeHeader* previous;  ///< a table of an older major version, or NULL
+};
+
+/// DLPackExchangeAPI: how C code takes tensors from Python objects of one type and makes them, a
+/// table that the type has in a capsule named "dlpack_exchange_api" as `__dlpack_c_exchange_api__`.
+/// Functions return 0, or -1 with a Python exception set, and wait for no stream.
+struct ExchangeTable {
+  ExchangeHeader header;
+  /// New memory, of the prototype's type, shape and device. Needs no GIL; errors go to `set_error`.
+  int (*allocate)(Tensor* prototype, ManagedTensorVersioned** out, void* context,
+                  void (*set_error)(void* context, const char* kind, const char* message));
+  int (*from_object)(void* object, ManagedTensorVersioned** out);
+  int (*to_object)(ManagedTensorVersioned* tensor, void** object);  ///< takes the tensor over
+  int (*borrow)(void* object, Tensor* out);  ///< may be NULL, where there is no such thing
+  /// Where work on tensors of this type belongs: what is queued there has been ordered before.
+  int (*current_stream)(std::int32_t device_type, std::int32_t device_id, void** out);
+};
+
 /// What this declares. An importer accepts any minor version of this major one.
 inline constexpr Version version{1, 0};
+inline constexpr Version exchange_version{1, 2};
 
 static_assert(sizeof(Device) == 8);
 static_assert(sizeof(DataType) == 4);
@@ -76,6 +98,9 @@ static_assert(sizeof(ManagedTensor) == 64 && offsetof(ManagedTensor, deleter) ==
 static_assert(sizeof(ManagedTensorVersioned) == 80);
 static_assert(offsetof(ManagedTensorVersioned, flags) == 24);
 static_assert(offsetof(ManagedTensorVersioned, tensor) == 32);
+static_assert(sizeof(ExchangeHeader) == 16 && sizeof(ExchangeTable) == 56);
+static_assert(offsetof(ExchangeTable, from_object) == 24);
+static_assert(offsetof(ExchangeTable, current_stream) == 48);
 
 /// Where `buffer` is.
 Device device_of(const DeviceBuffer& buffer);
@@ -86,9 +111,20 @@ Device device_of(const DeviceBuffer& buffer);
 ManagedTensor* to_legacy(const DeviceBuffer& buffer);
 ManagedTensorVersioned* to_versioned(const DeviceBuffer& buffer, std::uint64_t flags = 0);
 
-/// `tensor` as an array view, borrowed. Throws `format_unsupported` for types without a PEP 3118
-/// format (bfloat16, vectors, ...), `invalid_view` for devices that are neither a processor nor
-/// CUDA.
+/// `tensor` as an array view, borrowed. Types that PEP 3118 has no code for (bfloat16, the floats
+/// of 8 bits) are opaque elements whose format is their name, by which `to_versioned` knows them
+/// again. Throws `format_unsupported` for vectors and elements of less than a byte, `invalid_view`
+/// for devices that are neither a processor nor CUDA.
 ArrayView view(const Tensor& tensor, bool readonly);
+
+/// Whether `format` is the name of such a type.
+bool is_named_type(const Format& format);
+
+/// `managed` as a result that owns it. Throws what `view` throws, and `invalid_view` for one that
+/// is read-only; it is then still the caller's.
+DeviceBuffer take(ManagedTensorVersioned* managed);
+
+/// New memory, dense in C order, with the type, shape and device of `prototype`.
+ManagedTensorVersioned* allocate(const Tensor& prototype);
 
 }  // namespace multibuffer::dlpack

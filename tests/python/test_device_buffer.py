@@ -160,7 +160,7 @@ class OnAGpu(unittest.TestCase):
         self.assertEqual((interface["shape"], interface["typestr"], interface["version"]),
                          ((2, 4), "|u1", 3))
         self.assertIsNone(interface["strides"])
-        self.assertNotEqual(interface.get("stream"), 0)
+        self.assertEqual(interface["stream"], 1)
         self.assertEqual(interface["data"][1], False)
 
         class Interface:
@@ -170,10 +170,46 @@ class OnAGpu(unittest.TestCase):
         empty = upload(b"abcd")[4:].copy()
         self.assertEqual(empty.__cuda_array_interface__["data"][0], 0)
 
+    @unittest.skipIf(len(multibuffer.devices()) < 3, "one GPU alone")
+    def test_the_interface_of_memory_on_another_gpu(self):
+        result = multibuffer.upload([b"abcd", b"efgh"], device="cuda:1").copy()
+
+        class Interface:
+            __cuda_array_interface__ = result.__cuda_array_interface__
+
+        again = multibuffer.upload(Interface())
+        self.assertEqual((again.device, again[::-1].tobytes()), ("cuda:1", b"efghabcd"))
+        with self.assertRaisesRegex(ValueError, "part 1 is on cuda:1, part 0 on cuda:0"):
+            multibuffer.stack([upload([b"abcd", b"efgh"]).copy(), Interface()])
+
+    def test_the_interface_of_memory_that_is_not_a_gpus(self):
+        memory = ctypes.create_string_buffer(8)
+
+        class Interface:
+            __cuda_array_interface__ = {"shape": (8,), "typestr": "|u1", "version": 3,
+                                        "data": (ctypes.addressof(memory), False)}
+
+        with self.assertRaisesRegex(BufferError, "not a CUDA device's"):
+            upload(Interface())
+
+    def test_lists_of_results(self):
+        rows = [upload(bytes([i] * 4)).copy() for i in range(10)]
+        stack = multibuffer.stack(rows)
+        self.assertEqual(stack.device, rows[0].device)
+        with self.assertRaisesRegex(BufferError, "the parts of this stack are on cuda:0"):
+            memoryview(stack)
+        expected = b"".join(row.tobytes() for row in rows)
+        self.assertEqual(multibuffer.upload(stack, placement="in_place").tobytes(), expected)
+        self.assertEqual(multibuffer.upload(rows)[::-1].tobytes(),
+                         b"".join(row.tobytes() for row in rows[::-1]))
+        self.assertEqual(multibuffer.upload(rows, device="host").tobytes(), expected)
+        planes = [upload([b"ab", b"cd"]).copy(order) for order in "CFC"]
+        self.assertEqual(multibuffer.upload(planes).tobytes(), b"abcd" * 3)
+
     def test_dlpack_devices(self):
         result = upload(b"abcd").copy()
         self.assertEqual(result.__dlpack_device__(), (2, 0))
-        for stream in (None, 1, 2, -1):
+        for stream in (None, 1, 2, -1):  # the consumer's, which is made to wait for our work
             self.assertEqual(legacy(result.__dlpack__(stream=stream)).device_type, 2)
         with self.assertRaises(ValueError):
             result.__dlpack__(stream=0)

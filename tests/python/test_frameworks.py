@@ -45,8 +45,20 @@ class Torch(unittest.TestCase):
                                                                    tensor[0].tolist()])
         self.assertEqual(upload(tensor)[torch.tensor([2, 0], device=device)].tolist(),
                          tensor[[2, 0]].tolist())
-        with self.assertRaisesRegex(TypeError, "type code 4 with 16 bits"):
-            upload(torch.zeros(2, dtype=torch.bfloat16, device=device))
+
+    def test_bfloat16_goes_out_as_it_came_in(self):
+        device = "cpu" if DEVICE == "host" else "cuda"
+        rows = list(torch.arange(12, device=device).to(torch.bfloat16).reshape(3, 4))
+        uploaded = upload(rows[::-1])
+        self.assertEqual((uploaded.dtype, uploaded.itemsize), ("bfloat16", 2))
+        tensor = torch.from_dlpack(uploaded[::-1, [0, 2]])
+        self.assertEqual(tensor.dtype, torch.bfloat16)
+        self.assertEqual(tensor.tolist(), [[0, 2], [4, 6], [8, 10]])
+        self.assertTrue(multibuffer.verify(uploaded, rows[::-1]))
+        with self.assertRaisesRegex(TypeError, "bfloat16"):
+            uploaded.tolist()
+        with self.assertRaisesRegex(TypeError, "bfloat16"):
+            multibuffer.verify(uploaded, uploaded, atol=1)
 
     def test_tensors_are_outputs(self):
         out = torch.zeros(2, 4, dtype=torch.float64, device="cpu" if DEVICE == "host" else "cuda")

@@ -176,6 +176,47 @@ class Help(unittest.TestCase):
                     if not member.startswith("_"):
                         self.assertTrue(value.__doc__, f"{name}.{member}")
 
+    def test_wrong_arguments_are_not_shown_one_by_one(self):
+        class Row(bytearray):
+            def __repr__(self):
+                raise AssertionError("a million of these would take a minute")
+
+        rows = [Row(b"ab"), Row(b"cd")]
+        array = multibuffer.upload(rows)
+        for call, message in (
+                (lambda: multibuffer.upload(rows, "host"), "positional"),
+                (lambda: multibuffer.upload(rows, device=3), "device must be a str, not int"),
+                (lambda: multibuffer.upload(rows, placement=None), "placement must be a str"),
+                (lambda: multibuffer.stack(*rows), "positional"),
+                (lambda: multibuffer.reference(), "missing"),
+                (lambda: multibuffer.verify(rows, rows, 1e-8), "positional"),
+                (lambda: multibuffer.verify(rows, rows, atol="1"), "must be real number, not str"),
+                (lambda: multibuffer.verify(rows, rows, ulp=1.5), "as an integer"),
+                (lambda: array.take(rows[0], mode=1), "mode must be a str, not int"),
+                (lambda: array.copy(order=None), "order must be a str, not NoneType")):
+            with self.assertRaisesRegex(TypeError, message):
+                call()
+
+    def test_shapes_and_axes_that_are_none(self):
+        array = multibuffer.upload([b"ab", b"cd"])
+        for view in (array, multibuffer.reference([b"ab", b"cd"])):
+            for call in (view.reshape, view.transpose):
+                for argument, message in (("x", "sequence of integers, not str"), (1.5, "not float"),
+                                          ((1, 1.5), "must be integers, not float"),
+                                          ((1, None), "must be integers, not NoneType")):
+                    with self.assertRaisesRegex(TypeError, message):
+                        call(argument)
+            for call, message in ((lambda: view.reshape((2, -2)), "extent -2"),
+                                  (lambda: view.reshape(5), "5 elements|none of the elements"),
+                                  (lambda: view.reshape(-3), "extent -3"),
+                                  (lambda: view.transpose(0, 0), "no permutation"),
+                                  (lambda: view.transpose(0, 2), "axis 2 of an array with 2"),
+                                  (lambda: view.transpose(2**40, 0), "out of range")):
+                with self.assertRaisesRegex(ValueError, message):
+                    call()
+            with self.assertRaises(OverflowError):
+                view.reshape(2**70)
+
     def test_messages_name_axis_and_index(self):
         array = multibuffer.upload(Tables((2, 3), {0}).exporter())
         for call, message in (

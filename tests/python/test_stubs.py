@@ -25,7 +25,10 @@ def stubbed():
         elif isinstance(node, ast.ClassDef):
             members = found.setdefault(node.name, {})
             for member in node.body:
-                members.setdefault(member.name, []).append(member)
+                if isinstance(member, ast.FunctionDef):
+                    members.setdefault(member.name, []).append(member)
+                else:  # an attribute of the class itself
+                    members[member.target.id] = []
     return found
 
 
@@ -46,7 +49,11 @@ def module_parameters(function):
     """The same from what pybind11 writes into the first line of a docstring."""
     if inspect.isfunction(function):
         parameters = inspect.signature(function).parameters.values()
-        return [(p.name, ... if p.default is p.empty else p.default) for p in parameters]
+        result = [(p.name, ... if p.default is p.empty else p.default) for p in parameters]
+        keyword_only = [p.kind is p.KEYWORD_ONLY for p in parameters]
+        if any(keyword_only):
+            result.insert(keyword_only.index(True), ("*", ...))
+        return result
     signature = function.__doc__.split("\n")[0]
     # Types are of no account here, and may hold commas.
     inner = re.sub(r"\[[^\[\]]*\]", "", signature[signature.index("(") + 1:signature.rindex(") ->")])
@@ -82,7 +89,7 @@ class Stubs(unittest.TestCase):
     def test_properties_are_properties(self):
         for name, members in self.stubs.items():
             for member, functions in members.items():
-                if not name or member in COMMON:
+                if not name or member in COMMON or not functions:
                     continue
                 is_property = any(getattr(decorator, "id", "") == "property"
                                   for decorator in functions[0].decorator_list)
@@ -94,7 +101,7 @@ class Stubs(unittest.TestCase):
             owner = getattr(multibuffer, name) if name else multibuffer
             for member, functions in members.items():
                 value = vars(owner).get(member)
-                if value is None or isinstance(value, property) or member in ("__bool__", "__len__"):
+                if value is None or not functions or isinstance(value, property) or member in ("__bool__", "__len__"):
                     continue
                 # Of overloads, the first has the parameters with their defaults.
                 with self.subTest(f"{name}.{member}"):

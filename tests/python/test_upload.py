@@ -63,6 +63,19 @@ class Exporters(unittest.TestCase):
                 uploaded.tolist()
 
     @needs(numpy, "NumPy")
+    def test_numpy_dates_have_no_format(self):
+        for dtype in ("M8[s]", "m8[ns]"):
+            source = numpy.arange(6).astype(dtype).reshape(2, 3)
+            for call in (upload, multibuffer.reference, lambda x: multibuffer.stack(list(x)),
+                         lambda x: upload([numpy.zeros(3, "i8"), x[0]])):
+                with self.assertRaisesRegex(BufferError, r"give array.view\('i8'\)") as caught:
+                    call(source)
+                self.assertIsInstance(caught.exception.__cause__, ValueError)  # NumPy's own
+            numbers = upload([row.view("i8") for row in source[::-1]])
+            result = numpy.asarray(numbers[::-1].copy().to_host()).view(dtype)
+            self.assertEqual(result.tolist(), source.tolist())
+
+    @needs(numpy, "NumPy")
     def test_numpy_with_every_dtype(self):
         codes = [code for code in numpy.typecodes["All"] if code not in "OMm"]
         for code in codes + [">i4", ">f8", ">c8", "S5", ">U3", "V7", "(2,3)i2"]:

@@ -17,6 +17,7 @@ verify(a, b)        the first difference, or none
 devices()           what upload(obj, device=...) can name
 """
 
+from . import _core
 from ._core import (
     Axis,
     Comparison,
@@ -27,10 +28,6 @@ from ._core import (
     Stack,
     __version__,
     devices,
-    reference,
-    stack,
-    upload,
-    verify,
 )
 from ._pillow import rows
 
@@ -52,3 +49,42 @@ __all__ = [
 ]
 
 rows.__module__ = __name__
+
+
+def upload(obj, *, device="auto", placement="auto"):
+    """Resolve the pointers of obj and bring what they lead to onto a device.
+
+    obj: an exporter of the buffer protocol, with suboffsets or without, of DLPack or of
+      __cuda_array_interface__; or a list or tuple of these, at any nesting, as pointer tables
+      over its parts. Parts that lie differently in memory are copied first.
+    device: 'auto' (where obj is on a GPU, that; else the first GPU; else the host), 'host',
+      'cuda' or 'cuda:N'.
+    placement: 'packed' (the elements alone), 'preserved' (the memory they span), 'auto' (the
+      smaller of the two), or 'in_place': nothing moves, and obj is held as long as the array.
+
+    Otherwise the array is a snapshot, and obj is let go of on return.
+    """
+    return _core.upload(obj, device, placement)
+
+
+def stack(arrays):
+    """Equal arrays as one, along a new first axis of pointers, without copying one.
+
+    BufferError names the part that differs in shape, strides or format. The stack is writable
+    where all parts are.
+    """
+    return _core.stack(arrays)
+
+
+def reference(obj):
+    """An array of host memory, as upload() takes them, to be read by its own pointers."""
+    return _core.reference(obj)
+
+
+def verify(result, expected, *, atol=0.0, rtol=0.0, ulp=0):
+    """Compare two arrays of one shape and format, of whatever kind.
+
+    By bits, so that a NaN equals itself; or within |result - expected| <= atol + rtol *
+    |expected|, or ulp representable numbers.
+    """
+    return _core.verify(result, expected, atol, rtol, ulp)

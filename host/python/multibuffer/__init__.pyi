@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from types import EllipsisType
-from typing import Any, Literal, SupportsIndex, TypeVar, overload
+from typing import Any, ClassVar, Literal, SupportsIndex, TypeVar, overload
 
 # An exporter of the buffer protocol, of DLPack or of __cuda_array_interface__, or a list of these.
 _Array = Any
@@ -124,6 +124,7 @@ class DeviceBuffer:
         copy: bool | None = None,
     ) -> Any: ...
     def __dlpack_device__(self) -> tuple[int, int]: ...
+    __dlpack_c_exchange_api__: ClassVar[Any]
 
 class Stack:
     @property
