@@ -199,7 +199,7 @@ class Reference(unittest.TestCase):
             return {name for name in dir(cls) if name in dir(multibuffer.DeviceArray)}
 
         only_there = set(dir(multibuffer.DeviceArray)) - names(multibuffer.Reference)
-        self.assertEqual(only_there, {"axes", "origins", "levels", "placement", "storage_bytes",
+        self.assertEqual(only_there, {"axes", "origins", "levels", "placement", "storage_bytes", "update",
                                       "device", "native"})
 
     def test_orders_and_out(self):
