@@ -52,7 +52,8 @@ class Holder {
   /// Of an exporter that is not told when its export is released, the reference is all there is.
   void keep_last() {
     PyObject* const exporter = exports_.back().obj;
-    if (exporter && Py_TYPE(exporter)->tp_as_buffer->bf_releasebuffer) return;
+    const PyBufferProcs* const calls = exporter ? Py_TYPE(exporter)->tp_as_buffer : nullptr;
+    if (calls && calls->bf_releasebuffer) return;
     if (exporter) objects_.push_back(exporter);
     exports_.pop_back();
   }
@@ -159,8 +160,8 @@ class Reader {
   void add_tensor(py::handle object) {
     auto tensor = tensor_of(*table_, object);
     if (tensor_ && lies_like(*tensor_, *tensor)) {
-      parts_.starts.push_back(static_cast<const std::byte*>(tensor->tensor.data) +
-                              tensor->tensor.byte_offset);
+      const auto* const data = static_cast<const std::byte*>(tensor->tensor.data);
+      parts_.starts.push_back(data ? data + tensor->tensor.byte_offset : nullptr);
     } else {
       wait_for_tensors();
       begin_run(source_of_tensor(tensor));
