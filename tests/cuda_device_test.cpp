@@ -15,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -318,6 +319,34 @@ TEST_F(CudaDevice, AnUpdateComesBetweenEarlierAndLaterGathers) {
   };
   EXPECT_EQ(numbers(after), std::vector<std::int32_t>(100'000, -1));
   EXPECT_EQ(numbers(before), reversed(counting(100'000)));
+}
+
+TEST_F(CudaDevice, WhatAConsumerEnqueuesComesAfterTheResult) {
+  const Stream ours = make_stream();
+  const Stream consumers = make_stream();
+  const std::vector<std::int32_t> values = counting(100'000);
+  const Device device = Device::open("cuda");
+  const std::array<std::int64_t, 1> shape{100'000};
+  const DeviceArray array = upload(ArrayView::dense(values.data(), shape, Format("i", 4)), device);
+  hold_up(ours);
+  Request request;
+  request.stream = stream_handle(ours);
+  const DeviceBuffer result = copy(array.reverse(0), Order::C, request);
+  result.order_before(stream_handle(consumers));
+  std::vector<std::int32_t> seen(values.size());
+  expect_success(cudaHostRegister(seen.data(), 400'000, cudaHostRegisterDefault));
+  expect_success(cudaMemcpyAsync(seen.data(), result.data(), 400'000, cudaMemcpyDeviceToHost,
+                                 consumers.get()));
+  expect_success(cudaStreamSynchronize(consumers.get()));
+  expect_success(cudaHostUnregister(seen.data()));
+  EXPECT_EQ(seen, reversed(values));
+}
+
+TEST_F(CudaDevice, MemoryKnowsItsDevice) {
+  const auto memory = backend->allocate(4, nullptr);
+  EXPECT_EQ(Device::of_memory(memory->data()).name(), "cuda:0");
+  const int here = 0;
+  EXPECT_EQ(Device::of_memory(&here), Device::host());
 }
 
 TEST_F(CudaDevice, MemoryIsFreedAfterTheWorkThatUsesIt) {
