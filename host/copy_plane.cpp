@@ -1,158 +1,144 @@
 #include "copy_plane.hpp"
 
+#include "copy_items.hpp"
 #include "copy_rows.hpp"
+#include "transpose.hpp"
 #include "vector.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 namespace multibuffer {
 namespace {
 
-constexpr std::int64_t line_bytes = 64;
+/// Fits into the first cache beside what it is made from.
+constexpr std::int64_t buffer_bytes = 4096;
+
+/// Rows up to this size are worth a buffer: longer ones are streamed one by one.
+constexpr std::int64_t most_buffered_bytes = 1024;
+
+/// Makes `count` units of the result, of `bytes` each and one after the other. `make(out, begin,
+/// count)` writes some of them to `out`: to their place or, if `streaming`, to a buffer that then
+/// goes past the caches.
+template <class Make>
+void make_streamed(std::byte* to, std::int64_t count, std::int64_t bytes, bool streaming,
+                   const Make& make) {
+  if (!streaming) return make(to, 0, count);
+  alignas(line_bytes) std::byte buffer[buffer_bytes];
+  for (std::int64_t begin = 0; begin < count;) {
+    // The first piece ends, like the buffer, where a cache line does: if anything, so do all.
+    std::byte* out = to + begin * bytes;
+    const auto misaligned =
+        static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(out) % line_bytes);
+    const std::int64_t piece = std::min(count - begin, (buffer_bytes - misaligned) / bytes);
+    make(buffer, begin, piece);
+    stream_bytes(out, buffer, piece * bytes);
+    begin += piece;
+  }
+}
 
 /// Rows of a size known when this is compiled, or of any size (Bytes = 0).
 template <int Bytes>
-void copy_strided(const Plane& plane, bool streaming) {
+void copy_strided(std::byte* to, std::int64_t out_stride, const std::byte* from,
+                  std::int64_t stride, std::int64_t count, std::int64_t bytes) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::memcpy(to, from, static_cast<std::size_t>(Bytes > 0 ? Bytes : bytes));
+    to += out_stride;
+    from += stride;
+  }
+}
+
+void copy_line(std::byte* to, std::int64_t out_stride, const std::byte* from, std::int64_t stride,
+               std::int64_t count, std::int64_t bytes) {
+  const auto by = [&](const auto& copy) { copy(to, out_stride, from, stride, count, bytes); };
+  if (out_stride == bytes && stride % bytes == 0 && is_small_step(stride / bytes, bytes))
+    return copy_every(to, from, count, stride / bytes, bytes);
+  switch (bytes) {
+    case 1:
+      return by(copy_strided<1>);
+    case 2:
+      return by(copy_strided<2>);
+    case 3:
+      return by(copy_strided<3>);
+    case 4:
+      return by(copy_strided<4>);
+    case 8:
+      return by(copy_strided<8>);
+    case 12:
+      return by(copy_strided<12>);
+    case 16:
+      return by(copy_strided<16>);
+    case 24:
+      return by(copy_strided<24>);
+    case 32:
+      return by(copy_strided<32>);
+    case 64:
+      return by(copy_strided<64>);
+    default:
+      return by(copy_strided<0>);
+  }
+}
+
+/// Rows long enough to be streamed, each by itself.
+void copy_long_rows(const Plane& plane) {
+  for (std::int64_t l = 0; l < plane.lines; ++l)
+    for (std::int64_t r = 0; r < plane.rows; ++r)
+      copy_bytes(plane.to + l * plane.line_out_stride + r * plane.out_stride,
+                 plane.from + l * plane.line_stride + r * plane.stride, plane.row_bytes, true);
+}
+
+void copy_lines(const Plane& plane, bool streaming) {
+  const bool is_dense = plane.out_stride == plane.row_bytes;
   for (std::int64_t l = 0; l < plane.lines; ++l) {
     std::byte* to = plane.to + l * plane.line_out_stride;
     const std::byte* from = plane.from + l * plane.line_stride;
-    for (std::int64_t r = 0; r < plane.rows; ++r) {
-      if constexpr (Bytes > 0) {
-        std::memcpy(to, from, Bytes);
-      } else {
-        copy_bytes(to, from, plane.row_bytes, streaming);
-      }
-      to += plane.out_stride;
-      from += plane.stride;
-    }
+    const auto make = [&](std::byte* out, std::int64_t begin, std::int64_t count) {
+      copy_line(out, plane.out_stride, from + begin * plane.stride, plane.stride, count,
+                plane.row_bytes);
+    };
+    make_streamed(to, plane.rows, plane.row_bytes, streaming && is_dense, make);
   }
 }
 
-/// The same eight bytes with their items of `Item` in reverse order.
-template <class Item>
-std::uint64_t reverse_items(std::uint64_t word) {
-  if constexpr (sizeof(Item) == 1) return __builtin_bswap64(word);
-  if constexpr (sizeof(Item) == 4) return word << 32 | word >> 32;
-  if constexpr (sizeof(Item) == 2) {
-    const std::uint64_t swapped = __builtin_bswap64(word);
-    return (swapped & 0x00FF00FF00FF00FF) << 8 | (swapped >> 8 & 0x00FF00FF00FF00FF);
-  }
-  return word;
+/// Whether each line is made of one item from each of a few sequences.
+bool is_interleaving(const Plane& plane) {
+  return plane.out_stride == plane.row_bytes && plane.line_stride == plane.row_bytes &&
+         plane.line_out_stride == plane.rows * plane.row_bytes &&
+         is_interleaved(plane.rows, plane.row_bytes);
 }
 
-/// Lines whose rows, small items, lie in memory in the opposite order.
-template <class Item>
-void copy_reversed(const Plane& plane) {
-  constexpr std::int64_t items_in_word = 8 / sizeof(Item);
-  for (std::int64_t l = 0; l < plane.lines; ++l) {
-    std::byte* to = plane.to + l * plane.line_out_stride;
-    const std::byte* from = plane.from + l * plane.line_stride;  // of the last item in memory
-    std::int64_t r = 0;
-    for (; r + items_in_word <= plane.rows; r += items_in_word) {
-      std::uint64_t word = 0;
-      std::memcpy(&word, from - (r + items_in_word - 1) * static_cast<std::int64_t>(sizeof(Item)),
-                  sizeof word);
-      word = reverse_items<Item>(word);
-      std::memcpy(to + r * static_cast<std::int64_t>(sizeof(Item)), &word, sizeof word);
-    }
-    for (; r < plane.rows; ++r)
-      std::memcpy(to + r * static_cast<std::int64_t>(sizeof(Item)),
-                  from - r * static_cast<std::int64_t>(sizeof(Item)), sizeof(Item));
-  }
+void interleave_lines(const Plane& plane, bool streaming) {
+  const auto make = [&](std::byte* out, std::int64_t begin, std::int64_t count) {
+    interleave(out, plane.from + begin * plane.line_stride, count, plane.rows, plane.stride,
+               plane.row_bytes);
+  };
+  make_streamed(plane.to, plane.lines, plane.line_out_stride, streaming, make);
 }
 
-/// A square of items, as many each way as a vector holds, from lines to rows. Interleaving the
-/// first half of the vectors with the second, as often as halves can be made, is a transpose.
-template <class Item>
-void transpose_square(std::byte* to, std::int64_t to_stride, const std::byte* from,
-                      std::int64_t from_stride) {
-  constexpr std::size_t n = vector_bytes / sizeof(Item);
-  Vector<Item> a[n], b[n];
-  for (std::size_t i = 0; i < n; ++i)
-    a[i] = load<Vector<Item>>(from + static_cast<std::int64_t>(i) * from_stride);
-  for (std::size_t halves = n; halves > 1; halves /= 2) {
-    for (std::size_t i = 0; i < n / 2; ++i) {
-      b[2 * i] = interleave_lower<Item>(a[i], a[i + n / 2]);
-      b[2 * i + 1] = interleave_upper<Item>(a[i], a[i + n / 2]);
-    }
-    std::memcpy(a, b, sizeof a);
-  }
-  for (std::size_t i = 0; i < n; ++i) store(to + static_cast<std::int64_t>(i) * to_stride, a[i]);
-}
+/// Few lines are copied item by item, and more by tiles.
+constexpr std::int64_t least_tiled_lines = 8;
 
-Plane part(const Plane& plane, std::int64_t line, std::int64_t lines, std::int64_t row,
-           std::int64_t rows) {
-  Plane result = plane;
-  result.to += line * plane.line_out_stride + row * plane.out_stride;
-  result.from += line * plane.line_stride + row * plane.stride;
-  result.lines = lines;
-  result.rows = rows;
-  return result;
-}
-
-/// A plane that is contiguous along its lines where it is read, and along its rows where it is
-/// written. It goes by tiles of a cache line each way, so that each line of memory is touched once
-/// on both sides, however far apart they lie.
-template <class Item>
-void copy_transposed(const Plane& plane) {
-  constexpr auto square = static_cast<std::int64_t>(vector_bytes / sizeof(Item));
-  constexpr auto tile = line_bytes / static_cast<std::int64_t>(sizeof(Item));
-  const std::int64_t tiled_rows = plane.rows - plane.rows % tile;
-  const std::int64_t tiled_lines = plane.lines - plane.lines % tile;
-  for (std::int64_t r = 0; r < tiled_rows; r += tile) {
-    for (std::int64_t l = 0; l < tiled_lines; l += tile) {
-      const Plane at = part(plane, l, tile, r, tile);
-      for (std::int64_t i = 0; i < tile; i += square) {
-        for (std::int64_t j = 0; j < tile; j += square) {
-          const Plane corner = part(at, i, square, j, square);
-          transpose_square<Item>(corner.to, plane.line_out_stride, corner.from, plane.stride);
-        }
-      }
-    }
-  }
-  copy_strided<sizeof(Item)>(part(plane, 0, tiled_lines, tiled_rows, plane.rows - tiled_rows),
-                             false);
-  copy_strided<sizeof(Item)>(part(plane, tiled_lines, plane.lines - tiled_lines, 0, plane.rows),
-                             false);
-}
-
-template <class Item>
-void copy_items(const Plane& plane) {
-  constexpr auto size = static_cast<std::int64_t>(sizeof(Item));
-  if (plane.out_stride == size && plane.line_stride == size && plane.lines > 1)
-    return copy_transposed<Item>(plane);
-  if (plane.out_stride == size && plane.stride == -size) return copy_reversed<Item>(plane);
-  copy_strided<sizeof(Item)>(plane, false);
+bool is_tiled(const Plane& plane) {
+  return is_transpose(plane) && plane.lines >= least_tiled_lines;
 }
 
 }  // namespace
 
 void copy_plane(const Plane& plane, bool streaming) {
-  switch (plane.row_bytes) {
-    case 1:
-      return copy_items<std::uint8_t>(plane);
-    case 2:
-      return copy_items<std::uint16_t>(plane);
-    case 4:
-      return copy_items<std::uint32_t>(plane);
-    case 8:
-      return copy_items<std::uint64_t>(plane);
-    case 3:
-      return copy_strided<3>(plane, streaming);
-    case 12:
-      return copy_strided<12>(plane, streaming);
-    case 16:
-      return copy_strided<16>(plane, streaming);
-    case 24:
-      return copy_strided<24>(plane, streaming);
-    case 32:
-      return copy_strided<32>(plane, streaming);
-    case 64:
-      return copy_strided<64>(plane, streaming);
-    default:
-      return copy_strided<0>(plane, streaming);
-  }
+  if (is_interleaving(plane)) return interleave_lines(plane, streaming);
+  if (is_tiled(plane)) return transpose(plane, streaming);
+  if (streaming && plane.row_bytes > most_buffered_bytes) return copy_long_rows(plane);
+  copy_lines(plane, streaming);
+}
+
+std::int64_t rows_at_once(const Plane& plane) {
+  if (plane.lines == 1 || std::abs(plane.line_stride) >= line_bytes || is_interleaving(plane) ||
+      plane.row_bytes >= line_bytes)
+    return 0;
+  // Of many lines, a few cache lines each, so that what is read for one is there for the next.
+  const std::int64_t line = plane.lines >= line_bytes ? 4 * line_bytes : buffer_bytes;
+  return std::max<std::int64_t>(1, line / plane.row_bytes);
 }
 
 }  // namespace multibuffer

@@ -11,7 +11,6 @@ namespace multibuffer {
 namespace {
 
 constexpr auto block_bytes = static_cast<std::int64_t>(vector_bytes);
-constexpr std::int64_t line_bytes = 64;
 
 /// Streaming only pays where whole cache lines are written one after the other.
 constexpr std::int64_t streamed_row_bytes = 2048;
@@ -20,16 +19,22 @@ bool is_aligned(const std::byte* pointer, std::int64_t to) {
   return reinterpret_cast<std::uintptr_t>(pointer) % static_cast<std::uintptr_t>(to) == 0;
 }
 
-void stream_bytes(std::byte* to, const std::byte* from, std::int64_t bytes) {
+template <class Line>
+void stream_lines(std::byte* to, const std::byte* from, std::int64_t bytes, const Line& line) {
   const auto misaligned =
       static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(to) % line_bytes);
   const std::int64_t head = misaligned == 0 ? 0 : std::min(bytes, line_bytes - misaligned);
-  std::memcpy(to, from, static_cast<std::size_t>(head));
+  if (head > 0) std::memcpy(to, from, static_cast<std::size_t>(head));
   std::int64_t at = head;
-  for (; at + line_bytes <= bytes; at += line_bytes)
-    for (std::int64_t i = 0; i < line_bytes; i += block_bytes)
-      stream_vector(to + at + i, from + at + i);
-  std::memcpy(to + at, from + at, static_cast<std::size_t>(bytes - at));
+  for (; at + line_bytes <= bytes; at += line_bytes) line(to + at, from + at);
+  if (at < bytes) std::memcpy(to + at, from + at, static_cast<std::size_t>(bytes - at));
+}
+
+void stream_narrow(std::byte* to, const std::byte* from, std::int64_t bytes) {
+  stream_lines(to, from, bytes, stream_line);
+}
+MULTIBUFFER_WIDE void stream_wide(std::byte* to, const std::byte* from, std::int64_t bytes) {
+  stream_lines(to, from, bytes, stream_wide_line);
 }
 
 /// Two moves of `Bytes` that overlap in the middle: any size from Bytes to 2 * Bytes.
@@ -69,26 +74,45 @@ struct LargeRow {
     std::memcpy(to, from, static_cast<std::size_t>(bytes));
   }
 };
-struct StreamedLines {  ///< whole lines to aligned places
-  void operator()(std::byte* to, const std::byte* from, std::int64_t bytes) const {
-    for (std::int64_t at = 0; at < bytes; at += block_bytes) stream_vector(to + at, from + at);
-  }
-};
 struct StreamedRow {
   void operator()(std::byte* to, const std::byte* from, std::int64_t bytes) const {
     stream_bytes(to, from, bytes);
   }
 };
 
+void prefetch_lines(const std::byte* row, std::int64_t bytes) {
+  constexpr std::int64_t most = 8 * line_bytes;
+  __builtin_prefetch(row);
+  for (std::int64_t at = line_bytes; at < std::min(bytes, most); at += line_bytes)
+    __builtin_prefetch(row + at);
+}
+
 template <class CopyRow>
 void copy_each(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
                std::int64_t row_bytes, const CopyRow& copy_row) {
   const std::size_t both = std::min(rows.size(), ahead.size());
   for (std::size_t i = 0; i < both; ++i) {
-    prefetch_row(ahead[i].from, row_bytes);
+    prefetch_lines(ahead[i].from, row_bytes);
     copy_row(rows[i].to, rows[i].from, row_bytes);
   }
   for (std::size_t i = both; i < rows.size(); ++i) copy_row(rows[i].to, rows[i].from, row_bytes);
+}
+
+/// Whole lines to aligned places.
+template <class Line>
+void stream_each(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
+                 std::int64_t row_bytes, const Line& line) {
+  copy_each(rows, ahead, row_bytes, [&](std::byte* to, const std::byte* from, std::int64_t bytes) {
+    for (std::int64_t at = 0; at < bytes; at += line_bytes) line(to + at, from + at);
+  });
+}
+void stream_rows_narrow(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
+                        std::int64_t row_bytes) {
+  stream_each(rows, ahead, row_bytes, stream_line);
+}
+MULTIBUFFER_WIDE void stream_rows_wide(std::span<const RowCopy> rows,
+                                       std::span<const RowCopy> ahead, std::int64_t row_bytes) {
+  stream_each(rows, ahead, row_bytes, stream_wide_line);
 }
 
 }  // namespace
@@ -101,16 +125,17 @@ bool worth_streaming(std::int64_t bytes) {
   return bytes > cache / 2;
 }
 
+void stream_bytes(std::byte* to, const std::byte* from, std::int64_t bytes) {
+  static const auto stream = has_wide_vectors() ? stream_wide : stream_narrow;
+  stream(to, from, bytes);
+}
+
 void copy_bytes(std::byte* to, const std::byte* from, std::int64_t bytes, bool streaming) {
   if (streaming && bytes >= streamed_row_bytes) return stream_bytes(to, from, bytes);
   std::memcpy(to, from, static_cast<std::size_t>(bytes));
 }
 
-void prefetch_row(const std::byte* row, std::int64_t bytes) {
-  constexpr std::int64_t most = 8 * line_bytes;
-  for (std::int64_t at = 0; at < std::min(bytes, most); at += line_bytes)
-    __builtin_prefetch(row + at);
-}
+void prefetch_row(const std::byte* row, std::int64_t bytes) { prefetch_lines(row, bytes); }
 
 void copy_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
                std::int64_t row_bytes, bool streaming) {
@@ -118,7 +143,8 @@ void copy_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
   const bool whole_lines =
       row_bytes % line_bytes == 0 &&
       std::ranges::all_of(rows, [](const RowCopy& row) { return is_aligned(row.to, line_bytes); });
-  if (streaming && whole_lines) return with(StreamedLines{});
+  static const auto stream_rows = has_wide_vectors() ? stream_rows_wide : stream_rows_narrow;
+  if (streaming && whole_lines) return stream_rows(rows, ahead, row_bytes);
   if (streaming && row_bytes >= streamed_row_bytes) return with(StreamedRow{});
   switch (row_bytes) {
     case 1:

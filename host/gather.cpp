@@ -3,11 +3,13 @@
 #include "backend.hpp"
 #include "checked.hpp"
 #include "gather_plan.hpp"
+#include "parallel.hpp"
 #include "result.hpp"
 #include "storage.hpp"
 #include "text.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstring>
 #include <numeric>
@@ -21,8 +23,24 @@
 namespace multibuffer {
 namespace {
 
+/// Whether some value is out of range: all of them, without a branch that depends on one.
+template <class T>
+bool any_out_of_range(const T* values, std::int64_t count, std::int64_t extent) {
+  bool any = false;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto value = static_cast<std::int64_t>(values[i]);
+    any |= value >= extent || value < -extent;
+  }
+  return any;
+}
+
 template <class T>
 void check_values(const T* values, std::int64_t count, const PlanIndices& indices) {
+  std::atomic<bool> bad = false;
+  parallel_for(count, sizeof(T), {}, [&](std::int64_t begin, std::int64_t end) {
+    if (any_out_of_range(values + begin, end - begin, indices.extent)) bad = true;
+  });
+  if (!bad) return;
   for (std::int64_t i = 0; i < count; ++i)
     if (resolve_index(values[i], indices.extent, IndexMode::raise) < 0)
       throw_bad_index(indices, i, values[i]);

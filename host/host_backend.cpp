@@ -131,7 +131,7 @@ class HostBackend final : public Backend {
                                        const std::vector<std::shared_ptr<Memory>>&, StreamHandle,
                                        const Watch& watch) override {
     const bool streaming = worth_streaming(plan.rows * plan.run_bytes);
-    for (const GatherPlan& part : with_short_runs(plan))
+    for (const GatherPlan& part : host_plans(plan))
       parallel_for(part.rows, part.run_bytes, watch, [&](std::int64_t begin, std::int64_t end) {
         host_gather(part, begin, end, streaming);
       });

@@ -26,31 +26,47 @@ bool is_strided(const GatherPlan& plan, std::size_t axis) {
                       plan.axes[axis].level == static_cast<int>(plan.tables.size()));
 }
 
-void gather_planes(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
+/// The plane that the last two axes span; of one line where the last but one is not strided.
+Plane plane_of(const GatherPlan& plan) {
   const std::size_t last = plan.axes.size() - 1;
   const PlanAxis& inner = plan.axes[last];
   const bool planes = last > 0 && is_strided(plan, last - 1);
   const PlanAxis line{1, 0, 0, 0};
   const PlanAxis& outer = planes ? plan.axes[last - 1] : line;
+  return {.to = plan.out,
+          .from = nullptr,
+          .lines = outer.extent,
+          .line_out_stride = outer.out_stride,
+          .line_stride = outer.stride,
+          .rows = inner.extent,
+          .out_stride = inner.out_stride,
+          .stride = inner.stride,
+          .row_bytes = plan.run_bytes};
+}
+
+bool has_planes(const GatherPlan& plan) {
+  return !plan.axes.empty() && is_strided(plan, plan.axes.size() - 1);
+}
+
+void gather_planes(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
+  const Plane whole = plane_of(plan);
   for (RowWalk walk(plan, begin); begin < end;) {
     const RowCopy copy = walk.here();
-    const std::int64_t in_line = std::min(end - begin, walk.left_in_line());
     // Whole lines up to the end of the plane, or what is left of one line.
-    std::int64_t lines = 1;
-    if (in_line == inner.extent && planes)
-      lines = std::min((end - begin) / inner.extent, walk.left_in_plane());
-    copy_plane({.to = copy.to,
-                .from = copy.from,
-                .lines = lines,
-                .line_out_stride = outer.out_stride,
-                .line_stride = outer.stride,
-                .rows = in_line,
-                .out_stride = inner.out_stride,
-                .stride = inner.stride,
-                .row_bytes = plan.run_bytes},
-               streaming);
-    for (std::int64_t i = 0; i < lines; ++i) walk.advance(in_line);
-    begin += lines * in_line;
+    Plane plane = whole;
+    plane.to = copy.to;
+    plane.from = copy.from;
+    plane.lines = 1;
+    plane.rows = std::min(end - begin, walk.left_in_line());
+    if (plane.rows == whole.rows && whole.lines > 1)
+      plane.lines = std::min((end - begin) / whole.rows, walk.left_in_plane());
+    copy_plane(plane, streaming);
+    if (plane.rows == whole.rows && whole.lines > 1) {
+      walk.advance_lines(plane.lines);
+    } else {
+      walk.advance(plane.rows);
+    }
+    begin += plane.lines * plane.rows;
   }
 }
 
@@ -81,14 +97,9 @@ void gather_batches(const GatherPlan& plan, std::int64_t begin, std::int64_t end
   }
 }
 
-}  // namespace
-
-std::vector<GatherPlan> with_short_runs(const GatherPlan& plan) {
-  constexpr std::int64_t piece = std::int64_t{1} << 18;  // whole pages, whole cache lines
-  if (plan.run_bytes <= 2 * piece) return {plan};
+/// A plan whose runs are cut into an axis of pieces, and one for what is left of each run.
+std::vector<GatherPlan> in_short_runs(const GatherPlan& plan, std::int64_t piece) {
   const std::int64_t pieces = plan.run_bytes / piece;
-  const auto leaf = static_cast<int>(plan.tables.size());
-
   GatherPlan rest = plan;
   rest.run_bytes = plan.run_bytes % piece;
   rest.origins.back() += pieces * piece;
@@ -97,15 +108,52 @@ std::vector<GatherPlan> with_short_runs(const GatherPlan& plan) {
   GatherPlan whole = plan;
   whole.run_bytes = piece;
   whole.rows *= pieces;
-  whole.axes.push_back({pieces, piece, leaf, piece});
+  whole.axes.push_back({pieces, piece, static_cast<int>(plan.tables.size()), piece});
   for (PlanIndices& indices : whole.indices) indices.steps.push_back(0);
 
   if (rest.run_bytes == 0) return {std::move(whole)};
   return {std::move(whole), std::move(rest)};
 }
 
+/// A plan whose planes are cut into strips, `rows` rows of all lines each, and one for the rows
+/// that are left.
+std::vector<GatherPlan> in_strips(const GatherPlan& plan, std::int64_t rows) {
+  const std::size_t last = plan.axes.size() - 1;
+  const PlanAxis inner = plan.axes[last];
+  const std::int64_t strips = inner.extent / rows;
+  GatherPlan rest = plan;
+  rest.axes[last].extent = inner.extent % rows;
+  rest.rows = plan.rows / inner.extent * rest.axes[last].extent;
+  rest.out += strips * rows * inner.out_stride;
+  rest.origins[static_cast<std::size_t>(inner.level)] += strips * rows * inner.stride;
+
+  GatherPlan whole = plan;
+  whole.axes[last].extent = rows;
+  whole.rows = plan.rows / inner.extent * strips * rows;
+  const PlanAxis strip{strips, rows * inner.out_stride, inner.level, rows * inner.stride};
+  const auto before_lines = static_cast<std::ptrdiff_t>(last) - 1;
+  whole.axes.insert(whole.axes.begin() + before_lines, strip);
+  for (PlanIndices& indices : whole.indices)
+    indices.steps.insert(indices.steps.begin() + before_lines, 0);
+
+  if (rest.rows == 0) return {std::move(whole)};
+  return {std::move(whole), std::move(rest)};
+}
+
+}  // namespace
+
+std::vector<GatherPlan> host_plans(const GatherPlan& plan) {
+  constexpr std::int64_t piece = std::int64_t{1} << 18;  // whole pages, whole cache lines
+  if (plan.run_bytes > 2 * piece) return in_short_runs(plan, piece);
+  if (has_planes(plan)) {
+    const std::int64_t rows = rows_at_once(plane_of(plan));
+    if (rows > 0 && rows < plan.axes.back().extent) return in_strips(plan, rows);
+  }
+  return {plan};
+}
+
 void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
-  if (!plan.axes.empty() && is_strided(plan, plan.axes.size() - 1)) {
+  if (has_planes(plan)) {
     gather_planes(plan, begin, end, streaming);
   } else {
     gather_batches(plan, begin, end, streaming);

@@ -7,8 +7,9 @@
 
 namespace multibuffer {
 
-/// The same work as one or two plans whose runs are short enough to be shared among threads.
-std::vector<GatherPlan> with_short_runs(const GatherPlan& plan);
+/// The same work as a few plans that can be cut between any two rows: runs are short enough to be
+/// shared among threads, and planes are cut into strips that use each cache line while it is there.
+std::vector<GatherPlan> host_plans(const GatherPlan& plan);
 
 /// Copies rows [begin, end) of a plan, counted in the order of its axes, in host memory. Index
 /// values have been checked. Threads may run disjoint ranges at once. With `streaming` the output

@@ -10,13 +10,35 @@ namespace {
 /// over numbers that stay in the first cache.
 constexpr std::size_t chunk = 64;
 
-template <class Value>
-void add_indices(const PlanIndices& indices, std::int64_t place, std::int64_t step, IndexMode mode,
+/// The index that a checked `value` means. Memory that changed after the check leads to a wrong
+/// element, not to one outside of the array.
+template <IndexMode Mode>
+std::int64_t checked_index(std::int64_t value, std::int64_t extent) {
+  if constexpr (Mode != IndexMode::raise) return resolve_index(value, extent, Mode);
+  const std::int64_t index = value < 0 ? value + extent : value;
+  return static_cast<std::uint64_t>(index) < static_cast<std::uint64_t>(extent) ? index : 0;
+}
+
+template <class Value, IndexMode Mode>
+void add_indices(const PlanIndices& indices, std::int64_t place, std::int64_t step,
                  std::span<std::int64_t> positions) {
   const Value* value = static_cast<const Value*>(indices.data) + place;
   for (std::int64_t& position : positions) {
-    position += resolve_index(*value, indices.extent, mode) * indices.stride;
+    position += checked_index<Mode>(*value, indices.extent) * indices.stride;
     value += step;
+  }
+}
+
+template <class Value>
+void add_indices(const PlanIndices& indices, std::int64_t place, std::int64_t step, IndexMode mode,
+                 std::span<std::int64_t> positions) {
+  switch (mode) {
+    case IndexMode::raise:
+      return add_indices<Value, IndexMode::raise>(indices, place, step, positions);
+    case IndexMode::clip:
+      return add_indices<Value, IndexMode::clip>(indices, place, step, positions);
+    case IndexMode::wrap:
+      return add_indices<Value, IndexMode::wrap>(indices, place, step, positions);
   }
 }
 
@@ -65,15 +87,21 @@ RowCopy RowWalk::here() const {
 }
 
 void RowWalk::advance(std::int64_t rows) {
-  std::size_t i = plan_.axes.size();
-  if (i == 0) return;
-  move(--i, rows);
-  index_[i] += rows;
-  while (index_[i] == plan_.axes[i].extent && i > 0) {
-    move(i, -index_[i]);
-    index_[i] = 0;
-    move(--i, 1);
-    ++index_[i];
+  if (!plan_.axes.empty()) advance(plan_.axes.size() - 1, rows);
+}
+
+void RowWalk::advance_lines(std::int64_t lines) {
+  if (plan_.axes.size() > 1) advance(plan_.axes.size() - 2, lines);
+}
+
+void RowWalk::advance(std::size_t axis, std::int64_t steps) {
+  move(axis, steps);
+  index_[axis] += steps;
+  while (index_[axis] == plan_.axes[axis].extent && axis > 0) {
+    move(axis, -index_[axis]);
+    index_[axis] = 0;
+    move(--axis, 1);
+    ++index_[axis];
   }
 }
 

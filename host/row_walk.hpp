@@ -37,7 +37,11 @@ class RowWalk {
   /// Moves on by whole rows, not beyond the line's end.
   void advance(std::int64_t rows);
 
+  /// Moves on by whole lines, from the begin of one and not beyond the plane's end.
+  void advance_lines(std::int64_t lines);
+
  private:
+  void advance(std::size_t axis, std::int64_t steps);
   void move(std::size_t axis, std::int64_t steps);
   void fill_in_line(std::span<RowCopy> copies) const;
   void add_level(int level, std::span<std::int64_t> positions) const;

@@ -1,19 +1,22 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
 #endif
 
 // Sixteen bytes at a time, by the compiler's own vectors: every x86-64 and every 64-bit Arm has
-// them, and memory, not arithmetic, limits what they are used for here.
+// them, and memory, not arithmetic, limits what they are used for here. What only some x86-64 have
+// is asked for when the program runs; all that depends on the machine is in this file.
 
 namespace multibuffer {
 
 inline constexpr std::size_t vector_bytes = 16;
+inline constexpr std::int64_t line_bytes = 64;  ///< of a cache
 
 template <class Item>
 using Vector [[gnu::vector_size(16)]] = Item;
@@ -44,18 +47,42 @@ Vector<Item> interleave_upper(const Vector<Item>& a, const Vector<Item>& b) {
   return interleave_from<N / 2>(a, b, std::make_index_sequence<N>());
 }
 
-/// Copies 16 bytes to `to`, a multiple of 16, past the caches where the processor has such a store
-/// that its compiler knows. `finish_streaming` orders what follows behind such stores.
-inline void stream_vector(std::byte* to, const std::byte* from) {
-#if defined(__SSE2__)
-  _mm_stream_si128(reinterpret_cast<__m128i*>(to),
-                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+// A function with MULTIBUFFER_SHUFFLES, and all that is inlined into it, moves the items of a
+// vector to any places in one instruction; it may be called where `has_shuffles`. One with
+// MULTIBUFFER_WIDE may be called where `has_wide_vectors`, and can `stream_wide_line`.
+#if defined(__x86_64__)
+#define MULTIBUFFER_SHUFFLES [[gnu::target("ssse3"), gnu::flatten]]
+#define MULTIBUFFER_WIDE [[gnu::target("avx512f"), gnu::flatten]]
+inline bool has_shuffles() { return __builtin_cpu_supports("ssse3") != 0; }
+inline bool has_wide_vectors() { return __builtin_cpu_supports("avx512f") != 0; }
 #else
-  std::memcpy(to, from, vector_bytes);
+#define MULTIBUFFER_SHUFFLES [[gnu::flatten]]
+#define MULTIBUFFER_WIDE [[gnu::flatten]]
+inline bool has_shuffles() { return true; }
+inline bool has_wide_vectors() { return false; }
+#endif
+
+/// Copies a cache line to `to`, a multiple of its size, past the caches where the processor has
+/// such a store that its compiler knows. `finish_streaming` orders what follows behind such stores.
+inline void stream_line(std::byte* to, const std::byte* from) {
+#if defined(__x86_64__)
+  for (std::size_t i = 0; i < line_bytes; i += vector_bytes)
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to + i),
+                     _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
+#else
+  std::memcpy(to, from, line_bytes);
 #endif
 }
+#if defined(__x86_64__)
+/// The same by one store, of which the processor need not wait for the rest.
+[[gnu::target("avx512f")]] inline void stream_wide_line(std::byte* to, const std::byte* from) {
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(to), _mm512_loadu_si512(from));
+}
+#else
+inline void stream_wide_line(std::byte* to, const std::byte* from) { stream_line(to, from); }
+#endif
 inline void finish_streaming() {
-#if defined(__SSE2__)
+#if defined(__x86_64__)
   _mm_sfence();
 #endif
 }

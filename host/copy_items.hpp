@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace multibuffer {
+
+/// Copies `count` items of 1, 2 or 4 bytes that lie `step` items apart, forwards or backwards, to
+/// successive places. No byte outside of the hull of these items is read.
+void copy_every(std::byte* to, const std::byte* from, std::int64_t count, std::int64_t step,
+                std::int64_t item_bytes);
+
+/// Whether `copy_every` is fast for these.
+bool is_small_step(std::int64_t step, std::int64_t item_bytes);
+
+/// Copies `count` items of 1, 2 or 4 bytes from each of `parts` sequences, which begin
+/// `part_stride` bytes apart, in turn: a b c a b c ...
+void interleave(std::byte* to, const std::byte* from, std::int64_t count, std::int64_t parts,
+                std::int64_t part_stride, std::int64_t item_bytes);
+
+/// Whether `interleave` is fast for these.
+bool is_interleaved(std::int64_t parts, std::int64_t item_bytes);
+
+}  // namespace multibuffer
