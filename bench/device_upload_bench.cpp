@@ -1,0 +1,201 @@
+// Rows on the host to one array on a GPU, next to what others do with the same rows. Wall-clock
+// time until they are there. `of_limit` is the fraction of what one page-locked copy of as many
+// bytes reaches in this run. Every result's bits are checked before it is timed.
+
+#include <multibuffer/cuda/stream.hpp>
+#include <multibuffer/multibuffer.hpp>
+
+#include "bench/device_timing.hpp"
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace multibuffer::bench {
+namespace {
+
+constexpr std::int64_t total = std::int64_t{256} << 20;
+
+class Rows {
+ public:
+  Rows(std::int64_t row_bytes, bool page_locked)
+      : row_bytes_(row_bytes), block_(2 * total, page_locked) {
+    for (std::int64_t at = 0; at < total; at += row_bytes)
+      pointers_.push_back(block_.data() + 2 * at);  // every second row: none continue each other
+    std::shuffle(pointers_.begin(), pointers_.end(), std::mt19937(7));
+  }
+  ArrayView view() const {
+    return ArrayView(
+        pointers_.data(), Format(),
+        Layout({{static_cast<std::int64_t>(pointers_.size()), 8, 0}, {row_bytes_, 1, 1}}, {0, 0}));
+  }
+  const std::vector<const std::byte*>& pointers() const { return pointers_; }
+  std::size_t row_bytes() const { return static_cast<std::size_t>(row_bytes_); }
+  bool same(benchmark::State& state, const std::vector<std::byte>& result) const {
+    for (std::size_t i = 0; i < pointers_.size(); ++i)
+      if (std::memcmp(result.data() + i * row_bytes(), pointers_[i], row_bytes()) != 0) {
+        state.SkipWithError("the result's bits are wrong");
+        return false;
+      }
+    return true;
+  }
+
+ private:
+  std::int64_t row_bytes_;
+  HostBlock block_;
+  std::vector<const std::byte*> pointers_;
+};
+
+double seconds_of(const auto& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  finish();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// Seconds that one page-locked copy of all takes, at best.
+double copy_seconds() {
+  static const double least = [] {
+    const HostBlock from(total, true);
+    const DeviceBlock to(total);
+    double best = 1e9;
+    for (int i = 0; i < 5; ++i)
+      best = std::min(best, seconds_of([&] {
+                        require(cudaMemcpyAsync(to.data(), from.data(), total,
+                                                cudaMemcpyHostToDevice, stream()));
+                      }));
+    return best;
+  }();
+  return least;
+}
+
+void time_upload(benchmark::State& state, const auto& work) {
+  for (auto _ : state) state.SetIterationTime(seconds_of(work));
+  using benchmark::Counter;
+  state.counters["payload"] =
+      Counter(static_cast<double>(total), Counter::kIsIterationInvariantRate, Counter::kIs1000);
+  state.counters["of_limit"] = Counter(copy_seconds(), Counter::kIsIterationInvariantRate);
+}
+
+void ours(benchmark::State& state, bool page_locked) {
+  const Rows rows(state.range(0), page_locked);
+  const Device device = Device::open("cuda");
+  UploadOptions options;
+  options.stream = stream();
+  if (!rows.same(state, copy(upload(rows.view(), device, options)).to_host())) return;
+  time_upload(state, [&] { upload(rows.view(), device, options); });
+}
+
+/// The transfer alone, the pointers having been followed before.
+void ours_transfer(benchmark::State& state, bool page_locked) {
+  const Rows rows(state.range(0), page_locked);
+  const Device device = Device::open("cuda");
+  const Placement placement = place(resolve(rows.view()));
+  UploadOptions options;
+  options.stream = stream();
+  time_upload(state, [&] { upload(placement, device, options); });
+}
+
+void new_contents(benchmark::State& state, bool page_locked) {
+  const Rows rows(state.range(0), page_locked);
+  const DeviceArray array = upload(rows.view(), Device::open("cuda"));
+  time_upload(state, [&] { update(array, rows.view(), {.stream = stream(), .watch = {}}); });
+}
+
+void a_copy_a_row(benchmark::State& state, bool page_locked) {
+  const Rows rows(state.range(0), page_locked);
+  const DeviceBlock to(total);
+  const auto work = [&] {
+    for (std::size_t i = 0; i < rows.pointers().size(); ++i)
+      require(cudaMemcpyAsync(to.data() + i * rows.row_bytes(), rows.pointers()[i],
+                              rows.row_bytes(), cudaMemcpyHostToDevice, stream()));
+  };
+  work();
+  finish();
+  if (rows.same(state, to.read())) time_upload(state, work);
+}
+
+/// What np.stack and one copy do: all rows into pageable memory, then that to the device.
+void stacked_first(benchmark::State& state, bool page_locked) {
+  const Rows rows(state.range(0), page_locked);
+  const DeviceBlock to(total);
+  const auto work = [&] {
+    std::vector<std::byte> stacked(static_cast<std::size_t>(total));
+    for (std::size_t i = 0; i < rows.pointers().size(); ++i)
+      std::memcpy(stacked.data() + i * rows.row_bytes(), rows.pointers()[i], rows.row_bytes());
+    require(cudaMemcpyAsync(to.data(), stacked.data(), stacked.size(), cudaMemcpyHostToDevice,
+                            stream()));
+    finish();
+  };
+  work();
+  if (rows.same(state, to.read())) time_upload(state, work);
+}
+
+#if CUDART_VERSION >= 13000
+void one_batch(benchmark::State& state, bool page_locked) {
+  const Rows rows(state.range(0), page_locked);
+  const DeviceBlock to(total);
+  std::vector<void*> targets;
+  std::vector<const void*> sources;
+  for (std::size_t i = 0; i < rows.pointers().size(); ++i) {
+    targets.push_back(to.data() + i * rows.row_bytes());
+    sources.push_back(rows.pointers()[i]);
+  }
+  const std::vector<std::size_t> sizes(targets.size(), rows.row_bytes());
+  const auto work = [&] {
+    cudaMemcpyAttributes attributes{};
+    attributes.srcAccessOrder = cudaMemcpySrcAccessOrderStream;
+    std::size_t first = 0;
+    require(cudaMemcpyBatchAsync(targets.data(), sources.data(), sizes.data(), sizes.size(),
+                                 &attributes, &first, 1, stream()));
+  };
+  work();
+  finish();
+  if (rows.same(state, to.read())) time_upload(state, work);
+}
+#endif
+
+void add(const std::string& name, void (*work)(benchmark::State&, bool), bool page_locked,
+         const std::vector<std::int64_t>& sizes) {
+  const std::string full = std::string(page_locked ? "page_locked/" : "pageable/") + name;
+  benchmark::RegisterBenchmark(full.c_str(),
+                               [=](benchmark::State& state) { work(state, page_locked); })
+      ->ArgsProduct({sizes})
+      ->UseManualTime()
+      ->Unit(benchmark::kMillisecond);
+}
+
+int run(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (!there_is_a_device()) return 0;
+  benchmark::AddCustomContext("device", Device::open("cuda").info().description);
+  benchmark::AddCustomContext("page_locked_copy_seconds", std::to_string(copy_seconds()));
+  const std::vector<std::int64_t> sizes{64,       256,      1024,     4096,      8 << 10,
+                                        16 << 10, 32 << 10, 64 << 10, 256 << 10, 1 << 20};
+  const std::vector<std::int64_t> large(sizes.begin() + 3, sizes.end());  // a call a row takes long
+  for (const bool page_locked : {false, true}) {
+    add("multibuffer", ours, page_locked, sizes);
+    add("multibuffer_transfer", ours_transfer, page_locked, sizes);
+    add("multibuffer_update", new_contents, page_locked, sizes);
+    add("stack_then_copy", stacked_first, page_locked, sizes);
+    add("cudaMemcpyAsync_a_row", a_copy_a_row, page_locked, large);
+#if CUDART_VERSION >= 13000
+    add("cudaMemcpyBatchAsync", one_batch, page_locked, large);
+#endif
+  }
+  benchmark::RunSpecifiedBenchmarks();
+  ::benchmark::Shutdown();
+  return 0;
+}
+
+}  // namespace
+}  // namespace multibuffer::bench
+
+int main(int argc, char** argv) { return multibuffer::bench::run(argc, argv); }
