@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# Everything that needs a GPU, on a machine that may have no network: builds for the card alone, runs
+# the tests on it, compute-sanitizer over some of them, and the benchmarks. A step that fails is
+# shown, and the others still run. The summary comes last, and tells in the exit status.
+#
+#   bench/gpu_report.sh [FOLDER]
+#
+# FOLDER (default: $OUT, else results/gpu) takes one JSON file a program, the logs, and summary.txt.
+#
+# What is not installed is taken from the folder that MULTIBUFFER_DEPS names: an install prefix, as
+# Debian's packages unpack to one. On a machine with a network:
+#
+#   apt-get download libgtest-dev libbenchmark-dev libbenchmark1debian ninja-build
+#   for package in *.deb; do dpkg-deb --extract "$package" deps; done
+#
+# and there: MULTIBUFFER_DEPS=$PWD/deps/usr ./dev gpu-report
+#
+# MULTIBUFFER_REPORT_DEVICE=host runs the steps that need no GPU, for testing this script.
+set -uo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 2
+
+readonly device=${MULTIBUFFER_REPORT_DEVICE:-cuda}
+readonly folder=${1:-${OUT:-results/gpu}}
+readonly build=build/gpu-report
+readonly deps=${MULTIBUFFER_DEPS:-}
+readonly seconds_for_all=570
+
+rows=() # of the summary: NAME<tab>RESULT<tab>SECONDS<tab>REMARK
+failed=0
+
+main() {
+  if [[ $device != cuda && $device != host ]]; then
+    echo "gpu-report: MULTIBUFFER_REPORT_DEVICE is cuda or host, not '$device'" >&2
+    exit 2
+  fi
+  local architecture=
+  if [[ $device == cuda ]]; then
+    architecture=$(architecture_of_the_card) || exit 2
+  fi
+  mkdir -p "$folder" || exit 2
+  if [[ $deps ]]; then
+    export CMAKE_PREFIX_PATH=$deps${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH}
+    export PATH=$deps/bin:$PATH
+    local libraries=$deps/lib/
+    libraries+=$(uname -m)-linux-gnu:$deps/lib
+    export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  fi
+
+  if step configure configure "$architecture" && step build build_all; then
+    step tests tests
+    sanitizers
+    benchmarks
+  fi
+  summary | tee "$folder/summary.txt"
+  ((failed == 0))
+}
+
+# ---- The steps
+
+# "90" for compute capability 9.0; says at once if there is no card to ask.
+architecture_of_the_card() {
+  local capability
+  if ! command -v nvidia-smi >/dev/null; then
+    echo "gpu-report: no GPU on this machine (there is no nvidia-smi)" >&2
+    return 1
+  fi
+  if ! capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null) ||
+    [[ ! $capability =~ ^([0-9]+)\.([0-9]+) ]]; then
+    echo "gpu-report: no GPU on this machine (nvidia-smi shows none)" >&2
+    return 1
+  fi
+  echo "${BASH_REMATCH[1]}${BASH_REMATCH[2]}"
+}
+
+configure() { # ARCHITECTURE
+  local cuda=ON
+  [[ $device == cuda ]] || cuda=OFF
+  cmake -S . -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+    -DMULTIBUFFER_CUDA="$cuda" ${1:+-DCMAKE_CUDA_ARCHITECTURES="$1-real"} \
+    -DMULTIBUFFER_COMMAND=OFF -DMULTIBUFFER_TESTS=ON -DMULTIBUFFER_BENCH=ON
+}
+
+# Nothing but what is run here, so that nothing else has to be installed.
+build_all() {
+  local targets=(backend_test streamed_test update_test verify_test gather_bench)
+  [[ $device == cuda ]] &&
+    targets+=(cuda_device_test cuda_kernels_test cuda_upload_test device_gather_bench
+      device_upload_bench)
+  cmake --build "$build" --parallel "$(nproc)" --target "${targets[@]}"
+}
+
+# What runs on the card, and what runs its kernels' bodies on the processor. Tests of the card one
+# at a time, since some look at how much of its memory is free.
+tests() {
+  ctest --test-dir "$build" --output-on-failure --timeout 120 --no-tests=error \
+    -R "^(backend|cuda_device|cuda_kernels|cuda_upload|streamed|update|verify)\\." \
+    --output-junit "$(realpath "$folder")/tests.xml"
+}
+
+sanitizers() {
+  [[ $device == cuda ]] || return 0
+  if ! command -v compute-sanitizer >/dev/null; then
+    note compute-sanitizer missing 0 "it comes with the CUDA Toolkit"
+    return
+  fi
+  # Some thousand times slower than without: a few tests that between them launch every kernel.
+  local tool short='*UploadsAndCopiesBack/cuda:*TakesAlongAnyAxis/cuda:*CoordinatesPick*/cuda'
+  short+=':*DeviceIndicesAreChecked*/cuda:*ElementsOfAnySize/cuda:*VerifyFinds*/cuda'
+  for tool in memcheck racecheck initcheck synccheck; do
+    step "sanitizer $tool" timeout 60 compute-sanitizer --tool "$tool" --error-exitcode 1 \
+      "$build/tests/backend_test" --gtest_filter="$short"
+  done
+}
+
+benchmarks() {
+  local program name
+  for program in "$build"/bench/*_bench; do
+    name=${program##*/}
+    # gather_bench has the host's cases as well; on a card only the card's are wanted.
+    local filter=.
+    [[ $device == cuda && $name == gather_bench ]] && filter='cuda:0'
+    [[ $device == host ]] && filter='host/gather_rows_in_place'
+    step "bench $name" timeout "$(time_left)" "$program" --benchmark_min_time=0.05 \
+      --benchmark_filter="$filter" --benchmark_out="$folder/$name.json" \
+      --benchmark_out_format=json
+  done
+}
+
+# ---- Running and telling
+
+generator=()
+if command -v ninja >/dev/null; then generator=(-G Ninja); fi
+
+# Seconds until the report should be there, with some left for the summary; never none.
+time_left() {
+  local left=$((seconds_for_all - SECONDS))
+  echo $((left > 10 ? left : 10))
+}
+
+note() { # NAME RESULT SECONDS REMARK
+  rows+=("$1"$'\t'"$2"$'\t'"$3"$'\t'"$4")
+}
+
+# Runs a command with its output in a log, shows the log's end if it fails, and notes either.
+step() { # NAME COMMAND...
+  local name=$1 log=$folder/${1// /-}.log start=$SECONDS status=0
+  shift
+  printf '%s ... ' "$name"
+  "$@" >"$log" 2>&1 </dev/null || status=$?
+  local seconds=$((SECONDS - start))
+  if ((status == 0)); then
+    printf '%d s\n' "$seconds"
+    note "$name" ok "$seconds" "$(remark "$log")"
+    return 0
+  fi
+  failed=$((failed + 1))
+  printf '%d s, FAILED (%d):\n' "$seconds" "$status"
+  tail -n 40 "$log"
+  local result=FAILED
+  ((status == 124)) && result="timed out"
+  note "$name" "$result" "$seconds" "$log"
+  return 1
+}
+
+# What of a log is worth a place in the summary: ctest's totals, or that bits were wrong.
+remark() { # LOG
+  grep -m 1 -E 'tests passed|ERROR SUMMARY' "$1" | sed 's/^=* *//'
+}
+
+summary() {
+  local row name result seconds remark
+  printf '\n%-28s %-10s %6s  %s\n' step result s remark
+  for row in "${rows[@]}"; do
+    IFS=$'\t' read -r name result seconds remark <<<"$row"
+    printf '%-28s %-10s %6s  %s\n' "$name" "$result" "$seconds" "$remark"
+  done
+  best_rows
+  printf '\n%d failed, %d s in all. Everything is in %s\n' "$failed" "$SECONDS" "$folder"
+}
+
+# The benchmarks' own figures: payload and, where it is known, the fraction of the limit.
+best_rows() {
+  command -v python3 >/dev/null || return 0
+  python3 bench/device_table.py "$folder"/*_bench.json
+}
+
+main
