@@ -1,6 +1,6 @@
 #pragma once
 
-#include "cuda/gather_body.hpp"
+#include "cuda/kernel_plan.hpp"
 
 #include <cstdint>
 #include <limits>

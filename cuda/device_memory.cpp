@@ -11,7 +11,9 @@ namespace {
 cudaError_t allocate_once(const Context& context, std::byte*& data, std::int64_t bytes,
                           cudaStream_t stream) {
   void* block = nullptr;
-  const auto size = static_cast<std::size_t>(bytes);
+  // In whole words: kernels read them where only a part is wanted.
+  constexpr std::size_t word = 16;
+  const std::size_t size = (static_cast<std::size_t>(bytes) + word - 1) / word * word;
   const cudaError_t error =
       context.has_memory_pools() ? cudaMallocAsync(&block, size, stream) : cudaMalloc(&block, size);
   data = static_cast<std::byte*>(block);
@@ -45,9 +47,15 @@ std::byte* allocate(const Context& context, std::int64_t bytes, cudaStream_t str
 }  // namespace
 
 DeviceMemory::DeviceMemory(Context& context, std::int64_t bytes, cudaStream_t stream)
-    : Memory(allocate(context, bytes, stream), bytes),
-      context_(context),
-      write_{id_of(stream), context.mark(stream)} {}
+    : Memory(allocate(context, bytes, stream), bytes), context_(context) {
+  try {
+    write_ = {id_of(stream), context.mark(stream)};
+  } catch (...) {
+    // No destructor will run, and nobody has used the block.
+    if (data_) ignore(context.has_memory_pools() ? cudaFreeAsync(data_, stream) : cudaFree(data_));
+    throw;
+  }
+}
 
 std::vector<DeviceMemory::LastUse> DeviceMemory::last_uses() const {
   const std::lock_guard lock(mutex_);

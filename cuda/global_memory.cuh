@@ -2,6 +2,8 @@
 
 #include "cuda/kernel_plan.hpp"
 
+#include <cuda_pipeline_primitives.h>
+
 #include <cstdint>
 #include <type_traits>
 
@@ -35,6 +37,11 @@ struct GlobalMemory {
   }
 
   template <class T>
+  __device__ T overhang(Address at) const {
+    return load<T>(at);  // kept: the next word's bytes are in the same line, and mostly this one's
+  }
+
+  template <class T>
   __device__ void store(Address at, T value) const {
     if constexpr (std::is_same_v<T, Bytes16>)
       __stwb(reinterpret_cast<ulonglong2*>(at), ulonglong2{value.low, value.high});
@@ -52,6 +59,26 @@ struct GlobalMemory {
   using LongLong =
       std::conditional_t<std::is_same_v<T, std::uint64_t>, unsigned long long,
                          std::conditional_t<std::is_same_v<T, std::int64_t>, long long, T>>;
+};
+
+/// A block's shared memory, as the bodies of transposes touch it.
+template <class Word>
+struct SharedTiles {
+  Word* words;
+
+  /// Past the registers, on devices that can. The block waits for it before it meets.
+  __device__ void fetch(int slot, Address at) const {
+    __pipeline_memcpy_async(words + slot, reinterpret_cast<const void*>(at), sizeof(Word));
+  }
+  __device__ void put(int slot, const Word& word) const { words[slot] = word; }
+  __device__ Word take(int slot) const { return words[slot]; }
+
+  /// Until all that the block's threads have fetched and put is there.
+  __device__ static void meet() {
+    __pipeline_commit();
+    __pipeline_wait_prior(0);
+    __syncthreads();
+  }
 };
 
 }  // namespace multibuffer::cuda

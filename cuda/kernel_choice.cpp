@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstddef>
 #include <limits>
 
 namespace multibuffer::cuda {
@@ -13,6 +12,14 @@ namespace {
 // where rows are few, until there are some four blocks for each multiprocessor of a large device.
 constexpr std::int64_t most_steps_per_piece = 8;
 constexpr std::int64_t enough_pieces = 16384;
+
+// Shorter rows cost a warp that shares one as many lookups as threads that each find their own,
+// and those leave no lane idle.
+constexpr std::int64_t least_steps_per_row = 2;
+
+// Below this, along either axis, reading a column leaves its cache lines for the columns beside it.
+constexpr std::int64_t least_tile_bytes = 32;
+constexpr std::int64_t least_tile_rows = 16;
 
 constexpr std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return a / b + (a % b != 0); }
 
@@ -30,20 +37,26 @@ class Reach {
   }
   bool fits() const { return fits_; }
 
- private:
   static constexpr std::int64_t limit = std::numeric_limits<std::int32_t>::max();
+
+ private:
   std::int64_t sum_ = 0;
   bool fits_ = true;
 };
 
-int lanes_for(std::int64_t vectors) {
-  return vectors >= warp_lanes ? warp_lanes
-                               : static_cast<int>(std::bit_ceil(static_cast<unsigned>(vectors)));
+std::uint64_t bits(std::int64_t value) { return static_cast<std::uint64_t>(value); }
+std::uint64_t bits(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
+int alignment(std::uint64_t all) { return 1 << std::countr_zero(all | word_bytes); }
+
+bool is_indexed(const GatherPlan& plan, std::size_t axis) {
+  return std::ranges::any_of(plan.indices,
+                             [&](const PlanIndices& indices) { return indices.steps[axis] != 0; });
 }
 
-/// Whether at least three in four lanes have work when `lanes` of them step through a row.
-bool keeps_lanes_busy(std::int64_t vectors, int lanes) {
-  return vectors * 4 >= ceil_divide(vectors, lanes) * lanes * 3;
+/// Whether rows are long enough to share, and at least seven in eight lanes then have work.
+bool fills_warps(std::int64_t vectors) {
+  const std::int64_t steps = ceil_divide(vectors, warp_lanes);
+  return steps >= least_steps_per_row && vectors * 8 >= steps * warp_lanes * 7;
 }
 
 std::int64_t piece_for(std::int64_t vectors, std::int64_t rows) {
@@ -53,54 +66,156 @@ std::int64_t piece_for(std::int64_t vectors, std::int64_t rows) {
   return std::min(vectors, steps * warp_lanes);
 }
 
+bool worth_tiles(const GatherPlan& plan) {
+  const Transpose transpose = transpose_of(plan);
+  if (!transpose.possible || plan.axes.back().stride == 0) return false;
+  return plan.axes.back().extent >= least_tile_rows &&
+         plan.axes[transpose.source_axis].extent * plan.run_bytes >= least_tile_bytes;
+}
+
 }  // namespace
 
-int common_vector(const GatherPlan& plan) {
+int source_alignment(const GatherPlan& plan) {
   const int leaf = static_cast<int>(plan.tables.size());
-  const auto bits = [](auto value) { return static_cast<std::uint64_t>(value); };
-  std::uint64_t all = reinterpret_cast<std::uintptr_t>(plan.base) + bits(plan.origins.back());
-  all |= reinterpret_cast<std::uintptr_t>(plan.out) | bits(plan.run_bytes);
+  std::uint64_t all = bits(plan.base) + bits(plan.origins.back());
   if (leaf > 0) all |= bits(plan.unit);
-  for (const PlanAxis& axis : plan.axes)
-    all |= bits(axis.out_stride) | (axis.level == leaf ? bits(axis.stride) : 0);
+  for (const PlanAxis& axis : plan.axes) all |= axis.level == leaf ? bits(axis.stride) : 0;
   for (const PlanIndices& indices : plan.indices)
     all |= indices.level == leaf ? bits(indices.stride) : 0;
-  return 1 << std::countr_zero(all | 16);
+  return alignment(all);
+}
+
+int output_alignment(const GatherPlan& plan) {
+  std::uint64_t all = bits(plan.out);
+  for (const PlanAxis& axis : plan.axes) all |= bits(axis.out_stride);
+  return alignment(all);
+}
+
+int common_vector(const GatherPlan& plan) {
+  return std::min(
+      {source_alignment(plan), output_alignment(plan), alignment(bits(plan.run_bytes))});
+}
+
+Spans spans_of(const GatherPlan& plan) {
+  Spans spans{1, 1, plan.axes.size()};
+  std::int64_t bytes = plan.run_bytes;
+  while (spans.outer_axes > 0 && plan.axes[spans.outer_axes - 1].out_stride == bytes) {
+    const std::int64_t extent = plan.axes[--spans.outer_axes].extent;
+    spans.rows *= extent;
+    bytes *= extent;
+  }
+  spans.count = plan.rows / spans.rows;
+  return spans;
+}
+
+bool spans_are_alike(const GatherPlan& plan) {
+  const Spans spans = spans_of(plan);
+  return std::ranges::all_of(
+      plan.axes.begin(), plan.axes.begin() + static_cast<std::ptrdiff_t>(spans.outer_axes),
+      [](const PlanAxis& axis) { return axis.out_stride % word_bytes == 0; });
+}
+
+Transpose transpose_of(const GatherPlan& plan) {
+  const bool whole_items = std::has_single_bit(bits(plan.run_bytes)) &&
+                           plan.run_bytes <= word_bytes && common_vector(plan) == plan.run_bytes;
+  if (plan.axes.size() < 2 || !whole_items || plan.axes.back().out_stride != plan.run_bytes)
+    return {};
+  const int leaf = static_cast<int>(plan.tables.size());
+  for (std::size_t axis = 0; axis + 1 < plan.axes.size(); ++axis)
+    if (plan.axes[axis].level == leaf && std::abs(plan.axes[axis].stride) == plan.run_bytes &&
+        !is_indexed(plan, axis))
+      return {true, axis};
+  return {};
+}
+
+std::int64_t vectors_in_run(const GatherPlan& plan, const KernelChoice& choice) {
+  // Wherever in a word a run starts, it ends at most so many words later.
+  if (choice.family == Family::shifted) return (plan.run_bytes + 2 * (word_bytes - 1)) / word_bytes;
+  return plan.run_bytes / choice.vector_bytes;
+}
+
+int leaf_unit(const GatherPlan& plan, const KernelChoice& choice) {
+  const bool shifts = choice.family == Family::shifted || choice.family == Family::words;
+  return shifts ? source_alignment(plan) : choice.vector_bytes;
+}
+
+int output_unit(const GatherPlan& plan, const KernelChoice& choice) {
+  if (choice.family == Family::words) return word_bytes;
+  return choice.family == Family::shifted ? output_alignment(plan) : choice.vector_bytes;
 }
 
 int levels_for(const GatherPlan& plan, Family family) {
-  const std::size_t axes = plan.axes.size() + (family == Family::elements ? 1 : 0);
+  // Vectors of a row, and rows of a tile, are one axis more.
+  const bool one_more = family == Family::elements || family == Family::tiles;
+  const std::size_t axes = plan.axes.size() + (one_more ? 1 : 0);
   const bool small = plan.tables.size() <= compiled_levels && axes <= small_axes &&
                      plan.indices.size() <= small_indices;
   return small ? static_cast<int>(plan.tables.size()) : any_levels;
 }
 
 std::int64_t work_items(const GatherPlan& plan, const KernelChoice& choice) {
-  const std::int64_t vectors = plan.run_bytes / choice.vector_bytes;
-  return plan.rows * (choice.family == Family::rows ? ceil_divide(vectors, choice.piece) : vectors);
+  switch (choice.family) {
+    case Family::copy:
+      return 1;
+    case Family::elements:
+      return plan.rows * vectors_in_run(plan, choice);
+    case Family::rows:
+    case Family::shifted:
+      return plan.rows * ceil_divide(vectors_in_run(plan, choice), choice.piece);
+    case Family::words: {
+      const Spans spans = spans_of(plan);
+      const auto head = static_cast<std::int64_t>(bits(plan.out) % word_bytes);
+      return spans.count * ceil_divide(head + spans.rows * plan.run_bytes, word_bytes);
+    }
+    case Family::tiles: {
+      const std::int64_t side = tile_shape(choice.vector_bytes).side;
+      const std::int64_t columns = plan.axes[transpose_of(plan).source_axis].extent;
+      const std::int64_t rows = plan.axes.back().extent;
+      return plan.rows / (rows * columns) * ceil_divide(rows, side) * ceil_divide(columns, side);
+    }
+  }
+  return 0;
+}
+
+std::int64_t items_per_turn(const KernelChoice& choice, int threads) {
+  if (choice.family == Family::tiles) return tile_shape(choice.vector_bytes).per_turn;
+  const bool shares = choice.family == Family::rows || choice.family == Family::shifted;
+  return std::int64_t{threads} / (shares ? warp_lanes : 1) * batch;
 }
 
 bool fits_31_bits(const GatherPlan& plan, const KernelChoice& choice) {
   const int leaf = static_cast<int>(plan.tables.size());
-  const std::int64_t vector = choice.vector_bytes;
+  const std::int64_t in_leaf = leaf_unit(plan, choice);
+  const std::int64_t in_output = output_unit(plan, choice);
+  // Tiles are steps along both their axes, and their rows are counted.
+  const std::int64_t side =
+      choice.family == Family::tiles ? tile_shape(choice.vector_bytes).side : 1;
+  const auto stepped = [&](std::int64_t extent) {
+    return side > 1 ? std::max(extent, side + 1) : extent;
+  };
   std::array<Reach, compiled_levels + 1> levels;
   Reach out;
-  out.add(1, plan.run_bytes / vector);
-  levels[static_cast<std::size_t>(leaf)].add(1, plan.run_bytes / vector);
+  out.add(1, plan.run_bytes / in_output);
+  levels[static_cast<std::size_t>(leaf)].add(1, plan.run_bytes / in_leaf);
 
-  for (const PlanAxis& axis : plan.axes) {
+  const std::size_t outer =
+      choice.family == Family::words ? spans_of(plan).outer_axes : plan.axes.size();
+  for (std::size_t i = 0; i < plan.axes.size(); ++i) {
+    const PlanAxis& axis = plan.axes[i];
+    const std::int64_t extent = stepped(axis.extent);
     levels[static_cast<std::size_t>(axis.level)].add(
-        axis.level == leaf ? axis.stride / vector : axis.stride, axis.extent);
-    out.add(axis.out_stride / vector, axis.extent);
+        axis.level == leaf ? axis.stride / in_leaf : axis.stride, extent);
+    if (i < outer) out.add(axis.out_stride / in_output, extent);
   }
-  bool fits = work_items(plan, choice) < std::numeric_limits<std::int32_t>::max();
+  const std::int64_t items = work_items(plan, choice);
+  bool fits = items < Reach::limit / side && plan.rows < Reach::limit;
   for (const PlanIndices& indices : plan.indices) {
     levels[static_cast<std::size_t>(indices.level)].add(
-        indices.level == leaf ? indices.stride / vector : indices.stride, indices.extent);
+        indices.level == leaf ? indices.stride / in_leaf : indices.stride, indices.extent);
     Reach positions;
     positions.add(1, indices.extent);
     for (std::size_t i = 0; i < plan.axes.size(); ++i)
-      positions.add(indices.steps[i], plan.axes[i].extent);
+      positions.add(indices.steps[i], stepped(plan.axes[i].extent));
     fits = fits && positions.fits();
   }
   return fits && out.fits() && std::ranges::all_of(levels, &Reach::fits);
@@ -111,15 +226,30 @@ KernelChoice choose_kernel(const GatherPlan& plan) {
   if (plan.axes.empty() && plan.indices.empty() && plan.tables.empty()) return choice;
 
   choice.vector_bytes = common_vector(plan);
-  const std::int64_t vectors = plan.run_bytes / choice.vector_bytes;
-  const int lanes = lanes_for(vectors);
-  choice.family = vectors > 1 && keeps_lanes_busy(vectors, lanes) ? Family::rows : Family::elements;
-  if (choice.family == Family::rows) {
-    choice.lanes = lanes;
-    choice.piece = piece_for(vectors, plan.rows);
+  const auto long_enough_for = [&](Family family) {
+    return fills_warps(vectors_in_run(plan, {.family = family, .vector_bytes = word_bytes}));
+  };
+  if (worth_tiles(plan)) {
+    choice.family = Family::tiles;
+  } else if (choice.vector_bytes == word_bytes) {
+    choice.family = long_enough_for(Family::rows) ? Family::rows : Family::elements;
+  } else if (plan.run_bytes == choice.vector_bytes) {
+    choice.family = Family::elements;
+  } else if (long_enough_for(Family::shifted)) {
+    choice.family = Family::shifted;
+  } else {
+    choice.family = spans_are_alike(plan) ? Family::words : Family::elements;
   }
+
+  if (choice.family == Family::shifted || choice.family == Family::words)
+    choice.vector_bytes = word_bytes;
+  if (choice.family == Family::rows || choice.family == Family::shifted)
+    choice.piece = piece_for(vectors_in_run(plan, choice), plan.rows);
   choice.levels = levels_for(plan, choice.family);
   choice.wide = choice.levels == any_levels || !fits_31_bits(plan, choice);
+  // Few gathers are that large, and what it costs to send a plan is lost in them.
+  if (choice.wide && choice.family != Family::elements && choice.family != Family::rows)
+    choice.levels = any_levels;
   return choice;
 }
 

@@ -2,6 +2,7 @@
 
 #include "host/gather_plan.hpp"
 
+#include <cstddef>
 #include <cstdint>
 
 namespace multibuffer::cuda {
@@ -9,8 +10,11 @@ namespace multibuffer::cuda {
 /// How a gather is spread over threads.
 enum class Family {
   copy,      ///< no kernel: one contiguous run, which the copy engine's own code does best
-  elements,  ///< a vector a thread and step: rows of one vector, or of an awkward few
-  rows,      ///< a row to a group of threads, which share the cost of finding it
+  elements,  ///< a vector a thread: consecutive threads take consecutive vectors of the output
+  rows,      ///< a piece of a long row to a warp, which shares the cost of finding it
+  shifted,   ///< the same for long rows that are not aligned to vectors: 16 bytes at a time
+  words,     ///< short rows that are not: a thread puts 16 bytes of output together from its rows
+  tiles,     ///< transposes: what is read along one axis and written along another
 };
 
 /// The number of levels is known to the compiler up to `compiled_levels`, which keeps positions in
@@ -22,18 +26,33 @@ inline constexpr int any_levels = -1;
 inline constexpr int small_axes = 9;
 inline constexpr int small_indices = 4;
 
-inline constexpr int threads_per_block = 256;
+inline constexpr int threads_per_block = 128;
 /// How many rows or elements a thread has in flight: all are loaded before the first is stored.
 inline constexpr int batch = 4;
 inline constexpr int warp_lanes = 32;
+/// What `shifted` and `words` load and store.
+inline constexpr int word_bytes = 16;
+
+/// The tiles of a transpose: square, 32 words along either side, and as many at a time as fill
+/// 16 KiB. A word is an item or, of items of 1 and 2 bytes, as many as make 4 bytes.
+struct TileShape {
+  int word_bytes;
+  int items_per_word;
+  int side;      ///< items
+  int per_turn;  ///< tiles that a block works on at a time
+};
+constexpr TileShape tile_shape(int item_bytes) {
+  const int word = item_bytes < 4 ? 4 : item_bytes;
+  const int side = warp_lanes * word / item_bytes;
+  return {word, word / item_bytes, side, 16384 / (side * warp_lanes * word)};
+}
 
 struct KernelChoice {
   Family family = Family::copy;
-  int vector_bytes = 1;    ///< of one load and store: 16, 8, 4, 2 or 1
+  int vector_bytes = 1;    ///< of one load and store: 16, 8, 4, 2 or 1; tiles: of an item
   bool wide = false;       ///< 64-bit index arithmetic
   int levels = 0;          ///< 0 ... compiled_levels, or any_levels
-  int lanes = 1;           ///< rows: threads per row, a power of two up to a warp
-  std::int64_t piece = 0;  ///< rows: how many vectors of a row a group takes at a time
+  std::int64_t piece = 0;  ///< rows, shifted: how many vectors of a row a warp takes at a time
 
   bool operator==(const KernelChoice&) const = default;
 };
@@ -41,17 +60,49 @@ struct KernelChoice {
 /// Picks the kernel for a plan with rows to do.
 KernelChoice choose_kernel(const GatherPlan& plan);
 
-/// The widest vector at which every address that the plan reads or writes is aligned.
+// What the choice is made from. -----------------------------------------------------------------
+
+/// The powers of two, up to 16, that divide all addresses read, and all those written.
+int source_alignment(const GatherPlan& plan);
+int output_alignment(const GatherPlan& plan);
+/// The widest vector at which every address is aligned and that divides a run.
 int common_vector(const GatherPlan& plan);
+
+/// The output as stretches without holes, all alike: `rows` rows each, one after another.
+struct Spans {
+  std::int64_t count = 1;
+  std::int64_t rows = 1;
+  std::size_t outer_axes = 0;  ///< the plan's axes that tell spans apart; the others fill them
+};
+Spans spans_of(const GatherPlan& plan);
+/// Whether every span starts at the same place within a word: what `words` asks for.
+bool spans_are_alike(const GatherPlan& plan);
+
+/// The axes of a transpose: the last axis, dense in the output, and one that is dense in the leaves
+/// (either way around).
+struct Transpose {
+  bool possible = false;  ///< for `tiles`; whether it pays is for `choose_kernel` to say
+  std::size_t source_axis = 0;
+};
+Transpose transpose_of(const GatherPlan& plan);
+
+/// How many vectors (shifted: words, at most) a run has.
+std::int64_t vectors_in_run(const GatherPlan& plan, const KernelChoice& choice);
+
+/// The units in which a kernel counts positions in leaves and in the output.
+int leaf_unit(const GatherPlan& plan, const KernelChoice& choice);
+int output_unit(const GatherPlan& plan, const KernelChoice& choice);
 
 /// The plan's number of levels, or `any_levels` if it is too large for the kernel's parameters.
 int levels_for(const GatherPlan& plan, Family family);
 
-/// Whether all counts and positions fit into 31 bits, leaf and output ones in vectors. For plans of
-/// at most `compiled_levels` levels.
+/// Whether all counts and positions fit into 31 bits. For plans of at most `compiled_levels`
+/// levels.
 bool fits_31_bits(const GatherPlan& plan, const KernelChoice& choice);
 
-/// Threads' items of work: elements or, for `rows`, pieces of rows.
+/// Items of work: vectors, pieces of rows, words or tiles.
 std::int64_t work_items(const GatherPlan& plan, const KernelChoice& choice);
+/// How many of them a block of `threads` takes at a time.
+std::int64_t items_per_turn(const KernelChoice& choice, int threads);
 
 }  // namespace multibuffer::cuda

@@ -16,41 +16,129 @@ To narrowed(std::int64_t value) {
   return static_cast<To>(value);
 }
 
-template <class Offset>
-KernelScalars<Offset> scalars_of(const GatherPlan& plan, const KernelChoice& choice,
-                                 Address bad_index) {
-  using Count = CountOf<Offset>;
-  const std::int64_t vectors = plan.run_bytes / choice.vector_bytes;
-  const std::int64_t piece = choice.family == Family::rows ? choice.piece : vectors;
+/// A plan whose transpose reads forwards: where the leaves' dense axis runs backwards, it is walked
+/// from its other end, on both sides.
+GatherPlan reading_forwards(GatherPlan plan, std::size_t source_axis) {
+  PlanAxis& axis = plan.axes[source_axis];
+  if (axis.stride > 0) return plan;
+  plan.origins.back() += axis.stride * (axis.extent - 1);
+  plan.out += axis.out_stride * (axis.extent - 1);
+  axis.stride = -axis.stride;
+  axis.out_stride = -axis.out_stride;
+  return plan;
+}
 
-  KernelScalars<Offset> scalars;
-  scalars.leaf = address_of(plan.base) + static_cast<Address>(plan.origins.back());
-  scalars.unit = plan.unit;
-  scalars.out = address_of(plan.out);
-  scalars.bad_index = plan.mode == IndexMode::raise ? bad_index : 0;
-  scalars.items = narrowed<Count>(work_items(plan, choice));
-  scalars.row_vectors = narrowed<Count>(vectors);
-  scalars.piece_vectors = narrowed<Count>(piece);
-  scalars.pieces_per_row = make_divisor(narrowed<Count>((vectors + piece - 1) / piece));
-  scalars.lanes_log2 = std::countr_zero(static_cast<unsigned>(choice.lanes));
-  scalars.table_count = static_cast<int>(plan.tables.size());
-  scalars.index_count = static_cast<int>(plan.indices.size());
-  scalars.mode = plan.mode;
-  return scalars;
+/// The axes of a plan as its kernel walks them: where each comes from, and how many steps along
+/// that it takes at once.
+struct WalkAxis {
+  std::int64_t extent = 0;
+  std::size_t from = 0;
+  std::int64_t step = 1;
+};
+std::vector<WalkAxis> walk_of(const GatherPlan& plan, const KernelChoice& choice) {
+  std::vector<WalkAxis> walk;
+  if (choice.family != Family::tiles) {
+    for (std::size_t i = 0; i < plan.axes.size(); ++i) walk.push_back({plan.axes[i].extent, i, 1});
+    return walk;
+  }
+  const std::int64_t side = tile_shape(choice.vector_bytes).side;
+  const std::size_t rows = plan.axes.size() - 1;
+  const std::size_t columns = transpose_of(plan).source_axis;
+  for (std::size_t i = 0; i < rows; ++i)
+    if (i != columns) walk.push_back({plan.axes[i].extent, i, 1});
+  for (const std::size_t axis : {columns, rows})
+    walk.push_back({(plan.axes[axis].extent + side - 1) / side, axis, side});
+  walk.push_back({side, rows, 1});
+  return walk;
 }
 
 template <class Offset>
-KernelIndices<Offset> indices_of(const PlanIndices& indices, int leaf, std::int64_t vector) {
+KernelPieces<Offset> pieces_of(const GatherPlan& plan, const KernelChoice& choice) {
+  using Count = CountOf<Offset>;
+  const std::int64_t vectors = vectors_in_run(plan, choice);
+  return {narrowed<Count>(vectors), narrowed<Count>(choice.piece),
+          make_divisor(narrowed<Count>((vectors + choice.piece - 1) / choice.piece))};
+}
+
+template <class Offset>
+KernelSpans<Offset> kernel_spans(const GatherPlan& plan, const KernelChoice& choice) {
+  using Count = CountOf<Offset>;
+  const Spans spans = spans_of(plan);
+  const std::int64_t words = work_items(plan, choice) / spans.count;
+  return {make_divisor(narrowed<Count>(words)), narrowed<Count>(spans.rows),
+          spans.rows * plan.run_bytes, make_divisor(static_cast<std::uint64_t>(plan.run_bytes)),
+          static_cast<int>(address_of(plan.out) % word_bytes)};
+}
+
+/// `forwards` reads forwards; `plan` is as it was.
+template <class Offset>
+KernelTiles<Offset> tiles_of(const GatherPlan& plan, const GatherPlan& forwards) {
+  using Count = CountOf<Offset>;
+  const TileShape shape = tile_shape(static_cast<int>(plan.run_bytes));
+  const std::size_t source_axis = transpose_of(plan).source_axis;
+  const PlanAxis& columns = forwards.axes[source_axis];
+  const auto tiles = [&](std::int64_t extent) {
+    return make_divisor(narrowed<Count>((extent + shape.side - 1) / shape.side));
+  };
+  // The axes along which words lie do not tell where words begin.
+  GatherPlan begins = forwards;
+  begins.axes[source_axis].stride = 0;
+  begins.axes.back().out_stride = 0;
+  return {narrowed<Count>(plan.axes.back().extent),
+          narrowed<Count>(columns.extent),
+          tiles(plan.axes.back().extent),
+          tiles(columns.extent),
+          narrowed<Offset>(columns.out_stride / plan.run_bytes),
+          source_alignment(begins) >= shape.word_bytes,
+          output_alignment(begins) >= shape.word_bytes};
+}
+
+template <class Offset>
+KernelIndices<Offset> indices_of(const PlanIndices& indices, int leaf, std::int64_t leaf_unit) {
   KernelIndices<Offset> result;
   result.data = address_of(indices.data);
   result.extent = indices.extent;
   result.modulus =
       make_divisor(static_cast<std::uint64_t>(std::max<std::int64_t>(indices.extent, 1)));
-  result.stride = narrowed<Offset>(indices.level == leaf ? indices.stride / vector  //
+  result.stride = narrowed<Offset>(indices.level == leaf ? indices.stride / leaf_unit  //
                                                          : indices.stride);
   result.level = indices.level;
   result.bytes_each = indices.bytes_each;
   return result;
+}
+
+template <class Offset>
+KernelScalars<Offset> scalars_of(const GatherPlan& plan, const GatherPlan& walked,
+                                 const KernelChoice& choice, Address bad_index) {
+  KernelScalars<Offset> scalars;
+  scalars.leaf = address_of(walked.base) + static_cast<Address>(walked.origins.back());
+  scalars.unit = plan.unit;
+  scalars.leaf_unit = leaf_unit(plan, choice);
+  scalars.out = address_of(walked.out);
+  scalars.out_unit = output_unit(plan, choice);
+  scalars.run_bytes = plan.run_bytes;
+  scalars.bad_index = plan.mode == IndexMode::raise ? bad_index : 0;
+  scalars.items = narrowed<CountOf<Offset>>(work_items(plan, choice));
+  scalars.table_count = static_cast<int>(plan.tables.size());
+  scalars.index_count = static_cast<int>(plan.indices.size());
+  scalars.mode = plan.mode;
+  switch (choice.family) {
+    case Family::rows:
+    case Family::shifted:
+      scalars.pieces = pieces_of<Offset>(plan, choice);
+      break;
+    case Family::words:
+      scalars.spans = kernel_spans<Offset>(plan, choice);
+      scalars.out -= static_cast<Address>(scalars.spans.head);
+      break;
+    case Family::tiles:
+      scalars.tiles = tiles_of<Offset>(plan, walked);
+      break;
+    case Family::copy:
+    case Family::elements:
+      break;
+  }
+  return scalars;
 }
 
 }  // namespace
@@ -60,18 +148,29 @@ PlanParts<Offset> plan_parts(const GatherPlan& plan, const KernelChoice& choice,
                              Address bad_index) {
   using Count = CountOf<Offset>;
   const int leaf = static_cast<int>(plan.tables.size());
-  const std::int64_t vector = choice.vector_bytes;
+  const bool is_tiles = choice.family == Family::tiles;
+  const GatherPlan walked =
+      is_tiles ? reading_forwards(plan, transpose_of(plan).source_axis) : plan;
 
   PlanParts<Offset> parts;
-  parts.scalars = scalars_of<Offset>(plan, choice, bad_index);
-  for (const PlanAxis& axis : plan.axes)
-    parts.axes.push_back({make_divisor(narrowed<Count>(axis.extent)),
-                          narrowed<Offset>(axis.level == leaf ? axis.stride / vector : axis.stride),
-                          narrowed<Offset>(axis.out_stride / vector), axis.level});
-  const bool vectors_are_an_axis =
-      choice.family == Family::elements && parts.scalars.row_vectors > 1;
+  parts.scalars = scalars_of<Offset>(plan, walked, choice, bad_index);
+  const std::size_t filling =
+      choice.family == Family::words ? spans_of(plan).outer_axes : plan.axes.size();
+  const std::vector<WalkAxis> walk = walk_of(plan, choice);
+  for (const WalkAxis& part : walk) {
+    const PlanAxis& axis = walked.axes[part.from];
+    const std::int64_t stride =
+        axis.level == leaf ? axis.stride / parts.scalars.leaf_unit : axis.stride;
+    const std::int64_t out_stride =
+        part.from < filling ? axis.out_stride / parts.scalars.out_unit : 0;
+    parts.axes.push_back({make_divisor(narrowed<Count>(part.extent)),
+                          narrowed<Offset>(stride * part.step),
+                          narrowed<Offset>(out_stride * part.step), axis.level});
+  }
+  const std::int64_t vectors = plan.run_bytes / choice.vector_bytes;
+  const bool vectors_are_an_axis = choice.family == Family::elements && vectors > 1;
   if (vectors_are_an_axis)
-    parts.axes.push_back({make_divisor(parts.scalars.row_vectors), 1, 1, leaf});
+    parts.axes.push_back({make_divisor(narrowed<Count>(vectors)), 1, 1, leaf});
   parts.scalars.axis_count = static_cast<int>(parts.axes.size());
 
   for (std::size_t level = 0; level < plan.tables.size(); ++level) {
@@ -81,9 +180,9 @@ PlanParts<Offset> plan_parts(const GatherPlan& plan, const KernelChoice& choice,
                             bytes_each});
   }
   for (const PlanIndices& indices : plan.indices) {
-    parts.indices.push_back(indices_of<Offset>(indices, leaf, vector));
-    for (std::size_t axis = 0; axis < plan.axes.size(); ++axis)
-      parts.steps.push_back(narrowed<Offset>(indices.steps[axis]));
+    parts.indices.push_back(indices_of<Offset>(indices, leaf, parts.scalars.leaf_unit));
+    for (const WalkAxis& part : walk)
+      parts.steps.push_back(narrowed<Offset>(indices.steps[part.from] * part.step));
     if (vectors_are_an_axis) parts.steps.push_back(0);
   }
   return parts;

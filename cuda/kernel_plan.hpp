@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cuda/bytes16.hpp"
 #include "cuda/divisor.hpp"
 #include "cuda/kernel_choice.hpp"
 #include "host/gather_plan.hpp"
@@ -12,18 +13,14 @@
 /// A `GatherPlan` as kernels read it. Differences to the plan:
 ///  - Addresses are integers: in place, a leaf's "base" is no pointer into anything.
 ///  - Origins are added to what they are relative to: a table's address, or the leaves'.
-///  - Positions at the last level and in the output count vectors, not bytes, which keeps them
-///    within 31 bits for arrays of up to 32 GiB.
+///  - Positions at the last level and in the output count units, vectors where the family has them
+///    aligned, which keeps them within 31 bits for arrays of up to 32 GiB.
 ///  - For `elements`, the vectors of a row are one more axis, the innermost.
+///  - For `words`, the axes that fill a span have no stride in the output: a word's number tells.
+///  - For `tiles`, axes count tiles, and the rows of a tile are one more axis, the innermost.
 namespace multibuffer::cuda {
 
 using Address = std::uint64_t;
-
-/// A vector of 16 bytes; narrower ones are the unsigned integers of their size.
-struct alignas(16) Bytes16 {
-  std::uint64_t low = 0;
-  std::uint64_t high = 0;
-};
 
 /// `Offset` is the signed word of the index arithmetic, std::int32_t or std::int64_t.
 template <class Offset>
@@ -52,17 +49,49 @@ struct KernelIndices {
   int bytes_each = 8;
 };
 
+/// `rows` and `shifted`: how rows are cut into what a warp takes at a time, in vectors.
+template <class Offset>
+struct KernelPieces {
+  CountOf<Offset> row_vectors = 0;
+  CountOf<Offset> vectors = 0;
+  Divisor<CountOf<Offset>> per_row;
+};
+
+/// `words`: the output's stretches without holes.
+template <class Offset>
+struct KernelSpans {
+  Divisor<CountOf<Offset>> words;  ///< in a span
+  CountOf<Offset> rows = 0;        ///< in a span
+  std::int64_t bytes = 0;          ///< of a span
+  Divisor<std::uint64_t> run;      ///< division by run_bytes
+  int head = 0;                    ///< bytes before the first in its word
+};
+
+/// `tiles`: rows are read along the axis that is dense in the leaves, columns are written.
+template <class Offset>
+struct KernelTiles {
+  CountOf<Offset> rows = 0;
+  CountOf<Offset> columns = 0;
+  Divisor<CountOf<Offset>> along_rows;     ///< how many tiles
+  Divisor<CountOf<Offset>> along_columns;  ///< how many tiles
+  Offset column_out_stride = 0;
+  bool reads_words = false;   ///< every row is aligned to the words of a tile
+  bool writes_words = false;  ///< every column is
+};
+
 template <class Offset>
 struct KernelScalars {
   Address leaf = 0;
   std::int64_t unit = 1;
-  Address out = 0;
+  std::int64_t leaf_unit = 1;  ///< bytes that leaf positions count in
+  Address out = 0;             ///< words: aligned downwards
+  std::int64_t out_unit = 1;
+  std::int64_t run_bytes = 0;
   Address bad_index = 0;  ///< of a 64-bit word (see BadIndex); 0 where nothing is checked
   CountOf<Offset> items = 0;
-  CountOf<Offset> row_vectors = 0;
-  CountOf<Offset> piece_vectors = 0;
-  Divisor<CountOf<Offset>> pieces_per_row;
-  int lanes_log2 = 0;
+  KernelPieces<Offset> pieces;
+  KernelSpans<Offset> spans;
+  KernelTiles<Offset> tiles;
   int axis_count = 0;
   int table_count = 0;
   int index_count = 0;

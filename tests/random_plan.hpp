@@ -130,7 +130,9 @@ struct Size {
   int most_levels = 2;
   int most_indices = 3;
   std::int64_t most_rows = 700;
-  int in_place = 25;  ///< percent
+  std::int64_t most_extent = 20;
+  int in_place = 25;    ///< percent
+  int transposes = 20;  ///< percent
 };
 
 class CaseMaker {
@@ -140,10 +142,13 @@ class CaseMaker {
   Case make() {
     result_.alignment = std::int64_t{1} << between(0, 4);
     levels_ = between(0, size_.most_levels);
+    transposes_ = random_.chance(size_.transposes);
     result_.plan.mode = random_.pick({IndexMode::raise, IndexMode::clip, IndexMode::wrap});
     result_.plan.run_bytes =
-        result_.alignment *
-        random_.pick<std::int64_t>({1, 1, 1, 2, 3, 4, 5, 7, 8, 13, 16, 31, 33, 64, 100, 300});
+        result_.alignment * (transposes_
+                                 ? 1
+                                 : random_.pick<std::int64_t>(
+                                       {1, 1, 1, 2, 3, 4, 5, 7, 8, 13, 16, 31, 33, 64, 100, 300}));
     lowest_.assign(static_cast<std::size_t>(levels_) + 1, 0);
     highest_ = lowest_;
     make_axes();
@@ -174,16 +179,25 @@ class CaseMaker {
     const std::int64_t most_rows = std::max<std::int64_t>(8, 30000 / plan.run_bytes);
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t extent =
-          random_.chance(50) ? between(1, 3) : between(1, count == 1 ? 700 : 20);
+          random_.chance(50) ? between(1, 3) : between(1, count == 1 ? 700 : size_.most_extent);
       if (plan.rows * extent > std::min(most_rows, size_.most_rows)) continue;
       plan.rows *= extent;
       const std::int64_t level = between(0, levels_);
       plan.axes.push_back({extent, 0, static_cast<int>(level), stride_at(level)});
-      reach(level, plan.axes.back().stride, extent);
     }
+    transposes_ = transposes_ && plan.axes.size() > 1;
+    if (transposes_) {
+      columns_ =
+          static_cast<std::size_t>(between(0, static_cast<std::int64_t>(plan.axes.size()) - 2));
+      plan.axes[columns_].level = static_cast<int>(levels_);
+      plan.axes[columns_].stride = random_.pick({plan.run_bytes, plan.run_bytes, -plan.run_bytes});
+    }
+    for (const PlanAxis& axis : plan.axes) reach(axis.level, axis.stride, axis.extent);
     std::int64_t out_stride = plan.run_bytes;
     for (std::size_t i = plan.axes.size(); i-- > 0;) {
-      if (random_.chance(15)) out_stride += result_.alignment * between(1, 3);
+      const bool dense = transposes_ && i + 1 == plan.axes.size();
+      if (!dense && random_.chance(15)) out_stride += result_.alignment * between(1, 3);
+      if (!dense && random_.chance(10)) out_stride = (out_stride + 15) / 16 * 16;
       plan.axes[i].out_stride = out_stride;
       out_stride *= plan.axes[i].extent;
     }
@@ -213,7 +227,7 @@ class CaseMaker {
       indices.steps.assign(plan.axes.size(), 0);
       std::int64_t values = 1;
       for (std::size_t i = plan.axes.size(); i-- > 0;) {
-        if (random_.chance(30)) continue;
+        if (random_.chance(30) || (transposes_ && i == columns_)) continue;
         indices.steps[i] = values;
         values *= plan.axes[i].extent;
       }
@@ -288,35 +302,52 @@ class CaseMaker {
   Size size_;
   Case result_;
   std::int64_t levels_ = 0;
+  bool transposes_ = false;
+  std::size_t columns_ = 0;           ///< the axis that is dense in the leaves, of transposes
   std::vector<std::int64_t> lowest_;  ///< of what is added to each level's origin
   std::vector<std::int64_t> highest_;
 };
 
+/// The families that are right for a plan.
+inline std::vector<Family> families_for(const GatherPlan& plan) {
+  std::vector<Family> families{Family::elements, Family::shifted};
+  if (cuda::common_vector(plan) == cuda::word_bytes) families.push_back(Family::rows);
+  if (cuda::spans_are_alike(plan)) families.push_back(Family::words);
+  if (cuda::transpose_of(plan).possible) families.push_back(Family::tiles);
+  return families;
+}
+
 /// Any choice that is right for a plan, not only the one that is made.
 inline KernelChoice random_choice(Random& random, const GatherPlan& plan) {
+  const std::vector<Family> families = families_for(plan);
   KernelChoice choice;
-  choice.vector_bytes = cuda::common_vector(plan);
-  while (choice.vector_bytes > 1 && random.chance(30)) choice.vector_bytes /= 2;
-  choice.family = random.pick({Family::elements, Family::rows});
-  const std::int64_t vectors = plan.run_bytes / choice.vector_bytes;
-  if (choice.family == Family::rows) {
-    choice.lanes = 1 << random.between(0, 5);
+  choice.family =
+      families[static_cast<std::size_t>(random.between(0, static_cast<int>(families.size()) - 1))];
+  choice.vector_bytes = choice.family == Family::elements || choice.family == Family::tiles
+                            ? cuda::common_vector(plan)
+                            : cuda::word_bytes;
+  if (choice.family == Family::elements)
+    while (choice.vector_bytes > 1 && random.chance(30)) choice.vector_bytes /= 2;
+  if (choice.family == Family::rows || choice.family == Family::shifted) {
+    const std::int64_t vectors = cuda::vectors_in_run(plan, choice);
     choice.piece = random.chance(50) ? vectors : random.between(std::int64_t{1}, vectors);
   }
   choice.levels = random.chance(20) ? any_levels : cuda::levels_for(plan, choice.family);
   choice.wide =
       choice.levels == any_levels || random.chance(30) || !cuda::fits_31_bits(plan, choice);
+  if (choice.wide && choice.family != Family::elements && choice.family != Family::rows)
+    choice.levels = any_levels;
   return choice;
 }
 
 inline std::string describe(const GatherPlan& plan, const KernelChoice& choice) {
   std::string text = "family " + std::to_string(static_cast<int>(choice.family)) + ", vector " +
                      std::to_string(choice.vector_bytes) + ", wide " + std::to_string(choice.wide) +
-                     ", levels " + std::to_string(choice.levels) + ", lanes " +
-                     std::to_string(choice.lanes) + ", piece " + std::to_string(choice.piece) +
-                     "; run " + std::to_string(plan.run_bytes) + ", rows " +
-                     std::to_string(plan.rows) + ", tables " + std::to_string(plan.tables.size()) +
-                     ", indices " + std::to_string(plan.indices.size()) + ", axes";
+                     ", levels " + std::to_string(choice.levels) + ", piece " +
+                     std::to_string(choice.piece) + "; run " + std::to_string(plan.run_bytes) +
+                     ", rows " + std::to_string(plan.rows) + ", tables " +
+                     std::to_string(plan.tables.size()) + ", indices " +
+                     std::to_string(plan.indices.size()) + ", axes";
   for (const PlanAxis& axis : plan.axes) text += " " + std::to_string(axis.extent);
   return text;
 }

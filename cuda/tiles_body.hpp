@@ -1,0 +1,207 @@
+#pragma once
+
+#include "cuda/gather_body.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+/// Transposes, through memory that a block's threads share. A block reads the rows of its tiles,
+/// which are dense in the leaves, waits for all its threads, and writes the tiles' columns, which
+/// are dense in the output:
+///
+///                  words of a row ─►                    words of a column ─►
+///        row 0     a0 a1 a2 ...            column 0     a0 b0 c0 ...
+///        row 1     b0 b1 b2 ...            column 1     a1 b1 c1 ...
+///
+/// Tiles hold words. Where k items make a word, k words of k neighbouring rows are taken apart and
+/// put together again as words of k columns, on the way out, in registers.
+///
+/// `Tiles` is how bodies touch that memory:
+///
+///     fetch(slot, address)   copies an aligned word from device memory; done when the block waits
+///     put(slot, word)
+///     take(slot)             what is there
+namespace multibuffer::cuda {
+
+template <int ItemBytes>
+using Unsigned = std::conditional_t<
+    ItemBytes == 16, Bytes16,
+    std::conditional_t<
+        ItemBytes == 8, std::uint64_t,
+        std::conditional_t<ItemBytes == 4, std::uint32_t,
+                           std::conditional_t<ItemBytes == 2, std::uint16_t, std::uint8_t>>>>;
+
+template <int ItemBytes>
+struct TilesOf {
+  static constexpr TileShape shape = tile_shape(ItemBytes);
+  using Item = Unsigned<ItemBytes>;
+  using Word = Unsigned<shape.word_bytes>;
+  static constexpr int per_word = shape.items_per_word;
+  static constexpr int side = shape.side;
+  /// Words from one row to the next: with one word of padding, a warp reads and writes 32 banks
+  /// whether its lanes move along a row or from row to row.
+  static constexpr int pitch = warp_lanes + 1;
+  static constexpr int slots_per_tile = side * pitch;
+  static constexpr int slots = shape.per_turn * slots_per_tile;
+
+  /// Rows that share a word of the output lie 32 apart, so that lanes which move from word to word
+  /// move from row to row.
+  static constexpr int slot(int tile, int row, int word) {
+    const int place = row % per_word * warp_lanes + row / per_word;
+    return tile * slots_per_tile + place * pitch + word;
+  }
+};
+
+/// Up to `count` items that make a word.
+template <class Item, class Word, class Access>
+constexpr Word load_items(Access& access, Address at, int per_word, int count) {
+  if constexpr (sizeof(Item) == sizeof(Word)) {
+    return access.template load<Word>(at);
+  } else {
+    Word word = 0;
+    for (int i = 0; i < per_word; ++i)
+      if (i < count)
+        word |= static_cast<Word>(
+                    access.template load<Item>(at + static_cast<Address>(i) * sizeof(Item)))
+                << (i * 8 * static_cast<int>(sizeof(Item)));
+    return word;
+  }
+}
+
+template <class Item, class Word, class Access>
+constexpr void store_items(Access& access, Address at, const Word& word, int per_word, int count) {
+  if constexpr (sizeof(Item) == sizeof(Word)) {
+    access.store(at, word);
+  } else {
+    for (int i = 0; i < per_word; ++i)
+      if (i < count)
+        access.store(at + static_cast<Address>(i) * sizeof(Item),
+                     static_cast<Item>(word >> (i * 8 * static_cast<int>(sizeof(Item)))));
+  }
+}
+
+/// Item i of word j becomes item j of word i.
+template <class Item, class Word, std::size_t PerWord>
+constexpr void transpose_words(Word (&words)[PerWord]) {
+  if constexpr (PerWord > 1) {
+    constexpr std::size_t bits = 8 * sizeof(Item);
+    for (std::size_t i = 0; i < PerWord; ++i)
+      for (std::size_t j = i + 1; j < PerWord; ++j) {
+        // What differs between the two items is flipped in both.
+        const Word mask = Word{std::numeric_limits<Item>::max()} << (i * bits);
+        const Word flip = (words[i] >> ((j - i) * bits) ^ words[j]) & mask;
+        words[i] ^= flip << ((j - i) * bits);
+        words[j] ^= flip;
+      }
+  }
+}
+
+/// Which tile one is, in tiles along its rows' and columns' axes.
+template <class Count>
+struct TilePlace {
+  Count down = 0;
+  Count across = 0;
+};
+template <class Plan, class Count>
+constexpr TilePlace<Count> place_of(const Plan& plan, Count tile) {
+  const Count above = plan.tiles.along_rows.divide(tile);
+  const Count beside = plan.tiles.along_columns.divide(above);
+  return {tile - above * plan.tiles.along_rows.divisor,
+          above - beside * plan.tiles.along_columns.divisor};
+}
+
+/// How many of `items` there are from `first` on, up to `most`.
+template <class Count>
+constexpr int present(Count items, Count first, int most) {
+  if (first >= items) return 0;
+  const Count rest = items - first;
+  return rest < static_cast<Count>(most) ? static_cast<int>(rest) : most;
+}
+
+/// Reads the tiles from `first` on. The block's threads wait for each other before `write_tiles`.
+template <int ItemBytes, int Levels, class Plan, class Access, class Tiles>
+constexpr void read_tiles(const Plan& plan, Access& access, Tiles& tiles, const Place& place,
+                          CountOf<typename Plan::Offset> first) {
+  using Offset = typename Plan::Offset;
+  using Count = CountOf<Offset>;
+  using Shape = TilesOf<ItemBytes>;
+  using Word = typename Shape::Word;
+  const int warp = static_cast<int>(place.thread / warp_lanes);
+  const int lane = static_cast<int>(place.thread % warp_lanes);
+  const int warps = static_cast<int>(place.threads / warp_lanes);
+  for (int line = warp; line < Shape::shape.per_turn * Shape::side; line += warps * batch) {
+    Count items[batch];
+    bool valid[batch];
+    int columns[batch];  // of this lane's word
+    int slot[batch];
+    for (int b = 0; b < batch; ++b) {
+      const int at = line + b * warps;
+      const int tile_in_turn = at / Shape::side;
+      const int row = at % Shape::side;
+      const Count tile = first + static_cast<Count>(tile_in_turn);
+      const bool exists = at < Shape::shape.per_turn * Shape::side && tile < plan.items;
+      const auto where = place_of(plan, exists ? tile : 0);
+      valid[b] = exists && where.down * Shape::side + static_cast<Count>(row) < plan.tiles.rows;
+      items[b] = valid[b] ? tile * Shape::side + static_cast<Count>(row) : 0;
+      columns[b] = present<Count>(
+          plan.tiles.columns,
+          where.across * Shape::side + static_cast<Count>(lane * Shape::per_word), Shape::per_word);
+      slot[b] = Shape::slot(tile_in_turn, row, lane);
+    }
+    const Rows<Offset> rows = find_rows<Levels>(plan, access, items, valid);
+    for (int b = 0; b < batch; ++b) {
+      if (!valid[b] || columns[b] == 0) continue;
+      const Address at = rows.source[b] + static_cast<Address>(lane) * sizeof(Word);
+      if (plan.tiles.reads_words && columns[b] == Shape::per_word)
+        tiles.fetch(slot[b], at);
+      else
+        tiles.put(slot[b],
+                  load_items<typename Shape::Item, Word>(access, at, Shape::per_word, columns[b]));
+    }
+  }
+}
+
+/// Writes the tiles that `read_tiles` has read. The threads wait again before the next ones.
+template <int ItemBytes, class Plan, class Access, class Tiles>
+constexpr void write_tiles(const Plan& plan, Access& access, Tiles& tiles, const Place& place,
+                           CountOf<typename Plan::Offset> first) {
+  using Offset = typename Plan::Offset;
+  using Count = CountOf<Offset>;
+  using Shape = TilesOf<ItemBytes>;
+  using Word = typename Shape::Word;
+  const int warp = static_cast<int>(place.thread / warp_lanes);
+  const int lane = static_cast<int>(place.thread % warp_lanes);
+  const int warps = static_cast<int>(place.threads / warp_lanes);
+  for (int n = 0; n < Shape::shape.per_turn; ++n) {
+    const Count tile = first + static_cast<Count>(n);
+    if (tile >= plan.items) return;
+    const auto where = place_of(plan, tile);
+    const Address corner = output_at(plan, output_position(plan, tile * Shape::side));
+    const int items = present<Count>(
+        plan.tiles.rows, where.down * Shape::side + static_cast<Count>(lane * Shape::per_word),
+        Shape::per_word);
+    if (items == 0) continue;
+    for (int word = warp; word < warp_lanes; word += warps) {
+      Word words[Shape::per_word];
+      for (int k = 0; k < Shape::per_word; ++k)
+        words[k] = tiles.take(Shape::slot(n, lane * Shape::per_word + k, word));
+      transpose_words<typename Shape::Item>(words);
+      for (int k = 0; k < Shape::per_word; ++k) {
+        const int column = word * Shape::per_word + k;
+        if (where.across * Shape::side + static_cast<Count>(column) >= plan.tiles.columns) break;
+        const Address at = corner +
+                           static_cast<Address>(std::int64_t{plan.tiles.column_out_stride} *
+                                                column * plan.out_unit) +
+                           static_cast<Address>(lane) * sizeof(Word);
+        if (plan.tiles.writes_words && items == Shape::per_word)
+          access.store(at, words[k]);
+        else
+          store_items<typename Shape::Item>(access, at, words[k], Shape::per_word, items);
+      }
+    }
+  }
+}
+
+}  // namespace multibuffer::cuda

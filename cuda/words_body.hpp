@@ -1,0 +1,186 @@
+#pragma once
+
+#include "cuda/gather_body.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+/// The bodies of the families whose rows are not aligned to vectors. Both write aligned words of 16
+/// bytes, and shift each together from the one or two aligned words that its bytes lie in.
+///
+/// So they read bytes beside those that are wanted, though never a word without a wanted one. That
+/// is always possible: memory is allocated, mapped and protected in larger, aligned pieces. What
+/// they read there, they drop; it may change meanwhile. The library's own blocks are padded, so
+/// that memory checkers have nothing to say. For arrays in place in somebody else's memory, one
+/// may remark on reads of up to 15 bytes around an allocation whose size is no multiple of 16.
+namespace multibuffer::cuda {
+
+/// The aligned words around 16 bytes.
+struct Around {
+  Bytes16 low;
+  Bytes16 high;
+};
+
+/// For the output word whose byte 0 would be at `source`, and of which bytes [begin, end) are
+/// wanted.
+template <class Access>
+constexpr Around load_around(Access& access, Address source, int begin, int end) {
+  const int shift = static_cast<int>(source % word_bytes);
+  const Address first = source - static_cast<Address>(shift);
+  Around around;
+  if (shift + begin < word_bytes) around.low = access.template overhang<Bytes16>(first);
+  if (shift + end > word_bytes) around.high = access.template overhang<Bytes16>(first + word_bytes);
+  return around;
+}
+
+constexpr Bytes16 word_at(const Around& around, Address source) {
+  return funnel(around.low, around.high, static_cast<int>(source % word_bytes));
+}
+
+/// Stores the first `Integer` of what is left of a word, and drops it.
+template <class Integer, class Access>
+constexpr void store_next(Access& access, Address& at, Bytes16& rest) {
+  constexpr int bits = 8 * static_cast<int>(sizeof(Integer));
+  access.store(at, static_cast<Integer>(rest.low));
+  at += sizeof(Integer);
+  if constexpr (bits == 64)
+    rest = {rest.high, 0};
+  else
+    rest = {(rest.low >> bits) | (rest.high << (64 - bits)), rest.high >> bits};
+}
+
+/// Writes bytes [begin, end) of an aligned word.
+template <class Access>
+constexpr void store_word(Access& access, Address word, const Bytes16& value, int begin, int end) {
+  if (begin == 0 && end == word_bytes) {
+    access.store(word, value);
+    return;
+  }
+  // In aligned powers of two, which grow towards the middle of the word and shrink after it.
+  Bytes16 rest = funnel(value, value, begin);
+  Address at = word + static_cast<Address>(begin);
+  const Address last = word + static_cast<Address>(end);
+  if (at % 2 != 0 && at + 1 <= last) store_next<std::uint8_t>(access, at, rest);
+  if (at % 4 != 0 && at + 2 <= last) store_next<std::uint16_t>(access, at, rest);
+  if (at % 8 != 0 && at + 4 <= last) store_next<std::uint32_t>(access, at, rest);
+  if (at + 8 <= last) store_next<std::uint64_t>(access, at, rest);
+  if (at + 4 <= last) store_next<std::uint32_t>(access, at, rest);
+  if (at + 2 <= last) store_next<std::uint16_t>(access, at, rest);
+  if (at + 1 <= last) store_next<std::uint8_t>(access, at, rest);
+}
+
+/// Family `shifted`: warps take consecutive pieces of rows, counted in words of the output.
+template <int Levels, class Plan, class Access>
+constexpr void gather_shifted(const Plan& plan, Access& access, const Place& place) {
+  using Offset = typename Plan::Offset;
+  using Count = CountOf<Offset>;
+  visit_pieces<Levels>(
+      plan, access, place,
+      [&](const Rows<Offset>& rows, const Count(&begin)[batch], const bool(&valid)[batch]) {
+        // Of each piece's first word: where it lies, where its byte 0 would be in the leaf, and how
+        // many of the row's bytes lie before and after it.
+        Address out[batch];
+        Address source[batch];
+        std::int64_t done[batch];
+        for (int b = 0; b < batch; ++b) {
+          const Address row = output_at(plan, rows.out[b]);
+          const Address head = row % word_bytes;
+          const Address offset = Address{begin[b]} * word_bytes - head;
+          out[b] = row + offset;
+          source[b] = rows.source[b] + offset;
+          done[b] = static_cast<std::int64_t>(offset);
+        }
+        for (Count step = place.thread % warp_lanes; step < plan.pieces.vectors;
+             step += warp_lanes) {
+          const auto offset = static_cast<std::int64_t>(step) * word_bytes;
+          Around around[batch] = {};
+          int first[batch];
+          int last[batch];
+          for (int b = 0; b < batch; ++b) {
+            const std::int64_t at = done[b] + offset;
+            const std::int64_t rest = plan.run_bytes - at;
+            first[b] = at < 0 ? static_cast<int>(-at) : 0;
+            last[b] = static_cast<int>(rest < 0 ? 0 : rest < word_bytes ? rest : word_bytes);
+            if (valid[b] && first[b] < last[b])
+              around[b] =
+                  load_around(access, source[b] + static_cast<Address>(offset), first[b], last[b]);
+          }
+          for (int b = 0; b < batch; ++b)
+            if (valid[b] && first[b] < last[b])
+              store_word(access, out[b] + static_cast<Address>(offset),
+                         word_at(around[b], source[b]), first[b], last[b]);
+        }
+      });
+}
+
+/// Family `words`: consecutive threads take consecutive words of the output, and put each together
+/// from the rows that it lies in: all of the batch's first rows at once, then the second ones.
+template <int Levels, class Plan, class Access>
+constexpr void gather_words(const Plan& plan, Access& access, const Place& place) {
+  using Offset = typename Plan::Offset;
+  using Count = CountOf<Offset>;
+  const Count turn_items = static_cast<Count>(place.threads) * batch;
+  for (Count first = place.block * turn_items; first < plan.items;
+       first += place.blocks * turn_items) {
+    Bytes16 values[batch] = {};
+    Address out[batch] = {};
+    int begin[batch];   // of the word's bytes, what belongs to its span
+    int filled[batch];  // up to where there are values
+    int end[batch];
+    Count row[batch];            // that the next byte belongs to
+    std::int64_t within[batch];  // how far into it
+    bool more = false;
+    for (int b = 0; b < batch; ++b) {
+      Count item = first + static_cast<Count>(b) * place.threads + place.thread;
+      const bool exists = item < plan.items;
+      item = exists ? item : 0;
+      const Count span = plan.spans.words.divide(item);
+      const Count word = item - span * plan.spans.words.divisor;
+      const std::int64_t at = static_cast<std::int64_t>(word) * word_bytes - plan.spans.head;
+      const std::int64_t rest = plan.spans.bytes - at;
+      begin[b] = at < 0 ? static_cast<int>(-at) : 0;
+      end[b] = !exists ? 0 : rest < word_bytes ? static_cast<int>(rest) : word_bytes;
+      filled[b] = begin[b];
+      const auto byte = static_cast<std::uint64_t>(at + begin[b]);
+      const std::uint64_t in_span = plan.spans.run.divide(byte);
+      row[b] = span * plan.spans.rows + static_cast<Count>(in_span);
+      within[b] = static_cast<std::int64_t>(byte - in_span * plan.spans.run.divisor);
+      out[b] = Address{word} * word_bytes;
+      more = more || exists;
+    }
+    for (bool is_first = true; more; is_first = false) {
+      bool wanted[batch];
+      bool valid[batch];
+      for (int b = 0; b < batch; ++b) valid[b] = wanted[b] = filled[b] < end[b];
+      const Rows<Offset> rows = find_rows<Levels>(plan, access, row, valid);
+      Around around[batch] = {};
+      Address source[batch];
+      int next[batch];
+      for (int b = 0; b < batch; ++b) {
+        const std::int64_t rest = plan.run_bytes - within[b];
+        const int room = end[b] - filled[b];
+        next[b] = filled[b] + (rest < room ? static_cast<int>(rest) : room);
+        source[b] =
+            rows.source[b] + static_cast<Address>(within[b]) - static_cast<Address>(filled[b]);
+        if (valid[b]) around[b] = load_around(access, source[b], filled[b], next[b]);
+      }
+      more = false;
+      for_batch([&](int b) {
+        if (is_first) out[b] += output_at(plan, rows.out[b]);
+        if (!wanted[b]) return;
+        const Bytes16 word = word_at(around[b], source[b]);
+        values[b] = is_first ? word : joined(values[b], word, filled[b]);
+        filled[b] = next[b];
+        within[b] = 0;
+        if (next[b] == end[b]) return;
+        ++row[b];
+        more = true;
+      });
+    }
+    for_batch([&](int b) {
+      if (begin[b] < end[b]) store_word(access, out[b], values[b], begin[b], end[b]);
+    });
+  }
+}
+
+}  // namespace multibuffer::cuda

@@ -1,0 +1,250 @@
+#include "cuda/kernel_choice.hpp"
+
+#include "cuda/kernel_plan.hpp"
+#include "tests/far_plan.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <utility>
+#include <vector>
+
+namespace multibuffer::cuda {
+namespace {
+
+using namespace multibuffer::testing;
+
+/// One axis of rows, each contiguous, through one table.
+GatherPlan rows_plan(std::int64_t rows, std::int64_t run_bytes) {
+  GatherPlan plan = far_plan({{rows, run_bytes, 0, 1}}, run_bytes);
+  plan.tables = {{plan.base, false}};
+  plan.origins = {0, 0};
+  plan.unit = 256;
+  return plan;
+}
+
+Family family_of(const GatherPlan& plan) { return choose_kernel(plan).family; }
+
+TEST(ChooseKernel, CopiesWhatIsOneRun) {
+  EXPECT_EQ(family_of(far_plan({}, 4096)), Family::copy);
+  GatherPlan through_a_table = rows_plan(1, 4096);
+  through_a_table.axes.clear();
+  EXPECT_EQ(family_of(through_a_table), Family::rows);
+}
+
+TEST(ChooseKernel, SpreadsRowsOverThreads) {
+  struct Expected {
+    std::int64_t run_bytes;
+    Family family;
+    std::int64_t piece = 0;
+  };
+  const Family rows = Family::rows;
+  const Family elements = Family::elements;
+  const Family words = Family::words;
+  const Family shifted = Family::shifted;
+  for (const Expected& e : std::initializer_list<Expected>{
+           {1, elements},         // one vector, of one byte
+           {3, words},            // a pixel
+           {8, elements},         //
+           {12, words},           // three floats
+           {16, elements},        //
+           {20, words},           //
+           {36, words},           //
+           {48, elements},        // threads find their rows by themselves, and none is idle
+           {80, elements},        //
+           {512, elements},       // one step of a warp
+           {1000, shifted, 64},   // two steps, wherever in a word a row begins
+           {1024, rows, 64},      //
+           {1040, elements},      // a third step for one vector
+           {1536, rows, 96},      //
+           {4096, rows, 256},     // the longest piece
+           {8192, rows, 256},     // two of them
+           {8193, shifted, 256},  //
+       }) {
+    const KernelChoice choice = choose_kernel(rows_plan(1'000'000, e.run_bytes));
+    EXPECT_EQ(choice.family, e.family) << e.run_bytes;
+    EXPECT_EQ(choice.piece, e.piece) << e.run_bytes;
+    EXPECT_EQ(choice.vector_bytes,
+              e.family == elements ? common_vector(rows_plan(2, e.run_bytes)) : word_bytes);
+  }
+}
+
+TEST(ChooseKernel, PutsRowsTogetherOnlyWhereSpansOfTheOutputAreAlike) {
+  const auto padded_to = [](std::int64_t run_bytes, std::int64_t out_stride) {
+    GatherPlan plan = rows_plan(1000, run_bytes);
+    plan.axes[0].out_stride = out_stride;
+    return family_of(plan);
+  };
+  EXPECT_EQ(padded_to(20, 20), Family::words);
+  EXPECT_EQ(padded_to(20, 32), Family::words);
+  EXPECT_EQ(padded_to(20, 24), Family::elements);
+  EXPECT_EQ(padded_to(1000, 1001), Family::shifted);  // each row by itself
+}
+
+TEST(ChooseKernel, ShiftsRowsThatStartAnywhere) {
+  GatherPlan plan = rows_plan(1000, 64);
+  EXPECT_EQ(family_of(plan), Family::elements);
+  plan.unit = 1;
+  EXPECT_EQ(family_of(plan), Family::words);
+  plan.run_bytes = plan.axes[0].out_stride = 4096;
+  EXPECT_EQ(family_of(plan), Family::shifted);
+  plan.unit = 16;
+  EXPECT_EQ(family_of(plan), Family::rows);
+  plan.out += 8;
+  EXPECT_EQ(family_of(plan), Family::shifted);
+}
+
+TEST(ChooseKernel, TransposesThroughTilesWhatIsLargeEnough) {
+  // out[j][i] = in[i][j]
+  const auto transposed = [](std::int64_t rows, std::int64_t columns, std::int64_t item) {
+    return far_plan({{columns, rows * item, 0, item}, {rows, item, 0, columns * item}}, item);
+  };
+  for (const std::int64_t item : {1, 2, 4, 8, 16}) {
+    EXPECT_EQ(family_of(transposed(1000, 1000, item)), Family::tiles) << item;
+    EXPECT_EQ(choose_kernel(transposed(1000, 1000, item)).vector_bytes, item);
+  }
+  EXPECT_EQ(family_of(transposed(16, 1000, 4)), Family::tiles);
+  EXPECT_EQ(family_of(transposed(15, 1000, 4)), Family::elements);  // few cache lines: they stay
+  EXPECT_EQ(family_of(transposed(1000, 8, 4)), Family::tiles);
+  EXPECT_EQ(family_of(transposed(1000, 7, 4)), Family::elements);  // each row is in few sectors
+  EXPECT_EQ(family_of(transposed(1000, 1000, 3)), Family::words);
+  EXPECT_EQ(family_of(transposed(1000, 1000, 32)), Family::elements);
+
+  const GatherPlan plain = transposed(1000, 1000, 4);
+  const auto family_with = [&](auto change) {
+    GatherPlan plan = plain;
+    change(plan);
+    return family_of(plan);
+  };
+  const auto through_a_table = [](GatherPlan& p) {
+    p.tables = {{p.base, false}};
+    p.origins = {0, 0};
+    p.unit = 4;
+    p.axes[0].level = 1;
+    p.axes[1].stride = 1;
+  };
+  EXPECT_EQ(family_with(through_a_table), Family::tiles);
+  EXPECT_EQ(family_with([&](GatherPlan& p) {
+              through_a_table(p);
+              p.indices = {{nullptr, 8, 0, 5, 0, 1, {1000}, {0, 1}}};
+            }),
+            Family::tiles);  // rows of a list
+  EXPECT_EQ(family_with([](GatherPlan& p) {
+              p.indices = {{nullptr, 8, 0, 5, 0, 4, {1000}, {1, 0}}};
+            }),
+            Family::elements);  // columns of a list are not dense
+  EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[0].stride = -4; }), Family::tiles);
+  EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[0].stride = 8; }), Family::elements);
+  EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[1].stride = 0; }), Family::elements);
+  EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[1].out_stride = 8; }), Family::elements);
+  EXPECT_EQ(family_with([](GatherPlan& p) { p.base += 1; }), Family::words);
+}
+
+TEST(ChooseKernel, CutsFewLongRowsIntoShortPieces) {
+  for (const auto& [rows, piece] : std::initializer_list<std::pair<std::int64_t, std::int64_t>>{
+           {16384, 256}, {64, 256}, {63, 128}, {31, 64}, {16, 64}, {15, 32}, {1, 32}})
+    EXPECT_EQ(choose_kernel(rows_plan(rows, 1 << 20)).piece, piece) << rows;
+}
+
+TEST(ChooseKernel, TakesTheWidestVectorThatEverythingIsAlignedTo) {
+  const GatherPlan plain = rows_plan(100, 64);
+  EXPECT_EQ(choose_kernel(plain).vector_bytes, 16);
+  const auto vector_with = [&](auto change) {
+    GatherPlan plan = plain;
+    change(plan);
+    return common_vector(plan);
+  };
+  EXPECT_EQ(vector_with([](GatherPlan& p) { p.base += 8; }), 8);
+  EXPECT_EQ(vector_with([](GatherPlan& p) { p.base += 3; }), 1);
+  EXPECT_EQ(vector_with([](GatherPlan& p) { p.out += 4; }), 4);
+  EXPECT_EQ(vector_with([](GatherPlan& p) { p.unit = 2; }), 2);
+  EXPECT_EQ(vector_with([](GatherPlan& p) { p.run_bytes = 36; }), 4);
+  EXPECT_EQ(vector_with([](GatherPlan& p) { p.origins[1] = -8; }), 8);
+  EXPECT_EQ(vector_with([](GatherPlan& p) { p.origins[0] = 1; }), 16);  // counts entries
+  EXPECT_EQ(vector_with([](GatherPlan& p) { p.axes[0].out_stride = 72; }), 8);
+  EXPECT_EQ(vector_with([](GatherPlan& p) { p.axes.push_back({2, 64, 1, -4}); }), 4);
+  EXPECT_EQ(vector_with([](GatherPlan& p) { p.axes.push_back({2, 64, 0, -1}); }), 16);
+  EXPECT_EQ(vector_with([](GatherPlan& p) {
+              p.indices = {{nullptr, 8, 0, 5, 1, 2, {100}, {1}}};
+            }),
+            2);
+  EXPECT_EQ(vector_with([](GatherPlan& p) {
+              p.tables.clear(), p.origins = {0}, p.unit = 1;
+              p.axes[0].stride = 64;
+            }),
+            16);                             // a unit that nothing counts in
+  EXPECT_EQ(vector_with([](GatherPlan& p) {  // base and origin are off, their sum is not
+              p.base += 8;
+              p.origins[1] = 8;
+            }),
+            16);
+}
+
+TEST(ChooseKernel, KnowsSmallPlansFromLargeOnes) {
+  for (const std::size_t tables : {0u, 1u, 2u, 3u}) {
+    GatherPlan plan = rows_plan(10, 64);
+    plan.tables.assign(tables, {plan.base, false});
+    plan.origins.assign(tables + 1, 0);
+    const KernelChoice choice = choose_kernel(plan);
+    EXPECT_EQ(choice.levels, tables <= 2 ? static_cast<int>(tables) : any_levels);
+    EXPECT_EQ(choice.wide, tables > 2);
+  }
+  const auto levels_with = [](std::int64_t run_bytes, std::size_t axes, std::size_t indices) {
+    GatherPlan plan = rows_plan(2, run_bytes);
+    plan.axes.assign(axes, {2, run_bytes, 0, 1});
+    plan.indices.assign(indices, {nullptr, 8, 0, 5, 0, 1, {1}, std::vector<std::int64_t>(axes, 0)});
+    return choose_kernel(plan).levels;
+  };
+  EXPECT_EQ(levels_with(1024, small_axes, 0), 1);
+  EXPECT_EQ(levels_with(1024, small_axes + 1, 0), any_levels);
+  EXPECT_EQ(levels_with(80, small_axes - 1, 0), 1);
+  EXPECT_EQ(levels_with(80, small_axes, 0), any_levels);  // the vectors of a row take an axis
+  EXPECT_EQ(levels_with(1024, 1, small_indices), 1);
+  EXPECT_EQ(levels_with(1024, 1, small_indices + 1), any_levels);
+}
+
+TEST(ChooseKernel, CountsIn64BitsWhere31AreTooFew) {
+  const auto wide_with = [](auto change) {
+    GatherPlan plan = rows_plan(1000, 64);
+    change(plan);
+    return choose_kernel(plan).wide;
+  };
+  constexpr std::int64_t limit = largest<std::int32_t>;
+  const std::vector<std::int64_t> step{1};
+  EXPECT_FALSE(wide_with([](GatherPlan&) {}));
+  EXPECT_FALSE(wide_with([](GatherPlan& p) { p.origins = {1L << 40, 1L << 40}; }));
+  EXPECT_TRUE(wide_with([](GatherPlan& p) { p.axes[0].stride = limit / 900; }));
+  EXPECT_TRUE(wide_with([](GatherPlan& p) { p.axes[0].stride = -limit / 900; }));
+  EXPECT_FALSE(wide_with([](GatherPlan& p) { p.axes[0].stride = limit / 1100; }));
+  EXPECT_FALSE(wide_with([](GatherPlan& p) { p.axes[0].out_stride = limit / 1100 * 16; }));
+  EXPECT_TRUE(wide_with([](GatherPlan& p) { p.axes[0].out_stride = limit / 900 * 16; }));
+  EXPECT_FALSE(wide_with([](GatherPlan& p) { p.axes.push_back({9, 64, 1, limit / 10 * 16}); }));
+  EXPECT_TRUE(wide_with([](GatherPlan& p) { p.axes.push_back({9, 64, 1, limit / 7 * 16}); }));
+  EXPECT_TRUE(wide_with([](GatherPlan& p) { p.axes.push_back({1, 64, 0, limit + 1}); }));
+  EXPECT_TRUE(wide_with([](GatherPlan& p) {
+    p.axes.push_back({3, 64, 0, smallest<std::int64_t>});
+  }));
+  EXPECT_TRUE(wide_with([](GatherPlan& p) { p.axes[0].extent = p.rows = 1L << 31; }));
+  EXPECT_FALSE(wide_with([&](GatherPlan& p) {
+    p.indices = {{nullptr, 8, 0, 5, 0, 1, {9}, step}};
+  }));
+  EXPECT_TRUE(wide_with([&](GatherPlan& p) {
+    p.indices = {{nullptr, 8, 0, limit + 2, 0, 0, {9}, step}};
+  }));
+  EXPECT_TRUE(wide_with([&](GatherPlan& p) {
+    p.indices = {{nullptr, 8, 0, 1000, 1, limit / 100 * 16, {9}, step}};
+  }));
+  EXPECT_TRUE(wide_with([&](GatherPlan& p) {
+    p.indices = {{nullptr, 8, 0, 5, 0, 1, {9}, {limit / 900}}};
+  }));
+}
+
+TEST(KernelPlan, FitsIntoKernelParameters) {
+  EXPECT_LE(sizeof(SmallPlan<std::int32_t>), 4096u);
+  EXPECT_LE(sizeof(SmallPlan<std::int64_t>), 4096u);
+  EXPECT_LE(sizeof(LargePlan), 4096u);
+}
+
+}  // namespace
+}  // namespace multibuffer::cuda
