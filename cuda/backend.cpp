@@ -7,8 +7,9 @@
 #include "compare.hpp"
 #include "context.hpp"
 #include "device_memory.hpp"
-#include "gather.hpp"
+#include "gather_launch.hpp"
 #include "host/text.hpp"
+#include "planned_gather.hpp"
 #include "pointers.hpp"
 #include "staging.hpp"
 #include "upload.hpp"
@@ -24,11 +25,6 @@ namespace cuda {
 namespace {
 
 Address address_of(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
-
-bool lies_in(const Memory& memory, const std::byte* pointer) {
-  return !std::less{}(pointer, memory.data()) &&
-         std::less{}(pointer, memory.data() + memory.bytes());
-}
 
 class CudaBackend final : public Backend {
  public:
@@ -50,6 +46,9 @@ class CudaBackend final : public Backend {
   std::shared_ptr<PendingCheck> gather(const GatherPlan& plan, bool check,
                                        const std::vector<std::shared_ptr<Memory>>& uses,
                                        StreamHandle stream, const Watch& watch) override;
+  std::shared_ptr<PlannedGather> plan(const GatherPlan& plan, bool check,
+                                      std::vector<std::shared_ptr<Memory>> uses,
+                                      StreamHandle stream) override;
   FirstMismatch compare(const std::byte* actual, const std::byte* expected, std::int64_t elements,
                         std::int64_t itemsize, StreamHandle stream) override;
   void check_in_place(const Placement& placement) override;
@@ -58,8 +57,8 @@ class CudaBackend final : public Backend {
 
  private:
   void launch(const GatherPlan& plan, Address bad_index, cudaStream_t stream);
-  void launch_large(const PlanParts<std::int64_t>& parts, const KernelChoice& choice,
-                    cudaStream_t stream);
+  /// Throws unless all of it lies on this device.
+  void require_own(const std::vector<std::shared_ptr<Memory>>& uses) const;
 
   Context context_;
   StagingRing ring_;
@@ -120,37 +119,21 @@ void CudaBackend::read(void* to, const std::byte* from, std::int64_t bytes, Stre
   MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(stream));
 }
 
-void CudaBackend::launch_large(const PlanParts<std::int64_t>& parts, const KernelChoice& choice,
-                               cudaStream_t stream) {
-  DeviceMemory memory(context_, static_cast<std::int64_t>(large_plan_bytes(parts)), stream);
+void CudaBackend::launch(const GatherPlan& plan, Address bad_index, cudaStream_t stream) {
+  const GatherLaunch launch(plan, bad_index, context_, ring_, stream);
+  if (!launch.lists()) return launch(stream);
   StreamUse use(context_, stream);
-  use.writes(memory);
-  std::vector<std::byte> lists;
-  const LargePlan plan = large_plan(parts, memory.data(), lists);
-  ring_.send(memory.data(), memory.bytes(),
-             [&](std::int64_t begin, std::int64_t end, std::byte* slot) {
-               std::memcpy(slot, lists.data() + begin, static_cast<std::size_t>(end - begin));
-             },
-             stream, {});
-  launch_gather(plan, choice, stream);
+  use.reads(*launch.lists());
+  launch(stream);
   use.finish();
 }
 
-void CudaBackend::launch(const GatherPlan& plan, Address bad_index, cudaStream_t stream) {
-  const KernelChoice choice = choose_kernel(plan);
-  if (choice.family == Family::copy) {
-    // In place, the base is null and the origin an address.
-    const Address source = address_of(plan.base) + static_cast<Address>(plan.origins[0]);
-    MULTIBUFFER_CUDA_CHECK(cudaMemcpyAsync(plan.out, reinterpret_cast<const void*>(source),
-                                           static_cast<std::size_t>(plan.run_bytes),
-                                           cudaMemcpyDefault, stream));
-  } else if (choice.levels == any_levels) {
-    launch_large(plan_parts<std::int64_t>(plan, choice, bad_index), choice, stream);
-  } else if (choice.wide) {
-    launch_gather(small_plan(plan_parts<std::int64_t>(plan, choice, bad_index)), choice, stream);
-  } else {
-    launch_gather(small_plan(plan_parts<std::int32_t>(plan, choice, bad_index)), choice, stream);
-  }
+void CudaBackend::require_own(const std::vector<std::shared_ptr<Memory>>& uses) const {
+  for (const std::shared_ptr<Memory>& memory : uses)
+    if (memory && static_cast<DeviceMemory&>(*memory).ordinal() != context_.ordinal())
+      throw Error(Errc::invalid_argument,
+                  text("memory of cuda:", static_cast<DeviceMemory&>(*memory).ordinal(),
+                       " in a gather on cuda:", context_.ordinal()));
 }
 
 std::shared_ptr<PendingCheck> CudaBackend::gather(const GatherPlan& plan, bool check,
@@ -161,14 +144,12 @@ std::shared_ptr<PendingCheck> CudaBackend::gather(const GatherPlan& plan, bool c
   const DeviceGuard guard(context_.ordinal());
   cudaStream_t stream = context_.stream(handle);
   const bool checked = check && plan.mode == IndexMode::raise && !plan.indices.empty();
+  require_own(uses);
   BadIndexWord word = checked ? bad_index_words_.take(stream) : BadIndexWord{};
   StreamUse use(context_, stream);
   for (const std::shared_ptr<Memory>& memory : uses) {
     if (!memory) continue;
     auto& block = static_cast<DeviceMemory&>(*memory);
-    if (block.ordinal() != context_.ordinal())
-      throw Error(Errc::invalid_argument, text("memory of cuda:", block.ordinal(),
-                                               " in a gather on cuda:", context_.ordinal()));
     lies_in(block, plan.out) ? use.writes(block) : use.reads(block);
   }
   if (checked) word.prepare(use, stream);
@@ -177,6 +158,14 @@ std::shared_ptr<PendingCheck> CudaBackend::gather(const GatherPlan& plan, bool c
   if (!checked) return nullptr;
   return std::make_shared<BadIndexCheck>(context_, bad_index_words_, std::move(word), plan, uses,
                                          std::move(done));
+}
+
+std::shared_ptr<PlannedGather> CudaBackend::plan(const GatherPlan& plan, bool check,
+                                                 std::vector<std::shared_ptr<Memory>> uses,
+                                                 StreamHandle stream) {
+  const DeviceGuard guard(context_.ordinal());
+  require_own(uses);
+  return std::make_shared<CudaPlannedGather>(context_, ring_, plan, check, std::move(uses), stream);
 }
 
 FirstMismatch CudaBackend::compare(const std::byte* actual, const std::byte* expected,

@@ -3,7 +3,6 @@
 #include "check.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <utility>
 
 namespace multibuffer::cuda {
@@ -16,12 +15,25 @@ void fetch_bytes(void* to, const void* from, std::size_t bytes, const Context& c
   MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(context.fetch_stream()));
 }
 
-bool holds(const Memory& memory, const void* pointer) {
-  const auto* at = static_cast<const std::byte*>(pointer);
-  return !std::less{}(at, memory.data()) && std::less{}(at, memory.data() + memory.bytes());
+}  // namespace
+
+std::uint64_t fetch_word(const DeviceMemory& word, const Context& context) {
+  std::uint64_t answer = 0;
+  fetch_bytes(&answer, word.data(), sizeof(answer), context);
+  return answer;
 }
 
-}  // namespace
+std::int64_t fetch_index(const PlanIndices& indices, std::int64_t position,
+                         const Context& context) {
+  const auto* at = static_cast<const std::byte*>(indices.data) + position * indices.bytes_each;
+  std::int32_t narrow = 0;
+  std::int64_t wide = 0;
+  if (indices.bytes_each == 4)
+    fetch_bytes(&narrow, at, sizeof(narrow), context);
+  else
+    fetch_bytes(&wide, at, sizeof(wide), context);
+  return indices.bytes_each == 4 ? narrow : wide;
+}
 
 void BadIndexWord::prepare(StreamUse& use, cudaStream_t stream) {
   use.writes(*memory);
@@ -60,7 +72,7 @@ BadIndexCheck::BadIndexCheck(Context& context, BadIndexWords& words, BadIndexWor
   word_.clean = false;
   std::ranges::copy_if(uses, std::back_inserter(index_memory_), [&](const auto& memory) {
     return std::ranges::any_of(indices_, [&](const PlanIndices& indices) {
-      return memory && holds(*memory, indices.data);
+      return memory && lies_in(*memory, indices.data);
     });
   });
 }
@@ -69,24 +81,13 @@ BadIndexCheck::~BadIndexCheck() {
   if (done_) words_.put_back(std::move(word_));
 }
 
-std::int64_t BadIndexCheck::value_at(const PlanIndices& indices, std::int64_t position) const {
-  const auto* at = static_cast<const std::byte*>(indices.data) + position * indices.bytes_each;
-  std::int32_t narrow = 0;
-  std::int64_t wide = 0;
-  if (indices.bytes_each == 4)
-    fetch_bytes(&narrow, at, sizeof(narrow), context_);
-  else
-    fetch_bytes(&wide, at, sizeof(wide), context_);
-  return indices.bytes_each == 4 ? narrow : wide;
-}
-
 void BadIndexCheck::fetch() {
   const DeviceGuard guard(context_.ordinal());
   MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(done_.get()));
-  fetch_bytes(&answer_, word_.memory->data(), sizeof(answer_), context_);
+  answer_ = fetch_word(*word_.memory, context_);
   if (answer_ != BadIndex::none) {
     const BadIndex bad = BadIndex::from_word(answer_);
-    value_ = value_at(indices_[static_cast<std::size_t>(bad.array)], bad.position);
+    value_ = fetch_index(indices_[static_cast<std::size_t>(bad.array)], bad.position, context_);
   }
   word_.clean = answer_ == BadIndex::none;
   words_.put_back(std::move(word_));

@@ -21,6 +21,11 @@ struct BadIndexWord {
   void prepare(StreamUse& use, cudaStream_t stream);
 };
 
+/// What is there once the work that may write it has ended.
+std::uint64_t fetch_word(const DeviceMemory& word, const Context& context);
+/// The value at `position` of an index array.
+std::int64_t fetch_index(const PlanIndices& indices, std::int64_t position, const Context& context);
+
 /// Words, used again: a gather whose word is known to be clean costs nothing but its kernel.
 class BadIndexWords {
  public:
@@ -49,7 +54,6 @@ class BadIndexCheck final : public PendingCheck {
 
  private:
   void fetch();
-  std::int64_t value_at(const PlanIndices& indices, std::int64_t position) const;
 
   Context& context_;
   BadIndexWords& words_;

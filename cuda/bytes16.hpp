@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 /// 16 bytes taken apart and put together, by numbers of bytes that only the run knows.
@@ -18,7 +19,7 @@ constexpr Bytes16 funnel(const Bytes16& low, const Bytes16& high, int bytes) {
   std::uint64_t at_long[3] = {};
   for (int k = 0; k < 3; ++k) at_long[k] = (bytes & 8) != 0 ? longs[k + 1] : longs[k];
   std::uint32_t words[6] = {};
-  for (int k = 0; k < 3; ++k) {
+  for (std::size_t k = 0; k < 3; ++k) {
     words[2 * k] = static_cast<std::uint32_t>(at_long[k]);
     words[2 * k + 1] = static_cast<std::uint32_t>(at_long[k] >> 32);
   }

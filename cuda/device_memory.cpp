@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 
 namespace multibuffer::cuda {
 namespace {
@@ -114,6 +115,11 @@ void DeviceMemory::note(const LastUse& use, bool wrote) {
     reads_.push_back(use);
   else if (is_before(*same))
     *same = use;
+}
+
+bool lies_in(const Memory& memory, const void* pointer) {
+  const auto* at = static_cast<const std::byte*>(pointer);
+  return !std::less{}(at, memory.data()) && std::less{}(at, memory.data() + memory.bytes());
 }
 
 StreamUse::StreamUse(Context& context, cudaStream_t stream)

@@ -41,6 +41,9 @@ class DeviceMemory final : public Memory {
   std::vector<LastUse> reads_;  ///< since then, at most one per stream
 };
 
+/// Whether `pointer` points into a block.
+bool lies_in(const Memory& memory, const void* pointer);
+
 /// Work on one stream and the blocks it touches. The stream waits for other streams' work on a
 /// block when the block is named; `finish` marks the end of the work, and so does the destructor if
 /// an exception leaves part of it enqueued.

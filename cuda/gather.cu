@@ -30,13 +30,16 @@ __device__ void gather_tiles(const Plan& plan, const GlobalMemory& memory, const
   using Word = typename TilesOf<Bytes>::Word;
   using Count = CountOf<typename Plan::Offset>;
   __shared__ alignas(16) unsigned char shared[TilesOf<Bytes>::slots * sizeof(Word)];
-  const SharedTiles<Word> tiles{reinterpret_cast<Word*>(shared)};
+  __shared__ Address rows[TilesOf<Bytes>::lines];
+  const SharedTiles<Word> tiles{reinterpret_cast<Word*>(shared), rows};
   constexpr Count per_turn = tile_shape(Bytes).per_turn;
   for (Count first = place.block * per_turn; first < plan.items; first += place.blocks * per_turn) {
-    read_tiles<Bytes, Levels>(plan, memory, tiles, place, first);
+    find_tile_rows<Bytes, Levels>(plan, memory, tiles, place, first);
+    __syncthreads();
+    read_tiles<Bytes>(plan, memory, tiles, place, first);
     tiles.meet();
     write_tiles<Bytes>(plan, memory, tiles, place, first);
-    tiles.meet();
+    __syncthreads();
   }
 }
 

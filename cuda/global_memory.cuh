@@ -65,6 +65,10 @@ struct GlobalMemory {
 template <class Word>
 struct SharedTiles {
   Word* words;
+  Address* rows;
+
+  __device__ void set_row(int line, Address at) const { rows[line] = at; }
+  __device__ Address row(int line) const { return rows[line]; }
 
   /// Past the registers, on devices that can. The block waits for it before it meets.
   __device__ void fetch(int slot, Address at) const {

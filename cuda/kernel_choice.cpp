@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstdlib>
 #include <limits>
 
 namespace multibuffer::cuda {
@@ -130,7 +131,8 @@ Transpose transpose_of(const GatherPlan& plan) {
 
 std::int64_t vectors_in_run(const GatherPlan& plan, const KernelChoice& choice) {
   // Wherever in a word a run starts, it ends at most so many words later.
-  if (choice.family == Family::shifted) return (plan.run_bytes + 2 * (word_bytes - 1)) / word_bytes;
+  if (choice.family == Family::shifted)
+    return (plan.run_bytes + std::int64_t{2} * (word_bytes - 1)) / word_bytes;
   return plan.run_bytes / choice.vector_bytes;
 }
 

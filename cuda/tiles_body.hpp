@@ -7,9 +7,9 @@
 #include <limits>
 #include <type_traits>
 
-/// Transposes, through memory that a block's threads share. A block reads the rows of its tiles,
-/// which are dense in the leaves, waits for all its threads, and writes the tiles' columns, which
-/// are dense in the output:
+/// Transposes, through memory that a block's threads share. A block finds the rows of its tiles,
+/// reads them (they are dense in the leaves), waits for all its threads, and writes the tiles'
+/// columns, which are dense in the output:
 ///
 ///                  words of a row ─►                    words of a column ─►
 ///        row 0     a0 a1 a2 ...            column 0     a0 b0 c0 ...
@@ -20,6 +20,8 @@
 ///
 /// `Tiles` is how bodies touch that memory:
 ///
+///     set_row(line, address) where a row of the tiles begins; 0 where there is none
+///     row(line)
 ///     fetch(slot, address)   copies an aligned word from device memory; done when the block waits
 ///     put(slot, word)
 ///     take(slot)             what is there
@@ -40,6 +42,7 @@ struct TilesOf {
   using Word = Unsigned<shape.word_bytes>;
   static constexpr int per_word = shape.items_per_word;
   static constexpr int side = shape.side;
+  static constexpr int lines = shape.per_turn * side;  ///< rows of all tiles
   /// Words from one row to the next: with one word of padding, a warp reads and writes 32 banks
   /// whether its lanes move along a row or from row to row.
   static constexpr int pitch = warp_lanes + 1;
@@ -120,45 +123,71 @@ constexpr int present(Count items, Count first, int most) {
   return rest < static_cast<Count>(most) ? static_cast<int>(rest) : most;
 }
 
-/// Reads the tiles from `first` on. The block's threads wait for each other before `write_tiles`.
+/// Finds the rows of the tiles from `first` on: the first warp does, each once for all lanes. The
+/// block's threads wait for each other before `read_tiles`.
 template <int ItemBytes, int Levels, class Plan, class Access, class Tiles>
-constexpr void read_tiles(const Plan& plan, Access& access, Tiles& tiles, const Place& place,
-                          CountOf<typename Plan::Offset> first) {
+constexpr void find_tile_rows(const Plan& plan, Access& access, Tiles& tiles, const Place& place,
+                              CountOf<typename Plan::Offset> first) {
   using Offset = typename Plan::Offset;
   using Count = CountOf<Offset>;
+  using Shape = TilesOf<ItemBytes>;
+  if (place.thread >= warp_lanes) return;
+  for (int line = static_cast<int>(place.thread); line < Shape::lines; line += warp_lanes * batch) {
+    Count items[batch];
+    bool valid[batch];
+    for (int b = 0; b < batch; ++b) {
+      const int at = line + b * warp_lanes;
+      const Count tile = first + static_cast<Count>(at / Shape::side);
+      const auto row = static_cast<Count>(at % Shape::side);
+      const bool exists = at < Shape::lines && tile < plan.items;
+      valid[b] = exists && place_of(plan, tile).down * Shape::side + row < plan.tiles.rows;
+      items[b] = valid[b] ? tile * Shape::side + row : 0;
+    }
+    const Rows<Offset> rows = find_rows<Levels>(plan, access, items, valid);
+    for (int b = 0; b < batch; ++b)
+      if (line + b * warp_lanes < Shape::lines)
+        tiles.set_row(line + b * warp_lanes, valid[b] ? rows.source[b] : 0);
+  }
+}
+
+/// Reads the tiles from `first` on. The threads wait for each other before `write_tiles`.
+template <int ItemBytes, class Plan, class Access, class Tiles>
+constexpr void read_tiles(const Plan& plan, Access& access, Tiles& tiles, const Place& place,
+                          CountOf<typename Plan::Offset> first) {
+  using Count = CountOf<typename Plan::Offset>;
   using Shape = TilesOf<ItemBytes>;
   using Word = typename Shape::Word;
   const int warp = static_cast<int>(place.thread / warp_lanes);
   const int lane = static_cast<int>(place.thread % warp_lanes);
   const int warps = static_cast<int>(place.threads / warp_lanes);
-  for (int line = warp; line < Shape::shape.per_turn * Shape::side; line += warps * batch) {
-    Count items[batch];
-    bool valid[batch];
-    int columns[batch];  // of this lane's word
-    int slot[batch];
-    for (int b = 0; b < batch; ++b) {
-      const int at = line + b * warps;
-      const int tile_in_turn = at / Shape::side;
-      const int row = at % Shape::side;
-      const Count tile = first + static_cast<Count>(tile_in_turn);
-      const bool exists = at < Shape::shape.per_turn * Shape::side && tile < plan.items;
-      const auto where = place_of(plan, exists ? tile : 0);
-      valid[b] = exists && where.down * Shape::side + static_cast<Count>(row) < plan.tiles.rows;
-      items[b] = valid[b] ? tile * Shape::side + static_cast<Count>(row) : 0;
-      columns[b] = present<Count>(
-          plan.tiles.columns,
-          where.across * Shape::side + static_cast<Count>(lane * Shape::per_word), Shape::per_word);
-      slot[b] = Shape::slot(tile_in_turn, row, lane);
-    }
-    const Rows<Offset> rows = find_rows<Levels>(plan, access, items, valid);
-    for (int b = 0; b < batch; ++b) {
-      if (!valid[b] || columns[b] == 0) continue;
-      const Address at = rows.source[b] + static_cast<Address>(lane) * sizeof(Word);
-      if (plan.tiles.reads_words && columns[b] == Shape::per_word)
-        tiles.fetch(slot[b], at);
-      else
-        tiles.put(slot[b],
-                  load_items<typename Shape::Item, Word>(access, at, Shape::per_word, columns[b]));
+  for (int n = 0; n < Shape::shape.per_turn; ++n) {
+    const Count tile = first + static_cast<Count>(n);
+    if (tile >= plan.items) return;
+    const int columns = present<Count>(
+        plan.tiles.columns,
+        place_of(plan, tile).across * Shape::side + static_cast<Count>(lane * Shape::per_word),
+        Shape::per_word);
+    if (columns == 0) continue;
+    const bool whole = plan.tiles.reads_words && columns == Shape::per_word;
+    for (int row = warp; row < Shape::side; row += warps * batch) {
+      Address at[batch];
+      for (int b = 0; b < batch; ++b) {
+        const int line = row + b * warps;
+        at[b] = line < Shape::side ? tiles.row(n * Shape::side + line) : 0;
+        if (at[b] != 0) at[b] += static_cast<Address>(lane) * sizeof(Word);
+      }
+      if (whole) {
+        for (int b = 0; b < batch; ++b)
+          if (at[b] != 0) tiles.fetch(Shape::slot(n, row + b * warps, lane), at[b]);
+        continue;
+      }
+      Word words[batch] = {};
+      for (int b = 0; b < batch; ++b)
+        if (at[b] != 0)
+          words[b] =
+              load_items<typename Shape::Item, Word>(access, at[b], Shape::per_word, columns);
+      for (int b = 0; b < batch; ++b)
+        if (at[b] != 0) tiles.put(Shape::slot(n, row + b * warps, lane), words[b]);
     }
   }
 }

@@ -39,6 +39,13 @@ class PendingCheck {
   virtual void wait() = 0;
 };
 
+/// A gather to be run again and again; as a check, it is asked about the last run.
+class PlannedGather : public PendingCheck {
+ public:
+  /// Enqueues it on the stream that it was planned for. Several threads may.
+  virtual void run() = 0;
+};
+
 struct FirstMismatch {
   std::int64_t mismatches = 0;
   std::int64_t first = -1;  ///< element number; -1 if none
@@ -78,6 +85,11 @@ class Backend {
   virtual std::shared_ptr<PendingCheck> gather(const GatherPlan& plan, bool check,
                                                const std::vector<std::shared_ptr<Memory>>& uses,
                                                StreamHandle stream, const Watch& watch) = 0;
+
+  /// The same to be run later. Returns when all that a run reads is there; keeps `uses`.
+  virtual std::shared_ptr<PlannedGather> plan(const GatherPlan& plan, bool check,
+                                              std::vector<std::shared_ptr<Memory>> uses,
+                                              StreamHandle stream) = 0;
 
   /// Compares `elements` elements of `itemsize` bytes in two dense arrays of this device.
   virtual FirstMismatch compare(const std::byte* actual, const std::byte* expected,

@@ -195,7 +195,21 @@ Indices::Indices(const DeviceBuffer& buffer)
     throw Error(Errc::invalid_argument, "an index buffer must be dense and in C order");
 }
 
-DeviceBuffer gather(const DeviceArray& array, const Request& request) {
+namespace {
+
+/// A request with everything decided, and memory for what it writes.
+struct Ready {
+  GatherPlan plan;
+  bool check_on_device = false;
+  std::vector<std::shared_ptr<Memory>> uses;
+  DeviceBuffer::Parts result;
+  bool staged = false;  ///< the result goes on to host memory, in `strides`
+  Shape strides;
+};
+
+/// Index arrays in host memory go to the device; the host reads them where they are, unless it is
+/// to keep them.
+Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_indices) {
   const Device& device = array.device();
   const bool on_host = device.kind() == DeviceKind::host;
   const Result result = result_of(array.layout(), request);
@@ -253,25 +267,58 @@ DeviceBuffer gather(const DeviceArray& array, const Request& request) {
   }
   plan.out = parts.data;
 
-  if (plan.rows > 0) {
-    if (!on_host)
-      if (auto memory = upload_indices(plan, sources, device, request.stream))
-        uses.push_back(std::move(memory));
-    parts.check =
-        device.backend().gather(plan, check_on_device, uses, request.stream, request.watch);
-  }
-  DeviceBuffer buffer(std::move(parts));
-  if (!staged) return buffer;
-  copy_out(buffer, *request.out, strides);
+  if (plan.rows > 0 && (!on_host || keeps_indices))
+    if (auto memory = upload_indices(plan, sources, device, request.stream))
+      uses.push_back(std::move(memory));
+  return {std::move(plan), check_on_device, std::move(uses), std::move(parts), staged, strides};
+}
+
+}  // namespace
+
+DeviceBuffer gather(const DeviceArray& array, const Request& request) {
+  Ready ready = make_ready(array, request, false);
+  if (ready.plan.rows > 0)
+    ready.result.check = array.device().backend().gather(ready.plan, ready.check_on_device,
+                                                         ready.uses, request.stream, request.watch);
+  DeviceBuffer buffer(std::move(ready.result));
+  if (!ready.staged) return buffer;
+  copy_out(buffer, *request.out, ready.strides);
   return DeviceBuffer({.device = Device::host(),
                        .format = array.format(),
-                       .shape = shape,
-                       .strides = strides,
+                       .shape = buffer.shape(),
+                       .strides = ready.strides,
                        .data = static_cast<std::byte*>(request.out->data),
                        .memory = request.out->memory,
                        .stream = nullptr,
                        .check = nullptr});
 }
+
+struct Plan::State {
+  DeviceArray array;  ///< whose storage stays
+  DeviceBuffer result;
+  std::shared_ptr<PlannedGather> gather;  ///< null where there is nothing to do
+};
+
+Plan::Plan(const DeviceArray& array, const Request& request) {
+  Ready ready = make_ready(array, request, true);
+  if (ready.staged)
+    throw Error(Errc::invalid_argument,
+                text("a plan on ", array.device().name(), " cannot write to host memory"));
+  std::shared_ptr<PlannedGather> gather;
+  if (ready.plan.rows > 0)
+    gather = array.device().backend().plan(ready.plan, ready.check_on_device, ready.uses,
+                                           request.stream);
+  if (ready.check_on_device) ready.result.check = gather;
+  state_ = std::make_shared<State>(
+      State{array, DeviceBuffer(std::move(ready.result)), std::move(gather)});
+}
+
+const DeviceBuffer& Plan::run() const {
+  if (state_->gather) state_->gather->run();
+  return state_->result;
+}
+
+const DeviceBuffer& Plan::result() const noexcept { return state_->result; }
 
 Output output_of(const DeviceBuffer& buffer) {
   std::int64_t bytes = buffer.size() == 0 ? 0 : buffer.format().itemsize();

@@ -18,6 +18,8 @@
 #include <new>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace multibuffer {
 namespace {
@@ -85,6 +87,21 @@ FirstMismatch compare_range(const std::byte* actual, const std::byte* expected, 
   return found;
 }
 
+/// With indices that have been checked, and that `uses` keeps.
+class HostPlannedGather final : public PlannedGather {
+ public:
+  HostPlannedGather(Backend& backend, const GatherPlan& plan,
+                    std::vector<std::shared_ptr<Memory>> uses)
+      : backend_(backend), plan_(plan), uses_(std::move(uses)) {}
+  void run() override { backend_.gather(plan_, false, uses_, nullptr, {}); }
+  void wait() override {}
+
+ private:
+  Backend& backend_;  ///< the process has one
+  GatherPlan plan_;
+  std::vector<std::shared_ptr<Memory>> uses_;
+};
+
 class HostBackend final : public Backend {
  public:
   DeviceKind kind() const override { return DeviceKind::host; }
@@ -136,6 +153,12 @@ class HostBackend final : public Backend {
         host_gather(part, begin, end, streaming);
       });
     return nullptr;
+  }
+
+  std::shared_ptr<PlannedGather> plan(const GatherPlan& plan, bool,
+                                      std::vector<std::shared_ptr<Memory>> uses,
+                                      StreamHandle) override {
+    return std::make_shared<HostPlannedGather>(*this, plan, std::move(uses));
   }
 
   FirstMismatch compare(const std::byte* actual, const std::byte* expected, std::int64_t elements,

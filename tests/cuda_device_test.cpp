@@ -50,6 +50,13 @@ Stream make_stream() {
   return Stream(stream);
 }
 
+/// A random case whose memory is on the device.
+struct DeviceCase {
+  GatherPlan plan;
+  std::vector<std::shared_ptr<Memory>> blocks;
+  std::shared_ptr<Memory> out;
+};
+
 class CudaDevice : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -89,6 +96,19 @@ class CudaDevice : public ::testing::Test {
     return plan;
   }
 
+  DeviceCase on_this_device(Case& host) {
+    DeviceCase c{host.plan, {}, nullptr};
+    const auto move = [&](Block& block) {
+      return c.blocks.emplace_back(on_device(block.data(), block.bytes()))->data();
+    };
+    for (std::size_t k = 0; k < host.tables.size(); ++k)
+      c.plan.tables[k].data = move(host.tables[k]);
+    for (std::size_t k = 0; k < host.index_arrays.size(); ++k)
+      c.plan.indices[k].data = move(host.index_arrays[k]);
+    c.plan.base = move(host.leaves[0]);
+    return c;
+  }
+
   std::shared_ptr<Backend> backend;
 };
 
@@ -105,13 +125,6 @@ std::vector<std::int32_t> reversed(std::vector<std::int32_t> values) {
 
 // Kernels.
 // -----------------------------------------------------------------------------------------
-
-/// A random case whose memory is on the device.
-struct DeviceCase {
-  GatherPlan plan;
-  std::vector<std::shared_ptr<Memory>> blocks;
-  std::shared_ptr<Memory> out;
-};
 
 void launch(const DeviceCase& c, const KernelChoice& choice, Backend& backend) {
   if (choice.levels == any_levels) {
@@ -142,15 +155,7 @@ TEST_F(CudaDevice, EveryKernelGathersWhatThePlanSays) {
         CaseMaker(random, {.most_axes = 5, .most_levels = 4, .most_indices = 5, .in_place = 0})
             .make();
     const std::vector<std::byte> expected = host.expected();
-    DeviceCase c{host.plan, {}, nullptr};
-    const auto move = [&](Block& block) {
-      return c.blocks.emplace_back(on_device(block.data(), block.bytes()))->data();
-    };
-    for (std::size_t k = 0; k < host.tables.size(); ++k)
-      c.plan.tables[k].data = move(host.tables[k]);
-    for (std::size_t k = 0; k < host.index_arrays.size(); ++k)
-      c.plan.indices[k].data = move(host.index_arrays[k]);
-    c.plan.base = move(host.leaves[0]);
+    DeviceCase c = on_this_device(host);
 
     for (int variant = 0; variant < 4; ++variant) {
       const std::vector<std::byte> empty(expected.size(), prefill);
@@ -417,6 +422,85 @@ TEST_F(CudaDevice, RunningOutOfMemorySaysHowMuchThereWas) {
   expect_error(Errc::out_of_device_memory, " bytes free",
                [&] { backend->allocate(all + 1, nullptr); });
   EXPECT_EQ(fetched<std::int32_t>(*on_device(counting(10))), counting(10));
+}
+
+// Graphs.
+// ------------------------------------------------------------------------------------------
+
+/// What `work` enqueues on a stream, as a graph.
+class Graph {
+ public:
+  template <class Work>
+  Graph(const Stream& stream, Work&& work) {
+    cudaGraph_t graph = nullptr;
+    expect_success(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeGlobal));
+    work();
+    expect_success(cudaStreamEndCapture(stream.get(), &graph));
+    expect_success(cudaGraphInstantiate(&executable_, graph, 0));
+    expect_success(cudaGraphDestroy(graph));
+  }
+  ~Graph() { expect_success(cudaGraphExecDestroy(executable_)); }
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  void launch(const Stream& stream) const {
+    expect_success(cudaGraphLaunch(executable_, stream.get()));
+    expect_success(cudaStreamSynchronize(stream.get()));
+  }
+
+ private:
+  cudaGraphExec_t executable_ = nullptr;
+};
+
+TEST_F(CudaDevice, PlansOfEveryKindAreCaptured) {
+  Random random(9);
+  const Stream stream = make_stream();
+  for (int i = 0; i < 100 && !HasFailure(); ++i) {
+    Case host =
+        CaseMaker(random, {.most_axes = 5, .most_levels = 4, .most_indices = 5, .in_place = 0})
+            .make();
+    const std::vector<std::byte> expected = host.expected();
+    DeviceCase c = on_this_device(host);
+    const std::vector<std::byte> empty(expected.size(), prefill);
+    c.out = on_device(empty);
+    c.plan.out = c.out->data() + (host.plan.out - host.out[0].data());
+    std::vector<std::shared_ptr<Memory>> uses = c.blocks;
+    uses.push_back(c.out);
+    const auto planned = backend->plan(c.plan, true, uses, stream_handle(stream));
+    const Graph graph(stream, [&] { planned->run(); });
+    EXPECT_EQ(fetched<std::byte>(*c.out), empty);  // nothing has run yet
+    for (int launch = 0; launch < 2; ++launch) graph.launch(stream);
+    EXPECT_EQ(fetched<std::byte>(*c.out), expected) << i;
+    EXPECT_NO_THROW(planned->wait());
+  }
+}
+
+TEST_F(CudaDevice, ALaunchOfAGraphReportsItsOwnBadIndices) {
+  const Stream stream = make_stream();
+  const auto source = on_device(counting(10));
+  const auto indices = on_device(std::vector<std::int64_t>{1, 2});
+  const auto out = backend->allocate(8, nullptr);
+  GatherPlan plan;
+  plan.base = source->data();
+  plan.origins = {0};
+  plan.axes = {{2, 4, 0, 0}};
+  plan.indices = {{indices->data(), 8, 2, 10, 0, 4, {2}, {1}}};
+  plan.run_bytes = 4;
+  plan.rows = 2;
+  plan.out = out->data();
+  const auto planned = backend->plan(plan, true, {source, indices, out}, stream_handle(stream));
+  const Graph graph(stream, [&] { planned->run(); });
+  const auto launch_with = [&](std::vector<std::int64_t> values) {
+    backend->write(*indices, 0, values.data(), 16, nullptr);
+    backend->synchronize(nullptr);
+    graph.launch(stream);
+  };
+  launch_with({3, 10});
+  expect_error(Errc::index_out_of_range, "index 10 at position (1,) on axis 2",
+               [&] { planned->wait(); });
+  launch_with({9, -1});
+  EXPECT_NO_THROW(planned->wait());
+  EXPECT_EQ(fetched<std::int32_t>(*out), (std::vector<std::int32_t>{9, 9}));
 }
 
 // Indices on the device.

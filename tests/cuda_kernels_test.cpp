@@ -255,6 +255,7 @@ TEST(StoreWord, WritesWhatIsWantedInFewPieces) {
 /// Remembers which slots a thread touches, in order.
 template <class Word>
 struct SlotRecorder {
+  Address row(int) const { return 1 << 20; }
   void fetch(int slot, Address) { slots.push_back(slot); }
   void put(int slot, const Word&) { slots.push_back(slot); }
   Word take(int slot) {
@@ -284,7 +285,7 @@ void expect_no_bank_conflicts(bool aligned) {
       if (writes)
         write_tiles<ItemBytes>(small, memory, lanes[lane], place, 0);
       else
-        read_tiles<ItemBytes, 0>(small, memory, lanes[lane], place, 0);
+        read_tiles<ItemBytes>(small, memory, lanes[lane], place, 0);
     }
     constexpr int banks_per_word = sizeof(Word) / 4;
     constexpr std::size_t at_once = 32 / banks_per_word;

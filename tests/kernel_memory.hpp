@@ -1,8 +1,6 @@
 #pragma once
 
-#include "cuda/gather_body.hpp"
-#include "cuda/tiles_body.hpp"
-#include "cuda/words_body.hpp"
+#include "tests/kernel_grid.hpp"
 #include "tests/random_plan.hpp"
 
 #include <gtest/gtest.h>
@@ -15,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-/// Memory as kernels' bodies touch it, on the CPU; and grids that run them there.
+/// Memory as kernels' bodies touch it, on the CPU.
 namespace multibuffer::testing {
 
 /// Reads inside of what was named, aligned; every byte written at most once.
@@ -142,100 +140,6 @@ class PatternMemory {
 
   std::map<Address, std::byte> written;
 };
-
-/// A block's shared memory.
-template <class Word, class Access>
-class PlainTiles {
- public:
-  PlainTiles(Access& access, int slots)
-      : access_(access), words_(static_cast<std::size_t>(slots)) {}
-  void fetch(int slot, Address at) { put(slot, access_.template load<Word>(at)); }
-  void put(int slot, const Word& word) { words_.at(static_cast<std::size_t>(slot)) = word; }
-  Word take(int slot) const { return words_.at(static_cast<std::size_t>(slot)); }
-
- private:
-  Access& access_;
-  std::vector<Word> words_;
-};
-
-// Launches. ---------------------------------------------------------------------------------------
-
-struct Grid {
-  std::uint32_t blocks = 1;
-  std::uint32_t threads = cuda::threads_per_block;
-};
-
-template <class Visit>
-void for_each_thread(std::uint32_t block, const Grid& grid, Visit&& visit) {
-  for (std::uint32_t thread = 0; thread < grid.threads; ++thread)
-    visit(cuda::Place{block, grid.blocks, thread, grid.threads});
-}
-
-/// A block of a transpose: all threads come to its barriers before one goes on.
-template <int ItemBytes, int Levels, class Plan, class Access>
-void run_tiles(const Plan& plan, Access& memory, std::uint32_t block, const Grid& grid) {
-  using Shape = cuda::TilesOf<ItemBytes>;
-  using Count = cuda::CountOf<typename Plan::Offset>;
-  PlainTiles<typename Shape::Word, Access> tiles(memory, Shape::slots);
-  constexpr Count turn = Shape::shape.per_turn;
-  for (Count first = block * turn; first < plan.items; first += grid.blocks * turn) {
-    for_each_thread(block, grid, [&](const cuda::Place& place) {
-      cuda::read_tiles<ItemBytes, Levels>(plan, memory, tiles, place, first);
-    });
-    for_each_thread(block, grid, [&](const cuda::Place& place) {
-      cuda::write_tiles<ItemBytes>(plan, memory, tiles, place, first);
-    });
-  }
-}
-
-template <int VectorBytes, int Levels, class Plan, class Access>
-void run_block(const Plan& plan, const KernelChoice& choice, Access& memory, std::uint32_t block,
-               const Grid& grid) {
-  if (choice.family == Family::tiles)
-    return run_tiles<VectorBytes, Levels>(plan, memory, block, grid);
-  for_each_thread(block, grid, [&](const cuda::Place& place) {
-    switch (choice.family) {
-      case Family::rows:
-        return cuda::gather_rows<cuda::Bytes16, Levels>(plan, memory, place);
-      case Family::shifted:
-        return cuda::gather_shifted<Levels>(plan, memory, place);
-      case Family::words:
-        return cuda::gather_words<Levels>(plan, memory, place);
-      default:
-        return cuda::gather_elements<cuda::Unsigned<VectorBytes>, Levels>(plan, memory, place);
-    }
-  });
-}
-
-template <int Levels, class Plan, class Access>
-void run_vectors(const Plan& plan, const KernelChoice& choice, Access& memory, std::uint32_t block,
-                 const Grid& grid) {
-  switch (choice.vector_bytes) {
-    case 16:
-      return run_block<16, Levels>(plan, choice, memory, block, grid);
-    case 8:
-      return run_block<8, Levels>(plan, choice, memory, block, grid);
-    case 4:
-      return run_block<4, Levels>(plan, choice, memory, block, grid);
-    case 2:
-      return run_block<2, Levels>(plan, choice, memory, block, grid);
-    default:
-      return run_block<1, Levels>(plan, choice, memory, block, grid);
-  }
-}
-
-template <class Plan, class Access>
-void run_small(const Plan& plan, const KernelChoice& choice, Access& memory, std::uint32_t block,
-               const Grid& grid) {
-  switch (choice.levels) {
-    case 0:
-      return run_vectors<0>(plan, choice, memory, block, grid);
-    case 1:
-      return run_vectors<1>(plan, choice, memory, block, grid);
-    default:
-      return run_vectors<2>(plan, choice, memory, block, grid);
-  }
-}
 
 /// What the backend does, without a device: the blocks that are named, of a whole grid.
 template <class Access>

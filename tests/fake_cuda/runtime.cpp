@@ -22,7 +22,14 @@ struct CUstream_st {
   std::deque<std::function<void()>> waiting;
   std::uint64_t enqueued = 0;
   std::uint64_t done = 0;
+  CUgraph_st* captured = nullptr;  ///< what work goes to instead, between the calls that say so
 };
+
+/// What a stream was given while it was captured.
+struct CUgraph_st {
+  std::vector<std::function<void()>> work;
+};
+struct CUgraphExec_st : CUgraph_st {};
 
 /// A point in a stream.
 struct CUevent_st {
@@ -64,6 +71,8 @@ struct Machine {
   std::map<const std::byte*, Block> blocks;  ///< by their end
   std::deque<Block> graveyard;               ///< what is freed, for a while
   std::size_t graveyard_bytes = 0;
+  int captures = 0;  ///< under way
+  fake_cuda::Counts counts;
 
   Machine() {
     const char* asked = std::getenv("MULTIBUFFER_FAKE_CUDA");
@@ -122,6 +131,7 @@ void go_on() {
 }
 
 void push(CUstream_st& stream, std::function<void()> work) {
+  if (stream.captured) return stream.captured->work.push_back(std::move(work));
   stream.waiting.push_back(std::move(work));
   ++stream.enqueued;
   if (machine().pace == Pace::eager) run_to(stream, stream.enqueued);
@@ -161,7 +171,12 @@ void free_block(const std::byte* end) {
   }
 }
 
+/// While a stream is captured in the strictest mode, no thread may wait, allocate or free.
+bool forbidden_by_capture() { return machine().captures > 0; }
+
 cudaError_t allocate(void** data, std::size_t bytes) {
+  if (forbidden_by_capture()) return result(cudaErrorStreamCaptureUnsupported);
+  ++machine().counts.allocations;
   DeviceState& device = machine().devices[current_device];
   const auto size = static_cast<std::int64_t>(bytes);
   if (size > device.limit - device.used) return result(cudaErrorMemoryAllocation);
@@ -193,6 +208,7 @@ cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind k
   if (kind == cudaMemcpyDeviceToHost && !(to_known && from_known))
     return result(cudaErrorInvalidValue);
   if (!to_known && !from_known) return result(cudaErrorInvalidValue);
+  ++machine().counts.copies;
   push(stream, [=] { move_bytes(to, from, bytes); });
   // With pageable memory a copy is over when the call is.
   if (!to_known || !from_known) run_to(stream, stream.enqueued);
@@ -221,7 +237,13 @@ namespace fake_cuda {
 
 void enqueue(cudaStream_t stream, std::function<void()> work) {
   const Lock lock(machine().mutex);
+  ++machine().counts.launches;
   push(stream_of(stream), std::move(work));
+}
+
+Counts counts() {
+  const Lock lock(machine().mutex);
+  return machine().counts;
 }
 
 MemoryLimit::MemoryLimit(int ordinal, std::int64_t bytes) : ordinal_(ordinal) {
@@ -377,12 +399,15 @@ cudaError_t cudaStreamGetId(cudaStream_t stream, unsigned long long* id) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
   const Lock lock(machine().mutex);
+  if (forbidden_by_capture()) return result(cudaErrorStreamCaptureUnsupported);
+  ++machine().counts.waits;
   CUstream_st& stream = stream_of(handle);
   run_to(stream, stream.enqueued);
   return cudaSuccess;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int) {
   const Lock lock(machine().mutex);
+  if (stream_of(stream).captured) return result(cudaErrorStreamCaptureIsolation);
   if (event->stream)
     push(stream_of(stream),
          [from = event->stream, position = event->position] { run_to(*from, position); });
@@ -400,12 +425,56 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
   const Lock lock(machine().mutex);
   CUstream_st& stream = stream_of(handle);
   if (stream.device != current_device) return result(cudaErrorInvalidResourceHandle);
+  // It is legal, but marks nothing that anybody outside of the graph could wait for.
+  if (stream.captured) return result(cudaErrorStreamCaptureUnsupported);
+  ++machine().counts.events;
   *event = {&stream, stream.enqueued};
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const Lock lock(machine().mutex);
+  if (forbidden_by_capture()) return result(cudaErrorStreamCaptureUnsupported);
+  ++machine().counts.waits;
   if (event->stream) run_to(*event->stream, event->position);
+  return cudaSuccess;
+}
+
+// ---- Graphs
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  const Lock lock(machine().mutex);
+  *status =
+      stream_of(stream).captured ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  const Lock lock(machine().mutex);
+  stream_of(stream).captured = new CUgraph_st;
+  ++machine().captures;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const Lock lock(machine().mutex);
+  *graph = std::exchange(stream_of(stream).captured, nullptr);
+  --machine().captures;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
+                                 unsigned long long) {
+  *executable = new CUgraphExec_st{*graph};
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  const Lock lock(machine().mutex);
+  for (const std::function<void()>& work : executable->work) push(stream_of(stream), work);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
   return cudaSuccess;
 }
 
@@ -418,6 +487,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
 cudaError_t cudaMemsetAsync(void* data, int value, std::size_t bytes, cudaStream_t stream) {
   const Lock lock(machine().mutex);
   if (!lies_in_one_block(data, bytes)) return result(cudaErrorInvalidValue);
+  ++machine().counts.copies;
   push(stream_of(stream), [=] { std::memset(data, value, bytes); });
   return cudaSuccess;
 }

@@ -1,0 +1,59 @@
+#include "gather_launch.hpp"
+
+#include "check.hpp"
+
+#include <cstddef>
+#include <cstring>
+#include <type_traits>
+#include <vector>
+
+namespace multibuffer::cuda {
+
+GatherLaunch::GatherLaunch(const GatherPlan& plan, Address bad_index, Context& context,
+                           StagingRing& ring, cudaStream_t stream)
+    : choice_(choose_kernel(plan)) {
+  if (choice_.family == Family::copy)
+    // In place, the base is null and the origin an address.
+    plan_ = CopyOfRun{
+        reinterpret_cast<std::uintptr_t>(plan.out),
+        reinterpret_cast<std::uintptr_t>(plan.base) + static_cast<Address>(plan.origins.back()),
+        plan.run_bytes};
+  else if (choice_.levels == any_levels)
+    plan_ = send_lists(plan_parts<std::int64_t>(plan, choice_, bad_index), context, ring, stream);
+  else if (choice_.wide)
+    plan_ = small_plan(plan_parts<std::int64_t>(plan, choice_, bad_index));
+  else
+    plan_ = small_plan(plan_parts<std::int32_t>(plan, choice_, bad_index));
+}
+
+LargePlan GatherLaunch::send_lists(const PlanParts<std::int64_t>& parts, Context& context,
+                                   StagingRing& ring, cudaStream_t stream) {
+  lists_ = std::make_shared<DeviceMemory>(
+      context, static_cast<std::int64_t>(large_plan_bytes(parts)), stream);
+  StreamUse use(context, stream);
+  use.writes(*lists_);
+  std::vector<std::byte> lists;
+  const LargePlan plan = large_plan(parts, lists_->data(), lists);
+  ring.send(lists_->data(), lists_->bytes(),
+            [&](std::int64_t begin, std::int64_t end, std::byte* slot) {
+              std::memcpy(slot, lists.data() + begin, static_cast<std::size_t>(end - begin));
+            },
+            stream, {});
+  use.finish();
+  return plan;
+}
+
+void GatherLaunch::operator()(cudaStream_t stream) const {
+  std::visit(
+      [&](const auto& plan) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(plan)>, CopyOfRun>)
+          MULTIBUFFER_CUDA_CHECK(cudaMemcpyAsync(
+              reinterpret_cast<void*>(plan.to), reinterpret_cast<const void*>(plan.from),
+              static_cast<std::size_t>(plan.bytes), cudaMemcpyDefault, stream));
+        else
+          launch_gather(plan, choice_, stream);
+      },
+      plan_);
+}
+
+}  // namespace multibuffer::cuda

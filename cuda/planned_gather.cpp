@@ -1,0 +1,87 @@
+#include "planned_gather.hpp"
+
+#include "check.hpp"
+
+#include <utility>
+
+namespace multibuffer::cuda {
+namespace {
+
+bool is_being_captured(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  MULTIBUFFER_CUDA_CHECK(cudaStreamIsCapturing(stream, &status));
+  return status != cudaStreamCaptureStatusNone;
+}
+
+std::shared_ptr<DeviceMemory> word_for(Context& context, const GatherPlan& plan, bool check,
+                                       cudaStream_t stream) {
+  if (!check || plan.mode != IndexMode::raise || plan.indices.empty()) return nullptr;
+  return std::make_shared<DeviceMemory>(context, static_cast<std::int64_t>(sizeof(BadIndex::none)),
+                                        stream);
+}
+
+}  // namespace
+
+CudaPlannedGather::CudaPlannedGather(Context& context, StagingRing& ring, const GatherPlan& plan,
+                                     bool check, std::vector<std::shared_ptr<Memory>> uses,
+                                     StreamHandle stream)
+    : context_(context),
+      stream_(context.stream(stream)),
+      out_(plan.out),
+      indices_(plan.indices),
+      uses_(std::move(uses)),
+      word_(word_for(context, plan, check, stream_)),
+      launch_(plan, word_ ? reinterpret_cast<std::uintptr_t>(word_->data()) : 0, context, ring,
+              stream_) {
+  std::erase(uses_, nullptr);
+  if (launch_.lists()) uses_.push_back(launch_.lists());
+  if (word_) uses_.push_back(word_);
+  if (word_) {
+    StreamUse use(context_, stream_);
+    use.writes(*word_);
+    clean_word();
+    use.finish();
+  }
+  // A run that is captured can wait for nothing outside of its graph.
+  for (const std::shared_ptr<Memory>& memory : uses_) memory->wait();
+}
+
+void CudaPlannedGather::clean_word() {
+  MULTIBUFFER_CUDA_CHECK(cudaMemsetAsync(word_->data(), 0xff, sizeof(BadIndex::none), stream_));
+}
+
+void CudaPlannedGather::run() {
+  const std::lock_guard lock(mutex_);
+  const DeviceGuard guard(context_.ordinal());
+  if (is_being_captured(stream_)) {
+    // Whatever an earlier launch of the graph has found.
+    if (word_) clean_word();
+    launch_(stream_);
+    return;
+  }
+  StreamUse use(context_, stream_);
+  for (const std::shared_ptr<Memory>& memory : uses_) {
+    auto& block = static_cast<DeviceMemory&>(*memory);
+    memory == word_ || lies_in(block, out_) ? use.writes(block) : use.reads(block);
+  }
+  if (word_ && dirty_) clean_word();
+  dirty_ = false;
+  launch_(stream_);
+  done_ = use.finish();
+}
+
+void CudaPlannedGather::wait() {
+  const std::lock_guard lock(mutex_);
+  const DeviceGuard guard(context_.ordinal());
+  if (done_) MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(done_.get()));
+  if (!word_) return;
+  // Read each time it is asked for: nobody else hears of a graph's launches.
+  const std::uint64_t word = fetch_word(*word_, context_);
+  dirty_ = word != BadIndex::none;
+  if (!dirty_) return;
+  const BadIndex bad = BadIndex::from_word(word);
+  const PlanIndices& indices = indices_[static_cast<std::size_t>(bad.array)];
+  throw_bad_index(indices, bad.position, fetch_index(indices, bad.position, context_));
+}
+
+}  // namespace multibuffer::cuda

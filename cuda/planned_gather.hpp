@@ -1,0 +1,41 @@
+#pragma once
+
+#include "bad_index.hpp"
+#include "context.hpp"
+#include "device_memory.hpp"
+#include "gather_launch.hpp"
+#include "host/backend.hpp"
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace multibuffer::cuda {
+
+/// A gather that is run again and again. A run is a launch and, unless the stream is being
+/// captured, an event behind it, by which other streams' work on the same blocks is ordered.
+class CudaPlannedGather final : public PlannedGather {
+ public:
+  CudaPlannedGather(Context& context, StagingRing& ring, const GatherPlan& plan, bool check,
+                    std::vector<std::shared_ptr<Memory>> uses, StreamHandle stream);
+
+  void run() override;
+  void wait() override;
+
+ private:
+  void clean_word();
+
+  Context& context_;
+  cudaStream_t stream_;
+  std::byte* out_;
+  std::vector<PlanIndices> indices_;
+  std::vector<std::shared_ptr<Memory>> uses_;
+  std::shared_ptr<DeviceMemory> word_;  ///< of bad indices; null where nothing is checked
+  GatherLaunch launch_;
+
+  std::mutex mutex_;
+  Event done_;          ///< the last run that was not captured
+  bool dirty_ = false;  ///< the word was not BadIndex::none when last seen
+};
+
+}  // namespace multibuffer::cuda

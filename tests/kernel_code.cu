@@ -1,0 +1,50 @@
+// One kernel of each family, for kernel_code_test.sh to read what the compiler makes of it.
+
+#include "cuda/global_memory.cuh"
+#include "cuda/tiles_body.hpp"
+#include "cuda/words_body.hpp"
+
+#include <cstdint>
+
+namespace multibuffer::cuda {
+namespace {
+
+using Plan = SmallPlan<std::int32_t>;
+
+__device__ Place here() { return {blockIdx.x, gridDim.x, threadIdx.x, blockDim.x}; }
+
+}  // namespace
+
+extern "C" __global__ void elements(const __grid_constant__ Plan plan) {
+  const GlobalMemory memory;
+  gather_elements<Bytes16, 1>(plan, memory, here());
+}
+
+extern "C" __global__ void rows(const __grid_constant__ Plan plan) {
+  const GlobalMemory memory;
+  gather_rows<Bytes16, 1>(plan, memory, here());
+}
+
+extern "C" __global__ void shifted(const __grid_constant__ Plan plan) {
+  const GlobalMemory memory;
+  gather_shifted<1>(plan, memory, here());
+}
+
+extern "C" __global__ void words(const __grid_constant__ Plan plan) {
+  const GlobalMemory memory;
+  gather_words<1>(plan, memory, here());
+}
+
+extern "C" __global__ void tiles(const __grid_constant__ Plan plan) {
+  __shared__ std::uint32_t shared[TilesOf<4>::slots];
+  __shared__ Address lines[TilesOf<4>::lines];
+  const GlobalMemory memory;
+  const SharedTiles<std::uint32_t> block{shared, lines};
+  find_tile_rows<4, 1>(plan, memory, block, here(), 0);
+  __syncthreads();
+  read_tiles<4>(plan, memory, block, here(), 0);
+  block.meet();
+  write_tiles<4>(plan, memory, block, here(), 0);
+}
+
+}  // namespace multibuffer::cuda

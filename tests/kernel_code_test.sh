@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# What the compiler makes of the kernels' memory accesses, read off PTX: that vectors stay whole,
+# that loads are non-coherent (and rows that are read once do not fill the first cache), that all
+# of a batch are there, and that nothing lies in local memory. Spills are for ptxas to refuse; see
+# cuda/CMakeLists.txt.
+#
+# usage: kernel_code_test.sh FILE.ptx
+set -euo pipefail
+
+# The instructions of kernel $1 in the PTX on standard input, without predicates and operands.
+instructions_of() {
+  awk -v kernel="$1(" '
+    /\.entry/ { inside = $NF == kernel }
+    inside { sub(/^[ \t]*(@!?%p[0-9]+[ \t]+)?/, ""); sub(/[ \t;].*/, ""); print }'
+}
+
+wrong=0
+# expect KERNEL COUNT INSTRUCTION
+expect() {
+  local found
+  found=$(instructions_of "$1" <"$ptx" | grep -cFx -- "$3" || true)
+  if ((found != $2)); then
+    echo "$1: $found times $3, not $2 times"
+    wrong=$((wrong + 1))
+  fi
+}
+
+ptx=$1
+readonly ptx
+
+# A batch is four. Rows that are aligned: each vector is read once.
+for kernel in elements rows; do
+  expect $kernel 4 ld.global.nc.L1::no_allocate.v2.u64
+  expect $kernel 4 st.global.wb.v2.u64
+done
+# Two aligned words around each that is written; a neighbour reads one of them again.
+for kernel in shifted words; do
+  expect $kernel 8 ld.global.nc.v2.u64
+  expect $kernel 4 st.global.wb.v2.u64
+done
+# Past the registers.
+expect tiles 4 cp.async.ca.shared.global
+# Indices and entries of tables.
+for kernel in elements rows shifted words tiles; do
+  expect $kernel 4 ld.global.nc.s32
+  expect $kernel 8 ld.global.nc.s64
+  expect $kernel 0 ld.global.u32
+  expect $kernel 0 ld.global.u64
+  expect $kernel 0 .local
+  expect $kernel 0 ld.local.u32
+  expect $kernel 0 ld.local.u64
+done
+
+echo "$wrong expectations about the kernels' code are not met"
+((wrong == 0))
