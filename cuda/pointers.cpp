@@ -124,13 +124,13 @@ bool is_page_locked(const void* begin, std::int64_t bytes) {
 
 void check_readable_in_place(const Placement& placement, const Context& context) {
   Readable readable(context);
-  for (std::size_t i = 0; i < placement.segments.size(); ++i) {
-    const Segment& segment = placement.segments[i];
-    if (segment.bytes == 0) continue;
+  const std::vector<Segment> hulls = leaf_hulls(placement);
+  for (std::size_t i = 0; i < hulls.size(); ++i) {
+    const Segment& segment = hulls[i];
     const std::string why = readable.why_not(segment);
     if (!why.empty())
       throw Error(Errc::invalid_argument,
-                  text("segment ", i, " of ", placement.segments.size(), " (", segment.bytes,
+                  text("range ", i, " of ", hulls.size(), " that the array takes (", segment.bytes,
                        " bytes at ", static_cast<const void*>(segment.source), ") ", why));
   }
 }

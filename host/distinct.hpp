@@ -1,24 +1,36 @@
 #pragma once
 
-#include <cstddef>
+#include <multibuffer/sequence.hpp>
+
 #include <cstdint>
-#include <vector>
+#include <span>
 
 namespace multibuffer {
 
-/// Addresses with the repetitions taken out.
-struct Distinct {
-  std::vector<const std::byte*> addresses;  ///< in order of first appearance
-  /// ids[i]: where the i-th address given is in `addresses`. Empty if none repeats: then it is i.
-  std::vector<std::int64_t> ids;
+/// What one pass over addresses tells.
+struct AddressFacts {
+  std::int64_t count = 0;
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  std::uint64_t least = ~std::uint64_t{0};
+  std::uint64_t most = 0;
+  std::uint64_t differences = 0;  ///< the bits in which any differs from the first
+  bool rising = true;             ///< strictly
+  bool falling = true;
 
-  std::int64_t id(std::size_t i) const {
-    return ids.empty() ? static_cast<std::int64_t>(i) : ids[i];
-  }
+  void add(std::span<const std::int64_t> addresses);
+  /// The facts of addresses that come behind these.
+  void append(const AddressFacts& next);
 };
 
-/// Numbers `addresses` by first appearance. Mostly nothing repeats, which is found out without
+/// Addresses with the repetitions taken out.
+struct Distinct {
+  Sequence addresses;  ///< in order of first appearance
+  Sequence ids;        ///< where each address given is in `addresses`
+};
+
+/// Numbers addresses by first appearance. Mostly nothing repeats, which is found out without
 /// hashing: by their order, else by a bitmap if they lie close enough together.
-Distinct number_distinct(std::vector<const std::byte*> addresses);
+Distinct number_distinct(LargeVector<std::int64_t> addresses, const AddressFacts& facts);
 
 }  // namespace multibuffer

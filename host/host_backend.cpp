@@ -1,4 +1,5 @@
 #include <multibuffer/error.hpp>
+#include <multibuffer/large_vector.hpp>
 
 #include "backend.hpp"
 #include "copy_rows.hpp"
@@ -8,7 +9,6 @@
 #include "text.hpp"
 #include "vector.hpp"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -28,30 +28,22 @@ std::int64_t available_bytes() {
   return static_cast<std::int64_t>(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE);
 }
 
-/// Memory that is about to be written for the first time costs a page fault every 4 KiB, more than
-/// the writing; from this size on, huge pages are asked for.
-constexpr std::int64_t huge_page = std::int64_t{2} << 20;
-
 class HostMemory final : public Memory {
  public:
   explicit HostMemory(std::int64_t bytes) : Memory(allocate(bytes), bytes) {}
-  ~HostMemory() override { ::operator delete(data_, alignment(bytes_)); }
+  ~HostMemory() override { deallocate_large(data_, static_cast<std::size_t>(bytes_)); }
   HostMemory(const HostMemory&) = delete;
   HostMemory& operator=(const HostMemory&) = delete;
   void wait() override {}  // every call of this backend has ended when it returns
 
  private:
-  static std::align_val_t alignment(std::int64_t bytes) {
-    return std::align_val_t(bytes >= 2 * huge_page ? huge_page : 256);
-  }
   static std::byte* allocate(std::int64_t bytes) {
-    const auto size = static_cast<std::size_t>(bytes);
-    void* memory = ::operator new(size, alignment(bytes), std::nothrow);
-    if (!memory)
+    try {
+      return static_cast<std::byte*>(allocate_large(static_cast<std::size_t>(bytes)));
+    } catch (const std::bad_alloc&) {
       throw Error(Errc::out_of_device_memory,
                   text(bytes, " bytes on the host, which has ", available_bytes(), " available"));
-    if (bytes >= 2 * huge_page) madvise(memory, size, MADV_HUGEPAGE);  // a wish, no more
-    return static_cast<std::byte*>(memory);
+    }
   }
 };
 
@@ -129,8 +121,9 @@ class HostBackend final : public Backend {
     for (std::size_t level = 0; level < placement.tables.size(); ++level)
       std::visit(
           [&](const auto& entries) {
-            std::memcpy(arena.data() + table_offsets[level], entries.data(),
-                        entries.size() * sizeof(entries[0]));
+            copy_all(arena.data() + table_offsets[level],
+                     reinterpret_cast<const std::byte*>(entries.data()),
+                     static_cast<std::int64_t>(entries.size() * sizeof(entries[0])));
           },
           placement.tables[level]);
   }

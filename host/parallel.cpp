@@ -2,14 +2,15 @@
 
 #include <multibuffer/error.hpp>
 
+#include "text.hpp"
+#include "thread_pool.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
-#include <system_error>
 #include <thread>
-#include <vector>
 
 namespace multibuffer {
 namespace {
@@ -41,7 +42,8 @@ int thread_count() {
 }
 
 void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watch,
-                  const std::function<void(std::int64_t begin, std::int64_t end)>& work) {
+                  const std::function<void(std::int64_t begin, std::int64_t end)>& work,
+                  const char* doing) {
   // Sizes that do not fit would not fit into memory either, so a double is exact enough.
   const double all_bytes = static_cast<double>(count) * static_cast<double>(bytes_each);
   const std::int64_t threads = std::clamp<std::int64_t>(
@@ -53,29 +55,21 @@ void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watc
       std::max<std::int64_t>(1, piece_bytes / std::max<std::int64_t>(1, bytes_each));
   std::atomic<std::int64_t> next = 0;
   std::atomic<std::int64_t> done = 0;
-  const auto take_pieces = [&](const auto& after_each) {
+  const std::thread::id caller = std::this_thread::get_id();
+  const auto take_pieces = [&] {
+    const bool reports = watch.progress && std::this_thread::get_id() == caller;
     while (!watch.stop.stop_requested()) {
       const std::int64_t begin = next.fetch_add(piece);
       if (begin >= count) return;
       const std::int64_t end = std::min(count, begin + piece);
       work(begin, end);
       done += end - begin;
-      after_each();
+      if (reports) watch.progress(done * bytes_each, count * bytes_each);
     }
   };
-
-  {
-    std::vector<std::jthread> helpers;
-    try {
-      for (std::int64_t i = 1; i < threads; ++i) helpers.emplace_back([&] { take_pieces([] {}); });
-    } catch (const std::system_error&) {
-      // No more threads are to be had: those there are do the work.
-    }
-    take_pieces([&] {
-      if (watch.progress) watch.progress(done * bytes_each, count * bytes_each);
-    });
-  }
-  if (done < count) throw Error(Errc::cancelled, "while moving bytes on the host");
+  const std::int64_t pieces = count / piece + (count % piece != 0);
+  run_on_threads(static_cast<int>(std::min(threads, pieces)) - 1, take_pieces);
+  if (done < count) throw Error(Errc::cancelled, text("while ", doing));
 }
 
 }  // namespace multibuffer

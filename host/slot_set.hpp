@@ -7,37 +7,79 @@
 
 namespace multibuffer {
 
-/// A set of positions in a table, as bits. `spread` makes the set of all positions that strided
-/// axes reach, in time that follows the table's length and not the product of the extents.
+/// A set of positions in a table. `spread` makes the set of all positions that strided axes reach,
+/// in time that follows the table's length and not the product of the extents. As long as the set
+/// is one stretch without gaps, as that of most tables stays, it is kept as its two ends; else as
+/// bits.
 class SlotSet {
  public:
-  explicit SlotSet(std::int64_t length)
-      : length_(length), words_(static_cast<std::size_t>((length + 63) / 64)) {}
+  explicit SlotSet(std::int64_t length) : length_(length) {}
+  /// All positions.
+  static SlotSet full(std::int64_t length) {
+    SlotSet set(length);
+    set.end_ = length;
+    return set;
+  }
 
-  void insert(std::int64_t position) { words_[word_of(position)] |= bit_of(position); }
+  void insert(std::int64_t position) {
+    if (is_stretch()) {
+      if (begin_ <= position && position < end_) return;
+      if (begin_ == end_) begin_ = end_ = position;
+      if (position == end_) {
+        ++end_;
+        return;
+      }
+      make_bits();
+    }
+    words_[word_of(position)] |= bit_of(position);
+  }
   bool contains(std::int64_t position) const {
+    if (is_stretch()) return begin_ <= position && position < end_;
     return (words_[word_of(position)] & bit_of(position)) != 0;
   }
 
   /// Adds position + i * stride for every position in the set and every i in [0, extent). The
   /// stride is positive and everything reached lies within the length.
   void spread(std::int64_t extent, std::int64_t stride) {
+    if (is_stretch() && (extent <= 1 || stride <= end_ - begin_)) {
+      if (begin_ < end_ && extent > 1) end_ += (extent - 1) * stride;
+      return;
+    }
+    if (is_stretch()) make_bits();
     // Each union doubles the number of steps that the set has taken.
     std::int64_t taken = 1;
     for (; taken <= extent / 2; taken *= 2) add_shifted(taken * stride);
     if (taken < extent) add_shifted((extent - taken) * stride);
   }
 
+  /// Takes `distance` off every position; none of them is below it.
+  void shift_down(std::int64_t distance) {
+    if (is_stretch()) {
+      if (begin_ == end_) return;
+      begin_ -= distance;
+      end_ -= distance;
+      return;
+    }
+    SlotSet shifted(length_);
+    for_each([&](std::int64_t position) { shifted.insert(position - distance); });
+    *this = std::move(shifted);
+  }
+
   std::int64_t count() const {
+    if (is_stretch()) return end_ - begin_;
     std::int64_t count = 0;
     for (const std::uint64_t word : words_) count += std::popcount(word);
     return count;
   }
-  bool full() const { return count() == length_; }
+  bool is_full() const { return count() == length_; }
 
   /// Calls `visit(first, count)` for every stretch of consecutive positions, ascending.
   template <class Visit>
   void for_each_run(Visit&& visit) const {
+    if (is_stretch()) {
+      if (begin_ < end_) visit(begin_, end_ - begin_);
+      return;
+    }
     std::int64_t first = 0, count = 0;  // the run that is growing
     for (std::size_t w = 0; w < words_.size(); ++w) {
       const auto base = static_cast<std::int64_t>(w * 64);
@@ -73,6 +115,22 @@ class SlotSet {
     return std::uint64_t{1} << (static_cast<std::uint64_t>(position) % 64);
   }
 
+  bool is_stretch() const { return words_.empty(); }
+
+  void make_bits() {
+    words_.resize(word_of(length_ - 1) + 1);
+    for (std::int64_t i = begin_; i < end_;) {
+      // A word at a time where whole words are set.
+      if (i % 64 == 0 && end_ - i >= 64) {
+        words_[word_of(i)] = ~std::uint64_t{0};
+        i += 64;
+      } else {
+        words_[word_of(i)] |= bit_of(i);
+        ++i;
+      }
+    }
+  }
+
   void add_shifted(std::int64_t distance) {
     const std::size_t words = word_of(distance);
     const auto bits = static_cast<unsigned>(static_cast<std::uint64_t>(distance) % 64);
@@ -85,7 +143,9 @@ class SlotSet {
   }
 
   std::int64_t length_;
-  std::vector<std::uint64_t> words_;
+  std::int64_t begin_ = 0;  ///< of the stretch
+  std::int64_t end_ = 0;
+  std::vector<std::uint64_t> words_;  ///< empty as long as the set is a stretch
 };
 
 }  // namespace multibuffer

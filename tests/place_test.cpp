@@ -41,7 +41,8 @@ std::vector<std::byte> packed_arena(const Placement& placement) {
 }
 
 std::vector<std::uint32_t> narrow(const Placement& placement, std::size_t level) {
-  return std::get<std::vector<std::uint32_t>>(placement.tables[level]);
+  const auto& entries = std::get<LargeVector<std::uint32_t>>(placement.tables[level]);
+  return {entries.begin(), entries.end()};
 }
 
 TEST(Place, DistinctRowsPackedInOrderBecomeOneDenseTensor) {
@@ -175,7 +176,7 @@ TEST(Place, InPlaceOffsetsAreAddresses) {
     const Placement p = place(resolve(rows_of(rows, 64)), PlacementKind::in_place, simplify);
     EXPECT_EQ(p.arena_bytes, 0);
     const std::int64_t entry =
-        simplify.narrow ? narrow(p, 0)[2] : std::get<std::vector<std::int64_t>>(p.tables[0])[2];
+        simplify.narrow ? narrow(p, 0)[2] : std::get<LargeVector<std::int64_t>>(p.tables[0])[2];
     EXPECT_EQ(entry * p.unit + p.layout.origins()[1], reinterpret_cast<std::intptr_t>(memory(128)));
   }
 }
@@ -185,7 +186,7 @@ TEST(Place, EntriesThatDoNotFitIn32BitsStayWide) {
   const auto* far = memory(0) + (std::int64_t{3} << 31) + 1;
   const Table rows{memory(0), far, memory(0), memory(1)};
   const Placement p = place(resolve(rows_of(rows, 1)), PlacementKind::in_place);
-  EXPECT_TRUE(std::holds_alternative<std::vector<std::int64_t>>(p.tables[0]));
+  EXPECT_TRUE(std::holds_alternative<LargeVector<std::int64_t>>(p.tables[0]));
   EXPECT_EQ(p.unit, 1);
 }
 
@@ -195,7 +196,7 @@ TEST(Place, WideEntriesKeepTheirCommonUnit) {
   const Table rows{memory(0), far, memory(0), memory(64)};
   const Placement p = place(resolve(rows_of(rows, 1)), PlacementKind::in_place);
   EXPECT_EQ(p.unit, 64);
-  EXPECT_EQ(std::get<std::vector<std::int64_t>>(p.tables[0])[1], std::int64_t{1} << 34);
+  EXPECT_EQ(std::get<LargeVector<std::int64_t>>(p.tables[0])[1], std::int64_t{1} << 34);
 }
 
 TEST(Place, RefusesWhatCannotBeCopied) {

@@ -18,8 +18,22 @@ namespace {
 
 using testing::expect_error;
 using Table = std::vector<const std::byte*>;
+using Numbers = std::vector<std::int64_t>;
 
 const Format bytes;
+
+Numbers numbers(const Sequence& sequence) {
+  Numbers result;
+  for (std::int64_t i = 0; i < sequence.size(); ++i) result.push_back(sequence[i]);
+  return result;
+}
+
+Numbers addresses(const Table& pointers) {
+  Numbers result;
+  for (const std::byte* pointer : pointers)
+    result.push_back(static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(pointer)));
+  return result;
+}
 
 /// Some memory that leaves can lie in; nothing reads it.
 const std::byte* leaf(std::ptrdiff_t i) {
@@ -31,7 +45,7 @@ TEST(Resolve, ADirectArrayHasNoTableAndOneLeaf) {
   const Resolution r = resolve(ArrayView(leaf(0), bytes, Layout({{4, -2, 0}}, {6})));
   EXPECT_EQ(r.layout, Layout({{4, -2, 0}}, {0}));
   EXPECT_TRUE(r.tables.empty());
-  EXPECT_EQ(r.leaves, (Table{leaf(6)}));
+  EXPECT_EQ(numbers(r.leaves), addresses({leaf(6)}));
   EXPECT_EQ(r.pointers_read, 0);
 }
 
@@ -39,8 +53,9 @@ TEST(Resolve, EntriesMirrorSlotsAndLeavesComeByFirstAppearance) {
   const Table rows{leaf(30), leaf(10), leaf(30), leaf(20)};
   const Resolution r =
       resolve(ArrayView(rows.data(), bytes, Layout({{4, 8, 0}, {5, 1, 1}}, {0, 2})));
-  EXPECT_EQ(r.tables, (std::vector<std::vector<std::int64_t>>{{0, 1, 0, 2}}));
-  EXPECT_EQ(r.leaves, (Table{leaf(32), leaf(12), leaf(22)}));
+  ASSERT_EQ(r.tables.size(), 1u);
+  EXPECT_EQ(numbers(r.tables[0]), (Numbers{0, 1, 0, 2}));
+  EXPECT_EQ(numbers(r.leaves), addresses({leaf(32), leaf(12), leaf(22)}));
   EXPECT_EQ(r.layout, Layout({{4, 1, 0}, {5, 1, 1}}, {0, 0}));
 }
 
@@ -48,7 +63,7 @@ TEST(Resolve, NegativeTableStridesStartAtTheFarEnd) {
   const Table rows{leaf(0), leaf(1), leaf(2)};
   const Resolution r = resolve(ArrayView(rows.data(), bytes, Layout({{3, -8, 0}}, {16, 0})));
   EXPECT_EQ(r.layout, Layout({{3, -1, 0}}, {2, 0}));
-  EXPECT_EQ(r.tables[0], (std::vector<std::int64_t>{0, 1, 2}));
+  EXPECT_EQ(numbers(r.tables[0]), (Numbers{0, 1, 2}));
 }
 
 TEST(Resolve, HolesAreNotRead) {
@@ -69,7 +84,7 @@ TEST(Resolve, TablesMayLieAtOddAddresses) {
     std::memcpy(memory.data() + 1 + 11 * i, &pointer, sizeof pointer);
   }
   const Resolution r = resolve(ArrayView(memory.data() + 1, bytes, Layout({{3, 11, 0}}, {0, 0})));
-  EXPECT_EQ(r.leaves, (Table{leaf(0), leaf(7), leaf(14)}));
+  EXPECT_EQ(numbers(r.leaves), addresses({leaf(0), leaf(7), leaf(14)}));
 }
 
 TEST(Resolve, NothingIsFollowedInAnEmptyArray) {
@@ -87,8 +102,8 @@ TEST(Resolve, SeveralLevelsPointAtEachOthersStarts) {
   const Resolution r = resolve(
       ArrayView(planes.data(), bytes, Layout({{3, 8, 0}, {2, 8, 1}, {8, 1, 2}}, {0, 0, 0})));
   ASSERT_EQ(r.tables.size(), 2u);
-  EXPECT_EQ(r.tables[0], (std::vector<std::int64_t>{0, 2, 0}));
-  EXPECT_EQ(r.tables[1], (std::vector<std::int64_t>{0, 1, 2, 0}));
+  EXPECT_EQ(numbers(r.tables[0]), (Numbers{0, 2, 0}));
+  EXPECT_EQ(numbers(r.tables[1]), (Numbers{0, 1, 2, 0}));
   EXPECT_EQ(r.pointers_read, 3 + 4) << "the shared table is read once";
 }
 
@@ -100,7 +115,7 @@ TEST(ResolveCost, AMillionOuterEntriesShareOneInnerTable) {
   const std::vector<const void*> outer(million, inner.data());
   const Resolution r = resolve(ArrayView(
       outer.data(), bytes, Layout({{million, 8, 0}, {1000, 8, 1}, {64, 1, 2}}, {0, 0, 0})));
-  EXPECT_EQ(r.tables[1].size(), 1000u);
+  EXPECT_EQ(r.tables[1].size(), 1000);
   EXPECT_EQ(r.pointers_read, million + 1000);
 }
 
@@ -109,7 +124,7 @@ TEST(ResolveCost, SlidingWindowsOverOneTable) {
   const Table rows(2 * million, leaf(0));
   const Resolution r = resolve(ArrayView(
       rows.data(), bytes, Layout({{million, 8, 0}, {million, 8, 0}, {64, 1, 1}}, {0, 0})));
-  EXPECT_EQ(r.tables[0].size(), static_cast<std::size_t>(2 * million - 1));
+  EXPECT_EQ(r.tables[0].size(), 2 * million - 1);
   EXPECT_EQ(r.pointers_read, 2 * million - 1);
 }
 
@@ -120,7 +135,7 @@ TEST(ResolveCost, SlidingStartsIntoOneTableBehindPointers) {
   for (std::int64_t i = 0; i < count; ++i) starts.push_back(rows.data() + i);
   const Resolution r = resolve(ArrayView(
       starts.data(), bytes, Layout({{count, 8, 0}, {count, 8, 1}, {64, 1, 2}}, {0, 0, 0})));
-  EXPECT_EQ(r.tables[1].size(), static_cast<std::size_t>(2 * count - 1));
+  EXPECT_EQ(r.tables[1].size(), 2 * count - 1);
 }
 
 TEST(ResolveCost, BroadcastAxesOfABillionEach) {
@@ -128,7 +143,7 @@ TEST(ResolveCost, BroadcastAxesOfABillionEach) {
   const Table rows{leaf(0)};
   const Resolution r = resolve(
       ArrayView(rows.data(), Format("q", 8), Layout({{billion, 0, 0}, {billion, 0, 1}}, {0, 0})));
-  EXPECT_EQ(r.tables[0].size(), 1u);
+  EXPECT_EQ(r.tables[0].size(), 1);
 }
 
 TEST(ResolveCost, TablesFarApartDoNotTakeTheGapBetweenThem) {
@@ -142,7 +157,7 @@ TEST(ResolveCost, TablesFarApartDoNotTakeTheGapBetweenThem) {
     for (std::size_t j = 0; j < 100; ++j) put(i * apart + 8 * j);
   const Resolution r = resolve(
       ArrayView(memory.data(), bytes, Layout({{2, apart, 0}, {100, 8, 0}, {4, 1, 1}}, {0, 0})));
-  EXPECT_EQ(r.tables[0].size(), 200u);
+  EXPECT_EQ(r.tables[0].size(), 200);
   EXPECT_EQ(r.layout, Layout({{2, 100, 0}, {100, 1, 0}, {4, 1, 1}}, {0, 0}));
 }
 
@@ -161,7 +176,7 @@ TEST(ResolveCost, SlidingStartsIntoTablesFarApart) {
   const Resolution r =
       resolve(ArrayView(starts.data(), bytes,
                         Layout({{starts_count, 8, 0}, {2, apart, 1}, {window, 8, 1}}, {0, 0, 0})));
-  EXPECT_EQ(r.tables[1].size(), static_cast<std::size_t>(2 * (starts_count + window - 1)));
+  EXPECT_EQ(r.tables[1].size(), 2 * (starts_count + window - 1));
   EXPECT_EQ(r.pointers_read, starts_count + 2 * (starts_count + window - 1));
 }
 
@@ -234,11 +249,13 @@ TEST(Distinct, NumbersByFirstAppearanceHoweverTheyLie) {
       {{far, leaf(1), far, leaf(1)}, {0, 1, 0, 1}},
   };
   for (const Case& c : cases) {
-    const Distinct distinct = number_distinct(c.addresses);
-    for (std::size_t i = 0; i < c.ids.size(); ++i) {
-      EXPECT_EQ(distinct.id(i), c.ids[i]);
-      EXPECT_EQ(distinct.addresses[static_cast<std::size_t>(c.ids[i])], c.addresses[i]);
-    }
+    const Numbers given = addresses(c.addresses);
+    AddressFacts facts;
+    facts.add(given);
+    const Distinct distinct = number_distinct({given.begin(), given.end()}, facts);
+    EXPECT_EQ(numbers(distinct.ids), c.ids);
+    for (std::size_t i = 0; i < c.ids.size(); ++i)
+      EXPECT_EQ(distinct.addresses[c.ids[i]], given[i]);
   }
 }
 

@@ -69,9 +69,7 @@ std::int64_t table_bytes(const Placement& placement) {
 
 void print_placement(const Placement& placement) {
   std::int64_t leaf_bytes = 0;
-  if (placement.kind != PlacementKind::in_place) {
-    for (const Segment& segment : placement.segments) leaf_bytes += segment.bytes;
-  }
+  for (const Segment& segment : placement.segments) leaf_bytes += segment.bytes;
   const std::int64_t offset_bytes = table_bytes(placement);
   std::cout << "placed " << name_of(placement.kind) << '\n';
   Table table{{"segments", cell(placement.segments.size())},

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <multibuffer/large_vector.hpp>
 #include <multibuffer/resolve.hpp>
+#include <multibuffer/sequence.hpp>
 
 #include <cstdint>
 #include <string>
@@ -38,7 +40,7 @@ struct PackAxis {
 };
 
 /// What becomes of a level's pointer table: entries of 32 or of 64 bits.
-using OffsetArray = std::variant<std::vector<std::uint32_t>, std::vector<std::int64_t>>;
+using OffsetArray = std::variant<LargeVector<std::uint32_t>, LargeVector<std::int64_t>>;
 
 /// What travels, and where it lands. An element is at
 ///
@@ -50,11 +52,15 @@ using OffsetArray = std::variant<std::vector<std::uint32_t>, std::vector<std::in
 struct Placement {
   PlacementKind kind = PlacementKind::packed;  ///< never `automatic`
   Format format;
-  MemorySpace space = MemorySpace::host;  ///< of the segments' sources
+  MemorySpace space = MemorySpace::host;  ///< of the leaves
   Layout layout;
   std::int64_t unit = 1;  ///< bytes that the last level's entries count in
   std::vector<OffsetArray> tables;
-  /// Ascending and disjoint in the arena. In place: one per leaf hull, of which nothing is copied.
+  /// Where index 0 of each distinct leaf is, and the bytes that each takes around it.
+  Sequence leaves;
+  std::int64_t leaf_below = 0;  ///< from its lowest byte to index 0
+  std::int64_t leaf_span = 0;   ///< from its lowest byte to behind its highest
+  /// What travels, ascending and disjoint in the arena. In place: nothing.
   std::vector<Segment> segments;
   /// How each segment is read: runs of `run_bytes` along these axes. Empty: as one run.
   std::vector<PackAxis> packing;
@@ -63,6 +69,9 @@ struct Placement {
   /// What was simplified, a sentence each.
   std::vector<std::string> notes;
 };
+
+/// The memory that leaves take, as ranges that neither overlap nor touch, ascending, at offset 0.
+std::vector<Segment> leaf_hulls(const Placement& placement);
 
 /// Decides what travels and turns entries into offsets. Throws `invalid_argument` for packed or
 /// preserved leaves in device memory, `format_unsupported` for elements that hold Python objects,

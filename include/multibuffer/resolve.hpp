@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multibuffer/array_view.hpp>
+#include <multibuffer/sequence.hpp>
 #include <multibuffer/watch.hpp>
 
 #include <cstddef>
@@ -25,13 +26,13 @@ struct Resolution {
   Layout layout;
   /// tables[k][position] is where index 0 lies in tables[k + 1] or, in the last level, a leaf.
   /// Entries that no index reaches are 0.
-  std::vector<std::vector<std::int64_t>> tables;
+  std::vector<Sequence> tables;
   /// The address of each distinct leaf's element at index 0, in order of first appearance.
-  std::vector<const std::byte*> leaves;
+  Sequence leaves;
   std::int64_t pointers_read = 0;
 };
 
-/// Follows the pointer tables of `view`, each slot once.
+/// Follows the pointer tables of `view`, each slot once, on all of the host's threads.
 ///
 /// Each level's slots become entries that mirror them: with g the gcd of the level's strides, table
 /// ranges that overlap in one residue class mod g share their entries, and entry strides are

@@ -1,0 +1,74 @@
+#include "leaf_shape.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <functional>
+
+namespace multibuffer {
+namespace {
+
+std::int64_t magnitude(std::int64_t stride) { return stride < 0 ? -stride : stride; }
+
+}  // namespace
+
+LeafShape leaf_shape(const Resolution& resolution) {
+  LeafShape leaf;
+  leaf.itemsize = resolution.format.itemsize();
+  leaf.layout_axes.assign(resolution.layout.axes().begin(), resolution.layout.axes().end());
+  for (std::size_t i = 0; i < leaf.layout_axes.size(); ++i) {
+    const Axis& axis = leaf.layout_axes[i];
+    if (axis.level == resolution.layout.levels() && axis.extent > 1 && axis.stride != 0)
+      leaf.axes.push_back(i);
+  }
+  std::ranges::stable_sort(leaf.axes, std::greater{},
+                           [&](std::size_t i) { return magnitude(leaf.layout_axes[i].stride); });
+  leaf.span = leaf.distinct = leaf.itemsize;
+  for (std::size_t i = leaf.axes.size(); i-- > 0;) {
+    const Axis& axis = leaf.axis(i);
+    const std::int64_t reach = magnitude(axis.stride) * (axis.extent - 1);
+    if (magnitude(axis.stride) < leaf.span) leaf.overlaps_itself = true;
+    if (axis.stride < 0) leaf.below += reach;
+    leaf.span += reach;
+    // The size of the array was checked; of a leaf that overlaps itself this is not used.
+    if (!leaf.overlaps_itself) leaf.distinct *= axis.extent;
+  }
+  return leaf;
+}
+
+PackedLeaf packed_leaf(const LeafShape& leaf) {
+  PackedLeaf packed;
+  packed.strides.resize(leaf.axes.size());
+  std::int64_t stride = leaf.itemsize;
+  for (std::size_t i = leaf.axes.size(); i-- > 0;) {
+    const Axis& axis = leaf.axis(i);
+    packed.strides[i] = axis.stride < 0 ? -stride : stride;
+    if (axis.stride < 0) packed.below += stride * (axis.extent - 1);
+    stride *= axis.extent;
+  }
+  return packed;
+}
+
+Packing packing_of(const LeafShape& leaf) {
+  Packing packing{{}, leaf.itemsize};
+  std::size_t count = leaf.axes.size();
+  for (; count > 0 && magnitude(leaf.axis(count - 1).stride) == packing.run_bytes; --count)
+    packing.run_bytes *= leaf.axis(count - 1).extent;
+  for (std::size_t i = 0; i < count; ++i)
+    packing.axes.push_back({leaf.axis(i).extent, magnitude(leaf.axis(i).stride)});
+  return packing;
+}
+
+bool surely_disjoint(const Sequence& leaves, std::int64_t span) {
+  if (leaves.size() == 1) return true;
+  if (!leaves.is_listed()) return magnitude(leaves.step()) >= span;
+  const auto list = leaves.list();
+  std::uint64_t differences = 0;
+  for (const std::int64_t address : list)
+    differences |= static_cast<std::uint64_t>(address ^ list[0]);
+  const std::uint64_t alignment = std::uint64_t{1} << std::countr_zero(differences);
+  if (alignment >= static_cast<std::uint64_t>(span)) return true;
+  const auto too_close = [&](std::int64_t a, std::int64_t b) { return b - a < span; };
+  return std::ranges::adjacent_find(list, too_close) == list.end();
+}
+
+}  // namespace multibuffer

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <multibuffer/watch.hpp>
+
+#include "distinct.hpp"
+#include "slots.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace multibuffer {
+
+/// The pointers of a level in the order of its runs, each once.
+struct PointersRead {
+  Distinct targets;                      ///< moved on by the level's origin
+  const std::byte* null_slot = nullptr;  ///< the first that holds NULL; then there are no targets
+};
+
+/// Reads the slots that `slots` names, each once, on all threads. Throws `cancelled`.
+PointersRead read_pointers(const Slots& slots, std::int64_t origin, const Watch& watch);
+
+}  // namespace multibuffer

@@ -1,0 +1,39 @@
+#include "sequences.hpp"
+
+#include "parallel.hpp"
+
+#include <cstddef>
+#include <utility>
+
+namespace multibuffer {
+
+Sequence composed(const Sequence& numbers, const Sequence& positions) {
+  if (positions.empty()) return {};
+  if (!numbers.is_listed() && !positions.is_listed())
+    return Sequence::evenly(
+        numbers[positions[0]],
+        positions.size() > 1 ? numbers[positions[1]] - numbers[positions[0]] : 0, positions.size());
+  const bool are_all = !positions.is_listed() && positions[0] == 0 && positions.step() == 1 &&
+                       positions.size() == numbers.size();
+  if (are_all) return numbers;
+
+  LargeVector<std::int64_t> result(static_cast<std::size_t>(positions.size()));
+  parallel_for(positions.size(), 3 * sizeof result[0], {},
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t i = begin; i < end; ++i)
+                   result[static_cast<std::size_t>(i)] = numbers[positions[i]];
+               });
+  return Sequence::listed(std::move(result));
+}
+
+Sequence sequence_of(LargeVector<std::int64_t> numbers) {
+  if (numbers.empty()) return {};
+  const auto number = [&](std::size_t i) { return static_cast<std::uint64_t>(numbers[i]); };
+  const std::uint64_t step = numbers.size() > 1 ? number(1) - number(0) : 0;
+  for (std::size_t i = 1; i < numbers.size(); ++i)
+    if (number(i) - number(i - 1) != step) return Sequence::listed(std::move(numbers));
+  return Sequence::evenly(numbers[0], static_cast<std::int64_t>(step),
+                          static_cast<std::int64_t>(numbers.size()));
+}
+
+}  // namespace multibuffer

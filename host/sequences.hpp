@@ -1,0 +1,13 @@
+#pragma once
+
+#include <multibuffer/sequence.hpp>
+
+namespace multibuffer {
+
+/// numbers[positions[i]] for every i.
+Sequence composed(const Sequence& numbers, const Sequence& positions);
+
+/// The sequence of these numbers: evenly spaced if they are.
+Sequence sequence_of(LargeVector<std::int64_t> numbers);
+
+}  // namespace multibuffer

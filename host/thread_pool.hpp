@@ -1,0 +1,13 @@
+#pragma once
+
+#include <functional>
+
+namespace multibuffer {
+
+/// Calls `work` on this thread and on up to `helpers` others at the same time, and returns when all
+/// that began have ended. The others are kept for the next call, are shared by all callers, and may
+/// be fewer than asked for, or none: `work` divides what there is to do among whoever comes. It may
+/// throw on this thread only.
+void run_on_threads(int helpers, const std::function<void()>& work);
+
+}  // namespace multibuffer
