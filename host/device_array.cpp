@@ -60,8 +60,10 @@ DeviceArray DeviceArray::part(std::int64_t offset, Format format,
 
 DeviceArray upload(const ArrayView& view, const Device& device, const UploadOptions& options) {
   if (options.keep_sources) return upload_sharing(view, device, options, nullptr);
-  return upload(place(resolve(view, options.watch), options.placement, options.simplify), device,
-                options);
+  const Aliases aliases =
+      options.placement == PlacementKind::in_place ? Aliases::ignored : Aliases::found;
+  const Resolution resolution = resolve(view, options.watch, aliases);
+  return upload(place(resolution, options.placement, options.simplify), device, options);
 }
 
 DeviceArray upload(const Placement& placement, const Device& device, const UploadOptions& options) {

@@ -78,13 +78,19 @@ bool distinct_by_bitmap(const Numbers& addresses, const Span& span) {
   return distinct;
 }
 
-/// The number of an address not seen before: `find` returns the slot for it, which holds -1 then.
-template <class Find>
-Distinct number_by(const Numbers& addresses, Find&& find) {
+/// Numbers are looked up in tables larger than caches: this many addresses ahead are asked for.
+constexpr std::size_t lookups_ahead = 16;
+
+/// `Table::place` says where the number of an address is, to be asked for early; `Table::find` is
+/// the number itself, -1 where the address is not among `distinct` yet.
+template <class Table>
+Distinct number_by(Table table, const Numbers& addresses) {
   Numbers ids(addresses.size());
   Numbers distinct;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
-    std::int64_t& id = find(addresses[i], distinct);
+    if (i + lookups_ahead < addresses.size())
+      __builtin_prefetch(table.place(addresses[i + lookups_ahead]), 1);
+    std::int64_t& id = table.find(addresses[i], distinct);
     if (id < 0) {
       id = static_cast<std::int64_t>(distinct.size());
       distinct.push_back(addresses[i]);
@@ -95,60 +101,68 @@ Distinct number_by(const Numbers& addresses, Find&& find) {
 }
 
 /// A number for every place where an address could lie.
-Distinct number_by_place(const Numbers& addresses, const Span& span) {
-  Numbers numbers(index_of(span.units), -1);
-  return number_by(
-      addresses, [&](std::int64_t address, const Numbers& /*distinct*/) -> auto& {
-        return numbers[span.unit(address)];
-      });
-}
+class NumberByPlace {
+ public:
+  explicit NumberByPlace(const Span& span) : span_(span), numbers_(index_of(span.units), -1) {}
+  const std::int64_t* place(std::int64_t address) const { return &numbers_[span_.unit(address)]; }
+  std::int64_t& find(std::int64_t address, const Numbers& /*distinct*/) {
+    return numbers_[span_.unit(address)];
+  }
+
+ private:
+  Span span_;
+  Numbers numbers_;
+};
 
 /// Open addressing at half load: one probe a pointer, mostly.
-Distinct number_by_hashing(const Numbers& addresses) {
-  const std::size_t capacity = std::bit_ceil(addresses.size() * 2);
-  const int shift = 64 - std::countr_zero(capacity);
-  Numbers slots(capacity, -1);
-  return number_by(
-      addresses, [&](std::int64_t address, const Numbers& distinct) -> auto& {
-        // Fibonacci hashing
-        std::size_t at = static_cast<std::uint64_t>(address) * 0x9E3779B97F4A7C15u >> shift;
-        while (slots[at] >= 0 && distinct[static_cast<std::size_t>(slots[at])] != address)
-          at = (at + 1) & (capacity - 1);
-        return slots[at];
-      });
-}
+class NumberByHash {
+ public:
+  explicit NumberByHash(std::size_t addresses)
+      : shift_(64 - std::countr_zero(std::bit_ceil(addresses * 2))),
+        numbers_(std::bit_ceil(addresses * 2), -1) {}
+  const std::int64_t* place(std::int64_t address) const { return &numbers_[slot(address)]; }
+  std::int64_t& find(std::int64_t address, const Numbers& distinct) {
+    std::size_t at = slot(address);
+    while (numbers_[at] >= 0 && distinct[static_cast<std::size_t>(numbers_[at])] != address)
+      at = (at + 1) & (numbers_.size() - 1);
+    return numbers_[at];
+  }
+
+ private:
+  std::size_t slot(std::int64_t address) const {
+    return static_cast<std::uint64_t>(address) * 0x9E3779B97F4A7C15u >> shift_;  // Fibonacci
+  }
+
+  int shift_;
+  Numbers numbers_;
+};
 
 }  // namespace
 
 void AddressFacts::add(std::span<const std::int64_t> addresses) {
   if (addresses.empty()) return;
   const auto number = [&](std::size_t i) { return static_cast<std::uint64_t>(addresses[i]); };
-  if (count == 0) {
-    first = number(0);
-  } else {
-    rising = rising && last < number(0);
-    falling = falling && last > number(0);
-  }
-  std::uint64_t low = least, high = most, differ = differences, previous = number(0);
-  low = std::min(low, previous);
-  high = std::max(high, previous);
-  differ |= previous ^ first;
-  bool up = true, down = true;
-  for (std::size_t i = 1; i < addresses.size(); ++i) {
-    const std::uint64_t address = number(i);
-    low = std::min(low, address);
-    high = std::max(high, address);
-    differ |= address ^ first;
-    up &= previous < address;
-    down &= previous > address;
-    previous = address;
+  if (count == 0) first = number(0);
+  std::uint64_t low = least, high = most, differ = differences;
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    low = std::min(low, number(i));
+    high = std::max(high, number(i));
+    differ |= number(i) ^ first;
   }
   least = low;
   most = high;
   differences = differ;
-  rising = rising && up;
-  falling = falling && down;
-  last = previous;
+
+  // Of most tables that are not in order the first few addresses tell.
+  if (count > 0) {
+    rising = rising && last < number(0);
+    falling = falling && last > number(0);
+  }
+  for (std::size_t i = 1; (rising || falling) && i < addresses.size(); ++i) {
+    rising = rising && number(i - 1) < number(i);
+    falling = falling && number(i - 1) > number(i);
+  }
+  last = number(addresses.size() - 1);
   count += static_cast<std::int64_t>(addresses.size());
 }
 
@@ -167,6 +181,11 @@ void AddressFacts::append(const AddressFacts& next) {
   count += next.count;
 }
 
+void AddressFacts::move(std::int64_t distance) {
+  for (std::uint64_t* address : {&first, &last, &least, &most})
+    *address += static_cast<std::uint64_t>(distance);
+}
+
 Distinct number_distinct(LargeVector<std::int64_t> addresses, const AddressFacts& facts) {
   const std::int64_t count = facts.count;
   if (count == 0) return {};
@@ -176,8 +195,8 @@ Distinct number_distinct(LargeVector<std::int64_t> addresses, const AddressFacts
   if (facts.rising || facts.falling || distinct_by_bitmap(addresses, span))
     return {Sequence::listed(std::move(addresses)), Sequence::evenly(0, 1, count)};
   // Four places an address are still less than a table at half load is with its misses.
-  if (span.units / 4 <= addresses.size()) return number_by_place(addresses, span);
-  return number_by_hashing(addresses);
+  if (span.units / 4 <= addresses.size()) return number_by(NumberByPlace(span), addresses);
+  return number_by(NumberByHash(addresses.size()), addresses);
 }
 
 }  // namespace multibuffer

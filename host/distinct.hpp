@@ -14,13 +14,17 @@ struct AddressFacts {
   std::uint64_t last = 0;
   std::uint64_t least = ~std::uint64_t{0};
   std::uint64_t most = 0;
-  std::uint64_t differences = 0;  ///< the bits in which any differs from the first
-  bool rising = true;             ///< strictly
+  /// Bits in which any differs from the first. The lowest is what matters: it stays where it is
+  /// when all are moved.
+  std::uint64_t differences = 0;
+  bool rising = true;  ///< strictly
   bool falling = true;
 
   void add(std::span<const std::int64_t> addresses);
   /// The facts of addresses that come behind these.
   void append(const AddressFacts& next);
+  /// The facts of the same addresses moved on by `distance`.
+  void move(std::int64_t distance);
 };
 
 /// Addresses with the repetitions taken out.

@@ -63,23 +63,28 @@ void pack_segment(const Placement& placement, const Segment& segment, std::int64
 }  // namespace
 
 void pack(const Placement& placement, std::int64_t begin, std::int64_t end, std::byte* out) {
-  const std::vector<Segment>& segments = placement.segments;
-  auto segment = std::ranges::upper_bound(segments, begin, {}, &Segment::offset);
-  if (segment != segments.begin() && std::prev(segment)->offset + std::prev(segment)->bytes > begin)
-    --segment;
+  const Segments& segments = placement.segments;
+  auto next = std::ranges::upper_bound(segments, begin, {}, &Segment::offset);
+  if (next != segments.begin()) {
+    const Segment before = *std::ranges::prev(next);
+    if (before.offset + before.bytes > begin) --next;
+  }
   const auto clear_to = [&](std::int64_t position) {
     std::memset(out, 0, static_cast<std::size_t>(position - begin));
     out += position - begin;
     begin = position;
   };
   const bool streaming = end - begin >= streamed_bytes;
-  for (; begin < end && segment != segments.end() && segment->offset < end; ++segment) {
-    if (segments.end() - segment > rows_ahead)
-      prefetch_row(segment[rows_ahead].source, segment[rows_ahead].bytes);
-    if (begin < segment->offset) clear_to(segment->offset);
-    const std::int64_t stop = std::min(end, segment->offset + segment->bytes);
-    pack_segment(placement, *segment, begin - segment->offset, stop - segment->offset, out,
-                 streaming);
+  for (; begin < end && next != segments.end(); ++next) {
+    const Segment segment = *next;
+    if (segment.offset >= end) break;
+    if (segments.end() - next > rows_ahead) {
+      const Segment ahead = next[rows_ahead];
+      prefetch_row(ahead.source, ahead.bytes);
+    }
+    if (begin < segment.offset) clear_to(segment.offset);
+    const std::int64_t stop = std::min(end, segment.offset + segment.bytes);
+    pack_segment(placement, segment, begin - segment.offset, stop - segment.offset, out, streaming);
     out += stop - begin;
     begin = stop;
   }

@@ -46,14 +46,31 @@ std::int64_t lay_out_preserved(std::vector<Segment>& hulls) {
   return end;
 }
 
-/// Whether any of `addresses` is `distance` behind the one before it.
-bool any_adjacent(const Sequence& addresses, std::int64_t distance) {
-  std::atomic<bool> any = false;
+/// How many of `addresses` are `distance` behind the one before them.
+std::int64_t count_adjacent(const Sequence& addresses, std::int64_t distance) {
+  if (!addresses.is_listed()) return addresses.step() == distance ? addresses.size() - 1 : 0;
+  std::atomic<std::int64_t> all = 0;
   parallel_for(addresses.size(), sizeof distance, {}, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = std::max<std::int64_t>(begin, 1); i < end && !any; ++i)
-      if (addresses[i] - addresses[i - 1] == distance) any = true;
+    std::int64_t count = 0;
+    for (std::int64_t i = std::max<std::int64_t>(begin, 1); i < end; ++i)
+      count += addresses[i] - addresses[i - 1] == distance;
+    all += count;
   });
-  return any;
+  return all;
+}
+
+/// One segment of `bytes` from each of `sources`, those that continue each other made one.
+std::vector<Segment> joined(const Sequence& sources, std::int64_t bytes) {
+  if (!sources.is_listed()) return {{pointer_to(sources[0]), 0, sources.size() * bytes}};
+  std::vector<Segment> segments;
+  for (std::int64_t i = 0; i < sources.size(); ++i) {
+    if (i > 0 && sources[i] - sources[i - 1] == bytes) {
+      segments.back().bytes += bytes;
+    } else {
+      segments.push_back({pointer_to(sources[i]), i * bytes, bytes});
+    }
+  }
+  return segments;
 }
 
 /// One segment per leaf named by `ids`, one after the other; source-contiguous ones are joined.
@@ -66,25 +83,11 @@ void lay_out_packed(Placement& placement, const Resolution& resolution, const Le
   placement.arena_bytes = checked_multiply(ids.size(), bytes, "the size of the arena");
 
   const Sequence leaves = composed(resolution.leaves, ids);
-  const auto low = [&](std::int64_t i) { return pointer_to(leaves[i]) - leaf.below; };
-  std::vector<Segment>& segments = placement.segments;
-  if (placement.packing.empty() && !leaves.is_listed() && leaves.step() == bytes) {
-    segments = {{low(0), 0, placement.arena_bytes}};
-  } else if (placement.packing.empty() && any_adjacent(leaves, bytes)) {
-    segments.clear();
-    for (std::int64_t i = 0; i < leaves.size(); ++i) {
-      if (i > 0 && leaves[i] - leaves[i - 1] == bytes) {
-        segments.back().bytes += bytes;
-      } else {
-        segments.push_back({low(i), i * bytes, bytes});
-      }
-    }
-  } else {
-    segments.resize(index_of(leaves.size()));
-    parallel_for(leaves.size(), sizeof(Segment), {}, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) segments[index_of(i)] = {low(i), i * bytes, bytes};
-    });
-  }
+  const Sequence sources = moved(leaves, -leaf.below);
+  // Segments of the same size cost nothing; a list of joined ones pays where it is much shorter.
+  const bool join = placement.packing.empty() &&
+                    count_adjacent(sources, bytes) >= std::max<std::int64_t>(1, sources.size() / 4);
+  placement.segments = join ? Segments(joined(sources, bytes)) : Segments(sources, bytes);
 }
 
 std::int64_t entries_of(const OffsetTables& tables, std::size_t level) {
@@ -201,16 +204,15 @@ OffsetTables place_packed(Placement& placement, const Resolution& resolution, co
 OffsetTables place_preserved(Placement& placement, const Resolution& resolution,
                              const LeafShape& leaf, std::vector<Segment> hulls,
                              std::int64_t arena_bytes) {
-  placement.segments = std::move(hulls);
   placement.arena_bytes = arena_bytes;
   LargeVector<std::int64_t> offsets(index_of(resolution.leaves.size()));
   for (std::size_t i = 0; i < offsets.size(); ++i) {
     const std::byte* address = pointer_to(resolution.leaves[static_cast<std::int64_t>(i)]);
-    const auto behind =
-        std::ranges::upper_bound(placement.segments, address - leaf.below, {}, &Segment::source);
+    const auto behind = std::ranges::upper_bound(hulls, address - leaf.below, {}, &Segment::source);
     const Segment& segment = *std::prev(behind);
     offsets[i] = segment.offset + (address - segment.source);
   }
+  placement.segments = std::move(hulls);
   return with_offsets(resolution, resolution.layout, sequence_of(std::move(offsets)));
 }
 

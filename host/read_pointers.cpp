@@ -40,14 +40,13 @@ class Reader {
   Reader(const Slots& slots, std::int64_t origin)
       : slots_(slots), origin_(origin), count_(slots.slot_count()), even_(look_ahead()) {}
 
-  PointersRead read(const Watch& watch) {
+  PointersRead read(Aliases aliases, const Watch& watch) {
     const std::int64_t pieces = (count_ + piece_slots - 1) / piece_slots;
     pieces_.resize(static_cast<std::size_t>(pieces));
     addresses_.resize(static_cast<std::size_t>(count_));
     for_pieces(watch, [&](std::int64_t piece) { read_piece(piece); });
-    if (std::ranges::any_of(pieces_, &Piece::has_null)) return {{}, first_null()};
-
     if (std::ranges::all_of(pieces_, &Piece::is_even)) {
+      if (even_has_null()) return {{}, first_null()};
       const std::int64_t step = even_.step();
       return {{Sequence::evenly(moved_on(even_[0]), step, step == 0 ? 1 : count_),
                Sequence::evenly(0, step == 0 ? 0 : 1, count_)},
@@ -58,14 +57,17 @@ class Reader {
     });
     AddressFacts facts;
     for (const Piece& piece : pieces_) facts.append(piece.facts);
+    if (facts.least == 0) return {{}, first_null()};
+    if (aliases == Aliases::ignored)
+      return {{Sequence::listed(std::move(addresses_)), Sequence::evenly(0, 1, count_)}, nullptr};
+    facts.move(origin_);
     return {number_distinct(std::move(addresses_), facts), nullptr};
   }
 
  private:
   struct Piece {
-    AddressFacts facts;  ///< of the pointers listed so far
+    AddressFacts facts;  ///< of the pointers listed so far, as they were read
     bool is_even = true;
-    bool has_null = false;
   };
 
   std::int64_t moved_on(std::int64_t address) const {
@@ -141,11 +143,6 @@ class Reader {
     for_chunks(begin, end_of(number),
                [&](const std::byte* slot, std::int64_t count, std::int64_t index) {
                  load(chunk, slot, count);
-                 bool null = false;
-                 for (std::int64_t i = 0; i < count; ++i)
-                   null |= chunk[static_cast<std::size_t>(i)] == 0;
-                 piece.has_null = null;
-                 if (null) return false;
                  if (piece.is_even && !continues_even(chunk, count, index)) {
                    piece.is_even = false;
                    list_even(piece, begin, index);
@@ -155,11 +152,10 @@ class Reader {
                });
   }
 
-  void list(Piece& piece, Chunk& chunk, std::int64_t count, std::int64_t index) {
-    const auto size = static_cast<std::size_t>(count);
-    for (std::size_t i = 0; i < size; ++i) chunk[i] = moved_on(chunk[i]);
-    piece.facts.add(std::span(chunk).first(size));
-    std::memcpy(addresses_.data() + index, chunk.data(), size * sizeof chunk[0]);
+  void list(Piece& piece, const Chunk& chunk, std::int64_t count, std::int64_t index) {
+    piece.facts.add(std::span(chunk).first(static_cast<std::size_t>(count)));
+    std::int64_t* out = addresses_.data() + index;
+    for (std::int64_t i = 0; i < count; ++i) out[i] = moved_on(chunk[static_cast<std::size_t>(i)]);
   }
 
   /// Lists what was seen to be evenly spaced, without reading it again.
@@ -172,6 +168,17 @@ class Reader {
       list(piece, chunk, count, begin);
       begin += count;
     }
+  }
+
+  /// Whether NULL is among the evenly spaced pointers.
+  bool even_has_null() const {
+    const std::uint64_t step = number(even_.step());
+    if (step == 0) return even_[0] == 0;
+    // From the end that is nearer to 0, along the sequence or against it.
+    for (const auto& [distance, stride] :
+         {std::pair{-number(even_[0]), step}, std::pair{number(even_[0]), -step}})
+      if (distance % stride == 0 && distance / stride < number(count_)) return true;
+    return false;
   }
 
   const std::byte* first_null() const {
@@ -196,8 +203,9 @@ class Reader {
 
 }  // namespace
 
-PointersRead read_pointers(const Slots& slots, std::int64_t origin, const Watch& watch) {
-  return Reader(slots, origin).read(watch);
+PointersRead read_pointers(const Slots& slots, std::int64_t origin, Aliases aliases,
+                           const Watch& watch) {
+  return Reader(slots, origin).read(aliases, watch);
 }
 
 }  // namespace multibuffer

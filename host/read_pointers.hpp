@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multibuffer/resolve.hpp>
 #include <multibuffer/watch.hpp>
 
 #include "distinct.hpp"
@@ -17,6 +18,7 @@ struct PointersRead {
 };
 
 /// Reads the slots that `slots` names, each once, on all threads. Throws `cancelled`.
-PointersRead read_pointers(const Slots& slots, std::int64_t origin, const Watch& watch);
+PointersRead read_pointers(const Slots& slots, std::int64_t origin, Aliases aliases,
+                           const Watch& watch);
 
 }  // namespace multibuffer

@@ -54,7 +54,7 @@ std::int64_t address_of(const std::byte* pointer) {
 
 }  // namespace
 
-Resolution resolve(const ArrayView& view, const Watch& watch) {
+Resolution resolve(const ArrayView& view, const Watch& watch, Aliases aliases) {
   const Layout& layout = view.layout();
   if (layout.empty()) return resolve_empty(view);
 
@@ -70,7 +70,9 @@ Resolution resolve(const ArrayView& view, const Watch& watch) {
   for (std::size_t k = 0; k < level_count; ++k) {
     levels.push_back({Slots(std::move(starts), moves_of(layout, static_cast<int>(k))), {}});
     const Slots& slots = levels.back().slots;
-    PointersRead pointers = read_pointers(slots, layout.origins()[k + 1], watch);
+    const bool leaves = k + 1 == level_count;
+    PointersRead pointers =
+        read_pointers(slots, layout.origins()[k + 1], leaves ? aliases : Aliases::found, watch);
     if (pointers.null_slot) throw_null(view, levels, pointers.null_slot);
     resolution.pointers_read += slots.slot_count();
     levels.back().ids = std::move(pointers.targets.ids);

@@ -6,6 +6,19 @@
 #include <utility>
 
 namespace multibuffer {
+namespace {
+
+/// number(i) for i from 0 to `size`, on all threads.
+template <class Number>
+Sequence listed(std::int64_t size, const Number& number) {
+  LargeVector<std::int64_t> result(static_cast<std::size_t>(size));
+  parallel_for(size, 2 * sizeof result[0], {}, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) result[static_cast<std::size_t>(i)] = number(i);
+  });
+  return Sequence::listed(std::move(result));
+}
+
+}  // namespace
 
 Sequence composed(const Sequence& numbers, const Sequence& positions) {
   if (positions.empty()) return {};
@@ -17,13 +30,14 @@ Sequence composed(const Sequence& numbers, const Sequence& positions) {
                        positions.size() == numbers.size();
   if (are_all) return numbers;
 
-  LargeVector<std::int64_t> result(static_cast<std::size_t>(positions.size()));
-  parallel_for(positions.size(), 3 * sizeof result[0], {},
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t i = begin; i < end; ++i)
-                   result[static_cast<std::size_t>(i)] = numbers[positions[i]];
-               });
-  return Sequence::listed(std::move(result));
+  return listed(positions.size(), [&](std::int64_t i) { return numbers[positions[i]]; });
+}
+
+Sequence moved(const Sequence& numbers, std::int64_t distance) {
+  if (distance == 0 || numbers.empty()) return numbers;
+  if (!numbers.is_listed())
+    return Sequence::evenly(numbers[0] + distance, numbers.step(), numbers.size());
+  return listed(numbers.size(), [&](std::int64_t i) { return numbers[i] + distance; });
 }
 
 Sequence sequence_of(LargeVector<std::int64_t> numbers) {

@@ -2,7 +2,7 @@
 
 #include <multibuffer/large_vector.hpp>
 #include <multibuffer/resolve.hpp>
-#include <multibuffer/sequence.hpp>
+#include <multibuffer/segments.hpp>
 
 #include <cstdint>
 #include <string>
@@ -23,13 +23,6 @@ struct Simplify {
   bool flatten = true;    ///< a level whose entries are affine in the indices becomes strides
   bool duplicate = true;  ///< a few aliased leaves are copied twice if that makes a level affine
   bool narrow = true;     ///< offsets count in a common factor, in 32 bits where they fit
-};
-
-/// A contiguous piece of the arena: `bytes` from `offset` on come from `source`.
-struct Segment {
-  const std::byte* source = nullptr;
-  std::int64_t offset = 0;
-  std::int64_t bytes = 0;
 };
 
 /// One axis of the walk that packs a strided leaf, outermost first; stride in source bytes.
@@ -61,7 +54,7 @@ struct Placement {
   std::int64_t leaf_below = 0;  ///< from its lowest byte to index 0
   std::int64_t leaf_span = 0;   ///< from its lowest byte to behind its highest
   /// What travels, ascending and disjoint in the arena. In place: nothing.
-  std::vector<Segment> segments;
+  Segments segments;
   /// How each segment is read: runs of `run_bytes` along these axes. Empty: as one run.
   std::vector<PackAxis> packing;
   std::int64_t run_bytes = 0;

@@ -32,6 +32,10 @@ struct Resolution {
   std::int64_t pointers_read = 0;
 };
 
+/// Whether leaves that several slots point at are found out, which packing and sharing need: in
+/// place every slot may as well have a leaf to itself.
+enum class Aliases { found, ignored };
+
 /// Follows the pointer tables of `view`, each slot once, on all of the host's threads.
 ///
 /// Each level's slots become entries that mirror them: with g the gcd of the level's strides, table
@@ -42,6 +46,7 @@ struct Resolution {
 ///
 /// An array with an extent of 0 is never dereferenced: no levels, no leaves. A NULL pointer throws
 /// `null_pointer` with the index path that leads to it.
-Resolution resolve(const ArrayView& view, const Watch& watch = {});
+Resolution resolve(const ArrayView& view, const Watch& watch = {},
+                   Aliases aliases = Aliases::found);
 
 }  // namespace multibuffer
