@@ -26,9 +26,9 @@ std::vector<std::uint64_t> leaf_addresses(const Placement& placement, std::int64
 }
 
 template <class Entry>
-std::vector<Entry> counted(const std::vector<std::uint64_t>& addresses, std::uint64_t least,
+LargeVector<Entry> counted(const std::vector<std::uint64_t>& addresses, std::uint64_t least,
                            std::uint64_t unit) {
-  std::vector<Entry> entries;
+  LargeVector<Entry> entries;
   entries.reserve(addresses.size());
   for (const std::uint64_t address : addresses)
     entries.push_back(static_cast<Entry>((address - least) / unit));
@@ -38,7 +38,7 @@ std::vector<Entry> counted(const std::vector<std::uint64_t>& addresses, std::uin
 }  // namespace
 
 std::vector<SourceRun> source_runs(const Placement& placement) {
-  if (placement.packing.empty()) return placement.segments;
+  if (placement.packing.empty()) return {placement.segments.begin(), placement.segments.end()};
   std::vector<SourceRun> runs;
   for (const Segment& segment : placement.segments) {
     std::int64_t offset = segment.offset;
@@ -86,7 +86,7 @@ PullPlan pull_plan(const Placement& placement) {
 
 GatherPlan PullPlan::gather(std::int64_t first, std::int64_t count, const std::byte* table,
                             std::byte* arena) const {
-  const bool wide = std::holds_alternative<std::vector<std::int64_t>>(addresses);
+  const bool wide = std::holds_alternative<LargeVector<std::int64_t>>(addresses);
   GatherPlan plan;
   plan.unit = unit;
   plan.tables = {{table + first * (wide ? 8 : 4), wide}};

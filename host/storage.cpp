@@ -40,7 +40,7 @@ std::shared_ptr<Storage> make_storage(const Placement& placement, const Device& 
   std::vector<PlanTable> tables;
   for (std::size_t level = 0; level < placement.tables.size(); ++level)
     tables.push_back({memory->data() + map.tables[level],
-                      std::holds_alternative<std::vector<std::int64_t>>(placement.tables[level])});
+                      std::holds_alternative<LargeVector<std::int64_t>>(placement.tables[level])});
   const bool in_place = placement.kind == PlacementKind::in_place;
   const std::byte* base = in_place ? nullptr : memory->data();
   return std::shared_ptr<Storage>(new Storage{.device = device,

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <numeric>
 #include <set>
 #include <string>
 #include <utility>
@@ -30,7 +29,7 @@ std::string difference(const Placement& placement, const Storage& storage) {
   const bool same_tables = std::ranges::equal(
       placement.tables, storage.tables, {},
       [](const OffsetArray& table) {
-        return std::holds_alternative<std::vector<std::int64_t>>(table);
+        return std::holds_alternative<LargeVector<std::int64_t>>(table);
       },
       &PlanTable::wide);
   if (placement.kind != storage.placement || placement.layout != storage.layout ||
@@ -42,6 +41,18 @@ std::string difference(const Placement& placement, const Storage& storage) {
 
 // ---- Leaves that arrays share
 
+std::int64_t address_of(const std::byte* pointer) {
+  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(pointer));
+}
+
+std::vector<const std::byte*> leaves_of(const Resolution& resolution) {
+  std::vector<const std::byte*> leaves;
+  for (std::int64_t i = 0; i < resolution.leaves.size(); ++i)
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): an address found in a table
+    leaves.push_back(reinterpret_cast<const std::byte*>(resolution.leaves[i]));
+  return leaves;
+}
+
 std::vector<Axis> leaf_axes(const Layout& layout) {
   std::vector<Axis> axes;
   for (Axis axis : layout.axes())
@@ -50,16 +61,16 @@ std::vector<Axis> leaf_axes(const Layout& layout) {
 }
 
 /// Leaves alone: one table with an entry for each.
-Resolution each_leaf(const Resolution& of, std::vector<const std::byte*> leaves) {
+Resolution each_leaf(const Resolution& of, const std::vector<const std::byte*>& leaves) {
   std::vector<Axis> axes{{static_cast<std::int64_t>(leaves.size()), 1, 0}};
   for (Axis axis : leaf_axes(of.layout)) axes.push_back({axis.extent, axis.stride, 1});
-  std::vector<std::int64_t> entries(leaves.size());
-  std::iota(entries.begin(), entries.end(), std::int64_t{0});
+  LargeVector<std::int64_t> addresses;
+  for (const std::byte* leaf : leaves) addresses.push_back(address_of(leaf));
   return {.format = of.format,
           .space = of.space,
           .layout = Layout(std::move(axes), {0, 0}),
-          .tables = {std::move(entries)},
-          .leaves = std::move(leaves),
+          .tables = {Sequence::evenly(0, 1, static_cast<std::int64_t>(leaves.size()))},
+          .leaves = Sequence::listed(std::move(addresses)),
           .pointers_read = 0};
 }
 
@@ -83,7 +94,7 @@ PlacementKind bring(KnownLeaves& known, const Resolution& resolution,
 
   const auto axes = placement.layout.axes();
   known.axes.assign(axes.begin() + 1, axes.end());
-  const auto& offsets = std::get<std::vector<std::int64_t>>(placement.tables.at(0));
+  const auto& offsets = std::get<LargeVector<std::int64_t>>(placement.tables.at(0));
   for (std::size_t i = 0; i < leaves.size(); ++i)
     known.leaves[leaves[i]] = {arena->data() + placement.layout.origins()[1] + offsets[i], arena};
   return placement.kind;
@@ -100,7 +111,10 @@ Resolution on_device(Resolution resolution, const KnownLeaves& known) {
     if (axis.level == last) axis.stride = (there++)->stride;
   const auto origins = resolution.layout.origins();
   resolution.layout = Layout(std::move(axes), {origins.begin(), origins.end()});
-  for (const std::byte*& leaf : resolution.leaves) leaf = known.leaves.at(leaf).address;
+  LargeVector<std::int64_t> leaves;
+  for (const std::byte* leaf : leaves_of(resolution))
+    leaves.push_back(address_of(known.leaves.at(leaf).address));
+  resolution.leaves = Sequence::listed(std::move(leaves));
   return resolution;
 }
 
@@ -119,7 +133,7 @@ std::shared_ptr<KnownLeaves> shared_leaves(const Resolution& resolution, const S
                 "what the pointers lead to has other extents or strides than in the array whose "
                 "leaves are to be shared");
   known->axes = before->known->axes;
-  for (const std::byte* leaf : resolution.leaves)
+  for (const std::byte* leaf : leaves_of(resolution))
     if (const auto found = before->known->leaves.find(leaf); found != before->known->leaves.end())
       known->leaves.insert(*found);
   return known;
@@ -169,7 +183,7 @@ DeviceArray upload_sharing(const ArrayView& view, const Device& device,
   Resolution resolution = resolve(view, options.watch);
   std::shared_ptr<KnownLeaves> known = shared_leaves(resolution, before);
   std::vector<const std::byte*> missing;
-  for (const std::byte* leaf : resolution.leaves)
+  for (const std::byte* leaf : leaves_of(resolution))
     if (!known->leaves.contains(leaf)) missing.push_back(leaf);
   PlacementKind kind = before ? before->placement : options.placement;
   if (!missing.empty()) kind = bring(*known, resolution, missing, kind, device, options);

@@ -435,7 +435,7 @@ TEST(ArenaImage, IsTheSameInWhateverPiecesItIsFilled) {
   placement.kind = PlacementKind::preserved;
   placement.segments = {{leaves.data(), 0, 100}, {leaves.data() + 150, 120, 150}};
   placement.arena_bytes = 270;
-  placement.tables = {std::vector<std::uint32_t>{1, 2, 3}, std::vector<std::int64_t>{4, 5}};
+  placement.tables = {LargeVector<std::uint32_t>{1, 2, 3}, LargeVector<std::int64_t>{4, 5}};
   const std::vector<std::int64_t> table_offsets{512, 768};
 
   const ArenaImage image(placement, table_offsets);
@@ -463,7 +463,7 @@ TEST(ArenaImage, HasOnlyTablesWhereLeavesStayInPlace) {
   placement.kind = PlacementKind::in_place;
   placement.segments = {{nullptr, 0, 1 << 20}};
   placement.arena_bytes = 1 << 20;
-  placement.tables = {std::vector<std::int64_t>{7}};
+  placement.tables = {LargeVector<std::int64_t>{7}};
   const std::vector<std::int64_t> table_offsets{0};
   const ArenaImage image(placement, table_offsets);
   EXPECT_EQ(image.bytes(), 8);

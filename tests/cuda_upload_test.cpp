@@ -238,7 +238,7 @@ TEST(PullPlan, AlignedRowsAreReadInWholeVectors) {
   for (std::size_t i = 0; i < 64; ++i) pointers.push_back(memory.data() + (i * 37 % 64) * 512);
   const ArrayView view(pointers.data(), Format(), Layout({{64, 8, 0}, {256, 1, 1}}, {0, 0}));
   const PullPlan plan = pull_plan(place(resolve(view), PlacementKind::packed));
-  EXPECT_TRUE(std::holds_alternative<std::vector<std::uint32_t>>(plan.addresses));
+  EXPECT_TRUE(std::holds_alternative<LargeVector<std::uint32_t>>(plan.addresses));
   const GatherPlan gather = plan.gather(0, plan.leaves, plan.table().data(), nullptr);
   EXPECT_EQ(common_vector(gather), 16);
   EXPECT_EQ(choose_kernel(gather).levels, 1);
@@ -254,8 +254,8 @@ TEST(PullPlan, AddressesFarApartTakeSixtyFourBits) {
   const PullPlan plan = pull_plan(placement);
   EXPECT_EQ(plan.origin, 4097);
   EXPECT_EQ(plan.unit, 1);
-  EXPECT_EQ(std::get<std::vector<std::int64_t>>(plan.addresses),
-            (std::vector<std::int64_t>{(std::int64_t{1} << 40) - 4097, 0, 3}));
+  EXPECT_EQ(std::get<LargeVector<std::int64_t>>(plan.addresses),
+            (LargeVector<std::int64_t>{(std::int64_t{1} << 40) - 4097, 0, 3}));
 }
 
 // ---- Slots
