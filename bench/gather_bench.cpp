@@ -19,7 +19,7 @@ namespace {
 
 using namespace multibuffer;
 
-enum class Sequence { in_order, shuffled };
+enum class RowOrder { in_order, shuffled };
 
 /// Rows of `row_bytes` in one block, and pointers to them in order or shuffled.
 struct Rows {
@@ -27,12 +27,12 @@ struct Rows {
   std::vector<const std::byte*> pointers;
   std::int64_t row_bytes;
 
-  Rows(std::int64_t total_bytes, std::int64_t bytes_each, Sequence sequence)
+  Rows(std::int64_t total_bytes, std::int64_t bytes_each, RowOrder sequence)
       : block(static_cast<std::size_t>(total_bytes)), row_bytes(bytes_each) {
     for (std::size_t i = 0; i < block.size(); ++i) block[i] = static_cast<std::byte>(i * 31 >> 3);
     for (std::int64_t at = 0; at < total_bytes; at += row_bytes)
       pointers.push_back(block.data() + at);
-    if (sequence == Sequence::shuffled)
+    if (sequence == RowOrder::shuffled)
       std::shuffle(pointers.begin(), pointers.end(), std::mt19937(7));
   }
   std::int64_t count() const { return static_cast<std::int64_t>(pointers.size()); }
@@ -64,7 +64,7 @@ bool check(benchmark::State& state, const Rows& rows, const std::vector<std::byt
 }
 
 void memcpy_per_row(benchmark::State& state) {
-  const Rows rows(total, state.range(0), Sequence::shuffled);
+  const Rows rows(total, state.range(0), RowOrder::shuffled);
   std::vector<std::byte> out(static_cast<std::size_t>(total));
   for (auto _ : state) {
     rows.copy_each(out.data());
@@ -74,7 +74,7 @@ void memcpy_per_row(benchmark::State& state) {
 }
 
 void memcpy_as_one(benchmark::State& state) {
-  const Rows rows(total, 4096, Sequence::in_order);
+  const Rows rows(total, 4096, RowOrder::in_order);
   std::vector<std::byte> out(static_cast<std::size_t>(total));
   for (auto _ : state) {
     std::memcpy(out.data(), rows.block.data(), out.size());
@@ -84,7 +84,7 @@ void memcpy_as_one(benchmark::State& state) {
 }
 
 void gather_rows_in_place(benchmark::State& state) {
-  const Rows rows(total, state.range(0), Sequence::shuffled);
+  const Rows rows(total, state.range(0), RowOrder::shuffled);
   UploadOptions options;
   options.placement = PlacementKind::in_place;
   const DeviceArray array = upload(rows.view(), Device::host(), options);
@@ -98,14 +98,14 @@ void gather_rows_in_place(benchmark::State& state) {
 }
 
 void resolve_rows(benchmark::State& state) {
-  const Rows rows(total, 64, static_cast<Sequence>(state.range(0)));
+  const Rows rows(total, 64, static_cast<RowOrder>(state.range(0)));
   for (auto _ : state) benchmark::DoNotOptimize(resolve(rows.view()));
   state.SetItemsProcessed(state.iterations() * rows.count());
 }
 
 void upload_rows(benchmark::State& state, const std::string& device_name) {
   const Device device = Device::open(device_name);
-  const Rows rows(total, state.range(0), Sequence::shuffled);
+  const Rows rows(total, state.range(0), RowOrder::shuffled);
   if (!check(state, rows, copy(upload(rows.view(), device)).to_host())) return;
   for (auto _ : state) {
     const DeviceArray array = upload(rows.view(), device);
@@ -117,7 +117,7 @@ void upload_rows(benchmark::State& state, const std::string& device_name) {
 /// On the device: aliased rows, so that a table stays, into memory that is reused.
 void gather_rows_on(benchmark::State& state, const std::string& device_name) {
   const Device device = Device::open(device_name);
-  Rows rows(total, state.range(0), Sequence::shuffled);
+  Rows rows(total, state.range(0), RowOrder::shuffled);
   for (std::size_t i = 0; i < rows.pointers.size(); i += 3) rows.pointers[i] = rows.pointers[0];
   const DeviceArray array = upload(rows.view(), device);
   const DeviceBuffer out = copy(array);
@@ -147,8 +147,8 @@ int main(int argc, char** argv) {
   add("memcpy_as_one", memcpy_as_one);
   add("memcpy_per_row", memcpy_per_row)->ArgsProduct({row_sizes});
   add("host/gather_rows_in_place", gather_rows_in_place)->ArgsProduct({row_sizes});
-  add("resolve/in_order", resolve_rows)->Arg(static_cast<int>(Sequence::in_order));
-  add("resolve/shuffled", resolve_rows)->Arg(static_cast<int>(Sequence::shuffled));
+  add("resolve/in_order", resolve_rows)->Arg(static_cast<int>(RowOrder::in_order));
+  add("resolve/shuffled", resolve_rows)->Arg(static_cast<int>(RowOrder::shuffled));
   for (const DeviceInfo& info : list_devices().devices) {
     const std::string device = info.name;
     add(device + "/upload_rows", [device](benchmark::State& state) {
