@@ -2,6 +2,7 @@
 
 #include "host/distinct.hpp"
 #include "host/slot_set.hpp"
+#include "host/text.hpp"
 #include "tests/throws.hpp"
 
 #include <gtest/gtest.h>
@@ -200,6 +201,80 @@ TEST(Resolve, NullIsAnErrorWithItsPath) {
   expect_error(Errc::null_pointer, "level 0 of 1 at index []", [&] {
     resolve(ArrayView(holes.data() + 1, bytes, Layout({}, {0, 0})));
   });
+}
+
+// Tables are read in pieces by several threads, and only where pointers are not evenly spaced are
+// they listed: where they cease to be is tried around the edges of chunks (1024) and pieces
+// (65536).
+
+TEST(Resolve, PointersThatCeaseToBeEvenlySpacedAreAllListed) {
+  constexpr std::int64_t count = 200'000;
+  constexpr std::int64_t base = std::int64_t{1} << 40;
+  for (const std::int64_t at : {1, 2, 1023, 1024, 1025, 65535, 65536, 65537, 131072, 199999}) {
+    Numbers rows(count);
+    for (std::int64_t i = 0; i < count; ++i) rows[static_cast<std::size_t>(i)] = base + 48 * i;
+    rows[static_cast<std::size_t>(at)] += 7;
+    const Resolution r =
+        resolve(ArrayView(rows.data(), bytes, Layout({{count, 8, 0}, {4, 1, 1}}, {0, 5})));
+    EXPECT_EQ(r.leaves.is_listed(), true);
+    EXPECT_FALSE(r.tables[0].is_listed());
+    for (std::int64_t& row : rows) row += 5;
+    EXPECT_EQ(numbers(r.leaves), rows);
+  }
+}
+
+TEST(Resolve, EvenlySpacedPointersTakeNoMemory) {
+  constexpr std::int64_t count = 200'000;
+  for (const std::int64_t step : {std::int64_t{64}, std::int64_t{-64}, std::int64_t{0}}) {
+    Numbers rows(count);
+    for (std::int64_t i = 0; i < count; ++i)
+      rows[static_cast<std::size_t>(i)] = (std::int64_t{1} << 40) + step * i;
+    const Resolution r =
+        resolve(ArrayView(rows.data(), bytes, Layout({{count, 8, 0}, {4, 1, 1}}, {0, 0})));
+    EXPECT_FALSE(r.leaves.is_listed());
+    EXPECT_EQ(r.leaves.size(), step == 0 ? 1 : count);
+    EXPECT_EQ(r.tables[0], Sequence::evenly(0, step == 0 ? 0 : 1, count));
+  }
+}
+
+TEST(Resolve, NullIsFoundWhereverItStands) {
+  constexpr std::int64_t count = 200'000;
+  for (const std::int64_t at : {0, 1, 2, 1024, 65536, 199999}) {
+    // Among evenly spaced pointers, as one of them, rising and falling; and among others.
+    for (const std::int64_t step : {std::int64_t{16}, std::int64_t{-16}, std::int64_t{0}}) {
+      Numbers rows(count);
+      for (std::int64_t i = 0; i < count; ++i)
+        rows[static_cast<std::size_t>(i)] = step == 0 ? 4096 + i * i % 1000 * 8 : (i - at) * step;
+      rows[static_cast<std::size_t>(at)] = 0;
+      expect_error(Errc::null_pointer, text("at index [", at, ", :]"), [&] {
+        resolve(ArrayView(rows.data(), bytes, Layout({{count, 8, 0}, {4, 1, 1}}, {0, 24})));
+      });
+    }
+  }
+}
+
+TEST(Resolve, AliasesMayBeIgnored) {
+  const Table rows{leaf(30), leaf(10), leaf(30)};
+  const Resolution r = resolve(
+      ArrayView(rows.data(), bytes, Layout({{3, 8, 0}, {5, 1, 1}}, {0, 0})), {}, Aliases::ignored);
+  EXPECT_EQ(numbers(r.leaves), addresses(rows));
+  EXPECT_EQ(numbers(r.tables[0]), (Numbers{0, 1, 2}));
+}
+
+TEST(Resolve, ManyAliasesAreNumberedByFirstAppearance) {
+  // Close together (a number for every place) and far apart (a hash table).
+  for (const std::int64_t apart : {std::int64_t{64}, std::int64_t{1} << 20}) {
+    Numbers rows;
+    for (std::int64_t i = 0; i < 100'000; ++i)
+      rows.push_back((std::int64_t{1} << 40) + i * 7919 % 30'011 * apart);
+    const Resolution r = resolve(
+        ArrayView(rows.data(), bytes, Layout({{std::ssize(rows), 8, 0}, {4, 1, 1}}, {0, 0})));
+    EXPECT_EQ(r.leaves.size(), 30'011);
+    for (std::int64_t i = 0; i < std::ssize(rows); ++i) {
+      EXPECT_EQ(r.tables[0][i], i % 30'011);
+      EXPECT_EQ(r.leaves[r.tables[0][i]], rows[static_cast<std::size_t>(i)]);
+    }
+  }
 }
 
 TEST(Resolve, StopsWhenAsked) {
