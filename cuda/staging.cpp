@@ -90,6 +90,13 @@ void StagingRing::send(std::byte* to, std::int64_t bytes, const Fill& fill, cuda
     rounded.progress = [&](std::int64_t done, std::int64_t) {
       watch.progress(std::min(done, bytes), bytes);
     };
+  // The stream of this name is another one on every thread: only this thread's is the caller's.
+  if (stream == cudaStreamPerThread) {
+    stop_if_asked(rounded);
+    fill_and_send(to, 0, bytes, fill, stream);
+    if (watch.progress) watch.progress(bytes, bytes);
+    return;
+  }
   std::atomic<bool> failed = false;
   std::exception_ptr failure;
   parallel_for((bytes + unit - 1) / unit, unit, rounded, [&](std::int64_t begin, std::int64_t end) {

@@ -56,12 +56,13 @@ bool distinct_by_bitmap(const Numbers& addresses, const Span& span) {
   const auto count = static_cast<std::int64_t>(addresses.size());
   const auto shares = std::min(static_cast<std::int64_t>(addresses.size() / words),
                                static_cast<std::int64_t>(thread_count()));
-  std::vector<Bitmap> seen(static_cast<std::size_t>(shares));
+  std::vector<Bitmap> seen;  // made here, since work must not throw, and first touched there
+  for (std::int64_t share = 0; share < shares; ++share) seen.emplace_back(index_of(words));
   std::atomic<bool> distinct = true;
   parallel_for(shares, count / shares * 8, {}, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t share = begin; share < end && distinct; ++share) {
       Bitmap& bits = seen[static_cast<std::size_t>(share)];
-      bits.assign(index_of(words), 0);
+      std::ranges::fill(bits, 0);
       if (!add_all(bits, span, addresses.data() + count * share / shares,
                    addresses.data() + count * (share + 1) / shares))
         distinct = false;

@@ -59,12 +59,13 @@ Packing packing_of(const LeafShape& leaf) {
 }
 
 bool surely_disjoint(const Sequence& leaves, std::int64_t span) {
-  if (leaves.size() == 1) return true;
+  if (leaves.size() <= 1) return true;
   if (!leaves.is_listed()) return magnitude(leaves.step()) >= span;
   const auto list = leaves.list();
   std::uint64_t differences = 0;
   for (const std::int64_t address : list)
     differences |= static_cast<std::uint64_t>(address ^ list[0]);
+  if (differences == 0) return false;
   const std::uint64_t alignment = std::uint64_t{1} << std::countr_zero(differences);
   if (alignment >= static_cast<std::uint64_t>(span)) return true;
   const auto too_close = [&](std::int64_t a, std::int64_t b) { return b - a < span; };

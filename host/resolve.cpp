@@ -85,6 +85,10 @@ Resolution resolve(const ArrayView& view, const Watch& watch, Aliases aliases) {
     if (k == 0) origins[0] = slots.start_positions()[0];
   }
 
+  // Along an axis of one element nothing moves, whatever its stride was.
+  for (Axis& axis : axes)
+    if (axis.extent == 1) axis.stride = 0;
+
   // An entry names the next level's start by position, which is known now; in the last, a leaf.
   for (std::size_t k = 0; k < level_count; ++k) {
     const Sequence& ids = levels[k].ids;

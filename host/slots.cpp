@@ -97,7 +97,7 @@ std::vector<Low> sorted_lows(const Sequence& starts, const Numbering& numbering)
 }
 
 /// Joins the tables of one residue class mod the nearest unit that overlap.
-Ranges merge_ranges(const Sequence& starts, const Numbering& numbering) {
+TableRanges merge_ranges(const Sequence& starts, const Numbering& numbering) {
   struct Group {
     std::size_t begin, end;  ///< in `lows`
     std::size_t first_start;
@@ -119,13 +119,13 @@ Ranges merge_ranges(const Sequence& starts, const Numbering& numbering) {
   if (!std::ranges::is_sorted(groups, {}, &Group::first_start))
     std::ranges::sort(groups, {}, &Group::first_start);
 
-  Ranges result;
+  TableRanges result;
   result.of_start.resize(lows.size());
   result.ranges.reserve(groups.size());
   result.lows.reserve(lows.size());
   for (const Group& group : groups) {
-    const Range range{lows[group.begin].address, group.length, result.length, result.lows.size(),
-                      result.lows.size() + (group.end - group.begin)};
+    const TableRange range{lows[group.begin].address, group.length, result.length,
+                           result.lows.size(), result.lows.size() + (group.end - group.begin)};
     for (std::size_t i = group.begin; i < group.end; ++i) {
       const std::int64_t low = (lows[i].address - range.address) / unit;
       result.lows.push_back(low);
@@ -171,7 +171,7 @@ Slots::Slots(Sequence starts, std::vector<Move> moves)
   length_ = near_.length;
   Numbering compacted = compact(moves_);
   if (compacted.digits.size() > 1) {
-    Ranges ranges = merge_ranges(starts_, compacted);
+    TableRanges ranges = merge_ranges(starts_, compacted);
     const std::int64_t length = saturating_multiply(ranges.length, compacted.far_count());
     if (length < length_) {
       numbering_ = std::move(compacted);
@@ -207,7 +207,7 @@ void Slots::find_start_positions() {
   start_positions_ = sequence_of(std::move(positions));
 }
 
-SlotSet Slots::near_reached(const Range& range) const {
+SlotSet Slots::near_reached(const TableRange& range) const {
   SlotSet set(range.length);
   for (std::size_t i = range.lows_begin; i < range.lows_end; ++i) set.insert(near_.lows[i]);
   // Small steps first: they close the gaps that larger ones would have to carry along as bits.
@@ -237,7 +237,7 @@ SlotSet Slots::far_reached() const {
 void Slots::find_runs() {
   const SlotSet far = far_reached();
   std::int64_t index = 0;
-  const auto add_range = [&](const Range& range, const SlotSet& near) {
+  const auto add_range = [&](const TableRange& range, const SlotSet& near) {
     far.for_each([&](std::int64_t value) {
       const std::int64_t position = range.first + value * near_.length;
       const std::int64_t address = range.address + numbering_.far_bytes(value);
@@ -251,7 +251,7 @@ void Slots::find_runs() {
   };
   // Tables that stand alone all have the same slots.
   std::vector<SlotSet> alone;
-  for (const Range& range : near_.ranges) {
+  for (const TableRange& range : near_.ranges) {
     if (range.lows_end - range.lows_begin > 1) {
       add_range(range, near_reached(range));
     } else {

@@ -45,15 +45,15 @@ struct Numbering {
 };
 
 /// Tables, as far as their nearest digit goes, that overlap in memory and share their entries.
-struct Range {
+struct TableRange {
   std::int64_t address = 0;    ///< of the lowest slot
   std::int64_t length = 0;     ///< entries
   std::int64_t first = 0;      ///< the first entry's position
-  std::size_t lows_begin = 0;  ///< in `Ranges::lows`: where its starts' lowest slots are
+  std::size_t lows_begin = 0;  ///< in `TableRanges::lows`: where its starts' lowest slots are
   std::size_t lows_end = 0;
 };
-struct Ranges {
-  std::vector<Range> ranges;       ///< in order of their first start: allocation order says nothing
+struct TableRanges {
+  std::vector<TableRange> ranges;  ///< in order of their first start: allocation order says nothing
   std::vector<std::int64_t> lows;  ///< positions within the ranges
   LargeVector<std::int64_t> of_start;  ///< per start: the position of its lowest slot
   std::int64_t length = 0;             ///< entries of all; saturated
@@ -92,13 +92,13 @@ class Slots {
   void number_moves();
   void find_runs();
   void find_start_positions();
-  SlotSet near_reached(const Range& range) const;
+  SlotSet near_reached(const TableRange& range) const;
   SlotSet far_reached() const;
 
   Sequence starts_;
   std::vector<Move> moves_;
   Numbering numbering_;
-  Ranges near_;
+  TableRanges near_;
   std::vector<std::int64_t> strides_;
   std::int64_t lead_entries_ = 0;  ///< from the lowest slot's position to that of index 0
   std::int64_t length_ = 0;

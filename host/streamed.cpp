@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstring>
 #include <deque>
+#include <exception>
 #include <optional>
 #include <utility>
 
@@ -97,6 +98,16 @@ class Pieces {
         strides_(strides),
         device_(device),
         limit_(limit) {}
+  Pieces(const Pieces&) = delete;
+  Pieces& operator=(const Pieces&) = delete;
+  /// After a failure, too, nothing writes to the caller's memory any more.
+  ~Pieces() {
+    try {
+      if (under_way_) under_way_->result.synchronize();
+    } catch (const std::exception&) {
+      // The first failure is the one that is told.
+    }
+  }
 
   void run(const Box& box) {
     const Part part = part_of(whole_, box);

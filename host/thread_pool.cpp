@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 
 namespace multibuffer {
@@ -58,7 +58,7 @@ class ThreadPool {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
       for (; threads_ < wanted; ++threads_) std::thread([this] { serve(); }).detach();
-    } catch (const std::system_error&) {
+    } catch (const std::exception&) {
       // No more threads are to be had: those there are do the work.
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);

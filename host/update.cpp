@@ -32,9 +32,18 @@ std::string difference(const Placement& placement, const Storage& storage) {
         return std::holds_alternative<LargeVector<std::int64_t>>(table);
       },
       &PlanTable::wide);
+  const ArenaMap map = map_arena(placement);
+  const bool same_places =
+      map.bytes == storage.memory->bytes() &&
+      std::ranges::equal(
+          map.tables, storage.tables, {},
+          [&](std::int64_t offset) {
+            return static_cast<const std::byte*>(storage.memory->data()) + offset;
+          },
+          &PlanTable::data);
   if (placement.kind != storage.placement || placement.layout != storage.layout ||
       placement.unit != storage.unit || placement.arena_bytes != storage.arena_bytes ||
-      !same_tables || map_arena(placement).bytes != storage.memory->bytes())
+      !same_tables || !same_places)
     return "its rows need another layout on the device than the array's";
   return {};
 }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -52,7 +53,7 @@ class UpdateTest : public ::testing::TestWithParam<const char*> {
   static Ints firsts(const DeviceArray& array) {
     const std::vector<std::byte> bytes = copy(array.index(1, 0)).to_host();
     Ints result(bytes.size() / 4);
-    std::memcpy(result.data(), bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(result.data(), bytes.data(), bytes.size());
     return result;
   }
 
@@ -100,6 +101,55 @@ TEST_P(UpdateTest, WhatNeedsAnotherLayoutIsRefusedAndNothingIsWritten) {
   expect_error(Errc::invalid_argument, "its format is 'f', the array's 'i'",
                [&] { update(array, floats); });
   EXPECT_EQ(firsts(array), (Ints{0, 100, 200}));
+}
+
+TEST_P(UpdateTest, TheStrideOfAnAxisOfOneElementMeansNothing) {
+  const std::int32_t *a = row(0), *b = row(10), *c = row(5), *d = row(6);
+  const std::vector<const std::int32_t*> before{a, b, a}, after{c, d, c};
+  const auto rows_of_one = [](const std::vector<const std::int32_t*>& rows, std::int64_t stride) {
+    return ArrayView(rows.data(), Format("i", 4),
+                     Layout({{3, 8, 0}, {1, stride, 1}, {4, 4, 1}}, {0, 0}));
+  };
+  const DeviceArray array = upload(rows_of_one(before, 400), device());
+  update(array, rows_of_one(after, 16));
+  EXPECT_EQ(firsts(array.index(1, 0)), (Ints{5, 6, 5}));
+}
+
+/// Three levels of tables of four: 32 pointers into `first` tables of pointers into `second` ones.
+struct Tower {
+  Tower(std::size_t first, std::size_t second, const std::vector<const std::int32_t*>& rows)
+      : tables_2(second), tables_1(first) {
+    std::size_t number = 1;
+    const auto next = [&](std::size_t count) { return (number = number * 31 % 1009) % count; };
+    for (auto& table : tables_2)
+      for (const void*& entry : table) entry = rows[next(rows.size())];
+    for (std::size_t i = 0; i < first; ++i)
+      for (std::size_t j = 0; j < 4; ++j)
+        tables_1[i][j] = tables_2[(4 * i + j) < second ? 4 * i + j : next(second)].data();
+    for (std::size_t i = 0; i < 32; ++i) tables_0[i] = tables_1[i < first ? i : next(first)].data();
+    std::swap(tables_0[3], tables_0[17]);
+  }
+  ArrayView view() const {
+    return ArrayView(tables_0.data(), Format("i", 4),
+                     Layout({{32, 8, 0}, {4, 8, 1}, {4, 8, 2}, {4, 4, 3}}, {0, 0, 0, 0}));
+  }
+  std::vector<std::array<const void*, 4>> tables_2, tables_1;
+  std::array<const void*, 32> tables_0{};
+};
+
+TEST_P(UpdateTest, TablesThatOnlyTogetherTakeTheSameAreRefused) {
+  std::vector<const std::int32_t*> rows;
+  for (std::int32_t i = 0; i < 8; ++i) rows.push_back(row(10 * i));
+  const Tower before(31, 16, rows), after(16, 32, rows);
+  const Simplify plain{.flatten = false, .duplicate = false, .narrow = true};
+  UploadOptions options;
+  options.simplify = plain;
+  options.placement = PlacementKind::packed;
+  const DeviceArray array = upload(before.view(), device(), options);
+  ASSERT_EQ(array.storage_bytes(), upload(after.view(), device(), options).storage_bytes());
+  const std::vector<std::byte> bytes = copy(array).to_host();
+  expect_error(Errc::invalid_argument, "another layout", [&] { update(array, after.view()); });
+  EXPECT_EQ(copy(array).to_host(), bytes);
 }
 
 TEST_P(UpdateTest, NewContentsOfNothing) {

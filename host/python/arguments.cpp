@@ -50,7 +50,8 @@ std::vector<Integer> integers(py::handle object, const char* name) {
       throw py::value_error(text(name, ": ", value, " is out of range"));
     return static_cast<Integer>(value);
   };
-  if (PyIndex_Check(object.ptr())) return {integer(object)};
+  // An array is both, and a sequence.
+  if (PyIndex_Check(object.ptr()) && !PySequence_Check(object.ptr())) return {integer(object)};
   if (PyUnicode_Check(object.ptr()) || !PySequence_Check(object.ptr()))
     throw py::type_error(text(name, " must be an integer or a sequence of integers, not ",
                               Py_TYPE(object.ptr())->tp_name));

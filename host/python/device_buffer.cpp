@@ -112,14 +112,10 @@ py::dict host_interface(const DeviceBuffer& buffer) {
 py::dict cuda_interface(const DeviceBuffer& buffer) {
   if (on_host(buffer))
     throw py::attribute_error("__cuda_array_interface__: the array is on the host");
-  // What the consumer orders after CUDA's legacy default stream comes after the array's work.
-  constexpr std::intptr_t legacy_stream = 1;
-  without_gil([&](const Watch&) {
-    buffer.order_before(reinterpret_cast<StreamHandle>(legacy_stream));
-    return true;
-  });
+  // Not every consumer looks at the stream that the interface may name: all can read what is done.
+  synchronize(buffer);
   py::dict interface = array_interface(buffer);
-  interface["stream"] = legacy_stream;
+  interface["stream"] = py::none();
   return interface;
 }
 

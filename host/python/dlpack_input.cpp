@@ -88,7 +88,8 @@ const dlpack::ExchangeTable* exchange_table_of(PyTypeObject* type) {
 std::shared_ptr<const dlpack::ManagedTensorVersioned> tensor_of(const dlpack::ExchangeTable& table,
                                                                 py::handle object) {
   dlpack::ManagedTensorVersioned* managed = nullptr;
-  if (table.from_object(object.ptr(), &managed) != 0) {
+  const bool refused = table.from_object(object.ptr(), &managed) != 0 || PyErr_Occurred();
+  if (refused || !managed) {
     if (!PyErr_Occurred())
       PyErr_Format(PyExc_BufferError, "%s refused a tensor without saying why",
                    Py_TYPE(object.ptr())->tp_name);

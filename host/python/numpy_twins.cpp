@@ -9,9 +9,10 @@ namespace {
 
 /// NumPy's array type; null where NumPy has not been imported, and so no object can be of it.
 PyTypeObject* ndarray() {
-  PyObject* const numpy = PyDict_GetItemString(PyImport_GetModuleDict(), "numpy");
+  const auto numpy =
+      py::reinterpret_borrow<py::object>(PyDict_GetItemString(PyImport_GetModuleDict(), "numpy"));
   if (!numpy || !py::hasattr(numpy, "ndarray")) return nullptr;
-  const py::object type = py::handle(numpy).attr("ndarray");
+  const py::object type = numpy.attr("ndarray");
   if (!PyType_Check(type.ptr())) return nullptr;
   auto* const result = reinterpret_cast<PyTypeObject*>(type.ptr());
   // What somebody has put in its place is written in Python, and has other fields. A NumPy that

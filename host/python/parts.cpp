@@ -94,6 +94,7 @@ class Reader {
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); ++i) {
       if ((i & (signal_period - 1)) == 0 && PyErr_CheckSignals() != 0)
         throw py::error_already_set();
+      if (i >= PySequence_Fast_GET_SIZE(sequence)) break;  // a signal's handler is code, too
       if (i + far < PySequence_Fast_GET_SIZE(sequence)) {
         twins_.prefetch_object(PySequence_Fast_GET_ITEM(sequence, i + far));
         twins_.prefetch_axes(PySequence_Fast_GET_ITEM(sequence, i + near));

@@ -49,7 +49,7 @@ struct Placement {
   Layout layout;
   std::int64_t unit = 1;  ///< bytes that the last level's entries count in
   std::vector<OffsetArray> tables;
-  /// Where index 0 of each distinct leaf is, and the bytes that each takes around it.
+  /// Where index 0 of each of the resolution's leaves is, and the bytes that each takes around it.
   Sequence leaves;
   std::int64_t leaf_below = 0;  ///< from its lowest byte to index 0
   std::int64_t leaf_span = 0;   ///< from its lowest byte to behind its highest

@@ -27,7 +27,8 @@ struct Resolution {
   /// tables[k][position] is where index 0 lies in tables[k + 1] or, in the last level, a leaf.
   /// Entries that no index reaches are 0.
   std::vector<Sequence> tables;
-  /// The address of each distinct leaf's element at index 0, in order of first appearance.
+  /// The address of each distinct leaf's element at index 0, in order of first appearance; with
+  /// `Aliases::ignored`, of the leaf behind each slot.
   Sequence leaves;
   std::int64_t pointers_read = 0;
 };

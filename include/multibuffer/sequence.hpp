@@ -15,6 +15,11 @@ namespace multibuffer {
 class Sequence {
  public:
   Sequence() = default;
+  // Moving would leave a length without numbers; a copy costs as little.
+  Sequence(const Sequence&) = default;
+  Sequence& operator=(const Sequence&) = default;
+  ~Sequence() = default;
+
   static Sequence evenly(std::int64_t first, std::int64_t step, std::int64_t size) {
     Sequence sequence;
     sequence.first_ = first;

@@ -272,6 +272,12 @@ class Shapes(unittest.TestCase):
             with self.assertRaises(ValueError):
                 self.uploaded.reshape(shape)
 
+    def test_shapes_and_axes_may_be_arrays(self):
+        shape = numpy.array([2, 12])
+        self.assertEqual(self.uploaded.reshape(shape).shape, (2, 12))
+        axes = numpy.arange(self.uploaded.ndim)[::-1]
+        self.assertEqual(self.uploaded.transpose(axes).shape, self.uploaded.T.shape)
+
     def test_reshape_copies_as_told(self):
         rows = [bytes([i] * 400) for i in range(2)]
         array_ = upload([rows[i] for i in (0, 1, 1, 0, 1, 0, 0, 0)])
