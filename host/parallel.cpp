@@ -55,6 +55,7 @@ void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watc
       std::max<std::int64_t>(1, piece_bytes / std::max<std::int64_t>(1, bytes_each));
   std::atomic<std::int64_t> next = 0;
   std::atomic<std::int64_t> done = 0;
+  std::int64_t reported = 0;
   const std::thread::id caller = std::this_thread::get_id();
   const auto take_pieces = [&] {
     const bool reports = watch.progress && std::this_thread::get_id() == caller;
@@ -64,12 +65,14 @@ void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watc
       const std::int64_t end = std::min(count, begin + piece);
       work(begin, end);
       done += end - begin;
-      if (reports) watch.progress(done * bytes_each, count * bytes_each);
+      if (reports) watch.progress((reported = done) * bytes_each, count * bytes_each);
     }
   };
   const std::int64_t pieces = count / piece + (count % piece != 0);
   run_on_threads(static_cast<int>(std::min(threads, pieces)) - 1, take_pieces);
   if (done < count) throw Error(Errc::cancelled, text("while ", doing));
+  // The last piece may have been another thread's.
+  if (watch.progress && reported < count) watch.progress(count * bytes_each, count * bytes_each);
 }
 
 }  // namespace multibuffer

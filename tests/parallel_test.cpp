@@ -53,6 +53,21 @@ TEST(Parallel, AFailingProgressCallIsPassedOnWhenNobodyWorksAnyMore) {
   EXPECT_EQ(working, 0);
 }
 
+TEST(Parallel, ProgressIsReportedToTheEndWhoeverWorksLast) {
+  for (int call = 0; call < 100; ++call) {
+    std::int64_t last = 0, total = -1;
+    parallel_for(20, large,
+                 {{},
+                  [&](std::int64_t done, std::int64_t all) {
+                    EXPECT_GT(done, last);
+                    last = done;
+                    total = all;
+                  }},
+                 [](std::int64_t, std::int64_t) {});
+    EXPECT_EQ(last, total);
+  }
+}
+
 TEST(Parallel, AStopRequestNamesTheWork) {
   std::stop_source source;
   source.request_stop();
