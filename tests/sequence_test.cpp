@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <iterator>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 namespace multibuffer {
@@ -25,6 +26,15 @@ TEST(Sequence, IsTheSameInEitherForm) {
   EXPECT_TRUE(sequence_of({5, 2, -1, -3}).is_listed());
   EXPECT_NE(evenly, Sequence::listed({5, 2, -1}));
   EXPECT_EQ(sequence_of({}).size(), 0);
+}
+
+TEST(Sequence, IsEmptyWhenMovedFrom) {
+  Sequence listed = Sequence::listed({5, 2, 9});
+  Sequence taken = std::move(listed);
+  EXPECT_EQ(listed.size(), 0);  // NOLINT(bugprone-use-after-move): that is the point
+  EXPECT_EQ(taken[2], 9);
+  taken = Sequence::evenly(0, 1, 2);
+  EXPECT_EQ(taken, Sequence::listed({0, 1}));
 }
 
 TEST(Sequence, ComposesAndMoves) {

@@ -15,9 +15,15 @@ namespace multibuffer {
 class Sequence {
  public:
   Sequence() = default;
-  // Moving would leave a length without numbers; a copy costs as little.
   Sequence(const Sequence&) = default;
   Sequence& operator=(const Sequence&) = default;
+  /// What is moved from is left empty.
+  Sequence(Sequence&& other) noexcept { swap(other); }
+  Sequence& operator=(Sequence&& other) noexcept {
+    Sequence taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
   ~Sequence() = default;
 
   static Sequence evenly(std::int64_t first, std::int64_t step, std::int64_t size) {
@@ -62,6 +68,14 @@ class Sequence {
   }
 
  private:
+  void swap(Sequence& other) noexcept {
+    std::swap(first_, other.first_);
+    std::swap(step_, other.step_);
+    std::swap(size_, other.size_);
+    std::swap(list_, other.list_);
+    std::swap(numbers_, other.numbers_);
+  }
+
   std::int64_t first_ = 0;
   std::int64_t step_ = 0;
   std::int64_t size_ = 0;
