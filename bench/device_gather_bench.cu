@@ -14,16 +14,15 @@
 #include <thrust/gather.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <cub/device/device_memcpy.cuh>
 #include <map>
-#include <memory>
-#include <numeric>
-#include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace multibuffer::bench {
@@ -31,28 +30,83 @@ namespace {
 
 constexpr std::int64_t in_l2 = std::int64_t{16} << 20;
 constexpr std::int64_t beyond_l2 = std::int64_t{1} << 30;
+/// Rows this short are many; a quarter of the memory is beyond every L2, too.
+constexpr std::int64_t short_row = 16;
+constexpr std::int64_t most_offset = 64;
+constexpr int samples = 11;
 
-/// Which row each pointer leads to.
-std::vector<std::int64_t> order_of(const std::string& name, std::int64_t count) {
-  std::vector<std::int64_t> order(static_cast<std::size_t>(count));
-  std::iota(order.begin(), order.end(), std::int64_t{0});
-  std::mt19937_64 random(7);
-  if (name == "shuffled") std::shuffle(order.begin(), order.end(), random);
-  if (name == "reversed") std::reverse(order.begin(), order.end());
-  if (name == "sorted") {  // ascending, but not evenly
-    for (std::int64_t& row : order) row = static_cast<std::int64_t>(random() % count);
-    std::sort(order.begin(), order.end());
+/// A permutation of [0, count), a power of two, that is as good as a shuffle for caches and costs
+/// a few cycles a number: each step can be undone, and mixes high bits into low ones or back.
+std::int64_t scattered(std::int64_t number, std::int64_t count) {
+  const auto mask = static_cast<std::uint64_t>(count - 1);
+  const int half = (std::bit_width(mask) + 1) / 2;
+  auto bits = static_cast<std::uint64_t>(number);
+  for (const std::uint64_t factor :
+       {0x9e3779b97f4a7c15u, 0xbf58476d1ce4e5b9u, 0x94d049bb133111ebu}) {
+    bits = (bits * factor + 0x1234567) & mask;
+    bits ^= bits >> half;
   }
-  if (name == "zipf") {  // rank r as often as 1 / r
-    std::uniform_real_distribution<double> uniform(0, std::log(static_cast<double>(count)));
-    for (std::int64_t& row : order)
-      row = std::min(count - 1, static_cast<std::int64_t>(std::exp(uniform(random))) - 1);
-    std::vector<std::int64_t> scattered(order.size());
-    std::iota(scattered.begin(), scattered.end(), std::int64_t{0});
-    std::shuffle(scattered.begin(), scattered.end(), random);
-    for (std::int64_t& row : order) row = scattered[static_cast<std::size_t>(row)];
-  }
+  return static_cast<std::int64_t>(bits);
+}
+
+/// Which row each pointer leads to. `count` is a power of two.
+std::vector<std::int32_t> order_of(const std::string& name, std::int64_t count) {
+  std::vector<std::int32_t> order(static_cast<std::size_t>(count));
+  on_all_cores(count, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const double share = static_cast<double>(scattered(i, count)) / static_cast<double>(count);
+      std::int64_t row = i;
+      if (name == "shuffled") row = scattered(i, count);
+      if (name == "reversed") row = count - 1 - i;
+      // Ascending, but not evenly: every other row is skipped, or taken twice.
+      if (name == "sorted") row = i - (share < 0.5 && i % 2 == 1 ? 1 : 0);
+      // Rank r as often as 1 / r, and ranks all over memory.
+      if (name == "zipf")
+        row = scattered(
+            std::min(count - 1,
+                     static_cast<std::int64_t>(std::pow(static_cast<double>(count), share)) - 1),
+            count);
+      order[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(row);
+    }
+  });
   return order;
+}
+
+/// What all cases read and write, made once.
+struct Blocks {
+  DeviceBlock from{beyond_l2 + most_offset};
+  DeviceBlock out{beyond_l2};
+  DeviceBlock wrong{8};
+
+  Blocks() {
+    const HostBlock host(from.bytes(), false);
+    from.write(host.data());
+  }
+};
+Blocks& blocks() {
+  static Blocks made;
+  return made;
+}
+
+/// What the result is to be, worked out in the plainest way, a thread a word.
+struct ExpectedRows {
+  const std::byte* block;
+  const std::int32_t* order;
+  std::int64_t row_bytes;
+};
+template <class Word>
+__global__ void count_wrong(ExpectedRows rows, const std::byte* out, std::int64_t words,
+                            unsigned long long* wrong) {
+  const std::int64_t step = std::int64_t{gridDim.x} * blockDim.x;
+  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < words; i += step) {
+    const std::int64_t at = i * static_cast<std::int64_t>(sizeof(Word));
+    const std::byte* from =
+        rows.block + rows.order[at / rows.row_bytes] * rows.row_bytes + at % rows.row_bytes;
+    Word expected;
+    for (std::size_t k = 0; k < sizeof(Word); ++k)
+      reinterpret_cast<std::byte*>(&expected)[k] = from[k];
+    if (reinterpret_cast<const Word*>(out)[i] != expected) atomicAdd(wrong, 1ull);
+  }
 }
 
 /// Rows on the device, `offset` bytes off alignment, and pointers to them on the host.
@@ -61,23 +115,29 @@ class Rows {
   Rows(std::int64_t total, std::int64_t row_bytes, const std::string& order,
        std::int64_t offset = 0)
       : row_bytes_(row_bytes),
-        count_(total / row_bytes),
+        count_(static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(
+            (row_bytes < short_row ? std::min(total, beyond_l2 / 4) : total) / row_bytes)))),
         offset_(offset),
         order_(order_of(order, count_)),
-        host_(bytes() + offset, false),
-        device_(bytes() + offset),
-        out_(bytes()) {
-    device_.write(host_.data());
-    for (const std::int64_t row : order_)
-      pointers_.push_back(device_.data() + offset + row * row_bytes);
+        device_order_(count_ * 4),
+        pointers_(static_cast<std::size_t>(count_)) {
+    device_order_.write(order_.data());
+    on_all_cores(count_, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i)
+        pointers_[static_cast<std::size_t>(i)] =
+            block() + order_[static_cast<std::size_t>(i)] * row_bytes_;
+    });
   }
   std::int64_t count() const { return count_; }
   std::int64_t row_bytes() const { return row_bytes_; }
   std::int64_t bytes() const { return count_ * row_bytes_; }
-  const std::vector<std::int64_t>& order() const { return order_; }
+  const std::vector<std::int32_t>& order() const { return order_; }
+  const std::int32_t* device_order() const {
+    return reinterpret_cast<const std::int32_t*>(device_order_.data());
+  }
   const std::vector<const std::byte*>& pointers() const { return pointers_; }
-  std::byte* block() const { return device_.data() + offset_; }
-  DeviceBlock& out() { return out_; }
+  std::byte* block() const { return blocks().from.data() + offset_; }
+  std::byte* out() const { return blocks().out.data(); }
 
   /// The pointers as one level of tables.
   ArrayView view() const {
@@ -85,26 +145,29 @@ class Rows {
                      Layout({{count_, 8, 0}, {row_bytes_, 1, 1}}, {0, 0}), true,
                      MemorySpace::device);
   }
-  Request into_out() {
+  Request into_out() const {
     Request request;
     request.stream = stream();
-    request.out = Output{out_.data(), out_.bytes(), MemorySpace::device, {}, nullptr};
+    request.out = Output{out(), bytes(), MemorySpace::device, {}, nullptr};
     return request;
   }
-  /// Whether `out` has the rows in the pointers' order; then it is cleared.
-  bool check(benchmark::State& state) {
+  void spoil_out() const {
+    require(cudaMemsetAsync(out(), 0xa5, static_cast<std::size_t>(bytes()), stream()));
+  }
+  /// Whether `out` has the rows in the pointers' order.
+  bool check(benchmark::State& state) const {
+    const ExpectedRows rows{block(), device_order(), row_bytes_};
+    auto* wrong = reinterpret_cast<unsigned long long*>(blocks().wrong.data());
+    require(cudaMemsetAsync(wrong, 0, sizeof *wrong, stream()));
+    constexpr int grid = 1024, threads = 256;
+    count_wrong<std::uint32_t><<<grid, threads, 0, stream()>>>(rows, out(), bytes() / 4, wrong);
+    require(cudaGetLastError());
     finish();
-    const std::vector<std::byte> result = out_.read();
-    require(cudaMemset(out_.data(), 0, static_cast<std::size_t>(out_.bytes())));
-    const auto size = static_cast<std::size_t>(row_bytes_);
-    for (std::size_t i = 0; i < order_.size(); ++i) {
-      if (std::memcmp(result.data() + i * size, host_.data() + offset_ + order_[i] * row_bytes_,
-                      size) == 0)
-        continue;
-      state.SkipWithError("the result's bits are wrong");
-      return false;
-    }
-    return true;
+    unsigned long long count = 0;
+    require(cudaMemcpy(&count, wrong, sizeof count, cudaMemcpyDeviceToHost));
+    if (count == 0) return true;
+    state.SkipWithError("the result's bits are wrong");
+    return false;
   }
   void report_rows(benchmark::State& state, std::int64_t entry_bytes) const {
     const std::int64_t alignment = offset_ == 0
@@ -118,12 +181,24 @@ class Rows {
   std::int64_t row_bytes_;
   std::int64_t count_;
   std::int64_t offset_;
-  std::vector<std::int64_t> order_;
-  HostBlock host_;
-  DeviceBlock device_;
-  DeviceBlock out_;
+  std::vector<std::int32_t> order_;
+  DeviceBlock device_order_;
   std::vector<const std::byte*> pointers_;
 };
+
+/// Rows for one case after another: cases of the same rows, which stand side by side, share them.
+const Rows& rows_of(std::int64_t total, std::int64_t row_bytes, const std::string& order,
+                    std::int64_t offset = 0) {
+  static std::tuple<std::int64_t, std::int64_t, std::string, std::int64_t> made;
+  static std::unique_ptr<Rows> rows;
+  const std::tuple asked(total, row_bytes, order, offset);
+  if (!rows || made != asked) {
+    rows.reset();  // before others take its place
+    rows = std::make_unique<Rows>(total, row_bytes, order, offset);
+    made = asked;
+  }
+  return *rows;
+}
 
 DeviceArray where_it_lies(const ArrayView& view) {
   UploadOptions options;
@@ -132,115 +207,221 @@ DeviceArray where_it_lies(const ArrayView& view) {
   return upload(view, Device::open("cuda"), options);
 }
 
-/// Runs `work` once for its bits, then for the time.
+/// Runs `work` for its bits before and after it is timed.
 template <class Work>
-void measure(benchmark::State& state, Rows& rows, std::int64_t entry_bytes, const Work& work) {
+void measure(benchmark::State& state, const Rows& rows, std::int64_t entry_bytes,
+             const Work& work) {
+  rows.spoil_out();
   work();
   if (!rows.check(state)) return;
   time_on_device(state, work);
-  rows.report_rows(state, entry_bytes);
+  rows.spoil_out();
+  work();
+  if (rows.check(state)) rows.report_rows(state, entry_bytes);
 }
 
 // ---- Ours
 
 void through_a_table(benchmark::State& state, std::int64_t total, const std::string& order,
                      std::int64_t offset) {
-  Rows rows(total, state.range(0), order, offset);
+  const Rows& rows = rows_of(total, state.range(0), order, offset);
   const DeviceArray array = where_it_lies(rows.view());
-  const Request request = rows.into_out();
+  const Plan plan(array, rows.into_out());
   const std::int64_t entry = array.layout().levels() == 0 ? 0 : 4;
-  measure(state, rows, entry, [&] { copy(array, Order::C, request); });
+  measure(state, rows, entry, [&] { plan.run(); });
 }
 
-/// A second table stands before the first: blocks of 16 rows.
-void through_two_tables(benchmark::State& state, std::int64_t total) {
-  Rows rows(total, state.range(0), "shuffled");
+/// A second table stands before the first, or a second and a third: blocks of 16 rows, and of 16
+/// blocks.
+void through_tables(benchmark::State& state, std::int64_t total, int levels) {
+  const Rows& rows = rows_of(total, state.range(0), "shuffled");
   constexpr std::int64_t in_block = 16;
-  std::vector<const void*> blocks;
-  for (std::int64_t i = 0; i < rows.count() / in_block; ++i)
-    blocks.push_back(rows.pointers().data() + i * in_block);
-  const ArrayView view(blocks.data(), Format(),
-                       Layout({{static_cast<std::int64_t>(blocks.size()), 8, 0},
-                               {in_block, 8, 1},
-                               {rows.row_bytes(), 1, 2}},
-                              {0, 0, 0}),
-                       true, MemorySpace::device);
+  std::vector<std::vector<const void*>> tables;
+  std::vector<Axis> axes{{rows.count(), 8, 0}, {rows.row_bytes(), 1, 1}};
+  const void* first = rows.pointers().data();
+  for (int level = 1; level < levels; ++level) {
+    std::vector<const void*>& blocks = tables.emplace_back();
+    for (std::int64_t i = 0; i < axes[0].extent / in_block; ++i)
+      blocks.push_back(static_cast<const void* const*>(first) + i * in_block);
+    first = blocks.data();
+    axes[0].extent = in_block;
+    for (Axis& axis : axes) ++axis.level;
+    axes.insert(axes.begin(), {static_cast<std::int64_t>(blocks.size()), 8, 0});
+  }
+  const ArrayView view(
+      first, Format(),
+      Layout(axes, std::vector<std::int64_t>(static_cast<std::size_t>(levels) + 1, 0)), true,
+      MemorySpace::device);
   const DeviceArray array = where_it_lies(view);
-  const Request request = rows.into_out();
-  measure(state, rows, 4, [&] { copy(array, Order::C, request); });
+  const Plan plan(array, rows.into_out());
+  measure(state, rows, 4, [&] { plan.run(); });
+}
+
+/// Indices on the device: those that `values` are.
+Indices on_device(const std::vector<std::int32_t>& values) {
+  const std::int64_t shape[] = {static_cast<std::int64_t>(values.size())};
+  return Indices(DeviceBuffer::from_host(Device::open("cuda"), values.data(), shape, Format("i", 4),
+                                         stream()));
 }
 
 /// Rows named by indices on the device, of a dense array.
 void take_rows(benchmark::State& state, std::int64_t total) {
-  Rows rows(total, state.range(0), "shuffled");
+  const Rows& rows = rows_of(total, state.range(0), "shuffled");
   const ArrayView dense(
       rows.block(), Format(),
       Layout({{rows.count(), rows.row_bytes(), 0}, {rows.row_bytes(), 1, 0}}, {0}), true,
       MemorySpace::device);
   const DeviceArray array = where_it_lies(dense);
-  const std::vector<std::int32_t> values(rows.order().begin(), rows.order().end());
-  const std::int64_t shape[] = {rows.count()};
-  const Indices indices(DeviceBuffer::from_host(Device::open("cuda"), values.data(), shape,
-                                                Format("i", 4), stream()));
-  const Request request = rows.into_out();
-  measure(state, rows, 4, [&] { take(array, 0, indices, request); });
+  Request request = rows.into_out();
+  request.groups.push_back({{0}, {on_device(rows.order())}, {}});
+  const Plan plan(array, request);
+  measure(state, rows, 4, [&] { plan.run(); });
 }
 
-/// A transpose of a dense matrix of items of `range(0)` bytes.
+/// Random elements by two coordinates, through a table of rows of 4 KiB (which fits L2) whose
+/// pointers are in an order of their own; or of the dense array by one index each.
+void take_elements(benchmark::State& state, std::int64_t total, bool through_table) {
+  const Rows& items = rows_of(total, state.range(0), "shuffled");
+  const std::int64_t item = items.row_bytes();
+  const std::int64_t in_row = 4096 / item, row_count = items.count() / in_row;
+  const Format format(item == 4 ? "I" : "Q", item);
+  // Pointer p leads to row table_order[p]; element e, of row r, is found behind r's pointer.
+  const std::vector<std::int32_t> table_order = order_of("shuffled", row_count);
+  std::vector<const void*> pointers(static_cast<std::size_t>(row_count));
+  std::vector<std::int32_t> pointer_of(pointers.size());
+  for (std::size_t p = 0; p < pointers.size(); ++p) {
+    pointers[p] = items.block() + table_order[p] * std::int64_t{4096};
+    pointer_of[static_cast<std::size_t>(table_order[p])] = static_cast<std::int32_t>(p);
+  }
+  Request request = items.into_out();
+  ArrayView view(items.block(), format, Layout({{items.count(), item, 0}}, {0}), true,
+                 MemorySpace::device);
+  if (through_table) {
+    std::vector<std::int32_t> row(items.order().size()), column(items.order().size());
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      row[i] = pointer_of[static_cast<std::size_t>(items.order()[i] / in_row)];
+      column[i] = static_cast<std::int32_t>(items.order()[i] % in_row);
+    }
+    view =
+        ArrayView(pointers.data(), format, Layout({{row_count, 8, 0}, {in_row, item, 1}}, {0, 0}),
+                  true, MemorySpace::device);
+    request.groups.push_back({{0, 1}, {on_device(row), on_device(column)}, {}});
+  } else {
+    request.groups.push_back({{0}, {on_device(items.order())}, {}});
+  }
+  const DeviceArray array = where_it_lies(view);
+  const Plan plan(array, request);
+  measure(state, items, through_table ? 8 : 4, [&] { plan.run(); });
+}
+
+template <class Item>
+__global__ void count_not_transposed(const Item* from, const Item* to, std::int64_t side,
+                                     unsigned long long* wrong) {
+  const std::int64_t step = std::int64_t{gridDim.x} * blockDim.x;
+  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < side * side;
+       i += step) {
+    const Item expected = from[i % side * side + i / side];
+    for (std::size_t k = 0; k < sizeof(Item); ++k)
+      if (reinterpret_cast<const std::byte*>(to + i)[k] !=
+          reinterpret_cast<const std::byte*>(&expected)[k]) {
+        atomicAdd(wrong, 1ull);
+        break;
+      }
+  }
+}
+
+/// A transpose of a dense matrix of items of so many bytes.
+template <class Item>
 void transposed(benchmark::State& state, std::int64_t total) {
-  const std::int64_t item = state.range(0);
+  constexpr std::int64_t item = sizeof(Item);
   const auto side =
       static_cast<std::int64_t>(std::sqrt(static_cast<double>(total / item))) / 64 * 64;
-  const HostBlock host(side * side * item, false);
-  DeviceBlock from(host.bytes()), to(host.bytes());
-  from.write(host.data());
-  const ArrayView view(from.data(), Format(std::to_string(item) + "s", item),
+  const std::int64_t bytes = side * side * item;
+  const std::byte* from = blocks().from.data();
+  std::byte* to = blocks().out.data();
+  const ArrayView view(from, Format(std::to_string(item) + "s", item),
                        Layout({{side, item, 0}, {side, side * item, 0}}, {0}), true,
                        MemorySpace::device);
   const DeviceArray array = where_it_lies(view);
   Request request;
   request.stream = stream();
-  request.out = Output{to.data(), to.bytes(), MemorySpace::device, {}, nullptr};
-  copy(array, Order::C, request);
+  request.out = Output{to, bytes, MemorySpace::device, {}, nullptr};
+  const Plan plan(array, request);
+  require(cudaMemsetAsync(to, 0xa5, static_cast<std::size_t>(bytes), stream()));
+  plan.run();
+  auto* wrong = reinterpret_cast<unsigned long long*>(blocks().wrong.data());
+  require(cudaMemsetAsync(wrong, 0, sizeof *wrong, stream()));
+  constexpr int grid = 1024, threads = 256;
+  count_not_transposed<<<grid, threads, 0, stream()>>>(
+      reinterpret_cast<const Item*>(from), reinterpret_cast<const Item*>(to), side, wrong);
+  require(cudaGetLastError());
   finish();
-  const std::vector<std::byte> result = to.read();
-  for (std::int64_t i = 0; i < side; ++i)
-    for (std::int64_t j = 0; j < side; ++j)
-      if (std::memcmp(result.data() + (i * side + j) * item, host.data() + (j * side + i) * item,
-                      static_cast<std::size_t>(item)) != 0)
-        return state.SkipWithError("the result's bits are wrong");
-  time_on_device(state, [&] { copy(array, Order::C, request); });
-  const auto bytes = static_cast<double>(host.bytes());
-  report(state, bytes, 2 * bytes);
+  unsigned long long count = 0;
+  require(cudaMemcpy(&count, wrong, sizeof count, cudaMemcpyDeviceToHost));
+  if (count != 0) return state.SkipWithError("the result's bits are wrong");
+  time_on_device(state, [&] { plan.run(); });
+  report(state, static_cast<double>(bytes), 2 * static_cast<double>(bytes));
+}
+
+/// Every second 4-byte item of rows, as a slice takes them; `step` may be negative.
+void stepped(benchmark::State& state, std::int64_t total, std::int64_t step) {
+  const Rows& rows = rows_of(total, 4096, "shuffled");
+  const ArrayView whole(rows.pointers().data(), Format("I", 4),
+                        Layout({{rows.count(), 8, 0}, {1024, 4, 1}}, {0, 0}), true,
+                        MemorySpace::device);
+  const DeviceArray array = where_it_lies(whole).slice(1, {{}, {}, step});
+  Request request = rows.into_out();
+  const Plan plan(array, request);
+  time_on_device(state, [&] { plan.run(); });
+  const auto bytes = static_cast<double>(array.nbytes());
+  report(state, bytes, static_cast<double>(rows.bytes()) + bytes);
+}
+
+/// What a call costs on the host when there is next to nothing to do: nothing is waited for but the
+/// last of them.
+void small_calls(benchmark::State& state, bool planned) {
+  const Rows& rows = rows_of(64 * 16, 64, "shuffled");
+  const DeviceArray array = where_it_lies(rows.view());
+  const Request request = rows.into_out();
+  const Plan plan(array, request);
+  for (auto _ : state) {
+    if (planned)
+      plan.run();
+    else
+      copy(array, Order::C, request);
+    if (state.iterations() % 256 == 0) finish();
+  }
+  finish();
 }
 
 // ---- Others
 
 void copy_of_all(benchmark::State& state, std::int64_t total) {
-  const DeviceBlock from(total), to(total);
+  const std::byte* from = blocks().from.data();
+  std::byte* to = blocks().out.data();
   time_on_device(state, [&] {
-    require(cudaMemcpyAsync(to.data(), from.data(), static_cast<std::size_t>(total),
-                            cudaMemcpyDeviceToDevice, stream()));
+    require(cudaMemcpyAsync(to, from, static_cast<std::size_t>(total), cudaMemcpyDeviceToDevice,
+                            stream()));
   });
   report(state, static_cast<double>(total), 2.0 * static_cast<double>(total));
 }
 
 void copy_a_row_each(benchmark::State& state, std::int64_t total) {
-  Rows rows(total, state.range(0), "shuffled");
+  const Rows& rows = rows_of(total, state.range(0), "shuffled");
   measure(state, rows, 0, [&] {
     for (std::int64_t i = 0; i < rows.count(); ++i)
       require(cudaMemcpyAsync(
-          rows.out().data() + i * rows.row_bytes(), rows.pointers()[static_cast<std::size_t>(i)],
+          rows.out() + i * rows.row_bytes(), rows.pointers()[static_cast<std::size_t>(i)],
           static_cast<std::size_t>(rows.row_bytes()), cudaMemcpyDeviceToDevice, stream()));
   });
 }
 
 void cub_batched(benchmark::State& state, std::int64_t total, std::int64_t offset) {
-  Rows rows(total, state.range(0), "shuffled", offset);
+  const Rows& rows = rows_of(total, state.range(0), "shuffled", offset);
   const auto count = static_cast<std::size_t>(rows.count());
-  std::vector<std::byte*> targets;
-  for (std::int64_t i = 0; i < rows.count(); ++i)
-    targets.push_back(rows.out().data() + i * rows.row_bytes());
+  std::vector<std::byte*> targets(count);
+  for (std::size_t i = 0; i < count; ++i)
+    targets[i] = rows.out() + static_cast<std::int64_t>(i) * rows.row_bytes();
   const std::vector<std::uint32_t> sizes(count, static_cast<std::uint32_t>(rows.row_bytes()));
   DeviceBlock from(rows.count() * 8), to(rows.count() * 8), size(rows.count() * 4);
   from.write(rows.pointers().data());
@@ -260,63 +441,80 @@ void cub_batched(benchmark::State& state, std::int64_t total, std::int64_t offse
 
 template <class Element>
 void thrust_gather(benchmark::State& state, std::int64_t total) {
-  Rows rows(total, sizeof(Element), "shuffled");
-  const std::vector<std::int32_t> values(rows.order().begin(), rows.order().end());
-  DeviceBlock map(rows.count() * 4);
-  map.write(values.data());
-  const auto first = thrust::device_pointer_cast(reinterpret_cast<std::int32_t*>(map.data()));
-  const auto from = thrust::device_pointer_cast(reinterpret_cast<Element*>(rows.block()));
-  const auto to = thrust::device_pointer_cast(reinterpret_cast<Element*>(rows.out().data()));
+  const Rows& rows = rows_of(total, sizeof(Element), "shuffled");
+  const auto first = thrust::device_pointer_cast(rows.device_order());
+  const auto from = thrust::device_pointer_cast(reinterpret_cast<const Element*>(rows.block()));
+  const auto to = thrust::device_pointer_cast(reinterpret_cast<Element*>(rows.out()));
   measure(state, rows, 4, [&] {
     thrust::gather(thrust::cuda::par_nosync.on(stream()), first, first + rows.count(), from, to);
   });
 }
 
-benchmark::internal::Benchmark* add(const std::string& name, auto work) {
-  return benchmark::RegisterBenchmark(name.c_str(), work)
-      ->UseManualTime()
-      ->Unit(benchmark::kMicrosecond);
-}
-
 void add_all() {
+  using State = benchmark::State;
   const std::vector<std::int64_t> sizes{4,   8,   16,   20,   32,   36,    64,     128,
                                         256, 512, 1000, 1024, 4096, 65536, 1 << 20};
   const std::vector<std::int64_t> few{16, 64, 256, 1000, 1024, 4096};
   for (const auto& [where, total] :
        std::map<std::string, std::int64_t>{{"beyond_l2", beyond_l2}, {"in_l2", in_l2}}) {
-    const std::int64_t bytes = total;
-    const auto sized = [&](const std::string& name, auto work,
-                           const std::vector<std::int64_t>& rows) {
-      add(where + "/" + name, work)->ArgsProduct({rows});
+    const auto add = [&, bytes = total](const std::string& name, auto work,
+                                        std::int64_t argument = 0) {
+      auto* made = benchmark::RegisterBenchmark((where + "/" + name).c_str(),
+                                                [=](State& state) { work(state, bytes); });
+      // A number of its own would be searched for by making everything again.
+      made->UseManualTime()->Unit(benchmark::kMicrosecond)->Iterations(samples);
+      if (argument > 0) made->Arg(argument);
     };
-    add(where + "/cudaMemcpy", [=](benchmark::State& s) { copy_of_all(s, bytes); });
-    sized(
-        "multibuffer/shuffled",
-        [=](benchmark::State& s) { through_a_table(s, bytes, "shuffled", 0); }, sizes);
-    sized(
-        "multibuffer/take", [=](benchmark::State& s) { take_rows(s, bytes); }, sizes);
-    sized(
-        "cub", [=](benchmark::State& s) { cub_batched(s, bytes, 0); }, sizes);
-    sized(
-        "multibuffer/misaligned",
-        [=](benchmark::State& s) { through_a_table(s, bytes, "shuffled", 3); }, few);
-    sized(
-        "cub_misaligned", [=](benchmark::State& s) { cub_batched(s, bytes, 3); }, few);
-    for (const char* order : {"sorted", "affine", "reversed", "zipf"})
-      sized(
-          std::string("multibuffer/") + order,
-          [=](benchmark::State& s) { through_a_table(s, bytes, order, 0); }, few);
-    sized(
-        "multibuffer/two_tables", [=](benchmark::State& s) { through_two_tables(s, bytes); }, few);
-    sized("multibuffer/transposed", [=](benchmark::State& s) { transposed(s, bytes); },
-          {1, 2, 4, 8, 16});
-    sized(
-        "cudaMemcpyAsync_a_row", [=](benchmark::State& s) { copy_a_row_each(s, bytes); },
-        total == in_l2 ? std::vector<std::int64_t>{4096, 65536}
-                       : std::vector<std::int64_t>{65536, 1 << 20});
-    sized("thrust", [=](benchmark::State& s) { thrust_gather<std::uint32_t>(s, bytes); }, {4});
-    sized("thrust", [=](benchmark::State& s) { thrust_gather<std::uint64_t>(s, bytes); }, {8});
+    add("copies/cudaMemcpy", copy_of_all);
+    for (const std::int64_t size : {std::int64_t{65536}, std::int64_t{1} << 20})
+      add("copies/cudaMemcpyAsync_a_row", copy_a_row_each, size);
+
+    for (const std::int64_t size : sizes) {
+      add(
+          "rows/multibuffer",
+          [](State& s, std::int64_t bytes) { through_a_table(s, bytes, "shuffled", 0); }, size);
+      add("rows/multibuffer_take", take_rows, size);
+      add(
+          "rows/cub", [](State& s, std::int64_t bytes) { cub_batched(s, bytes, 0); }, size);
+    }
+    for (const std::int64_t size : few) {
+      add(
+          "misaligned/multibuffer",
+          [](State& s, std::int64_t bytes) { through_a_table(s, bytes, "shuffled", 3); }, size);
+      add(
+          "misaligned/cub", [](State& s, std::int64_t bytes) { cub_batched(s, bytes, 3); }, size);
+    }
+    for (const std::string order : {"sorted", "affine", "reversed", "zipf"})
+      for (const std::int64_t size : few)
+        add(
+            "orders/" + order,
+            [=](State& s, std::int64_t bytes) { through_a_table(s, bytes, order, 0); }, size);
+    for (const std::int64_t size : few)
+      for (const int levels : {1, 2, 3})
+        add(
+            "levels/" + std::to_string(levels),
+            [=](State& s, std::int64_t bytes) { through_tables(s, bytes, levels); }, size);
+
+    add("transposes/multibuffer/1", transposed<std::uint8_t>);
+    add("transposes/multibuffer/2", transposed<std::uint16_t>);
+    add("transposes/multibuffer/4", transposed<std::uint32_t>);
+    add("transposes/multibuffer/8", transposed<std::uint64_t>);
+    add("transposes/multibuffer/16", transposed<ulonglong2>);
+    for (const std::int64_t step : {2, -1, -2})
+      add("stepped/multibuffer_by" + std::to_string(step),
+          [=](State& s, std::int64_t bytes) { stepped(s, bytes, step); });
+
+    for (const std::int64_t size : {4, 8}) {
+      for (const bool through_table : {true, false})
+        add(
+            through_table ? "elements/multibuffer" : "elements/multibuffer_dense",
+            [=](State& s, std::int64_t bytes) { take_elements(s, bytes, through_table); }, size);
+      add("elements/thrust",
+          size == 4 ? thrust_gather<std::uint32_t> : thrust_gather<std::uint64_t>, size);
+    }
   }
+  benchmark::RegisterBenchmark("calls/copy", [](State& s) { small_calls(s, false); });
+  benchmark::RegisterBenchmark("calls/plan", [](State& s) { small_calls(s, true); });
 }
 
 int run(int argc, char** argv) {

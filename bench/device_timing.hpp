@@ -5,12 +5,13 @@
 #include <benchmark/benchmark.h>
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
-#include <utility>
+#include <thread>
 #include <vector>
 
 // What the device benchmarks share: memory, a stream, and time by events on it.
@@ -96,26 +97,61 @@ class HostBlock {
   std::int64_t bytes_;
 };
 
-/// Times `work`, which enqueues on `stream()`, by events around it.
+/// Calls work(begin, end) for pieces that cover [0, count), one a processor.
+template <class Work>
+void on_all_cores(std::int64_t count, const Work& work) {
+  const std::int64_t pieces = std::max(1u, std::thread::hardware_concurrency());
+  std::vector<std::jthread> threads;
+  for (std::int64_t i = 0; i < pieces; ++i)
+    threads.emplace_back([&, i] { work(count * i / pieces, count * (i + 1) / pieces); });
+}
+
+/// Two events on `stream()`, and the time between them.
+class Interval {
+ public:
+  Interval() {
+    require(cudaEventCreate(&begin_));
+    require(cudaEventCreate(&end_));
+  }
+  ~Interval() {
+    require(cudaEventDestroy(begin_));
+    require(cudaEventDestroy(end_));
+  }
+  Interval(const Interval&) = delete;
+  Interval& operator=(const Interval&) = delete;
+
+  /// Of all that `work` enqueues there, which is then done.
+  template <class Work>
+  double seconds(const Work& work) {
+    require(cudaEventRecord(begin_, stream()));
+    work();
+    require(cudaEventRecord(end_, stream()));
+    require(cudaEventSynchronize(end_));
+    float milliseconds = 0;
+    require(cudaEventElapsedTime(&milliseconds, begin_, end_));
+    return static_cast<double>(milliseconds) / 1000;
+  }
+
+ private:
+  cudaEvent_t begin_ = nullptr;
+  cudaEvent_t end_ = nullptr;
+};
+
+/// Times `work`, which enqueues on `stream()`: so much of it at a time that what it costs to start
+/// the first, on a device that is idle, is lost in the sum.
 template <class Work>
 void time_on_device(benchmark::State& state, const Work& work) {
-  cudaEvent_t begin = nullptr;
-  cudaEvent_t end = nullptr;
-  require(cudaEventCreate(&begin));
-  require(cudaEventCreate(&end));
+  constexpr double sample = 500e-6;
+  constexpr double most_calls = 100;
+  Interval interval;
   work();  // what is done once is not part of it
-  finish();
+  const auto calls = static_cast<int>(std::clamp(sample / interval.seconds(work), 1.0, most_calls));
   for (auto _ : state) {
-    require(cudaEventRecord(begin, stream()));
-    work();
-    require(cudaEventRecord(end, stream()));
-    require(cudaEventSynchronize(end));
-    float milliseconds = 0;
-    require(cudaEventElapsedTime(&milliseconds, begin, end));
-    state.SetIterationTime(static_cast<double>(milliseconds) / 1000);
+    const double seconds = interval.seconds([&] {
+      for (int i = 0; i < calls; ++i) work();
+    });
+    state.SetIterationTime(seconds / calls);
   }
-  require(cudaEventDestroy(begin));
-  require(cudaEventDestroy(end));
 }
 
 /// Bytes a second, read and written, that a copy on the device reaches: the best of some, of 1 GiB.
@@ -123,24 +159,14 @@ inline double copy_rate() {
   static const double rate = [] {
     const std::int64_t bytes = std::int64_t{1} << 30;
     const DeviceBlock from(bytes), to(bytes);
-    cudaEvent_t begin = nullptr;
-    cudaEvent_t end = nullptr;
-    require(cudaEventCreate(&begin));
-    require(cudaEventCreate(&end));
-    float least = 0;
-    for (int i = 0; i < 10; ++i) {
-      require(cudaEventRecord(begin, stream()));
-      require(cudaMemcpyAsync(to.data(), from.data(), static_cast<std::size_t>(bytes),
-                              cudaMemcpyDeviceToDevice, stream()));
-      require(cudaEventRecord(end, stream()));
-      require(cudaEventSynchronize(end));
-      float milliseconds = 0;
-      require(cudaEventElapsedTime(&milliseconds, begin, end));
-      if (i == 0 || milliseconds < least) least = milliseconds;
-    }
-    require(cudaEventDestroy(begin));
-    require(cudaEventDestroy(end));
-    return 2e3 * static_cast<double>(bytes) / static_cast<double>(least);
+    Interval interval;
+    double least = 1e9;
+    for (int i = 0; i < 10; ++i)
+      least = std::min(least, interval.seconds([&] {
+        require(cudaMemcpyAsync(to.data(), from.data(), static_cast<std::size_t>(bytes),
+                                cudaMemcpyDeviceToDevice, stream()));
+      }));
+    return 2.0 * static_cast<double>(bytes) / least;
   }();
   return rate;
 }

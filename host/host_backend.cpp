@@ -9,11 +9,13 @@
 #include "text.hpp"
 #include "vector.hpp"
 
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <limits>
 #include <mutex>
 #include <new>
 #include <string>
@@ -23,6 +25,13 @@
 
 namespace multibuffer {
 namespace {
+
+/// Of memory, and of what it is swapped to.
+std::int64_t all_bytes() {
+  struct sysinfo system {};
+  if (sysinfo(&system) != 0) return std::numeric_limits<std::int64_t>::max();
+  return static_cast<std::int64_t>(system.totalram + system.totalswap) * system.mem_unit;
+}
 
 std::int64_t available_bytes() {
   return static_cast<std::int64_t>(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE);
@@ -39,6 +48,8 @@ class HostMemory final : public Memory {
  private:
   static std::byte* allocate(std::int64_t bytes) {
     try {
+      // A system that promises memory freely promises this, too, and then ends whoever uses it.
+      if (bytes > all_bytes()) throw std::bad_alloc();
       return static_cast<std::byte*>(allocate_large(static_cast<std::size_t>(bytes)));
     } catch (const std::bad_alloc&) {
       throw Error(Errc::out_of_device_memory,
