@@ -4,13 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 /// Where rows are: the part that all bodies of gathers share. A body is what one thread does.
 /// Bodies are constexpr so that nvcc compiles them for the device (--expt-relaxed-constexpr) and
 /// g++ for tests, which run whole grids of them on the CPU. `Access` is how they touch memory:
 ///
 ///     T load<T>(address)         read-only data, cached
-///     T stream<T>(address)       the same, not expected to be read again soon
 ///     T overhang<T>(address)     as `load`, where some of the bytes may not be the caller's
 ///     store(address, value)
 ///     lower(address, value)      atomic minimum of a 64-bit word
@@ -34,8 +34,8 @@ struct Place {
 /// indexes then ends in memory.
 template <class Visit>
 constexpr void for_batch(Visit&& visit) {
-  static_assert(batch == 4);
-  visit(0), visit(1), visit(2), visit(3);
+  [&]<int... b>(std::integer_sequence<int, b...>) { (visit(b), ...); }
+  (std::make_integer_sequence<int, batch>());
 }
 
 /// The positions of a batch at some levels.

@@ -8,43 +8,27 @@
 /// The bodies of the families whose vectors are aligned on both sides; see find_rows.hpp.
 namespace multibuffer::cuda {
 
-/// Family `elements`: consecutive threads take consecutive vectors of the output. What one turn has
-/// read is written in the next, after that one's rows have been found: the reads of indices and
-/// tables do not wait for those of elements.
+/// Family `elements`: consecutive threads take consecutive vectors of the output.
 template <class Vector, int Levels, class Plan, class Access>
 constexpr void gather_elements(const Plan& plan, Access& access, const Place& place) {
   using Offset = typename Plan::Offset;
   using Count = CountOf<Offset>;
   const Count turn_items = static_cast<Count>(place.threads) * batch;
-  Vector values[batch] = {};
-  Offset out[batch] = {};
-  bool full[batch] = {};
-  for (Count first = place.block * turn_items;; first += place.blocks * turn_items) {
-    const bool more = first < plan.items;
-    Rows<Offset> rows{};
-    bool valid[batch] = {};
-    if (more) {
-      Count items[batch];
-      for (int b = 0; b < batch; ++b) {
-        const Count item = first + static_cast<Count>(b) * place.threads + place.thread;
-        valid[b] = item < plan.items;
-        items[b] = valid[b] ? item : 0;
-      }
-      rows = find_rows<Levels>(plan, access, items, valid);
-    }
-    for (int b = 0; b < batch; ++b)
-      if (full[b]) access.store(output_at(plan, out[b]), values[b]);
-    if (!more) return;
+  for (Count first = place.block * turn_items; first < plan.items;
+       first += place.blocks * turn_items) {
+    Count items[batch];
+    bool valid[batch];
     for (int b = 0; b < batch; ++b) {
-      full[b] = valid[b];
-      out[b] = rows.out[b];
-      if (!valid[b]) continue;
-      // Narrow vectors' neighbours are worth keeping.
-      if constexpr (sizeof(Vector) == sizeof(Bytes16))
-        values[b] = access.template stream<Vector>(rows.source[b]);
-      else
-        values[b] = access.template load<Vector>(rows.source[b]);
+      const Count item = first + static_cast<Count>(b) * place.threads + place.thread;
+      valid[b] = item < plan.items;
+      items[b] = valid[b] ? item : 0;
     }
+    const Rows<Offset> rows = find_rows<Levels>(plan, access, items, valid);
+    Vector values[batch] = {};
+    for (int b = 0; b < batch; ++b)
+      if (valid[b]) values[b] = access.template load<Vector>(rows.source[b]);
+    for (int b = 0; b < batch; ++b)
+      if (valid[b]) access.store(output_at(plan, rows.out[b]), values[b]);
   }
 }
 
@@ -96,7 +80,7 @@ constexpr void gather_rows(const Plan& plan, Access& access, const Place& place)
           const Address offset = Address{step} * sizeof(Vector);
           Vector values[batch] = {};
           for (int b = 0; b < batch; ++b)
-            if (step < vectors[b]) values[b] = access.template stream<Vector>(source[b] + offset);
+            if (step < vectors[b]) values[b] = access.template load<Vector>(source[b] + offset);
           for (int b = 0; b < batch; ++b)
             if (step < vectors[b]) access.store(out[b] + offset, values[b]);
         }

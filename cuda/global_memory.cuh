@@ -1,6 +1,6 @@
 #pragma once
 
-#include "cuda/kernel_plan.hpp"
+#include "cuda/tiles_body.hpp"
 
 #include <cuda_pipeline_primitives.h>
 
@@ -20,19 +20,6 @@ struct GlobalMemory {
       return {value.x, value.y};
     } else {
       return static_cast<T>(__ldg(reinterpret_cast<const LongLong<T>*>(at)));
-    }
-  }
-
-  template <class T>
-  __device__ T stream(Address at) const {
-    if constexpr (std::is_same_v<T, Bytes16>) {
-      Bytes16 value;
-      asm("ld.global.nc.L1::no_allocate.v2.u64 {%0, %1}, [%2];"
-          : "=l"(value.low), "=l"(value.high)
-          : "l"(at));
-      return value;
-    } else {
-      return load<T>(at);
     }
   }
 
@@ -66,7 +53,10 @@ template <class Word>
 struct SharedTiles {
   Word* words;
   Address* rows;
+  Tile* all;
 
+  __device__ void set_tile(int n, const Tile& tile) const { all[n] = tile; }
+  __device__ Tile tile(int n) const { return all[n]; }
   __device__ void set_row(int line, Address at) const { rows[line] = at; }
   __device__ Address row(int line) const { return rows[line]; }
 

@@ -18,6 +18,9 @@ constexpr std::int64_t enough_pieces = 16384;
 // and those leave no lane idle.
 constexpr std::int64_t least_steps_per_row = 2;
 
+// Shorter lines leave threads with less than a word to put together.
+constexpr std::int64_t least_words_per_line = 2;
+
 // Below this, along either axis, reading a column leaves its cache lines for the columns beside it.
 constexpr std::int64_t least_tile_bytes = 32;
 constexpr std::int64_t least_tile_rows = 16;
@@ -65,6 +68,11 @@ std::int64_t piece_for(std::int64_t vectors, std::int64_t rows) {
   while (steps > 1 && ceil_divide(vectors, steps * warp_lanes) < ceil_divide(enough_pieces, rows))
     steps /= 2;
   return std::min(vectors, steps * warp_lanes);
+}
+
+bool worth_lines(const GatherPlan& plan) {
+  return has_lines(plan) &&
+         plan.axes.back().extent * plan.run_bytes >= least_words_per_line * word_bytes;
 }
 
 bool worth_tiles(const GatherPlan& plan) {
@@ -129,6 +137,17 @@ Transpose transpose_of(const GatherPlan& plan) {
   return {};
 }
 
+bool has_lines(const GatherPlan& plan) {
+  if (plan.axes.empty() || plan.run_bytes >= word_bytes || common_vector(plan) != plan.run_bytes)
+    return false;
+  const PlanAxis& line = plan.axes.back();
+  if (line.out_stride != plan.run_bytes || is_indexed(plan, plan.axes.size() - 1)) return false;
+  if (line.level != static_cast<int>(plan.tables.size()) && line.stride != 0) return false;
+  GatherPlan begins = plan;  // where items lie in a line does not tell where lines begin
+  begins.axes.back().out_stride = 0;
+  return output_alignment(begins) == word_bytes;
+}
+
 std::int64_t vectors_in_run(const GatherPlan& plan, const KernelChoice& choice) {
   // Wherever in a word a run starts, it ends at most so many words later.
   if (choice.family == Family::shifted)
@@ -161,6 +180,10 @@ std::int64_t work_items(const GatherPlan& plan, const KernelChoice& choice) {
       return 1;
     case Family::elements:
       return plan.rows * vectors_in_run(plan, choice);
+    case Family::lines: {
+      const std::int64_t items = plan.axes.back().extent;
+      return plan.rows / items * ceil_divide(items, word_bytes / choice.vector_bytes);
+    }
     case Family::rows:
     case Family::shifted:
       return plan.rows * ceil_divide(vectors_in_run(plan, choice), choice.piece);
@@ -236,7 +259,7 @@ KernelChoice choose_kernel(const GatherPlan& plan) {
   } else if (choice.vector_bytes == word_bytes) {
     choice.family = long_enough_for(Family::rows) ? Family::rows : Family::elements;
   } else if (plan.run_bytes == choice.vector_bytes) {
-    choice.family = Family::elements;
+    choice.family = worth_lines(plan) ? Family::lines : Family::elements;
   } else if (long_enough_for(Family::shifted)) {
     choice.family = Family::shifted;
   } else {

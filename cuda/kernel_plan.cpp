@@ -38,7 +38,8 @@ struct WalkAxis {
 std::vector<WalkAxis> walk_of(const GatherPlan& plan, const KernelChoice& choice) {
   std::vector<WalkAxis> walk;
   if (choice.family != Family::tiles) {
-    for (std::size_t i = 0; i < plan.axes.size(); ++i) walk.push_back({plan.axes[i].extent, i, 1});
+    const std::size_t count = plan.axes.size() - (choice.family == Family::lines ? 1 : 0);
+    for (std::size_t i = 0; i < count; ++i) walk.push_back({plan.axes[i].extent, i, 1});
     return walk;
   }
   const std::int64_t side = tile_shape(choice.vector_bytes).side;
@@ -55,9 +56,15 @@ std::vector<WalkAxis> walk_of(const GatherPlan& plan, const KernelChoice& choice
 template <class Offset>
 KernelPieces<Offset> pieces_of(const GatherPlan& plan, const KernelChoice& choice) {
   using Count = CountOf<Offset>;
-  const std::int64_t vectors = vectors_in_run(plan, choice);
-  return {narrowed<Count>(vectors), narrowed<Count>(choice.piece),
-          make_divisor(narrowed<Count>((vectors + choice.piece - 1) / choice.piece))};
+  const auto pieces = [](std::int64_t vectors, std::int64_t piece, std::int64_t stride) {
+    return KernelPieces<Offset>{narrowed<Count>(vectors), narrowed<Count>(piece),
+                                make_divisor(narrowed<Count>((vectors + piece - 1) / piece)),
+                                narrowed<Offset>(stride)};
+  };
+  if (choice.family != Family::lines) return pieces(vectors_in_run(plan, choice), choice.piece, 1);
+  const PlanAxis& line = plan.axes.back();
+  return pieces(line.extent, word_bytes / choice.vector_bytes,
+                line.stride / leaf_unit(plan, choice));
 }
 
 template <class Offset>
@@ -123,6 +130,7 @@ KernelScalars<Offset> scalars_of(const GatherPlan& plan, const GatherPlan& walke
   scalars.index_count = static_cast<int>(plan.indices.size());
   scalars.mode = plan.mode;
   switch (choice.family) {
+    case Family::lines:
     case Family::rows:
     case Family::shifted:
       scalars.pieces = pieces_of<Offset>(plan, choice);

@@ -16,6 +16,7 @@
 ///  - Positions at the last level and in the output count units, vectors where the family has them
 ///    aligned, which keeps them within 31 bits for arrays of up to 32 GiB.
 ///  - For `elements`, the vectors of a row are one more axis, the innermost.
+///  - For `lines`, the last axis is none: a piece's number tells where in it the piece is.
 ///  - For `words`, the axes that fill a span have no stride in the output: a word's number tells.
 ///  - For `tiles`, axes count tiles, and the rows of a tile are one more axis, the innermost.
 namespace multibuffer::cuda {
@@ -49,12 +50,14 @@ struct KernelIndices {
   int bytes_each = 8;
 };
 
-/// `rows` and `shifted`: how rows are cut into what a warp takes at a time, in vectors.
+/// `rows` and `shifted`: how rows are cut into what a warp takes at a time, in vectors; `lines`:
+/// how lines are cut into what a thread does, in items.
 template <class Offset>
 struct KernelPieces {
   CountOf<Offset> row_vectors = 0;
   CountOf<Offset> vectors = 0;
   Divisor<CountOf<Offset>> per_row;
+  Offset stride = 1;  ///< lines: from item to item in a leaf
 };
 
 /// `words`: the output's stretches without holes.

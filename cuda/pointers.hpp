@@ -19,7 +19,7 @@ std::optional<PageLockedRange> find_page_locked(const std::byte* address);
 /// it by itself.
 bool is_page_locked(const void* begin, std::int64_t bytes);
 
-/// Throws `invalid_argument`, naming the first segment that this device cannot read where it lies.
+/// Throws `invalid_argument`, naming the first leaf that this device cannot read where it lies.
 void check_readable_in_place(const Placement& placement, const Context& context);
 
 }  // namespace multibuffer::cuda

@@ -20,6 +20,8 @@
 ///
 /// `Tiles` is how bodies touch that memory:
 ///
+///     set_tile(n, tile)      what is known of one of a turn's tiles
+///     tile(n)
 ///     set_row(line, address) where a row of the tiles begins; 0 where there is none
 ///     row(line)
 ///     fetch(slot, address)   copies an aligned word from device memory; done when the block waits
@@ -57,6 +59,14 @@ struct TilesOf {
   }
 };
 
+/// What all threads have to know of a tile: where its first column goes, and how many rows and
+/// columns of it there are.
+struct Tile {
+  Address out = 0;
+  int rows = 0;
+  int columns = 0;
+};
+
 /// Up to `count` items that make a word.
 template <class Item, class Word, class Access>
 constexpr Word load_items(Access& access, Address at, int per_word, int count) {
@@ -85,19 +95,25 @@ constexpr void store_items(Access& access, Address at, const Word& word, int per
   }
 }
 
-/// Item i of word j becomes item j of word i.
+/// Item i of word j becomes item j of word i: squares of items change places across the diagonal,
+/// ever smaller ones.
 template <class Item, class Word, std::size_t PerWord>
 constexpr void transpose_words(Word (&words)[PerWord]) {
   if constexpr (PerWord > 1) {
     constexpr std::size_t bits = 8 * sizeof(Item);
-    for (std::size_t i = 0; i < PerWord; ++i)
-      for (std::size_t j = i + 1; j < PerWord; ++j) {
-        // What differs between the two items is flipped in both.
-        const Word mask = Word{std::numeric_limits<Item>::max()} << (i * bits);
-        const Word flip = (words[i] >> ((j - i) * bits) ^ words[j]) & mask;
-        words[i] ^= flip << ((j - i) * bits);
-        words[j] ^= flip;
+    static_assert(PerWord * bits == 8 * sizeof(Word));
+    // Of each pair of squares, the lower half of the bits.
+    Word mask = std::numeric_limits<Word>::max();
+    for (std::size_t side = PerWord / 2; side > 0; side /= 2) {
+      mask ^= mask << (side * bits);
+      for (std::size_t i = 0; i < PerWord; ++i) {
+        if ((i & side) != 0) continue;
+        // What differs between the two squares is flipped in both.
+        const Word flip = (words[i] >> (side * bits) ^ words[i + side]) & mask;
+        words[i] ^= flip << (side * bits);
+        words[i + side] ^= flip;
       }
+    }
   }
 }
 
@@ -123,20 +139,32 @@ constexpr int present(Count items, Count first, int most) {
   return rest < static_cast<Count>(most) ? static_cast<int>(rest) : most;
 }
 
-/// Finds the rows of the tiles from `first` on: the first warp does, each once for all lanes. The
-/// block's threads wait for each other before `read_tiles`.
+/// Finds the tiles from `first` on, and their rows: each thread some of them, for all. The block's
+/// threads wait for each other before `read_tiles`.
 template <int ItemBytes, int Levels, class Plan, class Access, class Tiles>
-constexpr void find_tile_rows(const Plan& plan, Access& access, Tiles& tiles, const Place& place,
-                              CountOf<typename Plan::Offset> first) {
+constexpr void find_tiles(const Plan& plan, Access& access, Tiles& tiles, const Place& place,
+                          CountOf<typename Plan::Offset> first) {
   using Offset = typename Plan::Offset;
   using Count = CountOf<Offset>;
   using Shape = TilesOf<ItemBytes>;
-  if (place.thread >= warp_lanes) return;
-  for (int line = static_cast<int>(place.thread); line < Shape::lines; line += warp_lanes * batch) {
+  const int thread = static_cast<int>(place.thread);
+  const int threads = static_cast<int>(place.threads);
+  for (int n = thread; n < Shape::shape.per_turn; n += threads) {
+    const Count tile = first + static_cast<Count>(n);
+    if (tile >= plan.items) {
+      tiles.set_tile(n, {});
+      continue;
+    }
+    const TilePlace<Count> where = place_of(plan, tile);
+    tiles.set_tile(n, {output_at(plan, output_position(plan, tile * Shape::side)),
+                       present(plan.tiles.rows, where.down * Shape::side, Shape::side),
+                       present(plan.tiles.columns, where.across * Shape::side, Shape::side)});
+  }
+  for (int line = thread; line < Shape::lines; line += threads * batch) {
     Count items[batch];
     bool valid[batch];
     for (int b = 0; b < batch; ++b) {
-      const int at = line + b * warp_lanes;
+      const int at = line + b * threads;
       const Count tile = first + static_cast<Count>(at / Shape::side);
       const auto row = static_cast<Count>(at % Shape::side);
       const bool exists = at < Shape::lines && tile < plan.items;
@@ -145,90 +173,74 @@ constexpr void find_tile_rows(const Plan& plan, Access& access, Tiles& tiles, co
     }
     const Rows<Offset> rows = find_rows<Levels>(plan, access, items, valid);
     for (int b = 0; b < batch; ++b)
-      if (line + b * warp_lanes < Shape::lines)
-        tiles.set_row(line + b * warp_lanes, valid[b] ? rows.source[b] : 0);
+      if (line + b * threads < Shape::lines)
+        tiles.set_row(line + b * threads, valid[b] ? rows.source[b] : 0);
   }
 }
 
-/// Reads the tiles from `first` on. The threads wait for each other before `write_tiles`.
+/// Reads the tiles that `find_tiles` has found. The threads wait for each other before
+/// `write_tiles`.
 template <int ItemBytes, class Plan, class Access, class Tiles>
-constexpr void read_tiles(const Plan& plan, Access& access, Tiles& tiles, const Place& place,
-                          CountOf<typename Plan::Offset> first) {
-  using Count = CountOf<typename Plan::Offset>;
+constexpr void read_tiles(const Plan& plan, Access& access, Tiles& tiles, const Place& place) {
   using Shape = TilesOf<ItemBytes>;
   using Word = typename Shape::Word;
   const int warp = static_cast<int>(place.thread / warp_lanes);
   const int lane = static_cast<int>(place.thread % warp_lanes);
   const int warps = static_cast<int>(place.threads / warp_lanes);
   for (int n = 0; n < Shape::shape.per_turn; ++n) {
-    const Count tile = first + static_cast<Count>(n);
-    if (tile >= plan.items) return;
-    const int columns = present<Count>(
-        plan.tiles.columns,
-        place_of(plan, tile).across * Shape::side + static_cast<Count>(lane * Shape::per_word),
-        Shape::per_word);
+    const Tile tile = tiles.tile(n);
+    const int columns = present(tile.columns, lane * Shape::per_word, Shape::per_word);
     if (columns == 0) continue;
     const bool whole = plan.tiles.reads_words && columns == Shape::per_word;
-    for (int row = warp; row < Shape::side; row += warps * batch) {
-      Address at[batch];
-      for (int b = 0; b < batch; ++b) {
-        const int line = row + b * warps;
-        at[b] = line < Shape::side ? tiles.row(n * Shape::side + line) : 0;
-        if (at[b] != 0) at[b] += static_cast<Address>(lane) * sizeof(Word);
-      }
-      if (whole) {
-        for (int b = 0; b < batch; ++b)
-          if (at[b] != 0) tiles.fetch(Shape::slot(n, row + b * warps, lane), at[b]);
-        continue;
-      }
-      Word words[batch] = {};
-      for (int b = 0; b < batch; ++b)
-        if (at[b] != 0)
-          words[b] =
-              load_items<typename Shape::Item, Word>(access, at[b], Shape::per_word, columns);
-      for (int b = 0; b < batch; ++b)
-        if (at[b] != 0) tiles.put(Shape::slot(n, row + b * warps, lane), words[b]);
+    for (int turn = 0; turn < Shape::side; turn += warps) {
+      const int row = turn + warp;
+      const Address begin = row < tile.rows ? tiles.row(n * Shape::side + row) : 0;
+      if (begin == 0) continue;
+      const Address at = begin + static_cast<Address>(lane) * sizeof(Word);
+      const int slot = Shape::slot(n, row, lane);
+      if (whole)
+        tiles.fetch(slot, at);
+      else
+        tiles.put(slot,
+                  load_items<typename Shape::Item, Word>(access, at, Shape::per_word, columns));
     }
   }
 }
 
 /// Writes the tiles that `read_tiles` has read. The threads wait again before the next ones.
 template <int ItemBytes, class Plan, class Access, class Tiles>
-constexpr void write_tiles(const Plan& plan, Access& access, Tiles& tiles, const Place& place,
-                           CountOf<typename Plan::Offset> first) {
-  using Offset = typename Plan::Offset;
-  using Count = CountOf<Offset>;
+constexpr void write_tiles(const Plan& plan, Access& access, Tiles& tiles, const Place& place) {
   using Shape = TilesOf<ItemBytes>;
   using Word = typename Shape::Word;
   const int warp = static_cast<int>(place.thread / warp_lanes);
   const int lane = static_cast<int>(place.thread % warp_lanes);
   const int warps = static_cast<int>(place.threads / warp_lanes);
+  const auto column_bytes =
+      static_cast<Address>(std::int64_t{plan.tiles.column_out_stride} * plan.out_unit);
   for (int n = 0; n < Shape::shape.per_turn; ++n) {
-    const Count tile = first + static_cast<Count>(n);
-    if (tile >= plan.items) return;
-    const auto where = place_of(plan, tile);
-    const Address corner = output_at(plan, output_position(plan, tile * Shape::side));
-    const int items = present<Count>(
-        plan.tiles.rows, where.down * Shape::side + static_cast<Count>(lane * Shape::per_word),
-        Shape::per_word);
+    const Tile tile = tiles.tile(n);
+    const int items = present(tile.rows, lane * Shape::per_word, Shape::per_word);
     if (items == 0) continue;
-    for (int word = warp; word < warp_lanes; word += warps) {
-      Word words[Shape::per_word];
-      for (int k = 0; k < Shape::per_word; ++k)
-        words[k] = tiles.take(Shape::slot(n, lane * Shape::per_word + k, word));
+    const bool whole = plan.tiles.writes_words && items == Shape::per_word;
+    Address at = tile.out + static_cast<Address>(lane) * sizeof(Word) +
+                 static_cast<Address>(warp * Shape::per_word) * column_bytes;
+    for (int turn = 0; turn < warp_lanes; turn += warps) {
+      const int word = turn + warp;
+      const int columns = word < warp_lanes ? tile.columns - word * Shape::per_word : 0;
+      Word words[Shape::per_word] = {};
+      if (columns > 0)
+        for (int k = 0; k < Shape::per_word; ++k)
+          words[k] = tiles.take(Shape::slot(n, lane * Shape::per_word + k, word));
       transpose_words<typename Shape::Item>(words);
-      for (int k = 0; k < Shape::per_word; ++k) {
-        const int column = word * Shape::per_word + k;
-        if (where.across * Shape::side + static_cast<Count>(column) >= plan.tiles.columns) break;
-        const Address at = corner +
-                           static_cast<Address>(std::int64_t{plan.tiles.column_out_stride} *
-                                                column * plan.out_unit) +
-                           static_cast<Address>(lane) * sizeof(Word);
-        if (plan.tiles.writes_words && items == Shape::per_word)
-          access.store(at, words[k]);
+      Address column = at;
+      for (int k = 0; k < Shape::per_word; ++k, column += column_bytes) {
+        if (k >= columns) continue;
+        if (whole)
+          access.store(column, words[k]);
         else
-          store_items<typename Shape::Item>(access, at, words[k], Shape::per_word, items);
+          store_items<typename Shape::Item>(access, column, words[k], Shape::per_word, items);
       }
+      at += static_cast<Address>(warps * Shape::per_word) * column_bytes;
     }
   }
 }

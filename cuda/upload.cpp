@@ -5,6 +5,7 @@
 #include "copy_batch.hpp"
 #include "cuda/source_runs.hpp"
 #include "device_memory.hpp"
+#include "host/parallel.hpp"
 #include "pointers.hpp"
 
 #include <algorithm>
@@ -128,7 +129,7 @@ UploadWay Uploader::upload(const Placement& placement,
   const ArenaImage image(placement, table_offsets);
   const UploadWay way = image.leaf_bytes() == 0
                             ? UploadWay::packed
-                            : choose_upload(upload_facts(placement, find_page_locked));
+                            : choose_upload(upload_facts(placement, find_page_locked), thread_count());
   if (way == UploadWay::straight || way == UploadWay::batched)
     copy_runs(placement, arena, stream, watch);
   if (way == UploadWay::pulled) pull(placement, arena, stream, watch);

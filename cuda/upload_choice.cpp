@@ -4,10 +4,12 @@
 
 namespace multibuffer::cuda {
 
-UploadWay choose_upload(const UploadFacts& facts) {
+UploadWay choose_upload(const UploadFacts& facts, std::int64_t threads) {
   if (!facts.page_locked || facts.runs == 0) return UploadWay::packed;
   if (facts.runs == 1) return UploadWay::straight;
-  if (facts.bytes / facts.runs >= upload_thresholds::least_batch_run) return UploadWay::batched;
+  const std::int64_t run = facts.bytes / facts.runs;
+  if (run >= upload_thresholds::least_batch_run) return UploadWay::batched;
+  if (run < upload_thresholds::least_pulled_run(threads)) return UploadWay::packed;
   // What a kernel cannot read, or would have to walk through with a table of sizes.
   if (!facts.mapped || !facts.equal_leaves) return UploadWay::packed;
   return UploadWay::pulled;

@@ -16,22 +16,30 @@ enum class UploadWay {
   packed,    ///< host threads pack them into page-locked slots, which the device copies
   straight,  ///< one run of page-locked memory, copied as it is
   batched,   ///< long page-locked runs, which the driver copies as one batch
-  pulled,    ///< short page-locked runs, which a kernel reads straight into their places
+  pulled,    ///< shorter page-locked runs, which a kernel reads straight into their places
 };
 
-/// What decides. None of these was measured on a GPU by this project yet: each has the public
-/// figure that it comes from, and `bench/results/README.md` the command that measures it.
+/// What decides. Lengths of runs were measured on an H200 with PCIe gen5 x16 (55 GB/s) and 16
+/// processors; bench/results/2026-11-26-h200.md has the figures.
 namespace upload_thresholds {
 
 /// Asking the driver for an address costs about what packing this many bytes does (0.3 us to 1 us a
 /// question, 10 GB/s a thread and more): less than this is packed unasked, and questions are given
-/// up when they would cost more than packing.
+/// up when they would cost more than packing. Reasoned, not measured.
 inline constexpr std::int64_t bytes_a_question = std::int64_t{64} << 10;
 
-/// Mean length of a run from which on a batch copy beats a kernel that reads host memory. On an
-/// H100 with PCIe gen5 x16: batches reach 4-7 GB/s at 4-16 KiB and 52 of 55 GB/s from 64 KiB on;
-/// offloading key-value caches found the kernel ahead below 28 KiB.
-inline constexpr std::int64_t least_batch_run = std::int64_t{28} << 10;
+/// Mean length of a run from which on a batch copy beats a kernel that reads host memory: 34-43
+/// against 49 GB/s at 32 KiB, 45-49 against 49 at 64 KiB, 52-53 against 50 at 256 KiB.
+inline constexpr std::int64_t least_batch_run = std::int64_t{128} << 10;
+
+/// Mean length of a run from which on that kernel beats `threads` that pack: with 16 of them 10
+/// against 23 GB/s at 256 B, 26 against 38 at 1 KiB, 40 against 43 at 4 KiB, 45 against 44 at 8
+/// KiB. Fewer threads pack less; that part is reasoned.
+constexpr std::int64_t least_pulled_run(std::int64_t threads) {
+  constexpr std::int64_t a_thread = 512;
+  constexpr std::int64_t most = std::int64_t{8} << 10;
+  return threads * a_thread < most ? threads * a_thread : most;
+}
 
 }  // namespace upload_thresholds
 
@@ -43,7 +51,8 @@ struct UploadFacts {
   bool mapped = false;        ///< the device sees all of them at their own addresses
 };
 
-UploadWay choose_upload(const UploadFacts& facts);
+/// `threads`: how many would pack.
+UploadWay choose_upload(const UploadFacts& facts, std::int64_t threads);
 
 /// Page-locked memory around an address: one allocation, or one registration.
 struct PageLockedRange {

@@ -96,8 +96,8 @@ class Backend {
                                 std::int64_t elements, std::int64_t itemsize,
                                 StreamHandle stream) = 0;
 
-  /// Throws `invalid_argument`, naming the segment, unless this device can read every segment where
-  /// it lies: for placements in place.
+  /// Throws `invalid_argument`, naming the leaf, unless this device can read every leaf where it
+  /// lies: for placements in place.
   virtual void check_in_place(const Placement& placement) = 0;
 
   virtual void synchronize(StreamHandle stream) = 0;

@@ -9,6 +9,7 @@
 #include "cuda/upload_choice.hpp"
 #include "host/backend.hpp"
 #include "host/pack.hpp"
+#include "host/parallel.hpp"
 #include "tests/random_plan.hpp"
 #include "tests/throws.hpp"
 
@@ -239,7 +240,7 @@ class CudaPageLocked : public CudaDevice {
     return place(resolve(view), PlacementKind::packed);
   }
   void expect_way(UploadWay way, const Placement& placement) {
-    EXPECT_EQ(choose_upload(upload_facts(placement, find_page_locked)), way);
+    EXPECT_EQ(choose_upload(upload_facts(placement, find_page_locked), thread_count()), way);
     std::vector<std::byte> expected(static_cast<std::size_t>(placement.arena_bytes));
     pack(placement, 0, placement.arena_bytes, expected.data());
     const Stream stream = make_stream();
@@ -260,10 +261,14 @@ class CudaPageLocked : public CudaDevice {
   bool registered = false;
 };
 
-TEST_F(CudaPageLocked, LongRowsGoAsABatch) { expect_way(UploadWay::batched, rows(300, 100 << 10)); }
+TEST_F(CudaPageLocked, LongRowsGoAsABatch) { expect_way(UploadWay::batched, rows(100, 200 << 10)); }
 
-TEST_F(CudaPageLocked, ShortRowsArePulledByAKernel) {
-  expect_way(UploadWay::pulled, rows(100'000, 1000));
+TEST_F(CudaPageLocked, ShorterRowsArePulledByAKernel) {
+  expect_way(UploadWay::pulled, rows(5'000, 10'000));
+}
+
+TEST_F(CudaPageLocked, TheShortestRowsArePacked) {
+  expect_way(UploadWay::packed, rows(100'000, 100));
 }
 
 TEST_F(CudaPageLocked, TheDriverSaysHowFarARegistrationReaches) {

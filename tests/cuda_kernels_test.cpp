@@ -186,8 +186,10 @@ TEST(KernelBodies, ReachTheFarEndsOfLargeArrays) {
     expect_far_ends(plan, choice);
   };
   // As many vectors as 31 bits can count, and one more.
-  for (const std::int64_t extent : {big - 1, big, big + 1})
-    expect(far_plan({{extent, 8, 0, -8}}, 8), Family::elements, extent >= big);
+  for (const std::int64_t extent : {big - 1, big, big + 1}) {
+    expect(far_plan({{extent, 16, 0, -16}}, 16), Family::elements, extent >= big);
+    expect(far_plan({{extent, 8, 0, -8}}, 8), Family::lines, extent >= big);
+  }
   // A stride that alone goes beyond 31 bits, and a last row of an odd number of pieces.
   expect(far_plan({{3, std::int64_t{1} << 40, 0, std::int64_t{1} << 41}}, 8), Family::elements,
          true);
@@ -255,6 +257,7 @@ TEST(StoreWord, WritesWhatIsWantedInFewPieces) {
 /// Remembers which slots a thread touches, in order.
 template <class Word>
 struct SlotRecorder {
+  Tile tile(int n) const { return {1 << 20, n == 0 ? 1 << 20 : 0, 1 << 20}; }
   Address row(int) const { return 1 << 20; }
   void fetch(int slot, Address) { slots.push_back(slot); }
   void put(int slot, const Word&) { slots.push_back(slot); }
@@ -283,9 +286,9 @@ void expect_no_bank_conflicts(bool aligned) {
     for (std::uint32_t lane = 0; lane < warp_lanes; ++lane) {
       const Place place{0, 1, 32 + lane, threads_per_block};
       if (writes)
-        write_tiles<ItemBytes>(small, memory, lanes[lane], place, 0);
+        write_tiles<ItemBytes>(small, memory, lanes[lane], place);
       else
-        read_tiles<ItemBytes>(small, memory, lanes[lane], place, 0);
+        read_tiles<ItemBytes>(small, memory, lanes[lane], place);
     }
     constexpr int banks_per_word = sizeof(Word) / 4;
     constexpr std::size_t at_once = 32 / banks_per_word;

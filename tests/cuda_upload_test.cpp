@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <cstring>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace multibuffer::cuda {
@@ -40,38 +41,45 @@ TEST(UploadChoice, PageableMemoryIsPackedByTheHost) {
   for (const std::int64_t run : {64 * KiB, 64 * KiB * KiB}) {
     UploadFacts facts = page_locked_runs(100, run);
     facts.page_locked = false;
-    EXPECT_EQ(choose_upload(facts), UploadWay::packed);
+    EXPECT_EQ(choose_upload(facts, 2), UploadWay::packed);
   }
 }
 
 TEST(UploadChoice, OnePageLockedRunIsCopiedAsItIs) {
-  EXPECT_EQ(choose_upload(page_locked_runs(1, 64 * KiB)), UploadWay::straight);
-  EXPECT_EQ(choose_upload(page_locked_runs(1, 64 * KiB * KiB)), UploadWay::straight);
+  EXPECT_EQ(choose_upload(page_locked_runs(1, 64 * KiB), 2), UploadWay::straight);
+  EXPECT_EQ(choose_upload(page_locked_runs(1, 64 * KiB * KiB), 2), UploadWay::straight);
 }
 
-TEST(UploadChoice, LongRunsGoAsABatchAndShortOnesArePulled) {
+TEST(UploadChoice, LongRunsGoAsABatchAndShorterOnesArePulled) {
   const std::int64_t crossing = upload_thresholds::least_batch_run;
-  EXPECT_EQ(choose_upload(page_locked_runs(1000, 64 * KiB)), UploadWay::batched);
-  EXPECT_EQ(choose_upload(page_locked_runs(1000, crossing)), UploadWay::batched);
-  EXPECT_EQ(choose_upload(page_locked_runs(1000, crossing - 1)), UploadWay::pulled);
-  EXPECT_EQ(choose_upload(page_locked_runs(1'000'000, 64)), UploadWay::pulled);
+  EXPECT_EQ(choose_upload(page_locked_runs(1000, 256 * KiB), 2), UploadWay::batched);
+  EXPECT_EQ(choose_upload(page_locked_runs(1000, crossing), 2), UploadWay::batched);
+  EXPECT_EQ(choose_upload(page_locked_runs(1000, crossing - 1), 2), UploadWay::pulled);
+  EXPECT_EQ(choose_upload(page_locked_runs(1000, 64 * KiB), 2), UploadWay::pulled);
+}
+
+TEST(UploadChoice, ManyThreadsPackShortRunsFasterThanAKernelReadsThem) {
+  for (const auto& [threads, crossing] : {std::pair{1, 512}, {2, 1024}, {16, 8192}, {64, 8192}}) {
+    EXPECT_EQ(choose_upload(page_locked_runs(1000, crossing), threads), UploadWay::pulled);
+    EXPECT_EQ(choose_upload(page_locked_runs(1000, crossing - 1), threads), UploadWay::packed);
+  }
 }
 
 TEST(UploadChoice, WhatAKernelCannotReadIsPacked) {
   UploadFacts elsewhere = page_locked_runs(1000, 4 * KiB);
   elsewhere.mapped = false;
-  EXPECT_EQ(choose_upload(elsewhere), UploadWay::packed);
+  EXPECT_EQ(choose_upload(elsewhere, 2), UploadWay::packed);
   UploadFacts hulls = page_locked_runs(1000, 4 * KiB);
   hulls.equal_leaves = false;
-  EXPECT_EQ(choose_upload(hulls), UploadWay::packed);
+  EXPECT_EQ(choose_upload(hulls, 2), UploadWay::packed);
   // A copy needs neither.
-  elsewhere.bytes = hulls.bytes = 1000 * 64 * KiB;
-  EXPECT_EQ(choose_upload(elsewhere), UploadWay::batched);
-  EXPECT_EQ(choose_upload(hulls), UploadWay::batched);
+  elsewhere.bytes = hulls.bytes = 1000 * 256 * KiB;
+  EXPECT_EQ(choose_upload(elsewhere, 2), UploadWay::batched);
+  EXPECT_EQ(choose_upload(hulls, 2), UploadWay::batched);
 }
 
 TEST(UploadChoice, NothingIsPacked) {
-  EXPECT_EQ(choose_upload({.page_locked = true}), UploadWay::packed);
+  EXPECT_EQ(choose_upload({.page_locked = true}, 2), UploadWay::packed);
 }
 
 /// Memory of which some parts count as page-locked, and pointers to rows of it.

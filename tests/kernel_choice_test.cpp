@@ -107,7 +107,7 @@ TEST(ChooseKernel, TransposesThroughTilesWhatIsLargeEnough) {
   EXPECT_EQ(family_of(transposed(16, 1000, 4)), Family::tiles);
   EXPECT_EQ(family_of(transposed(15, 1000, 4)), Family::elements);  // few cache lines: they stay
   EXPECT_EQ(family_of(transposed(1000, 8, 4)), Family::tiles);
-  EXPECT_EQ(family_of(transposed(1000, 7, 4)), Family::elements);  // each row is in few sectors
+  EXPECT_EQ(family_of(transposed(1000, 7, 4)), Family::lines);  // each row is in few sectors
   EXPECT_EQ(family_of(transposed(1000, 1000, 3)), Family::words);
   EXPECT_EQ(family_of(transposed(1000, 1000, 32)), Family::elements);
 
@@ -133,12 +133,42 @@ TEST(ChooseKernel, TransposesThroughTilesWhatIsLargeEnough) {
   EXPECT_EQ(family_with([](GatherPlan& p) {
               p.indices = {{nullptr, 8, 0, 5, 0, 4, {1000}, {1, 0}}};
             }),
-            Family::elements);  // columns of a list are not dense
+            Family::lines);  // columns of a list are not dense
   EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[0].stride = -4; }), Family::tiles);
-  EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[0].stride = 8; }), Family::elements);
-  EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[1].stride = 0; }), Family::elements);
+  EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[0].stride = 8; }), Family::lines);
+  EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[1].stride = 0; }), Family::lines);
   EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[1].out_stride = 8; }), Family::elements);
   EXPECT_EQ(family_with([](GatherPlan& p) { p.base += 1; }), Family::words);
+}
+
+TEST(ChooseKernel, PutsWordsTogetherFromItemsThatLieEvenly) {
+  // Every second item of lines of 100, through a table.
+  const auto stepped = [](std::int64_t item, auto change) {
+    GatherPlan plan = rows_plan(1000, item);
+    plan.axes = {{1000, 112 * item, 0, 1}, {100, item, 1, 2 * item}};
+    change(plan);
+    return family_of(plan);
+  };
+  const auto as_it_is = [](GatherPlan&) {};
+  for (const std::int64_t item : {1, 2, 4, 8}) EXPECT_EQ(stepped(item, as_it_is), Family::lines);
+  EXPECT_EQ(stepped(16, as_it_is), Family::elements);  // vectors already
+  EXPECT_EQ(stepped(3, as_it_is), Family::words);      // no power of two
+  const auto with = [&](auto change) { return stepped(4, change); };
+  EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].stride = -4; }), Family::lines);
+  EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].stride = 0; }), Family::lines);
+  EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].extent = 7; }), Family::elements);        // short
+  EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].level = 0; }), Family::elements);         // pointers
+  EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].out_stride = 8; }), Family::elements);    // no words
+  EXPECT_EQ(with([](GatherPlan& p) { p.axes[0].out_stride = 404; }), Family::elements);  // nor here
+  EXPECT_EQ(with([](GatherPlan& p) { p.out += 4; }), Family::elements);                  // nor here
+  EXPECT_EQ(with([](GatherPlan& p) {
+              p.indices = {{nullptr, 8, 0, 5, 0, 1, {1000}, {1, 0}}};
+            }),
+            Family::lines);  // lines of a list
+  EXPECT_EQ(with([](GatherPlan& p) {
+              p.indices = {{nullptr, 8, 0, 5, 1, 4, {100}, {0, 1}}};
+            }),
+            Family::elements);  // items of a list
 }
 
 TEST(ChooseKernel, CutsFewLongRowsIntoShortPieces) {

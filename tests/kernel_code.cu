@@ -1,6 +1,7 @@
 // One kernel of each family, for kernel_code_test.sh to read what the compiler makes of it.
 
 #include "cuda/global_memory.cuh"
+#include "cuda/lines_body.hpp"
 #include "cuda/tiles_body.hpp"
 #include "cuda/words_body.hpp"
 
@@ -18,6 +19,11 @@ __device__ Place here() { return {blockIdx.x, gridDim.x, threadIdx.x, blockDim.x
 extern "C" __global__ void elements(const __grid_constant__ Plan plan) {
   const GlobalMemory memory;
   gather_elements<Bytes16, 1>(plan, memory, here());
+}
+
+extern "C" __global__ void lines(const __grid_constant__ Plan plan) {
+  const GlobalMemory memory;
+  gather_lines<std::uint32_t, 1>(plan, memory, here());
 }
 
 extern "C" __global__ void rows(const __grid_constant__ Plan plan) {
@@ -38,13 +44,14 @@ extern "C" __global__ void words(const __grid_constant__ Plan plan) {
 extern "C" __global__ void tiles(const __grid_constant__ Plan plan) {
   __shared__ std::uint32_t shared[TilesOf<4>::slots];
   __shared__ Address lines[TilesOf<4>::lines];
+  __shared__ alignas(Tile) unsigned char all[tile_shape(4).per_turn * sizeof(Tile)];
   const GlobalMemory memory;
-  const SharedTiles<std::uint32_t> block{shared, lines};
-  find_tile_rows<4, 1>(plan, memory, block, here(), 0);
+  const SharedTiles<std::uint32_t> block{shared, lines, reinterpret_cast<Tile*>(all)};
+  find_tiles<4, 1>(plan, memory, block, here(), 0);
   __syncthreads();
-  read_tiles<4>(plan, memory, block, here(), 0);
+  read_tiles<4>(plan, memory, block, here());
   block.meet();
-  write_tiles<4>(plan, memory, block, here(), 0);
+  write_tiles<4>(plan, memory, block, here());
 }
 
 }  // namespace multibuffer::cuda

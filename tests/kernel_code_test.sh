@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # What the compiler makes of the kernels' memory accesses, read off PTX: that vectors stay whole,
-# that loads are non-coherent (and rows that are read once do not fill the first cache), that all
-# of a batch are there, and that nothing lies in local memory. Spills are for ptxas to refuse; see
+# that loads are non-coherent, that all of a batch are there, and that nothing lies in local memory. Spills are for ptxas to refuse; see
 # cuda/CMakeLists.txt.
 #
 # usage: kernel_code_test.sh FILE.ptx
@@ -28,22 +27,24 @@ expect() {
 ptx=$1
 readonly ptx
 
-# A batch is four. Rows that are aligned: each vector is read once.
+# A batch is two. Rows that are aligned: each vector is read once.
 for kernel in elements rows; do
-  expect $kernel 4 ld.global.nc.L1::no_allocate.v2.u64
-  expect $kernel 4 st.global.wb.v2.u64
+  expect $kernel 2 ld.global.nc.v2.u64
+  expect $kernel 2 st.global.wb.v2.u64
 done
 # Two aligned words around each that is written; a neighbour reads one of them again.
 for kernel in shifted words; do
-  expect $kernel 8 ld.global.nc.v2.u64
-  expect $kernel 4 st.global.wb.v2.u64
+  expect $kernel 4 ld.global.nc.v2.u64
+  expect $kernel 2 st.global.wb.v2.u64
 done
+# Four items to a word, and two entries of a narrow table.
+expect lines 10 ld.global.nc.u32
 # Past the registers.
 expect tiles 4 cp.async.ca.shared.global
 # Indices and entries of tables.
-for kernel in elements rows shifted words tiles; do
-  expect $kernel 4 ld.global.nc.s32
-  expect $kernel 8 ld.global.nc.s64
+for kernel in elements lines rows shifted words tiles; do
+  expect $kernel 2 ld.global.nc.s32
+  expect $kernel 4 ld.global.nc.s64
   expect $kernel 0 ld.global.u32
   expect $kernel 0 ld.global.u64
   expect $kernel 0 .local

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cuda/gather_body.hpp"
+#include "cuda/lines_body.hpp"
 #include "cuda/tiles_body.hpp"
 #include "cuda/words_body.hpp"
 
@@ -15,10 +16,13 @@ namespace multibuffer::testing {
 template <class Word, class Access>
 class PlainTiles {
  public:
-  PlainTiles(Access& access, int slots, int lines)
+  PlainTiles(Access& access, int slots, int lines, int per_turn)
       : access_(access),
         words_(static_cast<std::size_t>(slots)),
-        rows_(static_cast<std::size_t>(lines)) {}
+        rows_(static_cast<std::size_t>(lines)),
+        tiles_(static_cast<std::size_t>(per_turn)) {}
+  void set_tile(int n, const cuda::Tile& tile) { tiles_.at(static_cast<std::size_t>(n)) = tile; }
+  cuda::Tile tile(int n) const { return tiles_.at(static_cast<std::size_t>(n)); }
   void set_row(int line, cuda::Address at) { rows_.at(static_cast<std::size_t>(line)) = at; }
   cuda::Address row(int line) const { return rows_.at(static_cast<std::size_t>(line)); }
   void fetch(int slot, cuda::Address at) { put(slot, access_.template load<Word>(at)); }
@@ -29,6 +33,7 @@ class PlainTiles {
   Access& access_;
   std::vector<Word> words_;
   std::vector<cuda::Address> rows_;
+  std::vector<cuda::Tile> tiles_;
 };
 
 // Launches. ---------------------------------------------------------------------------------------
@@ -49,17 +54,18 @@ template <int ItemBytes, int Levels, class Plan, class Access>
 void run_tiles(const Plan& plan, Access& memory, std::uint32_t block, const Grid& grid) {
   using Shape = cuda::TilesOf<ItemBytes>;
   using Count = cuda::CountOf<typename Plan::Offset>;
-  PlainTiles<typename Shape::Word, Access> tiles(memory, Shape::slots, Shape::lines);
+  PlainTiles<typename Shape::Word, Access> tiles(memory, Shape::slots, Shape::lines,
+                                                 Shape::shape.per_turn);
   constexpr Count turn = Shape::shape.per_turn;
   for (Count first = block * turn; first < plan.items; first += grid.blocks * turn) {
     for_each_thread(block, grid, [&](const cuda::Place& place) {
-      cuda::find_tile_rows<ItemBytes, Levels>(plan, memory, tiles, place, first);
+      cuda::find_tiles<ItemBytes, Levels>(plan, memory, tiles, place, first);
     });
     for_each_thread(block, grid, [&](const cuda::Place& place) {
-      cuda::read_tiles<ItemBytes>(plan, memory, tiles, place, first);
+      cuda::read_tiles<ItemBytes>(plan, memory, tiles, place);
     });
     for_each_thread(block, grid, [&](const cuda::Place& place) {
-      cuda::write_tiles<ItemBytes>(plan, memory, tiles, place, first);
+      cuda::write_tiles<ItemBytes>(plan, memory, tiles, place);
     });
   }
 }
@@ -71,6 +77,10 @@ void run_block(const Plan& plan, const cuda::KernelChoice& choice, Access& memor
     return run_tiles<VectorBytes, Levels>(plan, memory, block, grid);
   for_each_thread(block, grid, [&](const cuda::Place& place) {
     switch (choice.family) {
+      case cuda::Family::lines:
+        if constexpr (VectorBytes < cuda::word_bytes)
+          return cuda::gather_lines<cuda::Unsigned<VectorBytes>, Levels>(plan, memory, place);
+        break;
       case cuda::Family::rows:
         return cuda::gather_rows<cuda::Bytes16, Levels>(plan, memory, place);
       case cuda::Family::shifted:

@@ -47,11 +47,6 @@ class CheckedMemory {
     return value;
   }
 
-  template <class T>
-  T stream(Address at) {
-    return load<T>(at);
-  }
-
   /// An aligned word of which at least one byte was named. The others are not looked at: they read
   /// as what nobody wrote.
   template <class T>
@@ -121,10 +116,6 @@ class PatternMemory {
     for (std::size_t i = 0; i < sizeof(T); ++i) bytes[i] = at(address + i);
     std::memcpy(&value, bytes, sizeof(T));
     return value;
-  }
-  template <class T>
-  T stream(Address address) {
-    return load<T>(address);
   }
   template <class T>
   T overhang(Address address) {

@@ -313,6 +313,7 @@ inline std::vector<Family> families_for(const GatherPlan& plan) {
   std::vector<Family> families{Family::elements, Family::shifted};
   if (cuda::common_vector(plan) == cuda::word_bytes) families.push_back(Family::rows);
   if (cuda::spans_are_alike(plan)) families.push_back(Family::words);
+  if (cuda::has_lines(plan)) families.push_back(Family::lines);
   if (cuda::transpose_of(plan).possible) families.push_back(Family::tiles);
   return families;
 }
@@ -323,9 +324,9 @@ inline KernelChoice random_choice(Random& random, const GatherPlan& plan) {
   KernelChoice choice;
   choice.family =
       families[static_cast<std::size_t>(random.between(0, static_cast<int>(families.size()) - 1))];
-  choice.vector_bytes = choice.family == Family::elements || choice.family == Family::tiles
-                            ? cuda::common_vector(plan)
-                            : cuda::word_bytes;
+  const bool by_words = choice.family == Family::rows || choice.family == Family::shifted ||
+                        choice.family == Family::words;
+  choice.vector_bytes = by_words ? cuda::word_bytes : cuda::common_vector(plan);
   if (choice.family == Family::elements)
     while (choice.vector_bytes > 1 && random.chance(30)) choice.vector_bytes /= 2;
   if (choice.family == Family::rows || choice.family == Family::shifted) {

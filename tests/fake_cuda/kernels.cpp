@@ -22,10 +22,6 @@ struct HostMemory {
     return value;
   }
   template <class T>
-  T stream(Address at) const {
-    return load<T>(at);
-  }
-  template <class T>
   T overhang(Address at) const {
     return load<T>(at);
   }
