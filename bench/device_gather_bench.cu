@@ -392,6 +392,7 @@ void small_calls(benchmark::State& state, bool planned) {
     if (state.iterations() % 256 == 0) finish();
   }
   finish();
+  report(state, static_cast<double>(rows.bytes()), 0);
 }
 
 // ---- Others
@@ -414,6 +415,48 @@ void copy_a_row_each(benchmark::State& state, std::int64_t total) {
           rows.out() + i * rows.row_bytes(), rows.pointers()[static_cast<std::size_t>(i)],
           static_cast<std::size_t>(rows.row_bytes()), cudaMemcpyDeviceToDevice, stream()));
   });
+}
+
+/// What the device can do with such rows: nothing but row numbers of 4 bytes and rows of a power of
+/// two of vectors, known to be aligned, two of them a thread.
+template <class Vector>
+__global__ void plain_gather(const Vector* __restrict__ from,
+                             const std::int32_t* __restrict__ order, Vector* __restrict__ to,
+                             std::uint32_t vectors, int log_row_vectors) {
+  constexpr std::uint32_t batch = 2;
+  const std::uint32_t first = blockIdx.x * blockDim.x * batch + threadIdx.x;
+  const std::uint32_t mask = (1u << log_row_vectors) - 1;
+  Vector values[batch];
+  for (std::uint32_t b = 0; b < batch; ++b) {
+    const std::uint32_t vector = first + b * blockDim.x;
+    if (vector >= vectors) continue;
+    const std::int64_t row = __ldg(order + (vector >> log_row_vectors));
+    values[b] = __ldg(from + (row << log_row_vectors) + (vector & mask));
+  }
+  for (std::uint32_t b = 0; b < batch; ++b)
+    if (first + b * blockDim.x < vectors) to[first + b * blockDim.x] = values[b];
+}
+
+void plain_kernel(benchmark::State& state, std::int64_t total) {
+  const Rows& rows = rows_of(total, state.range(0), "shuffled");
+  const auto run = [&]<class Vector>(Vector) {
+    const std::int64_t row_vectors = rows.row_bytes() / static_cast<std::int64_t>(sizeof(Vector));
+    const auto vectors = static_cast<std::uint32_t>(rows.count() * row_vectors);
+    constexpr unsigned threads = 256;
+    measure(state, rows, 4, [&] {
+      plain_gather<<<(vectors + 2 * threads - 1) / (2 * threads), threads, 0, stream()>>>(
+          reinterpret_cast<const Vector*>(rows.block()), rows.device_order(),
+          reinterpret_cast<Vector*>(rows.out()), vectors,
+          std::countr_zero(static_cast<std::uint64_t>(row_vectors)));
+      require(cudaGetLastError());
+    });
+  };
+  if (rows.row_bytes() == 4)
+    run(std::uint32_t{});
+  else if (rows.row_bytes() == 8)
+    run(uint2{});
+  else
+    run(uint4{});
 }
 
 void cub_batched(benchmark::State& state, std::int64_t total, std::int64_t offset) {
@@ -474,6 +517,8 @@ void add_all() {
           "rows/multibuffer",
           [](State& s, std::int64_t bytes) { through_a_table(s, bytes, "shuffled", 0); }, size);
       add("rows/multibuffer_take", take_rows, size);
+      if (std::has_single_bit(static_cast<std::uint64_t>(size)))
+        add("rows/plain_kernel", plain_kernel, size);
       add(
           "rows/cub", [](State& s, std::int64_t bytes) { cub_batched(s, bytes, 0); }, size);
     }
