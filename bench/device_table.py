@@ -8,13 +8,30 @@ import json
 import pathlib
 
 
+def benchmarks_of(path):
+    """A program that was stopped leaves half a file: the benchmarks that are whole."""
+    try:
+        text = path.read_text()
+    except OSError:
+        return []
+    try:
+        return json.loads(text).get("benchmarks", [])
+    except ValueError:
+        pass
+    whole, decoder = [], json.JSONDecoder()
+    at = text.find("[", text.find('"benchmarks"'))
+    while (at := text.find("{", at)) >= 0:
+        try:
+            benchmark, at = decoder.raw_decode(text, at)
+        except ValueError:
+            break
+        whole.append(benchmark)
+    return whole
+
+
 def rows_of(path):
     """(series, row bytes, payload in GB/s, fraction of the limit) of each benchmark that ran."""
-    try:
-        run = json.loads(path.read_text())
-    except (OSError, ValueError):  # a program that was stopped leaves half a file
-        return
-    for benchmark in run.get("benchmarks", []):
+    for benchmark in benchmarks_of(path):
         if benchmark.get("error_occurred"):
             yield benchmark["name"], None, None, None
             continue

@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
 # Everything that needs a GPU, on a machine that may have no network: builds for the card alone, runs
-# the tests on it, compute-sanitizer over some of them, and the benchmarks. A step that fails is
-# shown, and the others still run. The summary comes last, and tells in the exit status.
+# the tests on it, compute-sanitizer over some of them, what others do beside what we do, and the
+# benchmarks. A step that fails is shown, and the others still run. The summary comes last, and tells
+# in the exit status.
 #
 #   bench/gpu_report.sh [FOLDER]
 #
-# FOLDER (default: results/gpu) takes one JSON file a program, the logs, and summary.txt.
+# FOLDER (default: results/gpu) takes one JSON file a group of benchmarks, the peers' files, the logs,
+# and summary.txt.
+#
+# The Python module is built for the python3 that stands first on the PATH, where it has its headers
+# and pybind11; its tests and the peers (torch, CuPy, JAX) use what that Python has.
 #
 # What is not installed is taken from the folder that MULTIBUFFER_DEPS names: an install prefix, as
 # Debian's packages unpack to one. On a machine with a network:
@@ -15,6 +20,9 @@
 #
 # and there: MULTIBUFFER_DEPS=$PWD/deps/usr ./dev gpu-report
 #
+# MULTIBUFFER_REPORT_STEPS names those to run after the build, of
+#   tests python sanitizers peers benchmarks
+# and MULTIBUFFER_REPORT_SECONDS how long all may take.
 # MULTIBUFFER_REPORT_DEVICE=host runs the steps that need no GPU, for testing this script.
 set -uo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 2
@@ -24,6 +32,9 @@ readonly folder=${1:-results/gpu}
 readonly build=build/gpu-report
 readonly deps=${MULTIBUFFER_DEPS:-}
 readonly seconds_for_all=${MULTIBUFFER_REPORT_SECONDS:-570} # ten minutes, less the summary
+readonly seconds_for_peers=${MULTIBUFFER_REPORT_PEERS_SECONDS:-100}
+readonly steps=${MULTIBUFFER_REPORT_STEPS:-tests python sanitizers peers benchmarks}
+python=$(command -v python3)
 
 rows=() # of the summary: NAME<tab>RESULT<tab>SECONDS<tab>REMARK
 failed=0
@@ -46,10 +57,14 @@ main() {
     export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   fi
 
+  local without
+  if without=$(why_no_module); then
+    note "Python module" missing 0 "$without"
+    python=
+  fi
   if step configure configure "$architecture" && step build build_all; then
-    step tests tests
-    sanitizers
-    benchmarks
+    local each
+    for each in $steps; do "$each"; done
   fi
   summary | tee "$folder/summary.txt"
   ((failed == 0))
@@ -72,12 +87,35 @@ architecture_of_the_card() {
   echo "${BASH_REMATCH[1]}${BASH_REMATCH[2]}"
 }
 
+# Says why the Python module cannot be built here; fails where it can.
+why_no_module() {
+  if [[ ! $python ]]; then
+    echo "there is no python3"
+  elif ! "$python" -c 'import os, sysconfig, sys
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))'; then
+    echo "$python has no headers (python3-dev)"
+  elif ! "$python" -m pybind11 --cmakedir >/dev/null 2>&1 && ! has_debians_pybind11; then
+    echo "$python has no pybind11"
+  else
+    return 1
+  fi
+}
+
+has_debians_pybind11() {
+  local prefix
+  for prefix in /usr ${deps:+"$deps"}; do
+    compgen -G "$prefix/lib/cmake/pybind11/*" && return
+  done >/dev/null
+  return 1
+}
+
 configure() { # ARCHITECTURE
-  local cuda=ON generator=()
+  local cuda=ON generator=() module=(-DMULTIBUFFER_PYTHON=OFF)
   if command -v ninja >/dev/null; then generator=(-G Ninja); fi
   [[ $device == cuda ]] || cuda=OFF
+  [[ $python ]] && module=(-DMULTIBUFFER_PYTHON=ON -DPython_EXECUTABLE="$python")
   cmake -S . -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-    -DMULTIBUFFER_CUDA="$cuda" ${1:+-DCMAKE_CUDA_ARCHITECTURES="$1-real"} \
+    -DMULTIBUFFER_CUDA="$cuda" ${1:+-DCMAKE_CUDA_ARCHITECTURES="$1-real"} "${module[@]}" \
     -DMULTIBUFFER_COMMAND=OFF -DMULTIBUFFER_TESTS=ON -DMULTIBUFFER_BENCH=ON
 }
 
@@ -86,18 +124,32 @@ build_all() {
   local targets=(backend_test streamed_test update_test verify_test gather_bench)
   [[ $device == cuda ]] &&
     targets+=(cuda_device_test cuda_kernels_test cuda_upload_test device_gather_bench
-      device_upload_bench)
+      device_phases_bench device_upload_bench)
+  [[ $python ]] &&
+    targets+=(multibuffer_python multibuffer_exporters multibuffer_exchange
+      multibuffer_plain_copies)
+  [[ $python && $device == cuda ]] && targets+=(multibuffer_cuda_peers)
   cmake --build "$build" --parallel "$(nproc)" --target "${targets[@]}"
 }
 
 # What runs on the card, and what runs its kernels' bodies on the processor. Tests of the card one
 # at a time, since some look at how much of its memory is free.
 tests() {
+  step tests run_tests tests \
+    '^(backend|cuda_device|cuda_kernels|cuda_upload|streamed|update|verify)\.'
+}
+
+# The Python module's, on the card.
+python() {
+  [[ $python ]] && step "python tests" run_tests python-tests "^python\\..*\\.$device\$"
+}
+
+run_tests() { # NAME REGEX
+  local found="$folder/$1.xml"
   ctest --test-dir "$build" --output-on-failure --timeout 120 --no-tests=error \
-    -R "^(backend|cuda_device|cuda_kernels|cuda_upload|streamed|update|verify)\\." \
-    --output-junit "$(realpath "$folder")/tests.xml" || return
+    -R "$2" --output-junit "$(realpath "$folder")/$1.xml" || return
   # Skipped tests count as passed there; here a device that no test could open is a failure.
-  [[ $device == host ]] || ! grep -q 'no CUDA device' "$folder/tests.xml"
+  [[ $device == host ]] || ! grep -qE 'no (CUDA|cuda) device' "$found"
 }
 
 sanitizers() {
@@ -115,27 +167,71 @@ sanitizers() {
   done
 }
 
+# torch, CuPy and JAX beside the module; on the host, one group as a test of the harness.
+peers() {
+  [[ $python ]] || return 0
+  local words=(--device cuda --seconds 0.05 --at-most "$seconds_for_peers")
+  [[ $device == cuda ]] || words=(small --seconds 0 --threads 1)
+  step peers timeout $((seconds_for_peers + 60)) env \
+    PYTHONPATH="$build/host/python:$build/bench/peers" PYTHONDONTWRITEBYTECODE=1 \
+    "$python" bench/peers/run.py "${words[@]}" --out "$folder/peers"
+  # What somebody reads first is what it says last.
+  sed -n '/multibuffer is so many times/,$p' "$folder/peers.log" >"$folder/peers.txt"
+}
+
+# Every program in parts, each with its share of the time that is left: a slow one ends early, with
+# what it has measured until then, and the others still run.
 benchmarks() {
-  local program name
+  local parts=() part program pattern name
   for program in "$build"/bench/*_bench; do
-    name=${program##*/}
-    # gather_bench has the host's cases as well; on a card only the card's are wanted.
-    local filter=.
-    [[ $device == cuda && $name == gather_bench ]] && filter='cuda:0'
-    [[ $device == host ]] && filter='host/gather_rows_in_place'
-    step "bench $name" benchmark "$program" "$filter" "$folder/$name.json"
+    while read -r name pattern; do
+      parts+=("$program $name $pattern")
+    done < <(parts_of "$program")
+  done
+  local left=${#parts[@]}
+  for part in "${parts[@]}"; do
+    read -r program name pattern <<<"$part"
+    step "bench $name" benchmark "$program" "$pattern" "$folder/$name.json" $(($(time_left) / left))
+    left=$((left - 1))
   done
 }
 
-# A benchmark whose result had wrong bits, or that found no device, is one that failed.
-benchmark() { # PROGRAM FILTER JSON
-  timeout "$(time_left)" "$1" --benchmark_min_time=0.05 --benchmark_filter="$2" \
-    --benchmark_out="$3" --benchmark_out_format=json || return
-  if grep -q '"error_occurred": true' "$3"; then return 1; fi
+# NAME PATTERN of each: what is ours and what is others', for each first word of the names.
+parts_of() { # PROGRAM
+  local program=${1##*/}
+  if [[ $device == host ]]; then
+    echo "$program host/gather_rows_in_place"
+  elif [[ $program == gather_bench ]]; then
+    echo "$program cuda:0" # it has the host's cases as well
+  else
+    "$1" --benchmark_list_tests | awk -F/ -v program="$program" '
+      NF > 1 {
+        part = $1 ($2 ~ /^multibuffer/ ? "" : "-others")
+        if (!(part in seen)) parts[++count] = part
+        seen[part] = $1
+        if (!((part, $2) in words)) pattern[part] = pattern[part] "|" $2
+        words[part, $2] = 1
+      }
+      END {
+        for (i = 1; i <= count; i++)
+          printf "%s-%s ^%s/(%s)(/|$)\n", program, parts[i], seen[parts[i]], substr(pattern[parts[i]], 2)
+      }'
+  fi
+}
+
+# A benchmark whose result had wrong bits, or that found no device, is one that failed; one that is
+# out of time is not, if it has something to tell.
+benchmark() { # PROGRAM PATTERN JSON SECONDS
+  local status=0
+  timeout "$4" "$1" --benchmark_min_time=0.05 --benchmark_filter="$2" \
+    --benchmark_out="$3" --benchmark_out_format=json || status=$?
   if ! grep -q '"run_name"' "$3"; then
     echo "no benchmark ran"
-    return 1
+    return $((status ? status : 1))
   fi
+  if grep -q '"error_occurred": true' "$3"; then return 1; fi
+  ((status != 124)) || echo "cut short after $4 s"
+  ((status == 0 || status == 124))
 }
 
 # ---- Running and telling
@@ -173,7 +269,7 @@ step() { # NAME COMMAND...
 
 # What of a log is worth a place in the summary: ctest's totals, or that bits were wrong.
 remark() { # LOG
-  grep -m 1 -E 'tests passed|ERROR SUMMARY' "$1" | sed 's/^=* *//'
+  grep -m 1 -E 'tests passed|ERROR SUMMARY|goals met|cut short' "$1" | sed 's/^=* *//'
 }
 
 summary() {
@@ -189,8 +285,11 @@ summary() {
 
 # The benchmarks' own figures: payload and, where it is known, the fraction of the limit.
 best_rows() {
-  command -v python3 >/dev/null || return 0
-  python3 bench/device_table.py "$folder"/*_bench.json
+  if [[ $python ]]; then "$python" bench/device_table.py "$folder"/*_bench*.json; fi
+  if [[ -s $folder/peers.txt ]]; then
+    echo
+    cat "$folder/peers.txt"
+  fi
 }
 
 main

@@ -23,18 +23,24 @@ namespace {
 
 constexpr auto pointer_bytes = static_cast<std::int64_t>(sizeof(const std::byte*));
 
-/// A part's layout seen from behind a pointer: a table axis of `count` in front, one level more.
-Layout behind_pointers(const Layout& part, std::int64_t count, std::size_t skipped_axes) {
-  std::vector<Axis> axes{{count, pointer_bytes, 0}};
+/// A part's layout seen from behind a table of pointers: the table's axes and levels in front.
+Layout behind_table(const Layout& table, const Layout& part, std::size_t skipped_axes) {
+  std::vector<Axis> axes(table.axes().begin(), table.axes().end());
   for (Axis axis : part.axes().subspan(skipped_axes)) {
-    ++axis.level;
+    axis.level += table.levels() + 1;
     axes.push_back(axis);
   }
+  std::vector<std::int64_t> origins(table.origins().begin(), table.origins().end());
   // What the part adds before its first dereference is in the pointers already.
-  std::vector<std::int64_t> origins{0, 0};
+  origins.push_back(0);
   const auto rest = part.origins().subspan(1);
   origins.insert(origins.end(), rest.begin(), rest.end());
   return Layout(std::move(axes), std::move(origins));
+}
+
+/// The same with `count` pointers, one after the other.
+Layout behind_pointers(const Layout& part, std::int64_t count, std::size_t skipped_axes) {
+  return behind_table(Layout({{count, pointer_bytes, 0}}, {0}), part, skipped_axes);
 }
 
 const std::byte* start_of(const ArrayView& part) {
@@ -157,6 +163,20 @@ Stack stack(const ArrayView& part, std::vector<const std::byte*> starts) {
   }
   Layout layout = behind_pointers(part.layout(), std::ssize(starts), 0);
   return Stack::over(std::move(starts), part, std::move(layout), part.readonly());
+}
+
+Stack behind(const ArrayView& pointers, const ArrayView& part) {
+  if (pointers.itemsize() != pointer_bytes || pointers.space() != MemorySpace::host)
+    throw Error(Errc::invalid_view,
+                text("a table of pointers has elements of ", pointer_bytes,
+                     " bytes in host memory, not of ", pointers.itemsize(),
+                     pointers.space() == MemorySpace::host ? "" : " in device memory"));
+  Layout layout = behind_table(pointers.layout(), part.layout(), 0);
+  auto table = std::make_shared<Stack::Table>();
+  table->format = part.format().text();
+  table->why_no_export = say_as_export(layout, table->shape, table->strides, table->suboffsets);
+  ArrayView view(pointers.base(), part.format(), std::move(layout), part.readonly(), part.space());
+  return Stack(std::move(table), std::move(view));
 }
 
 Stack concatenate(std::span<const ArrayView> parts) {

@@ -6,6 +6,23 @@ def rate(payload, seconds):
     return payload / seconds / 1e9
 
 
+def is_there(side):
+    return "missing" not in side and "failed" not in side
+
+
+def broken(group, device, error):
+    """A record of cases that could not even be made."""
+    why = f"{type(error).__name__}: {error}".splitlines()[0]
+    return {"group": group, "case": "cases", "device": device, "threads": 0, "payload": 0,
+            "row_bytes": None, "sides": [{"name": "data", "goal": None, "failed": why}]}
+
+
+def failures(run):
+    """(record, side) of what went wrong."""
+    return [(record, side) for record in run["records"] for side in record["sides"]
+            if "failed" in side]
+
+
 def met(side):
     return side["ratio"] >= side["goal"]
 
@@ -19,16 +36,26 @@ def verdict(side):
 
 def brief(record):
     """One line for somebody who waits."""
-    sides = [side for side in record["sides"] if "missing" not in side]
-    cells = [f"{side['name']} {rate(record['payload'], side['seconds']):.2f}" + (
-        "" if i == 0 else f" ({side['ratio']:.2f}x" + (
-            "" if side["goal"] is None or met(side) else f" < {side['goal']:g}") + ")")
-        for i, side in enumerate(sides)]
-    return f"[{record['threads']}] {record['group']}: {record['case']}: GB/s " + ", ".join(cells)
+
+    def cell(side):
+        if not is_there(side):
+            return f"{side['name']} {'FAILED' if 'failed' in side else 'missing'}"
+        text = f"{side['name']} {rate(record['payload'], side['seconds']):.2f}"
+        if side is record["sides"][0] or "ratio" not in side:
+            return text + (f" ({side['of_limit']:.2f} of the limit)" if "of_limit" in side else "")
+        short = "" if side["goal"] is None or met(side) else f" < {side['goal']:g}"
+        return f"{text} ({side['ratio']:.2f}x{short})"
+
+    return f"[{record['threads']}] {record['group']}: {record['case']}: GB/s " + ", ".join(
+        map(cell, record["sides"]))
 
 
 def title(machine):
-    return (f"{machine['processor']}, {machine['processors']} processors, "
+    device = ""
+    if "device" in machine:
+        rate = machine.get("copy_bytes_per_second", 0) / 1e9
+        device = f"{machine['device']} (a copy: {rate:.0f} GB/s read and written), "
+    return (f"{device}{machine['processor']}, {machine['processors']} processors, "
             f"{machine['memory_bytes'] / 2**30:.0f} GiB, {machine['system']}, {machine['date']}, "
             f"commit {machine['commit']}")
 
@@ -39,36 +66,63 @@ def tables(run):
              ", ".join(f"{name} {version}" for name, version in run["versions"].items()) + ".", "",
              "GB/s of payload, medians. Beside them: how many times as fast multibuffer is, the",
              "median of the ratios of neighbouring runs, and their quartiles. The bits of every",
-             "result were checked.",
+             "result were checked. Of the limit: of the least time that the bytes which must move take",
+             "at the rate of a copy (bench/traffic.hpp).",
              "", goals(run)]
     groups = dict.fromkeys((record["group"], record["device"]) for record in run["records"])
     for group, device in groups:
         lines += ["", f"## {group}, {device}", "",
-                  "| work | threads | side | GB/s | multibuffer is |", "|---|---|---|---|---|"]
+                  "| work | threads | side | GB/s | of the limit | multibuffer is |",
+                  "|---|---|---|---|---|---|"]
         for record in run["records"]:
             if (record["group"], record["device"]) != (group, device):
                 continue
             for i, side in enumerate(record["sides"]):
                 work = f"{record['case']} | {record['threads']}" if i == 0 else " | "
-                if "missing" in side:
-                    speed, says = "missing", side["missing"]
+                limit = f"{side['of_limit']:.2f}" if "of_limit" in side else ""
+                if not is_there(side):
+                    speed = "missing" if "missing" in side else "**failed**"
+                    says = side.get("missing") or side["failed"]
                 else:
                     speed = f"{rate(record['payload'], side['seconds']):.2f}"
-                    says = verdict(side) if i > 0 else ""
-                lines.append(f"| {work} | {side['name']} | {speed} | {says} |")
+                    says = verdict(side) if i > 0 and "ratio" in side else ""
+                lines.append(f"| {work} | {side['name']} | {speed} | {limit} | {says} |")
     return "\n".join(lines) + "\n"
 
 
-def goals(run):
-    """How many goals there are, and which were missed."""
+def goals(run, name_them=True):
+    """How many goals there are, and which were missed; and what went wrong."""
     judged = [(record, side) for record in run["records"] for side in record["sides"]
-              if side.get("goal") is not None and "missing" not in side]
+              if side.get("goal") is not None and is_there(side)]
     missed = [(record, side) for record, side in judged if not met(side)]
     lines = [f"{len(judged) - len(missed)} of {len(judged)} goals met."]
-    if missed:
+    if missed and name_them:
         lines += ["", "| missed | threads | against | ratio | goal |", "|---|---|---|---|---|"]
         lines += [f"| {r['group']}: {r['case']} | {r['threads']} | {s['name']} | {s['ratio']:.2f} "
                   f"| {s['goal']:g} |" for r, s in missed]
+    failed = failures(run)
+    if failed:
+        lines += ["", f"{len(failed)} failed:"]
+        lines += [f"- {r['group']}: {r['case']}: {s['name']}: {s['failed']}" for r, s in failed]
+    return "\n".join(lines)
+
+
+def compact(run):
+    """A line a case: what ours reaches, and how many times as fast it is as each of the others."""
+    lines = [f"{'':42} {'GB/s':>8} {'limit':>5}  multibuffer is so many times as fast as"]
+    for record in run["records"]:
+        first, *others = record["sides"]
+        name = f"{record['group']}: {record['case']}"
+        if is_there(first):
+            limit = f"{first['of_limit']:5.2f}" if "of_limit" in first else " " * 5
+            speed = f"{rate(record['payload'], first['seconds']):8.1f} {limit}"
+        else:
+            speed = f"{'FAILED':>14}" if "failed" in first else f"{'missing':>14}"
+        cells = [f"{side['name']} " + (
+            f"{side['ratio']:.2f}" if "ratio" in side else
+            "FAILED" if "failed" in side else "missing" if "missing" in side else "?")
+            for side in others]
+        lines.append(f"{name:42} {speed}  " + ", ".join(cells))
     return "\n".join(lines)
 
 
@@ -85,11 +139,19 @@ def plots(run, folder):
 
     written = []
     for group in ("rows", "fresh", "pages"):
-        records = [record for record in run["records"] if record["group"] == group]
+        records = [record for record in run["records"]
+                   if record["group"] == group and record["device"] == "host"]
         if records:
             figure = pyplot.figure(figsize=(10, 4.2))
             rates_by_row_size(figure, records)
             written.append(save(figure, folder / f"{group}.svg"))
+    on_device = [record for record in run["records"] if record["device"] != "host"]
+    for group in dict.fromkeys(record["group"] for record in on_device):
+        records = [record for record in on_device if record["group"] == group]
+        if group in ("rows", "in L2", "misaligned"):
+            figure = pyplot.figure(figsize=(7, 4.2))
+            limit_by_row_size(figure, records)
+            written.append(save(figure, folder / f"limit-{group.replace(' ', '-')}.svg"))
     records = [record for record in run["records"] if record["group"] == "scaling"]
     if records:
         figure = pyplot.figure(figsize=(10, 4.2))
@@ -120,7 +182,7 @@ def lines_of(records):
     lines = {}
     for record in records:
         for side in record["sides"]:
-            if "missing" not in side:
+            if is_there(side):
                 lines.setdefault(side["name"], []).append((record, side))
     return lines
 
@@ -141,6 +203,21 @@ def rates_by_row_size(figure, records):
         axes.set_ylabel("GB/s of payload")
         axes.set_ylim(bottom=0)
         axes.legend(fontsize=7)
+
+
+def limit_by_row_size(figure, records):
+    axes = figure.add_subplot()
+    for name, points in lines_of(records).items():
+        if all("of_limit" in side for _, side in points):
+            draw(axes, name, [record["row_bytes"] for record, _ in points],
+                 [side["of_limit"] for _, side in points])
+    axes.set_xscale("log", base=2)
+    axes.set_xlabel("bytes a row")
+    axes.set_ylabel("of the limit")
+    axes.set_ylim(bottom=0)
+    axes.axhline(1, color="gray", linewidth=0.8)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7)
 
 
 def time_by_rows(figure, records):

@@ -79,6 +79,10 @@ std::vector<std::int64_t> complete(std::vector<std::int64_t> shape, std::int64_t
 
 }  // namespace
 
+std::vector<std::int64_t> integers_argument(py::handle object, const char* name) {
+  return integers<std::int64_t>(object, name);
+}
+
 std::vector<std::int64_t> shape_argument(const py::object& wanted, std::int64_t size) {
   std::vector<std::int64_t> shape = complete(integers<std::int64_t>(wanted, "a shape"), size);
   for (const std::int64_t extent : shape)
@@ -96,6 +100,23 @@ std::vector<int> axes_argument(const py::args& axes, int ndim) {
   result = axes.size() == 1 ? integers<int>(axes[0], "axes") : integers<int>(axes, "axes");
   for (int& axis : result) axis = normalize_axis(axis, ndim);
   return result;
+}
+
+StreamHandle stream_argument(py::handle stream) {
+  if (stream.is_none()) return nullptr;
+  py::object handle = py::reinterpret_borrow<py::object>(stream);
+  if (py::hasattr(stream, "__cuda_stream__"))
+    handle = stream.attr("__cuda_stream__")()[py::int_(1)];  // version, handle
+  else if (py::hasattr(stream, "cuda_stream"))
+    handle = stream.attr("cuda_stream");
+  else if (py::hasattr(stream, "ptr"))
+    handle = stream.attr("ptr");
+  if (!PyLong_Check(handle.ptr()))
+    throw py::type_error(
+        text("stream must be a CUDA stream or its handle, not ", Py_TYPE(stream.ptr())->tp_name));
+  constexpr std::uintptr_t legacy = 1;  // cudaStreamLegacy; a null handle is the library's own
+  const auto number = handle.cast<std::uintptr_t>();
+  return reinterpret_cast<StreamHandle>(number == 0 ? legacy : number);
 }
 
 bool is_list_of_names(py::handle key) {

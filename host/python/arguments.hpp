@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multibuffer/device.hpp>
 #include <multibuffer/device_buffer.hpp>
 #include <multibuffer/gather.hpp>
 
@@ -21,12 +22,20 @@ std::string text_argument(pybind11::handle object, const char* name);
 IndexMode mode_of(pybind11::handle name);
 Order order_of(pybind11::handle name);
 
+/// One integer, or a sequence of them. Errors call them `name`.
+std::vector<std::int64_t> integers_argument(pybind11::handle object, const char* name);
+
 /// An extent or a sequence of them, one of which may be -1, for `size` elements.
 std::vector<std::int64_t> shape_argument(const pybind11::object& wanted, std::int64_t size);
 
 /// transpose(), transpose(None), transpose(1, 0) and transpose((1, 0)): axes counted from the
 /// front. That they are a permutation is for the caller to check.
 std::vector<int> axes_argument(const pybind11::args& axes, int ndim);
+
+/// A CUDA stream: its handle, which is 0 for the default one, or an object that has it by
+/// `__cuda_stream__()`, as torch's are `cuda_stream` or as CuPy's are `ptr`. None: the library's
+/// own.
+StreamHandle stream_argument(pybind11::handle stream);
 
 /// Whether a key is a list of names, and of nothing else.
 bool is_list_of_names(pybind11::handle key);

@@ -99,12 +99,64 @@ IndexGroup group_of(const DeviceArray& array, std::vector<int> axes,
   return group;
 }
 
-/// Runs the request; the result is `out`, if there is one.
-py::object run(const DeviceArray& array, Request request, const py::object& out,
-               const Shape& shape) {
+/// A gather as it was asked for. What its index arrays borrow lives as long as it.
+struct Asked {
+  Request request;
+  Shape shape;  ///< of the result
+  std::vector<IndexArray> arrays;
+};
+
+Asked ask_copy(const DeviceArray& array, const py::object& order) {
+  Asked asked;
+  asked.request.order = order_of(order);
+  asked.shape = array.shape();
+  return asked;
+}
+
+Asked ask_take(const DeviceArray& array, const py::object& indices, int axis,
+               const py::object& mode) {
+  Asked asked;
+  asked.request.mode = mode_of(mode);
+  asked.arrays.push_back(index_array(indices));
+  const IndexArray& index = asked.arrays[0];
+  const int at = normalize_axis(axis, array.ndim());
+  asked.shape = array.shape();
+  const Shape& inner = index.on_device ? index.on_device->shape() : index.shape;
+  asked.shape.erase(asked.shape.begin() + at);
+  asked.shape.insert(asked.shape.begin() + at, inner.begin(), inner.end());
+  asked.request.groups.push_back(group_of(array, {at}, asked.arrays));
+  return asked;
+}
+
+Asked ask_gather(const DeviceArray& array, const py::object& coordinates, const py::object& mode) {
+  Asked asked;
+  asked.request.mode = mode_of(mode);
+  std::vector<IndexArray>& arrays = asked.arrays;
+  for (const py::handle index : coordinates) {
+    arrays.push_back(index_array(index));
+    if (arrays.back().on_device) arrays.back().shape = arrays.back().on_device->shape();
+  }
+  if (static_cast<int>(arrays.size()) > array.ndim())
+    throw py::index_error(
+        text(arrays.size(), " coordinates for an array with ", array.ndim(), " axes"));
+  asked.shape = broadcast_shape(arrays);
+  const Shape whole = array.shape();
+  asked.shape.insert(asked.shape.end(), whole.begin() + static_cast<std::ptrdiff_t>(arrays.size()),
+                     whole.end());
+  if (!arrays.empty()) {
+    std::vector<int> axes;
+    for (std::size_t i = 0; i < arrays.size(); ++i) axes.push_back(static_cast<int>(i));
+    asked.request.groups.push_back(group_of(array, std::move(axes), arrays));
+  }
+  return asked;
+}
+
+/// Runs it; the result is `out`, if there is one.
+py::object run(const DeviceArray& array, Asked asked, const py::object& out) {
+  Request& request = asked.request;
   OutputTarget target;
   if (!out.is_none()) {
-    target = output_of(out, shape, array.format());
+    target = output_of(out, asked.shape, array.format());
     request.out = target.output;
   }
   DeviceBuffer result = without_gil([&](const Watch& watch) {
@@ -118,48 +170,20 @@ py::object run(const DeviceArray& array, Request request, const py::object& out,
   return py::cast(std::move(result));
 }
 
-py::object copy_array(const DeviceArray& array, const py::object& order, const py::object& out) {
-  Request request;
-  request.order = order_of(order);
-  return run(array, std::move(request), out, array.shape());
-}
-
-py::object take_axis(const DeviceArray& array, const py::object& indices, int axis,
-                     const py::object& mode, const py::object& out) {
-  Request request;
-  request.mode = mode_of(mode);
-  std::vector<IndexArray> arrays{index_array(indices)};
-  const int at = normalize_axis(axis, array.ndim());
-  Shape shape = array.shape();
-  const Shape& inner = arrays[0].on_device ? arrays[0].on_device->shape() : arrays[0].shape;
-  shape.erase(shape.begin() + at);
-  shape.insert(shape.begin() + at, inner.begin(), inner.end());
-  request.groups.push_back(group_of(array, {at}, arrays));
-  return run(array, std::move(request), out, shape);
-}
-
-py::object gather_coordinates(const DeviceArray& array, const py::object& coordinates,
-                              const py::object& mode, const py::object& out) {
-  Request request;
-  request.mode = mode_of(mode);
-  std::vector<IndexArray> arrays;
-  for (const py::handle index : coordinates) {
-    arrays.push_back(index_array(index));
-    if (arrays.back().on_device) arrays.back().shape = arrays.back().on_device->shape();
+/// Decides it once, for an object that runs it.
+PlanObject plan(const DeviceArray& array, Asked asked, const py::object& out,
+                const py::object& stream) {
+  Request& request = asked.request;
+  request.stream = stream_argument(stream);
+  OutputTarget target;
+  if (!out.is_none()) {
+    target = output_of(out, asked.shape, array.format());
+    request.out = target.output;
   }
-  if (static_cast<int>(arrays.size()) > array.ndim())
-    throw py::index_error(
-        text(arrays.size(), " coordinates for an array with ", array.ndim(), " axes"));
-  Shape shape = broadcast_shape(arrays);
-  const Shape whole = array.shape();
-  shape.insert(shape.end(), whole.begin() + static_cast<std::ptrdiff_t>(arrays.size()),
-               whole.end());
-  if (!arrays.empty()) {
-    std::vector<int> axes;
-    for (std::size_t i = 0; i < arrays.size(); ++i) axes.push_back(static_cast<int>(i));
-    request.groups.push_back(group_of(array, std::move(axes), arrays));
-  }
-  return run(array, std::move(request), out, shape);
+  return without_gil([&](const Watch& watch) {
+    request.watch = watch;
+    return PlanObject{Plan(array, request), target.owner};
+  });
 }
 
 py::object get_item(const DeviceArray& array, const py::object& key) {
@@ -172,7 +196,7 @@ py::object get_item(const DeviceArray& array, const py::object& key) {
   Request request;
   request.groups.push_back(group_of(view, selection.axes, selection.indices));
   request.groups[0].position = selection.position;
-  return run(view, std::move(request), py::none(), {});
+  return run(view, {std::move(request), {}, {}}, py::none());
 }
 
 // ---- Views
@@ -229,8 +253,8 @@ py::object as_numpy(const DeviceArray& array, const py::object& dtype, const py:
   // Its elements are nowhere side by side.
   if (!copy.is_none() && !copy.cast<bool>())
     throw py::value_error("an array of pointers becomes a NumPy array only by a copy");
-  return py::module_::import("numpy").attr("asarray")(copy_array(array, py::str("C"), py::none()),
-                                                      dtype);
+  return py::module_::import("numpy").attr("asarray")(
+      run(array, ask_copy(array, py::str("C")), py::none()), dtype);
 }
 
 std::string represent(const DeviceArray& array) {
@@ -308,17 +332,50 @@ void bind_device_array(py::module_& module) {
       "The elements in C order under another shape, one extent of which may be -1. A view where\n"
       "there is one, unless copy is True; else a copy, unless copy is False: then ValueError.");
   cls.def(
-      "take", take_axis, py::arg("indices"), py::arg("axis") = 0, py::arg("mode") = "raise",
+      "take",
+      [](const DeviceArray& self, const py::object& indices, int axis, const py::object& mode,
+         const py::object& out) { return run(self, ask_take(self, indices, axis, mode), out); },
+      py::arg("indices"), py::arg("axis") = 0, py::arg("mode") = "raise",
       py::arg("out") = py::none(),
       "numpy.take: the elements, or sub-arrays, at indices of one axis. mode says what an index\n"
       "out of range means: 'raise', 'clip' or 'wrap'. Returns a DeviceBuffer, or out, if given.");
   cls.def(
-      "gather", gather_coordinates, py::arg("coordinates"), py::arg("mode") = "raise",
-      py::arg("out") = py::none(),
+      "gather",
+      [](const DeviceArray& self, const py::object& coordinates, const py::object& mode,
+         const py::object& out) { return run(self, ask_gather(self, coordinates, mode), out); },
+      py::arg("coordinates"), py::arg("mode") = "raise", py::arg("out") = py::none(),
       "One element, or sub-array, for each coordinate: coordinates[i] are indices of axis i, and\n"
       "they broadcast. Returns a DeviceBuffer, or out, if given.");
-  cls.def("copy", copy_array, py::arg("order") = "C", py::arg("out") = py::none(),
-          "All elements, dense in order 'C' or 'F'. Returns a DeviceBuffer, or out, if given.");
+  cls.def(
+      "copy",
+      [](const DeviceArray& self, const py::object& order, const py::object& out) {
+        return run(self, ask_copy(self, order), out);
+      },
+      py::arg("order") = "C", py::arg("out") = py::none(),
+      "All elements, dense in order 'C' or 'F'. Returns a DeviceBuffer, or out, if given.");
+  cls.def(
+      "plan_take",
+      [](const DeviceArray& self, const py::object& indices, int axis, const py::object& mode,
+         const py::object& out, const py::object& stream) {
+        return plan(self, ask_take(self, indices, axis, mode), out, stream);
+      },
+      py::arg("indices"), py::arg("axis") = 0, py::arg("mode") = "raise",
+      py::arg("out") = py::none(), py::arg("stream") = py::none(),
+      "take() decided once: a Plan. The indices are copied.");
+  cls.def(
+      "plan_gather",
+      [](const DeviceArray& self, const py::object& coordinates, const py::object& mode,
+         const py::object& out, const py::object& stream) {
+        return plan(self, ask_gather(self, coordinates, mode), out, stream);
+      },
+      py::arg("coordinates"), py::arg("mode") = "raise", py::arg("out") = py::none(),
+      py::arg("stream") = py::none(), "gather() decided once: a Plan. The coordinates are copied.");
+  cls.def(
+      "plan_copy",
+      [](const DeviceArray& self, const py::object& order, const py::object& out,
+         const py::object& stream) { return plan(self, ask_copy(self, order), out, stream); },
+      py::arg("order") = "C", py::arg("out") = py::none(), py::arg("stream") = py::none(),
+      "copy() decided once: a Plan.");
   cls.def(
       "native",
       [](const DeviceArray& self) {

@@ -14,6 +14,7 @@ PYBIND11_MODULE(_core, module) {
   module.attr("__name__") = "multibuffer";
   // Results before the arrays that return them, so that signatures name them.
   bind_device_buffer(module);
+  bind_plan(module);
   bind_device_array(module);
   bind_stack(module);
   bind_reference(module);

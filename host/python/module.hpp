@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multibuffer/array_view.hpp>
+#include <multibuffer/gather.hpp>
 
 #include "source.hpp"
 
@@ -18,9 +19,16 @@ struct StackObject {
   std::string device;
 };
 
+/// The Python object of a plan, with what keeps an output that is not the library's.
+struct PlanObject {
+  Plan plan;
+  std::shared_ptr<const void> output_owner;
+};
+
 // One function for each file that adds classes or functions to the module.
 void bind_device_buffer(pybind11::module_& module);
 void bind_device_array(pybind11::module_& module);
+void bind_plan(pybind11::module_& module);
 void bind_stack(pybind11::module_& module);
 void bind_reference(pybind11::module_& module);
 void bind_verify(pybind11::module_& module);

@@ -1,11 +1,14 @@
 #include <multibuffer/array_view.hpp>
+#include <multibuffer/device.hpp>
 #include <multibuffer/error.hpp>
 
+#include "arguments.hpp"
 #include "host/text.hpp"
 #include "module.hpp"
 #include "parts.hpp"
 #include "properties.hpp"
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -24,6 +27,50 @@ StackObject stack_of(const py::object& sequence) {
   const std::string device = parts.runs[0].source.device;
   Stack stack = stack_parts(parts);
   return {std::move(stack), std::move(parts.owner), device};
+}
+
+bool is_address(const Format& format) {
+  if (format.itemsize() != sizeof(void*) || format.opaque() || format.type().is_struct)
+    return false;
+  const Type& type = format.type();
+  const bool is_integer =
+      type.kind == ScalarKind::unsigned_integer || type.kind == ScalarKind::signed_integer;
+  return (is_integer || type.kind == ScalarKind::pointer) &&
+         type.little_endian == (std::endian::native == std::endian::little);
+}
+
+/// What each of some pointers leads to, but for its address: nothing is read through this view.
+ArrayView part_of(const std::vector<std::int64_t>& shape, const py::object& strides,
+                  const Format& format, MemorySpace space) {
+  static const std::byte somewhere{};
+  if (strides.is_none()) return ArrayView::dense(&somewhere, shape, format, true, space);
+  const std::vector<std::int64_t> steps = integers_argument(strides, "strides");
+  if (steps.size() != shape.size())
+    throw py::value_error(text("shape has ", shape.size(), " numbers, strides ", steps.size()));
+  std::vector<Axis> axes;
+  for (std::size_t i = 0; i < shape.size(); ++i) axes.push_back({shape[i], steps[i], 0});
+  return ArrayView(&somewhere, format, Layout(std::move(axes), {0}), true, space);
+}
+
+/// A part at each of the addresses, which are in an array that its exporter keeps.
+StackObject from_pointers(const py::object& pointers, const py::object& shape,
+                          const py::object& format_text, const py::object& strides,
+                          const py::object& device_name, const py::object& owner) {
+  const Source table = source_of(pointers);
+  if (table.device != "host")
+    throw py::value_error(text("pointers are read by the host, and these are on ", table.device));
+  if (!is_address(table.view.format()))
+    throw py::type_error(
+        text("pointers are integers of 64 bits in this machine's byte order, not '",
+             table.view.format().text(), "'"));
+  const std::string code = text_argument(format_text, "format");
+  const std::string device = Device::open(text_argument(device_name, "device")).name();
+  const ArrayView part =
+      part_of(integers_argument(shape, "shape"), strides, Format(code, parse_format(code).size),
+              device == "host" ? MemorySpace::host : MemorySpace::device);
+  using Owner = std::shared_ptr<const void>;
+  auto owners = std::make_shared<std::pair<Owner, Owner>>(table.owner, keep(owner));
+  return {behind(table.view, part), std::move(owners), device};
 }
 
 /// An array of rows that a table of pointers in somebody's memory leads to.
@@ -82,6 +129,7 @@ void bind_stack(py::module_& module) {
   cls.def("__repr__", represent);
 
   module.def("stack", stack_of);
+  module.def("from_pointers", from_pointers);
   module.def("_rows_at", rows_at, py::arg("table"), py::arg("count"), py::arg("shape"),
              py::arg("strides"), py::arg("format"), py::arg("owner"),
              "For rows(): the address of a table of pointers, and what each of them leads to.");

@@ -140,6 +140,7 @@ class Stack {
  private:
   friend Stack stack(std::span<const ArrayView> parts);
   friend Stack stack(const ArrayView& part, std::vector<const std::byte*> starts);
+  friend Stack behind(const ArrayView& pointers, const ArrayView& part);
   friend Stack concatenate(std::span<const ArrayView> parts);
   struct Table;
   Stack(std::shared_ptr<const Table> table, ArrayView view);
@@ -158,6 +159,12 @@ Stack stack(std::span<const ArrayView> parts);
 /// but for its address, which is that of its index 0 before any pointer is followed. Throws
 /// `invalid_view`, naming the part, for an address that is NULL.
 Stack stack(const ArrayView& part, std::vector<const std::byte*> starts);
+
+/// The same through a table that is there already, borrowed for as long as the view is in use: its
+/// elements, whatever its axes and its own levels of pointers, are the addresses of index 0 of
+/// parts that are each as `part` is but for its address. `pointers` is in host memory, wherever the
+/// parts are. Throws `invalid_view` unless its elements are as large as pointers.
+Stack behind(const ArrayView& pointers, const ArrayView& part);
 
 /// The entries along axis 0 of all parts, one part after the other, through one pointer each. The
 /// parts agree in all but the extent and the stride of axis 0, which no pointer table may stand

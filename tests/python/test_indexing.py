@@ -381,5 +381,72 @@ class WithoutNumPy(unittest.TestCase):
         self.assertEqual(uploaded[1, 2].tolist(), 6)
 
 
+class Plans(unittest.TestCase):
+    """Gathers that are decided once."""
+
+    def setUp(self):
+        self.rows = [bytearray(range(4 * i, 4 * i + 4)) for i in (2, 0, 1)]
+        self.array = upload(self.rows)
+
+    def test_they_gather_what_the_verbs_do(self):
+        for plan, expected in (
+                (self.array.plan_copy(), self.array.copy()),
+                (self.array[::-1].plan_copy(order="F"), self.array[::-1].copy(order="F")),
+                (self.array.plan_take([3, 0], axis=1), self.array.take([3, 0], axis=1)),
+                (self.array.plan_take([5], mode="wrap"), self.array.take([5], mode="wrap")),
+                (self.array.plan_gather([[2, 0], [1, -1]]), self.array.gather([[2, 0], [1, -1]]))):
+            result = plan.run()
+            self.assertEqual((result.shape, result.strides), (expected.shape, expected.strides))
+            self.assertEqual(result.tolist(), expected.tolist())
+
+    def test_a_run_reads_what_the_array_has_then(self):
+        plan = self.array.plan_copy()
+        before = plan.run().tolist()
+        self.assertEqual(before[0], [8, 9, 10, 11])
+        self.array.update([bytes(4), b"abcd", b"efgh"])
+        self.assertEqual(plan.run().tolist(), [[0] * 4, list(b"abcd"), list(b"efgh")])
+        self.assertEqual(plan.result.tolist(), [[0] * 4, list(b"abcd"), list(b"efgh")])
+
+    def test_into_memory_that_is_there(self):
+        out = upload([bytes(4)] * 2).copy()
+        plan = self.array.plan_take([1, 0], out=out)
+        plan.run().synchronize()
+        self.assertEqual(out.tolist(), [[0, 1, 2, 3], [8, 9, 10, 11]])
+        with self.assertRaisesRegex(ValueError, "out has shape"):
+            self.array.plan_copy(out=out)
+        if DEVICE == "host":
+            memory = bytearray(12)
+            plan = self.array.plan_copy(out=memoryview(memory).cast("B", (3, 4)))
+            with self.assertRaises(BufferError):
+                memory.clear()  # held
+            plan.run()
+            self.assertEqual(list(memory), [8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7])
+        else:
+            with self.assertRaisesRegex(ValueError, "host memory"):
+                self.array.plan_copy(out=memoryview(bytearray(12)).cast("B", (3, 4)))
+
+    def test_the_array_stays(self):
+        plan = self.array.plan_copy()
+        self.array = None
+        self.assertEqual(plan.run().tolist()[1], [0, 1, 2, 3])
+
+    def test_indices_out_of_range(self):
+        with self.assertRaises(IndexError):
+            self.array.plan_take([3])
+
+    def test_streams(self):
+        class Named:
+            cuda_stream = 1  # the default one's handle
+
+        class Protocol:
+            def __cuda_stream__(self):
+                return 0, 2
+
+        for stream in (None, 0, 1, Named(), Protocol()):
+            self.assertEqual(self.array.plan_copy(stream=stream).run().tolist(), self.array.tolist())
+        with self.assertRaisesRegex(TypeError, "stream must be a CUDA stream"):
+            self.array.plan_copy(stream="1")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -1,11 +1,14 @@
 """Every combination of indirect axes, against memoryview where it is right and the reference."""
 
+import array
+import gc
 import itertools
 import random
 import unittest
+import weakref
 
 import multibuffer
-from support import Tables, require_device, upload
+from support import DEVICE, Tables, require_device, upload
 
 
 def setUpModule():
@@ -98,6 +101,93 @@ class Indirect(unittest.TestCase):
         uploaded = upload(source)
         self.assertEqual(uploaded[:, 4:].tolist(), [[4, 5], [10, 11]])
         self.assertEqual(multibuffer.reference(source)[:, 4:].tolist(), [[4, 5], [10, 11]])
+
+
+class Block:
+    """Rows of three 16-bit numbers in the memory of the device, and where they are."""
+
+    def __init__(self, count):
+        numbers = array.array("h", range(3 * count))
+        self.result = upload(memoryview(numbers).cast("B").cast("h", (count, 3))).copy()
+        interface = (self.result.__array_interface__ if DEVICE == "host"
+                     else self.result.__cuda_array_interface__)
+        self.address = interface["data"][0]
+
+    def rows(self, numbers):
+        return array.array("Q", (self.address + 6 * number for number in numbers))
+
+    def pointers(self, table, shape=3, **options):
+        return multibuffer.from_pointers(table, shape, "h", device=DEVICE, owner=self, **options)
+
+
+class FromPointers(unittest.TestCase):
+    def setUp(self):
+        self.block = Block(4)
+
+    def test_rows_by_their_addresses(self):
+        pointers = self.block.pointers(self.block.rows([2, 0, 2]))
+        self.assertEqual((pointers.shape, pointers.dtype, pointers.readonly), ((3, 3), "int16", True))
+        self.assertEqual(pointers.device, "host" if DEVICE == "host" else "cuda:0")
+        there = multibuffer.upload(pointers, placement="in_place")
+        self.assertEqual(there.tolist(), [[6, 7, 8], [0, 1, 2], [6, 7, 8]])
+        self.assertEqual(there[::-1, ::-2].tolist(), [[8, 6], [2, 0], [8, 6]])
+        self.assertEqual(there.device, pointers.device)
+
+    def test_parts_of_any_shape(self):
+        table = self.block.rows([3, 1])
+        place = dict(placement="in_place")
+        self.assertEqual(multibuffer.upload(self.block.pointers(table, ()), **place).tolist(), [9, 3])
+        self.assertEqual(multibuffer.upload(self.block.pointers(table, (1, 2)), **place).tolist(),
+                         [[[9, 10]], [[3, 4]]])
+        self.assertEqual(
+            multibuffer.upload(self.block.pointers(table, (2, 2), strides=(-2, 4)), **place).tolist(),
+            [[[9, 11], [8, 10]], [[3, 5], [2, 4]]])
+        self.assertEqual(multibuffer.upload(self.block.pointers(table, (0, 2)), **place).tolist(),
+                         [[], []])
+
+    def test_tables_of_any_shape(self):
+        table = memoryview(self.block.rows([3, 1, 0, 2])).cast("B").cast("Q", (2, 2))
+        there = multibuffer.upload(self.block.pointers(table), placement="in_place")
+        self.assertEqual(there.tolist(), [[[9, 10, 11], [3, 4, 5]], [[0, 1, 2], [6, 7, 8]]])
+        every_second = memoryview(self.block.rows([3, 1, 0, 2]))[::-2]
+        self.assertEqual(multibuffer.upload(self.block.pointers(every_second),
+                                            placement="in_place").tolist(), [[6, 7, 8], [3, 4, 5]])
+
+    def test_tables_behind_pointers(self):
+        tables = [self.block.rows([3, 1]), self.block.rows([0, 2])]
+        there = multibuffer.upload(self.block.pointers(multibuffer.stack(tables[::-1])),
+                                   placement="in_place")
+        self.assertEqual(there.tolist(), [[[0, 1, 2], [6, 7, 8]], [[9, 10, 11], [3, 4, 5]]])
+
+    def test_what_is_kept(self):
+        block = weakref.ref(self.block)
+        there = multibuffer.upload(self.block.pointers(self.block.rows([1, 0])), placement="in_place")
+        self.block = None
+        gc.collect()
+        self.assertIsNotNone(block())
+        self.assertEqual(there.tolist(), [[3, 4, 5], [0, 1, 2]])
+        del there
+        gc.collect()
+        self.assertIsNone(block())
+
+    def test_what_is_refused(self):
+        with self.assertRaisesRegex(TypeError, "integers of 64 bits .* not 'i'"):
+            self.block.pointers(array.array("i", [1, 2]))
+        with self.assertRaisesRegex(TypeError, "not 'd'"):
+            self.block.pointers(array.array("d", [1, 2]))
+        with self.assertRaisesRegex(ValueError, "shape has 2 numbers, strides 1"):
+            self.block.pointers(self.block.rows([0]), (1, 2), strides=2)
+        with self.assertRaisesRegex(BufferError, r"NULL pointer .* index \[1, :\]"):
+            multibuffer.upload(self.block.pointers(array.array("Q", [self.block.address, 0])),
+                               placement="in_place")
+        with self.assertRaisesRegex(BufferError, "extent"):
+            self.block.pointers(self.block.rows([0]), -1)
+
+    @unittest.skipUnless(DEVICE == "host", "exports host memory")
+    def test_it_exports_host_memory(self):
+        view = memoryview(self.block.pointers(self.block.rows([2, 0])))
+        self.assertEqual((view.shape, view.suboffsets), ((2, 3), (0, -1)))
+        self.assertEqual(view.tolist(), [[6, 7, 8], [0, 1, 2]])
 
 
 if __name__ == "__main__":

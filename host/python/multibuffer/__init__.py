@@ -10,7 +10,11 @@ upload(obj) takes whatever exports the buffer protocol (PEP 3118), with pointer 
 or without; DLPack; __cuda_array_interface__; and lists of these. It returns a DeviceArray, indexed
 like a NumPy array. What it gathers is a DeviceBuffer, which NumPy, torch, CuPy, JAX and Numba take.
 
+DeviceArray.plan_copy(), plan_take() and plan_gather() are gathers decided once: Plan.run() is then
+one launch.
+
 stack(arrays)       an exporter with suboffsets over separate buffers, without copying one
+from_pointers(p, shape)  an array by the addresses of its parts, in host or device memory
 rows(image)         a Pillow image by its rows
 reference(obj)      the same verbs by the original pointers, to check results against
 verify(a, b)        the first difference, or none
@@ -24,6 +28,7 @@ from ._core import (
     DeviceArray,
     DeviceBuffer,
     DeviceInfo,
+    Plan,
     Reference,
     Stack,
     __version__,
@@ -37,10 +42,12 @@ __all__ = [
     "DeviceArray",
     "DeviceBuffer",
     "DeviceInfo",
+    "Plan",
     "Reference",
     "Stack",
     "__version__",
     "devices",
+    "from_pointers",
     "reference",
     "rows",
     "stack",
@@ -74,6 +81,28 @@ def stack(arrays):
     where all parts are.
     """
     return _core.stack(arrays)
+
+
+def from_pointers(pointers, shape, format="B", *, strides=None, device="host", owner=None):
+    """An array by the addresses of its parts, without copying or touching one.
+
+    pointers: the addresses, integers of 64 bits in an array of any shape, which may itself be made
+      of pointers; their axes come first. They are read when the result is: by upload(), once.
+    shape, format: of what is at each address, the format as PEP 3118 spells it.
+    strides: of its axes, in bytes; C order if not given.
+    device: whose memory it is in: 'host', 'cuda' or 'cuda:N'.
+    owner: held for as long as an array may read what the pointers lead to.
+
+    The addresses are taken on your word: where one is wrong, so is everything that reads it. Work
+    that is still to write there is for you to wait for.
+
+        >>> block = torch.arange(12, device="cuda").reshape(3, 4)
+        >>> addresses = block.data_ptr() + numpy.array([2, 0, 2]) * 32
+        >>> rows = multibuffer.from_pointers(addresses, 4, "q", device="cuda", owner=block)
+        >>> multibuffer.upload(rows, placement="in_place")[:, ::-1].tolist()
+        [[11, 10, 9, 8], [3, 2, 1, 0], [11, 10, 9, 8]]
+    """
+    return _core.from_pointers(pointers, shape, format, strides, device, owner)
 
 
 def reference(obj):

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Literal, SupportsIndex, TypeVar, overload
 _Array = Any
 # Integers or booleans: any array of them, or nested lists.
 _Indices = Any
+# A CUDA stream of torch, of CuPy or of cuda.core, or its handle; None is the library's own.
+_Stream = Any
 _BasicKey = SupportsIndex | slice | EllipsisType | None
 _Mode = Literal["raise", "clip", "wrap"]
 _Out = TypeVar("_Out")
@@ -78,6 +80,24 @@ class DeviceArray:
     def copy(self, order: Literal["C", "F"] = "C", out: None = None) -> DeviceBuffer: ...
     @overload
     def copy(self, order: Literal["C", "F"] = "C", *, out: _Out) -> _Out: ...
+    def plan_take(
+        self,
+        indices: _Indices,
+        axis: int = 0,
+        mode: _Mode = "raise",
+        out: _Array = None,
+        stream: _Stream = None,
+    ) -> Plan: ...
+    def plan_gather(
+        self,
+        coordinates: Sequence[_Indices],
+        mode: _Mode = "raise",
+        out: _Array = None,
+        stream: _Stream = None,
+    ) -> Plan: ...
+    def plan_copy(
+        self, order: Literal["C", "F"] = "C", out: _Array = None, stream: _Stream = None
+    ) -> Plan: ...
     def native(self) -> DeviceBuffer: ...
     def tobytes(self) -> bytes: ...
     def tolist(self) -> Any: ...
@@ -125,6 +145,11 @@ class DeviceBuffer:
     ) -> Any: ...
     def __dlpack_device__(self) -> tuple[int, int]: ...
     __dlpack_c_exchange_api__: ClassVar[Any]
+
+class Plan:
+    def run(self) -> DeviceBuffer: ...
+    @property
+    def result(self) -> DeviceBuffer: ...
 
 class Stack:
     @property
@@ -228,6 +253,15 @@ def upload(
     placement: Literal["auto", "packed", "preserved", "in_place"] = "auto",
 ) -> DeviceArray: ...
 def stack(arrays: Sequence[_Array]) -> Stack: ...
+def from_pointers(
+    pointers: _Array,
+    shape: int | Sequence[int],
+    format: str = "B",
+    *,
+    strides: int | Sequence[int] | None = None,
+    device: str = "host",
+    owner: Any = None,
+) -> Stack: ...
 def rows(image: Any) -> Stack: ...
 def reference(obj: _Array) -> Reference: ...
 def verify(

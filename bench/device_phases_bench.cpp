@@ -1,0 +1,179 @@
+// An upload and a gather in their stages, each timed alone: wall-clock seconds as counters, their
+// sum as the time. `pack` is what the transfer of pageable rows does on the host beside the
+// copying: the same placement, into host memory. The bits of what comes out are verified in every
+// iteration, which is a stage of its own.
+
+#include <multibuffer/cuda/stream.hpp>
+#include <multibuffer/multibuffer.hpp>
+
+#include "bench/device_timing.hpp"
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <numeric>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace multibuffer::bench {
+namespace {
+
+constexpr std::int64_t total = std::int64_t{256} << 20;
+
+/// Rows that do not continue each other, pointers to them in shuffled order, and an order to gather
+/// them in.
+class Rows {
+ public:
+  Rows(std::int64_t row_bytes, bool page_locked)
+      : row_bytes_(row_bytes), block_(2 * total, page_locked), order_(count()) {
+    for (std::int64_t at = 0; at < total; at += row_bytes)
+      pointers_.push_back(block_.data() + 2 * at);
+    std::mt19937 random(7);
+    std::shuffle(pointers_.begin(), pointers_.end(), random);
+    std::iota(order_.begin(), order_.end(), 0);
+    std::shuffle(order_.begin(), order_.end(), random);
+  }
+  ArrayView view() const {
+    return ArrayView(pointers_.data(), Format(),
+                     Layout({{total / row_bytes_, 8, 0}, {row_bytes_, 1, 1}}, {0, 0}));
+  }
+  DeviceBuffer order(const Device& device) const {
+    const std::int64_t shape[] = {total / row_bytes_};
+    return DeviceBuffer::from_host(device, order_.data(), shape, Format("i", 4), stream());
+  }
+  /// The rows as they are to be, one memcpy a row: also what others do first.
+  std::vector<std::byte> stacked(const std::vector<std::int32_t>* order = nullptr) const {
+    std::vector<std::byte> bytes(static_cast<std::size_t>(total));
+    for (std::size_t i = 0; i < pointers_.size(); ++i)
+      std::memcpy(bytes.data() + i * size(),
+                  pointers_[order ? static_cast<std::size_t>((*order)[i]) : i], size());
+    return bytes;
+  }
+  DeviceBuffer expected(const Device& device) const {
+    const std::int64_t shape[] = {total / row_bytes_, row_bytes_};
+    return DeviceBuffer::from_host(device, stacked(&order_).data(), shape, Format(), stream());
+  }
+
+ private:
+  std::size_t count() const { return static_cast<std::size_t>(total / row_bytes_); }
+  std::size_t size() const { return static_cast<std::size_t>(row_bytes_); }
+
+  std::int64_t row_bytes_;
+  HostBlock block_;
+  std::vector<const std::byte*> pointers_;
+  std::vector<std::int32_t> order_;
+};
+
+/// Seconds by stage, summed over iterations.
+class Stages {
+ public:
+  /// Runs `work` until the device has done it, and returns what it returns.
+  template <class Work>
+  auto operator()(const char* name, const Work& work) {
+    const auto start = std::chrono::steady_clock::now();
+    auto result = work();
+    finish();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    seconds_[name] += seconds;
+    iteration_ += seconds;
+    return result;
+  }
+  double end_of_iteration() { return std::exchange(iteration_, 0); }
+  void report(benchmark::State& state) const {
+    for (const auto& [name, seconds] : seconds_)
+      state.counters[name] = benchmark::Counter(seconds, benchmark::Counter::kAvgIterations);
+    state.counters["payload"] = benchmark::Counter(static_cast<double>(total),
+                                                   benchmark::Counter::kIsIterationInvariantRate,
+                                                   benchmark::Counter::kIs1000);
+  }
+
+ private:
+  std::map<std::string, double> seconds_;
+  double iteration_ = 0;
+};
+
+void ours(benchmark::State& state, bool page_locked) {
+  const Rows rows(state.range(0), page_locked);
+  const Device device = Device::open("cuda");
+  const Indices order(rows.order(device));
+  const DeviceBuffer expected = rows.expected(device);
+  UploadOptions options;
+  options.stream = stream();
+  Request request;
+  request.stream = stream();
+  Stages stages;
+  for (auto _ : state) {
+    const auto resolution = stages("1_resolve", [&] { return resolve(rows.view()); });
+    const auto placement = stages("2_place", [&] { return place(resolution); });
+    const auto array = stages("3_transfer", [&] { return upload(placement, device, options); });
+    const auto result = stages("4_gather", [&] { return take(array, 0, order, request); });
+    const auto same = stages("5_verify", [&] { return verify(result, expected); });
+    state.SetIterationTime(stages.end_of_iteration());
+    if (!same.equal()) return state.SkipWithError(describe(same).c_str());
+  }
+  stages.report(state);
+}
+
+void pack(benchmark::State& state, bool page_locked) {
+  const Rows rows(state.range(0), page_locked);
+  const Placement placement = place(resolve(rows.view()), PlacementKind::packed);
+  Stages stages;
+  for (auto _ : state) {
+    stages("pack", [&] { return upload(placement, Device::host()); });
+    state.SetIterationTime(stages.end_of_iteration());
+  }
+  stages.report(state);
+}
+
+/// What others do: one block of the rows, and one copy of that.
+void stacked(benchmark::State& state, bool page_locked) {
+  const Rows rows(state.range(0), page_locked);
+  const DeviceBlock to(total);
+  Stages stages;
+  for (auto _ : state) {
+    const auto bytes = stages("1_stack", [&] { return rows.stacked(); });
+    stages("2_transfer", [&] {
+      require(
+          cudaMemcpyAsync(to.data(), bytes.data(), bytes.size(), cudaMemcpyHostToDevice, stream()));
+      return 0;
+    });
+    state.SetIterationTime(stages.end_of_iteration());
+  }
+  stages.report(state);
+}
+
+void add(const std::string& name, void (*work)(benchmark::State&, bool), bool page_locked) {
+  const std::string full = (page_locked ? "page_locked/" : "pageable/") + name;
+  benchmark::RegisterBenchmark(full.c_str(),
+                               [=](benchmark::State& state) { work(state, page_locked); })
+      ->ArgsProduct({{64, 1024, 4096, 64 << 10}})
+      ->UseManualTime()
+      ->Unit(benchmark::kMillisecond);
+}
+
+int run(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (!there_is_a_device()) return 0;
+  benchmark::AddCustomContext("device", Device::open("cuda").info().description);
+  for (const bool page_locked : {false, true}) {
+    add("multibuffer", ours, page_locked);
+    add("multibuffer_pack", pack, page_locked);
+    add("stack_then_copy", stacked, page_locked);
+  }
+  benchmark::RunSpecifiedBenchmarks();
+  ::benchmark::Shutdown();
+  return 0;
+}
+
+}  // namespace
+}  // namespace multibuffer::bench
+
+int main(int argc, char** argv) { return multibuffer::bench::run(argc, argv); }

@@ -1,0 +1,548 @@
+"""Gathers, conversions and uploads on a GPU beside what torch, CuPy and JAX do with the same bytes.
+
+The data is made on the device, each number from its own position, and what a result must be is
+computed from positions as well: no side is checked by what another one does. All sides read the
+same memory; `of_limit` is by the formula of bench/traffic.hpp, at the rate of a copy in this run.
+"""
+
+import functools
+import math
+
+import multibuffer
+import numpy
+
+from gpu import GIB
+from harness import Case, Side
+from traffic import alignment_of, traffic
+
+KIB, MIB = 1 << 10, 1 << 20
+ENTRY_BYTES = 4  # of a table, or an index, at least
+MOST_ROWS = 16 * MIB  # a table of more takes longer to be made than all else
+
+FORMATS = {1: "b", 2: "h", 4: "i", 8: "q"}
+
+
+# ---- Data
+
+
+def dtype_of(gpu, itemsize):
+    return getattr(gpu.torch, f"int{8 * itemsize}")
+
+
+def mixed(positions, dtype, itemsize):
+    """Numbers that tell where they come from."""
+    positions = positions * (0x9E3779B97F4A7C15 - (1 << 64))
+    return (positions >> (64 - 8 * itemsize)).to(dtype)
+
+
+def numbers_at(gpu, rows, columns, itemsize, first=0):
+    """The numbers at all sums of `rows` and `columns`, two tensors of positions."""
+    torch, dtype = gpu.torch, dtype_of(gpu, itemsize)
+    result = torch.empty(len(rows), len(columns), dtype=dtype, device=gpu.where)
+    step = max(1, 32 * MIB // len(columns))  # positions have eight bytes each
+    for i in range(0, len(rows), step):
+        positions = rows[i:i + step, None] + (columns + first)
+        result[i:i + step] = mixed(positions, dtype, itemsize)
+    return result
+
+
+def arange(gpu, count, step=1):
+    return gpu.torch.arange(0, count * step, step, device=gpu.where)
+
+
+@functools.lru_cache(maxsize=1)
+def block_of(gpu, itemsize, count):
+    """Numbers side by side, and room for rows that do not begin at the beginning."""
+    rows = -(-(count + 16) // 4096)
+    return numbers_at(gpu, arange(gpu, rows, 4096), arange(gpu, 4096), itemsize).reshape(-1)
+
+
+def order_of(gpu, name, count):
+    """Which row each pointer leads to."""
+    torch = gpu.torch
+    if name == "shuffled":
+        return torch.randperm(count, device=gpu.where)
+    if name == "sorted":  # ascending, but not evenly
+        return torch.randint(0, count, (count,), device=gpu.where).sort().values
+    if name == "reversed":
+        return arange(gpu, count).flip(0)
+    if name == "zipf":  # rank r as often as 1 / r
+        ranks = torch.rand(count, dtype=torch.float64, device=gpu.where)
+        ranks = (ranks * math.log(count)).exp().long() - 1
+        return torch.randperm(count, device=gpu.where)[ranks.clamp(0, count - 1)]
+    return arange(gpu, count)
+
+
+class Rows:
+    """Rows of numbers in one block of device memory, and the addresses of some in an order."""
+
+    def __init__(self, gpu, row_bytes, total, order="shuffled", offset=0, itemsize=None):
+        self.gpu, self.row_bytes = gpu, row_bytes
+        self.itemsize = itemsize or (4 if row_bytes % 4 == 0 and offset % 4 == 0 else 1)
+        self.length = row_bytes // self.itemsize
+        self.format = FORMATS[self.itemsize]
+        first = offset // self.itemsize
+        all_rows = total // row_bytes
+        self.whole = block_of(gpu, self.itemsize, all_rows * self.length)
+        self.block = self.whole[first:first + all_rows * self.length].view(all_rows, self.length)
+        self.order = order_of(gpu, order, all_rows)[:MOST_ROWS].clone()
+        self.count = len(self.order)
+        self.first = first
+        self.expected = self.numbers(self.order)
+        self.out = gpu.torch.empty_like(self.expected)
+        addresses = self.order * row_bytes + self.block.data_ptr()
+        self.addresses = addresses.cpu().numpy()
+        self.alignment = min(alignment_of(row_bytes), alignment_of(offset))
+
+    def numbers(self, order):
+        """What rows in an order hold."""
+        return numbers_at(self.gpu, order * self.length, arange(self.gpu, self.length),
+                          self.itemsize, self.first)
+
+    @property
+    def payload(self):
+        return self.count * self.row_bytes
+
+    def pointers(self):
+        return multibuffer.from_pointers(self.addresses, self.length, self.format,
+                                         device=self.gpu.name, owner=self.whole)
+
+    def limit(self, entry_bytes, rate):
+        return self.count * traffic(self.row_bytes, self.alignment, entry_bytes) / rate
+
+
+def in_place(exporter):
+    return multibuffer.upload(exporter, placement="in_place")
+
+
+# ---- Sides
+
+
+def ours(gpu, exporter, out, view=lambda array: array, name="multibuffer"):
+    """A plan for a view of what is resolved once."""
+
+    def prepare():
+        plan = view(in_place(exporter())).plan_copy(out=out, stream=gpu.stream)
+
+        def work():
+            plan.run()
+
+        return work
+
+    return Side(name, prepare)
+
+
+def calls(name, work, goal=None, clock=None):
+    return Side(name, lambda: work, {0: goal} if goal else {}, clock)
+
+
+def with_cupy(gpu, name, work, *tensors, goal=None):
+    """work: from CuPy, and the tensors as its arrays, to what is timed."""
+
+    def prepare():
+        cupy = gpu.load("cupy")
+        return work(cupy, *map(cupy.from_dlpack, tensors))
+
+    return Side(name, prepare, {0: goal} if goal else {})
+
+
+def with_jax(gpu, name, function, *tensors, goal=None):
+    """function: from jax.numpy and the tensors as arrays to a result; it is compiled."""
+
+    def prepare():
+        jax = gpu.load("jax")
+        arrays = [jax.dlpack.from_dlpack(tensor) for tensor in tensors]
+        compiled = jax.jit(functools.partial(function, jax.numpy))
+        return lambda: compiled(*arrays)
+
+    return Side(name, prepare, {0: goal} if goal else {}, gpu.wall_of_jax)
+
+
+def with_cuda(gpu, name, work, goal=None):
+    """work: from CudaPeers to what is timed."""
+    return Side(name, lambda: work(gpu.load("cuda")), {0: goal} if goal else {})
+
+
+def writing(function, *arguments, **more):
+    """A call whose result is in `out`, whatever it returns."""
+
+    def work():
+        function(*arguments, **more)
+
+    return work
+
+
+# ---- Rows
+
+
+def row_sides(gpu, rows, group, jax):
+    torch, block, out = gpu.torch, rows.block, rows.out
+    large = 1.0 if group == "rows" and rows.row_bytes >= KIB else None  # then ahead of all
+    goal = 1.5 if group == "rows" and 16 <= rows.row_bytes <= 256 else large
+    order, narrow = rows.order, rows.order.int()
+    yield ours(gpu, rows.pointers, out)
+    yield with_cuda(gpu, "cub Batched", lambda cuda: cuda.batched(
+        torch, torch.from_numpy(rows.addresses).to(gpu.where), out),
+        1.5 if group == "misaligned" else goal)
+    if rows.row_bytes >= 64 * KIB:
+        yield with_cuda(gpu, "cudaMemcpyAsync a row",
+                        lambda cuda: cuda.copy_rows(rows.addresses, out))
+    yield calls("torch.index_select", writing(torch.index_select, block, 0, narrow, out=out), goal)
+    if rows.row_bytes % 16 == 0 and rows.itemsize == 4:
+        wide = [tensor.view(torch.complex128) for tensor in (block, out)]
+        yield calls("the same of 16 B",
+                    writing(torch.index_select, wide[0], 0, narrow, out=wide[1]), goal)
+    yield calls("torch x[index]", lambda: block[order], large)
+    yield with_cupy(gpu, "cupy.take", lambda cupy, block, order, out: writing(
+        cupy.take, block, order, axis=0, out=out), block, narrow, out, goal=large)
+    if jax:
+        yield with_jax(gpu, "jax take", lambda numpy, block, order: numpy.take(
+            block, order, axis=0, mode="clip"), block, narrow, goal=large)
+
+
+def row_case(group, rows, name, limit=True, entry_bytes=ENTRY_BYTES, rate=None, jax=True):
+    gpu = rows.gpu
+    return Case(group, name, rows.payload, rows.expected,
+                list(row_sides(gpu, rows, group, jax)), rows.out, rows.row_bytes,
+                rows.limit(entry_bytes, rate or gpu.copy_rate(gpu.shrunk(GIB))) if limit else None)
+
+
+def rows_shuffled(gpu, total=GIB, group="rows",
+                  sizes=(4, 16, 20, 36, 64, 128, 256, 1000, 1024, 4096, 65536)):
+    """Rows behind a table of pointers, beside takes of the same rows from the block they lie in."""
+    total = gpu.shrunk(total)
+    for size in sizes:
+        yield row_case(group, Rows(gpu, size, total), f"{total_text(size)} rows",
+                       rate=gpu.copy_rate(total), jax=size in (16, 64, 256, 1024, 4096))
+
+
+def rows_in_l2(gpu):
+    yield from rows_shuffled(gpu, 16 * MIB, "in L2", (16, 64, 256, 1024, 4096))
+
+
+def rows_misaligned(gpu):
+    """Rows of bytes that begin 3 bytes off."""
+    for size in (16, 64, 256, 1000, 1024, 4096):
+        yield row_case("misaligned", Rows(gpu, size, gpu.shrunk(256 * MIB), offset=3),
+                       f"{total_text(size)} rows, 3 B off", jax=size == 1024)
+
+
+def tables(gpu):
+    """Tables that are not shuffled. Of aliased rows most are in L2: there is no limit to tell."""
+    for order in ("sorted", "affine", "reversed", "zipf"):
+        for size in (64, 1024):
+            rows = Rows(gpu, size, gpu.shrunk(GIB), order)
+            yield row_case("tables", rows, f"{total_text(size)} rows, {order}",
+                           limit=order != "zipf", jax=False,
+                           entry_bytes=0 if order in ("affine", "reversed") else ENTRY_BYTES)
+
+
+def levels(gpu):
+    """One, two and three tables of pointers on the way to a row."""
+    for size in (64, 1024):
+        rows = Rows(gpu, size, gpu.shrunk(GIB))
+        in_block = 16
+
+        def table_of(addresses, rows=rows):
+            """A table of the addresses of blocks of entries, shuffled, and what it leads to."""
+            count = len(addresses) // in_block
+            shuffle = numpy.random.default_rng(3).permutation(count)
+            return addresses.ctypes.data + shuffle * (8 * in_block), shuffle
+
+        second, by_two = table_of(rows.addresses)
+        third, by_three = table_of(second)
+        twice = multibuffer.from_pointers(second, in_block, "q", owner=rows.addresses)
+        thrice = multibuffer.from_pointers(
+            multibuffer.from_pointers(third, in_block, "q", owner=second), in_block, "q",
+            owner=rows.addresses)
+        whole = gpu.torch.from_numpy(numpy.arange(rows.count).reshape(-1, in_block)[by_two])
+        order_two = whole.reshape(-1)
+        order_three = whole.reshape(-1, in_block * in_block)[by_three].reshape(-1)
+        for depth, table, entries in ((1, rows.addresses, None), (2, twice, order_two),
+                                      (3, thrice, order_three)):
+            order = rows.order if entries is None else rows.order[entries.to(gpu.where)]
+            shape = {1: (), 2: (in_block,), 3: (in_block, in_block)}[depth]
+            out = rows.out.view(-1, *shape, rows.length)
+
+            def exporter(table=table, rows=rows):
+                return multibuffer.from_pointers(table, rows.length, rows.format,
+                                                 device=gpu.name, owner=rows.whole)
+
+            yield Case("levels", f"{total_text(size)} rows behind {depth}", rows.payload,
+                       rows.numbers(order), [
+                ours(gpu, exporter, out),
+                calls("torch.index_select", writing(gpu.torch.index_select, rows.block, 0,
+                                                    order.int(), out=rows.out))],
+                out, size, rows.limit(ENTRY_BYTES, gpu.copy_rate(gpu.shrunk(GIB))))
+
+
+# ---- Elements
+
+
+def elements(gpu):
+    """Random elements by two coordinates through a table of rows, beside takes by one index from
+    the dense array."""
+    torch = gpu.torch
+    total, count = gpu.shrunk(GIB), gpu.shrunk(32 * MIB)
+    for itemsize in (4, 8):
+        rows = Rows(gpu, 4 * KIB, total, itemsize=itemsize)
+        i = torch.randint(0, rows.count, (count,), dtype=torch.int32, device=gpu.where)
+        j = torch.randint(0, rows.length, (count,), dtype=torch.int32, device=gpu.where)
+        flat = rows.block.view(-1)
+        index = rows.order[i.long()] * rows.length + j
+        narrow = index.int()
+        expected = numbers_at(gpu, index, arange(gpu, 1), itemsize).reshape(-1)
+        out = torch.empty_like(expected)
+
+        def planned(rows=rows, i=i, j=j, out=out):
+            plan = in_place(rows.pointers()).plan_gather([i, j], out=out, stream=gpu.stream)
+            return writing(plan.run)
+
+        yield Case("elements", f"{total_text(count)[:-1]} random {itemsize} B elements",
+                   count * itemsize, expected, [
+            Side("multibuffer", planned),
+            with_cuda(gpu, "thrust::gather", lambda cuda, narrow=narrow, flat=flat, out=out:
+                      cuda.gather(narrow, flat, out), 1.0),
+            calls("torch.take", writing(torch.take, flat, index, out=out), 1.0),
+            calls("torch.index_select",
+                  writing(torch.index_select, flat, 0, narrow, out=out)),
+            with_cupy(gpu, "cupy.take", lambda cupy, flat, index, out: writing(
+                cupy.take, flat, index, out=out), flat, narrow, out),
+            with_jax(gpu, "jax take", lambda numpy, flat, index: numpy.take(
+                flat, index, mode="clip"), flat, narrow)],
+            out, itemsize, count * traffic(itemsize, itemsize, 8) / gpu.copy_rate(total))
+
+
+# ---- Strided copies
+
+
+def strided_copy(gpu, group, name, tensor, expected, ours_of, torch_of, cupy_of, read, jax_of=None,
+                 goal=1.05):
+    """A view of a dense tensor, made dense: by three libraries, each in its own words.
+
+    read: bytes that have to be read.
+    """
+    out = gpu.torch.empty_like(expected)
+    payload = expected.numel() * expected.element_size()
+    sides = [ours(gpu, lambda: tensor, out, ours_of)]
+    for label, work in torch_of(tensor, out).items():
+        sides.append(calls(label, work, goal))
+    sides.append(with_cupy(gpu, "cupy.copyto", lambda cupy, source, target: writing(
+        cupy.copyto, target, cupy_of(source)), tensor, out))
+    if jax_of:
+        sides.append(with_jax(gpu, "jax", jax_of, tensor))
+    return Case(group, name, payload, expected, sides, out, None,
+                (read + payload) / gpu.copy_rate(gpu.shrunk(GIB)))
+
+
+def by_torch(view):
+    return lambda tensor, out: {"torch copy_": writing(out.copy_, view(tensor)),
+                                "torch contiguous()": view(tensor).contiguous}
+
+
+def transposes(gpu):
+    for itemsize in (1, 2, 4, 8):
+        side = int((gpu.shrunk(256 * MIB) / itemsize) ** 0.5) // 64 * 64
+        yield transpose(gpu, itemsize, side, side)
+        if itemsize == 4:
+            yield transpose(gpu, itemsize, side - 191, side - 187)
+
+
+def transpose(gpu, itemsize, height, width):
+    tensor = numbers_at(gpu, arange(gpu, height, width), arange(gpu, width), itemsize)
+    expected = numbers_at(gpu, arange(gpu, width), arange(gpu, height, width), itemsize)
+    return strided_copy(
+        gpu, "transposes", f"{itemsize} B, {height} x {width}", tensor, expected,
+        lambda array: array.T, by_torch(lambda tensor: tensor.t()), lambda array: array.T,
+        height * width * itemsize, lambda numpy, array: numpy.transpose(array))
+
+
+def slices(gpu):
+    """Reversed, stepped, and both: torch has no negative strides, and flips instead."""
+    for itemsize in (1, 4):
+        width = 8192
+        height = gpu.shrunk(GIB) // (width * itemsize)
+        tensor = block_of(gpu, itemsize, height * width)[:height * width].view(height, width)
+        rows, columns = arange(gpu, height, width), arange(gpu, width)
+
+        def flipped(axis):
+            return lambda tensor, out: {"torch.flip": lambda: tensor.flip(axis)}
+
+        for name, key, r, c, torch_of in (
+                ("rows reversed", numpy.s_[::-1], rows.flip(0), columns, flipped(0)),
+                ("items reversed", numpy.s_[:, ::-1], rows, columns.flip(0), flipped(1)),
+                ("every second row", numpy.s_[::2], rows[::2], columns,
+                 by_torch(lambda tensor: tensor[::2])),
+                ("every second item", numpy.s_[:, ::2], rows, columns[::2],
+                 by_torch(lambda tensor: tensor[:, ::2]))):
+            expected = numbers_at(gpu, r, c, itemsize)
+            view = functools.partial(lambda key, array: array[key], key)
+            # Half of each sector is not asked for, and is read.
+            read = len(r) * width * itemsize
+            yield strided_copy(gpu, "slices", f"{itemsize} B, {name}", tensor, expected, view,
+                               torch_of, view, read)
+
+
+def copies(gpu):
+    """All of a dense array: what cudaMemcpy does."""
+    total = gpu.shrunk(GIB)
+    tensor = block_of(gpu, 4, total // 4)[:total // 4]
+    yield strided_copy(gpu, "copies", total_text(total), tensor, tensor, lambda array: array,
+                       lambda tensor, out: {"torch copy_": writing(out.copy_, tensor),
+                                            "torch clone": tensor.clone},
+                       lambda array: array, total, goal=0.97)
+
+
+# ---- Lists
+
+
+def lists(gpu, shapes=((1000, 64), (1000, 4096), (10_000, 64), (10_000, 1024))):
+    """Separate arrays on the device, a list of them, into one: without and with its building."""
+    torch = gpu.torch
+    for count, size in shapes:
+        count = gpu.shrunk(count)
+        block = block_of(gpu, 4, count * size // 4)[:count * size // 4].view(count, -1)
+        order = torch.randperm(count).tolist()  # they do not lie in the order of the list
+        tensors = [block[i].clone() for i in range(count)]
+        tensors = [tensors[i] for i in order]
+        length = size // 4
+        expected = numbers_at(gpu, torch.tensor(order, device=gpu.where) * length,
+                              arange(gpu, length), 4)
+        out = torch.empty_like(expected)
+        parts = list(out.unbind())
+        stack = functools.cache(lambda tensors=tensors: multibuffer.stack(tensors))
+        as_cupy = functools.cache(lambda tensors=tensors: list(
+            map(gpu.load("cupy").from_dlpack, tensors)))
+
+        def cupy_stack(as_cupy=as_cupy, out=out):
+            cupy = gpu.load("cupy")
+            return writing(cupy.stack, as_cupy(), out=cupy.from_dlpack(out))
+
+        peers = [
+            calls("torch.stack", lambda tensors=tensors: torch.stack(tensors), 2.0),
+            calls("torch.stack(out=)", writing(torch.stack, tensors, out=out), 2.0)]
+        if hasattr(torch, "_foreach_copy_"):
+            peers.append(calls("torch._foreach_copy_",
+                               writing(torch._foreach_copy_, parts, tensors)))
+        peers.append(Side("cupy.stack", cupy_stack))
+        name = f"{count} arrays of {total_text(size)}"
+        yield Case("lists", f"{name}, table made once", count * size, expected,
+                   [ours(gpu, stack, out), *peers], out, clock=gpu.wall)
+        yield Case("lists", f"{name}, from the list", count * size, expected, [
+            calls("multibuffer", lambda tensors=tensors: in_place(tensors).copy()), *peers],
+            out, clock=gpu.wall)
+
+
+def building(gpu, counts=(1_000_000, 10_000_000)):
+    """From addresses to an array that can be gathered from, and a gather: nobody else has this."""
+    for count in counts:
+        rows = Rows(gpu, 64, 64 * gpu.shrunk(count))
+        yield Case("building", f"{rows.count} pointers to rows of 64 B", rows.payload,
+                   rows.expected, [
+            calls("multibuffer", lambda rows=rows: writing(
+                in_place(rows.pointers()).copy, out=rows.out)())], rows.out, clock=gpu.wall)
+
+
+# ---- Uploads
+
+
+def uploads(gpu, shapes=((64, 16 * MIB), (KIB, 64 * MIB), (4 * KIB, 64 * MIB),
+                         (64 * KIB, 256 * MIB))):
+    """Many rows in host memory to one array on the device, until it is there."""
+    for size, total in shapes:
+        for pinned in (False, True):
+            if not pinned or size > 64:
+                yield upload_case(gpu, size, gpu.shrunk(total), pinned)
+
+
+def upload_case(gpu, size, total, pinned):
+    torch, length = gpu.torch, size // 4
+    count = total // size
+    order = torch.randperm(count)
+    expected = numbers_at(gpu, order.to(gpu.where) * length, arange(gpu, length), 4)
+    block = expected.cpu()
+    # A row's place in memory is not its place in the list.
+    memory = gpu.host_like(block, pinned).numpy()
+    places = order.numpy()
+    memory[places] = block.numpy()
+    rows = [memory[i] for i in places]
+    if not pinned:  # each where it happened to be allocated
+        rows = [row.copy() for row in rows]
+    tensors = [torch.from_numpy(row) for row in rows]
+    out = torch.empty_like(expected)
+    staging = gpu.host_like(block, pinned=True)
+
+    def through_pinned():
+        numpy.stack(rows, out=staging.numpy())
+        out.copy_(staging, non_blocking=True)
+
+    def cupy_asarray():
+        cupy = gpu.load("cupy")
+        return lambda: cupy.asarray(rows)
+
+    def jax_asarray():
+        jax = gpu.load("jax")
+        return lambda: jax.numpy.asarray(numpy.stack(rows))
+
+    def device_array():
+        return multibuffer.upload(rows, device=gpu.name)
+
+    sides = [calls("multibuffer", device_array),
+             calls("np.stack, cuda()",
+                   lambda: torch.from_numpy(numpy.stack(rows)).to(gpu.where), 2.0),
+             calls("np.stack pinned, copy_", through_pinned, 2.0),
+             calls("torch.stack, cuda()", lambda: torch.stack(tensors).to(gpu.where), 2.0),
+             Side("cupy.asarray(list)", cupy_asarray, {0: 2.0}),
+             Side("jax asarray(stack)", jax_asarray, {0: 2.0}, gpu.wall_of_jax)]
+    addresses = numpy.array([row.ctypes.data for row in rows])
+    if count <= 16 * KIB:  # a call a row takes long
+        sides.append(with_cuda(gpu, "cudaMemcpyAsync a row",
+                               lambda cuda: cuda.copy_rows(addresses, out), 2.0))
+        sides.append(with_cuda(gpu, "cudaMemcpyBatchAsync",
+                               lambda cuda: cuda.copy_rows(addresses, out, as_batch=True), 2.0))
+    return Case("uploads", f"{total_text(size)} {'pinned' if pinned else 'pageable'} rows",
+                total, expected, sides, out, size, clock=gpu.wall)
+
+
+# ---- Calls
+
+
+def small(gpu):
+    """Where the work is nothing and the call is everything: until it is done, by the wall clock."""
+    torch = gpu.torch
+    rows = Rows(gpu, 64, 64 * KIB)
+    narrow = rows.order.int()
+    array = functools.cache(lambda: in_place(rows.pointers()))
+    yield Case("small", "1000 rows of 64 B", rows.payload, rows.expected, [
+        ours(gpu, rows.pointers, rows.out, name="multibuffer, planned"),
+        calls("multibuffer copy", lambda: array().copy()),
+        calls("multibuffer copy(out=)", lambda: writing(array().copy, out=rows.out)()),
+        calls("torch.index_select", writing(torch.index_select, rows.block, 0, narrow,
+                                            out=rows.out)),
+        with_cupy(gpu, "cupy.take", lambda cupy, block, order, out: writing(
+            cupy.take, block, order, axis=0, out=out), rows.block, narrow, rows.out)],
+        rows.out, clock=gpu.wall)
+
+
+def total_text(count):
+    for unit, size in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
+        if count >= size and count % size == 0:
+            return f"{count // size} {unit}"
+    return f"{count} B"
+
+
+GROUPS = {
+    "rows": rows_shuffled,
+    "in_l2": rows_in_l2,
+    "misaligned": rows_misaligned,
+    "elements": elements,
+    "transposes": transposes,
+    "slices": slices,
+    "copies": copies,
+    "lists": lists,
+    "uploads": uploads,
+    "tables": tables,
+    "levels": levels,
+    "small": small,
+    "building": building,
+}

@@ -1,0 +1,16 @@
+"""What a gather of rows moves at least: bench/traffic.hpp, which says why, in Python."""
+
+SECTOR = 32
+
+
+def alignment_of(number):
+    """The largest power of two that divides a number of bytes, up to a sector."""
+    return min(number & -number, SECTOR) or SECTOR
+
+
+def traffic(row_bytes, alignment, entry_bytes):
+    """Bytes a row."""
+    return SECTOR + row_bytes - min(alignment, SECTOR) + row_bytes + entry_bytes
+
+
+assert (traffic(4, 4, 8), traffic(16, 16, 8), traffic(64, 32, 8)) == (44, 56, 136)
