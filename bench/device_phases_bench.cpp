@@ -127,7 +127,7 @@ void pack(benchmark::State& state, bool page_locked) {
   const Placement placement = place(resolve(rows.view()), PlacementKind::packed);
   Stages stages;
   for (auto _ : state) {
-    stages("pack", [&] { return upload(placement, Device::host()); });
+    stages("1_pack", [&] { return upload(placement, Device::host()); });
     state.SetIterationTime(stages.end_of_iteration());
   }
   stages.report(state);

@@ -30,26 +30,32 @@ def benchmarks_of(path):
 
 
 def rows_of(path):
-    """(series, row bytes, payload in GB/s, fraction of the limit) of each benchmark that ran."""
+    """(series, row bytes, payload in GB/s, fraction of the limit, seconds by stage) of each benchmark
+    that ran."""
     for benchmark in benchmarks_of(path):
         if benchmark.get("error_occurred"):
-            yield benchmark["name"], None, None, None
+            yield benchmark["name"], None, None, None, {}
             continue
         parts = [part for part in benchmark["name"].split("/")
                  if part not in ("manual_time", "real_time")]
         size = int(parts.pop()) if parts[-1].isdigit() else None
         rate = benchmark.get("payload", benchmark.get("bytes_per_second"))
-        yield "/".join(parts), size, rate and rate / 1e9, benchmark.get("of_limit")
+        # device_phases_bench numbers its stages in their order.
+        stages = {name[2:]: benchmark[name] for name in sorted(benchmark)
+                  if name[0].isdigit() and name[1:2] == "_"}
+        yield "/".join(parts), size, rate and rate / 1e9, benchmark.get("of_limit"), stages
 
 
 def table(rows):
     lines = [f"{'case':44} {'row bytes':>10} {'GB/s':>9} {'of limit':>9}"]
-    for name, size, rate, fraction in rows:
+    for name, size, rate, fraction, stages in rows:
         if rate is None:
             lines.append(f"{name:44} {'wrong bits, or none':>30}")
             continue
         shown = f"{fraction:9.3f}" if fraction is not None else ""
-        lines.append(f"{name:44} {size if size is not None else '':>10} {rate:9.2f} {shown}")
+        lines.append(f"{name:44} {size if size is not None else '':>10} {rate:9.2f} {shown:9} " +
+                     ", ".join(f"{stage} {1e3 * seconds:.2f} ms"
+                               for stage, seconds in stages.items()))
     return "\n".join(lines)
 
 
@@ -59,7 +65,7 @@ def plot(rows, path):
     import math
 
     series = {}
-    for name, size, _, fraction in rows:
+    for name, size, _, fraction, _ in rows:
         if size and fraction is not None:
             series.setdefault(name, []).append((size, fraction))
     series = {name: sorted(points) for name, points in series.items() if len(points) > 1}

@@ -151,7 +151,7 @@ def with_jax(gpu, name, function, *tensors, goal=None):
 
     def prepare():
         jax = gpu.load("jax")
-        arrays = [jax.dlpack.from_dlpack(tensor) for tensor in tensors]
+        arrays = [jax.numpy.from_dlpack(tensor) for tensor in tensors]
         compiled = jax.jit(functools.partial(function, jax.numpy))
         return lambda: compiled(*arrays)
 
@@ -494,8 +494,8 @@ def upload_case(gpu, size, total, pinned):
              calls("torch.stack, cuda()", lambda: torch.stack(tensors).to(gpu.where), 2.0),
              Side("cupy.asarray(list)", cupy_asarray, {0: 2.0}),
              Side("jax asarray(stack)", jax_asarray, {0: 2.0}, gpu.wall_of_jax)]
-    addresses = numpy.array([row.ctypes.data for row in rows])
     if count <= 16 * KIB:  # a call a row takes long
+        addresses = numpy.array([row.ctypes.data for row in rows])
         sides.append(with_cuda(gpu, "cudaMemcpyAsync a row",
                                lambda cuda: cuda.copy_rows(addresses, out), 2.0))
         sides.append(with_cuda(gpu, "cudaMemcpyBatchAsync",

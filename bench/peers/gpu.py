@@ -11,6 +11,7 @@ import gc
 import importlib
 import os
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -132,14 +133,29 @@ def on_stream(handle, name):
         return CudaPeers(handle)
     module = load(name)
     if name == "cupy":
-        import warnings
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it has a newer name since CuPy 14
-            module.cuda.ExternalStream(handle).use()
+        use_in_cupy(module, handle)
     if name == "jax":
         module.config.update("jax_enable_x64", True)
     return module
+
+
+class ExternalStream:
+    """A stream by the protocol that CuPy 14 and newer ask for."""
+
+    def __init__(self, handle):
+        self.handle = handle
+
+    def __cuda_stream__(self):
+        return 0, self.handle
+
+
+def use_in_cupy(cupy, handle):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the first is the older name
+        stream = (cupy.cuda.ExternalStream(handle) if hasattr(cupy.cuda, "ExternalStream")
+                  else cupy.cuda.Stream.from_external(ExternalStream(handle)))
+    stream.use()
+    cupy.stream_of_the_peers = stream  # CuPy may hold it weakly
 
 
 def clock_by_events(torch, stream):

@@ -35,8 +35,8 @@ def from_tensor(tensor):
 CUPY = types.SimpleNamespace(from_dlpack=from_tensor, take=numpy.take, copyto=numpy.copyto,
                              stack=numpy.stack, asarray=numpy.asarray)
 JAX = types.SimpleNamespace(
-    dlpack=types.SimpleNamespace(from_dlpack=from_tensor), jit=compiled,
-    numpy=types.SimpleNamespace(take=numpy.take, transpose=numpy.transpose,
+    jit=compiled,
+    numpy=types.SimpleNamespace(from_dlpack=from_tensor, take=numpy.take, transpose=numpy.transpose,
                                 asarray=lambda array: array.view(Ready)))
 
 
