@@ -56,7 +56,7 @@ def table(rows):
         lines.append(f"{name:44} {size if size is not None else '':>10} {rate:9.2f} {shown:9} " +
                      ", ".join(f"{stage} {1e3 * seconds:.2f} ms"
                                for stage, seconds in stages.items()))
-    return "\n".join(lines)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def plot(rows, path):
