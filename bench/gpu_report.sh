@@ -196,7 +196,7 @@ benchmarks() {
   done
 }
 
-# NAME PATTERN of each: what is ours and what is others', for each first word of the names.
+# NAME PATTERN of each: the benchmarks whose names begin alike, by two words where they have three.
 parts_of() { # PROGRAM
   local program=${1##*/}
   if [[ $device == host ]]; then
@@ -206,15 +206,13 @@ parts_of() { # PROGRAM
   else
     "$1" --benchmark_list_tests | awk -F/ -v program="$program" '
       NF > 1 {
-        part = $1 ($2 ~ /^multibuffer/ ? "" : "-others")
-        if (!(part in seen)) parts[++count] = part
-        seen[part] = $1
-        if (!((part, $2) in words)) pattern[part] = pattern[part] "|" $2
-        words[part, $2] = 1
-      }
-      END {
-        for (i = 1; i <= count; i++)
-          printf "%s-%s ^%s/(%s)(/|$)\n", program, parts[i], seen[parts[i]], substr(pattern[parts[i]], 2)
+        words = NF
+        while (words > 1 && $words ~ /^([0-9]+|(manual|real)_time|iterations:.*)$/) words--
+        part = words > 2 ? $1 "/" $2 : $1
+        if (seen[part]++) next
+        name = part
+        sub("/", "-", name)
+        print program "-" name, "^" part "/"
       }'
   fi
 }
