@@ -139,15 +139,16 @@ tests() {
     '^(backend|cuda_device|cuda_kernels|cuda_upload|streamed|update|verify)\.'
 }
 
-# The Python module's, on the card.
+# The Python module's, on the card. Each takes some seconds to begin.
 python() {
-  [[ $python ]] && step "python tests" run_tests python-tests "^python\\..*\\.$device\$"
+  [[ $python ]] &&
+    step "python tests" run_tests python-tests "^python\\..*\\.$device\$" --parallel 4
 }
 
-run_tests() { # NAME REGEX
+run_tests() { # NAME REGEX [OPTION...]
   local found="$folder/$1.xml"
   ctest --test-dir "$build" --output-on-failure --timeout 120 --no-tests=error \
-    -R "$2" --output-junit "$(realpath "$folder")/$1.xml" || return
+    -R "$2" --output-junit "$(realpath "$folder")/$1.xml" "${@:3}" || return
   # Skipped tests count as passed there; here a device that no test could open is a failure.
   [[ $device == host ]] || ! grep -qE 'no (CUDA|cuda) device' "$found"
 }

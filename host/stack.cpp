@@ -23,7 +23,8 @@ namespace {
 
 constexpr auto pointer_bytes = static_cast<std::int64_t>(sizeof(const std::byte*));
 
-/// A part's layout seen from behind a table of pointers: the table's axes and levels in front.
+/// A part's layout seen from behind a table of pointers: the table's axes and levels in front,
+/// counted from the table's index 0.
 Layout behind_table(const Layout& table, const Layout& part, std::size_t skipped_axes) {
   std::vector<Axis> axes(table.axes().begin(), table.axes().end());
   for (Axis axis : part.axes().subspan(skipped_axes)) {
@@ -31,6 +32,7 @@ Layout behind_table(const Layout& table, const Layout& part, std::size_t skipped
     axes.push_back(axis);
   }
   std::vector<std::int64_t> origins(table.origins().begin(), table.origins().end());
+  origins[0] = 0;
   // What the part adds before its first dereference is in the pointers already.
   origins.push_back(0);
   const auto rest = part.origins().subspan(1);
@@ -175,7 +177,8 @@ Stack behind(const ArrayView& pointers, const ArrayView& part) {
   auto table = std::make_shared<Stack::Table>();
   table->format = part.format().text();
   table->why_no_export = say_as_export(layout, table->shape, table->strides, table->suboffsets);
-  ArrayView view(pointers.base(), part.format(), std::move(layout), part.readonly(), part.space());
+  ArrayView view(start_of(pointers), part.format(), std::move(layout), part.readonly(),
+                 part.space());
   return Stack(std::move(table), std::move(view));
 }
 
