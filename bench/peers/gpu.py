@@ -177,7 +177,7 @@ def clock_by_events(torch, stream):
         end.synchronize()
         return begin.elapsed_time(end) * 1e-3, result
 
-    return Clock("events", time_calls, least_seconds=5e-4, most_calls=most_calls)
+    return Clock("event", time_calls, least_seconds=5e-4, most_calls=most_calls)
 
 
 def wall_clock(synchronize):

@@ -74,7 +74,7 @@ def rehearsal():
         return Clock(name, wall.time, least_seconds=0, most_calls=1)
 
     return gpus.Gpu("host", "cpu", torch, None, {"cupy": CUPY, "jax": JAX, "cuda": CUDA}.__getitem__,
-                    once("events"), once("wall"), once("wall"), "rehearsal", shrink=256)
+                    once("event"), once("wall"), once("wall"), "rehearsal", shrink=256)
 
 
 def main():

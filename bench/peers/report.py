@@ -86,7 +86,9 @@ def tables(run):
                 else:
                     speed = f"{rate(record['payload'], side['seconds']):.2f}"
                     says = verdict(side) if i > 0 and "ratio" in side else ""
-                lines.append(f"| {work} | {side['name']} | {speed} | {limit} | {says} |")
+                by_wall = "clock" in side and side["clock"] != record["sides"][0].get("clock")
+                name = side["name"] + (f" ({side['clock']} clock)" if by_wall else "")
+                lines.append(f"| {work} | {name} | {speed} | {limit} | {says} |")
     return "\n".join(lines) + "\n"
 
 
