@@ -239,30 +239,13 @@ def tables(gpu):
 
 def levels(gpu):
     """One, two and three tables of pointers on the way to a row."""
+    in_block = 16
     for size in (64, 1024):
         rows = Rows(gpu, size, gpu.shrunk(GIB))
-        in_block = 16
-
-        def table_of(addresses, rows=rows):
-            """A table of the addresses of blocks of entries, shuffled, and what it leads to."""
-            count = len(addresses) // in_block
-            shuffle = numpy.random.default_rng(3).permutation(count)
-            return addresses.ctypes.data + shuffle * (8 * in_block), shuffle
-
-        second, by_two = table_of(rows.addresses)
-        third, by_three = table_of(second)
-        twice = multibuffer.from_pointers(second, in_block, "q", owner=rows.addresses)
-        thrice = multibuffer.from_pointers(
-            multibuffer.from_pointers(third, in_block, "q", owner=second), in_block, "q",
-            owner=rows.addresses)
-        whole = gpu.torch.from_numpy(numpy.arange(rows.count).reshape(-1, in_block)[by_two])
-        order_two = whole.reshape(-1)
-        order_three = whole.reshape(-1, in_block * in_block)[by_three].reshape(-1)
-        for depth, table, entries in ((1, rows.addresses, None), (2, twice, order_two),
-                                      (3, thrice, order_three)):
-            order = rows.order if entries is None else rows.order[entries.to(gpu.where)]
-            shape = {1: (), 2: (in_block,), 3: (in_block, in_block)}[depth]
-            out = rows.out.view(-1, *shape, rows.length)
+        for depth in (1, 2, 3):
+            table, entries = tables_over(rows.addresses, depth, in_block)
+            order = rows.order[gpu.torch.from_numpy(entries).to(gpu.where)]
+            out = rows.out.view(-1, *(depth - 1) * [in_block], rows.length)
 
             def exporter(table=table, rows=rows):
                 return multibuffer.from_pointers(table, rows.length, rows.format,
@@ -274,6 +257,21 @@ def levels(gpu):
                 calls("torch.index_select", writing(gpu.torch.index_select, rows.block, 0,
                                                     order.int(), out=rows.out))],
                 out, size, rows.limit(ENTRY_BYTES, gpu.copy_rate(gpu.shrunk(GIB))))
+
+
+def tables_over(addresses, depth, in_block):
+    """Tables of pointers, each to shuffled blocks of the one behind it, the last being `addresses`:
+    an array of all entries of the last, through the others, and the order that it has them in."""
+    tables, order = [addresses], numpy.arange(len(addresses))
+    for level in range(1, depth):
+        behind = tables[-1]
+        shuffle = numpy.random.default_rng(level).permutation(len(behind) // in_block)
+        tables.append(behind.ctypes.data + shuffle * (8 * in_block))
+        order = order.reshape(-1, in_block**level)[shuffle].reshape(-1)
+    entries = tables.pop()
+    for behind in reversed(tables):
+        entries = multibuffer.from_pointers(entries, in_block, "q", owner=behind)
+    return entries, order
 
 
 # ---- Elements
