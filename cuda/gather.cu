@@ -1,4 +1,5 @@
 #include "cuda/check.hpp"
+#include "cuda/convert.hpp"
 #include "cuda/gather.hpp"
 #include "cuda/gather_body.hpp"
 #include "cuda/global_memory.cuh"
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 namespace multibuffer::cuda {
 namespace {
@@ -168,11 +170,18 @@ unsigned grid_blocks(std::uint64_t items, const KernelChoice& choice) {
 }
 
 template <class Plan>
+const void* kernel_of(const Plan& plan, const KernelChoice& choice) {
+  if constexpr (!std::is_same_v<Plan, SmallPlan<std::int64_t>>)
+    if (choice.family == Family::convert) return convert_kernel(plan, choice);
+  return reinterpret_cast<const void*>(kernel_for(plan, choice));
+}
+
+template <class Plan>
 void launch(const Plan& plan, const KernelChoice& choice, cudaStream_t stream) {
   Plan parameter = plan;
   void* arguments[] = {&parameter};
-  const auto kernel = reinterpret_cast<const void*>(kernel_for(plan, choice));
-  MULTIBUFFER_CUDA_CHECK(cudaLaunchKernel(kernel, dim3(grid_blocks(plan.items, choice)),
+  MULTIBUFFER_CUDA_CHECK(cudaLaunchKernel(kernel_of(plan, choice),
+                                          dim3(grid_blocks(plan.items, choice)),
                                           dim3(threads_per_block), arguments, 0, stream));
 }
 

@@ -105,6 +105,15 @@ int common_vector(const GatherPlan& plan) {
       {source_alignment(plan), output_alignment(plan), alignment(bits(plan.run_bytes))});
 }
 
+int convert_vector(const GatherPlan& plan) {
+  const int from = bytes_of(plan.conversion->from);
+  const int to = bytes_of(plan.conversion->to);
+  int count = word_bytes / std::max(from, to);
+  while (count > 1 && (count * to > output_alignment(plan) || plan.run_bytes % (count * from) != 0))
+    count /= 2;
+  return count * from;
+}
+
 Spans spans_of(const GatherPlan& plan) {
   Spans spans{1, 1, plan.axes.size()};
   std::int64_t bytes = plan.run_bytes;
@@ -156,18 +165,23 @@ std::int64_t vectors_in_run(const GatherPlan& plan, const KernelChoice& choice) 
 }
 
 int leaf_unit(const GatherPlan& plan, const KernelChoice& choice) {
+  if (choice.family == Family::convert)
+    return std::min(source_alignment(plan), choice.vector_bytes);
   const bool shifts = choice.family == Family::shifted || choice.family == Family::words;
   return shifts ? source_alignment(plan) : choice.vector_bytes;
 }
 
 int output_unit(const GatherPlan& plan, const KernelChoice& choice) {
   if (choice.family == Family::words) return word_bytes;
+  if (choice.family == Family::convert)
+    return std::min(output_alignment(plan), static_cast<int>(plan.out_bytes(choice.vector_bytes)));
   return choice.family == Family::shifted ? output_alignment(plan) : choice.vector_bytes;
 }
 
 int levels_for(const GatherPlan& plan, Family family) {
   // Vectors of a row, and rows of a tile, are one axis more.
-  const bool one_more = family == Family::elements || family == Family::tiles;
+  const bool one_more =
+      family == Family::elements || family == Family::tiles || family == Family::convert;
   const std::size_t axes = plan.axes.size() + (one_more ? 1 : 0);
   const bool small = plan.tables.size() <= compiled_levels && axes <= small_axes &&
                      plan.indices.size() <= small_indices;
@@ -192,6 +206,10 @@ std::int64_t work_items(const GatherPlan& plan, const KernelChoice& choice) {
       const auto head = static_cast<std::int64_t>(bits(plan.out) % word_bytes);
       return spans.count * ceil_divide(head + spans.rows * plan.run_bytes, word_bytes);
     }
+    case Family::convert: {
+      const std::int64_t vectors = vectors_in_run(plan, choice);
+      return plan.rows * (choice.piece == 0 ? vectors : ceil_divide(vectors, choice.piece));
+    }
     case Family::tiles: {
       const std::int64_t side = tile_shape(choice.vector_bytes).side;
       const std::int64_t columns = plan.axes[transpose_of(plan).source_axis].extent;
@@ -202,10 +220,14 @@ std::int64_t work_items(const GatherPlan& plan, const KernelChoice& choice) {
   return 0;
 }
 
+bool shares_rows(const KernelChoice& choice) {
+  return choice.family == Family::rows || choice.family == Family::shifted ||
+         (choice.family == Family::convert && choice.piece > 0);
+}
+
 std::int64_t items_per_turn(const KernelChoice& choice, int threads) {
   if (choice.family == Family::tiles) return tile_shape(choice.vector_bytes).per_turn;
-  const bool shares = choice.family == Family::rows || choice.family == Family::shifted;
-  return std::int64_t{threads} / (shares ? warp_lanes : 1) * batch;
+  return std::int64_t{threads} / (shares_rows(choice) ? warp_lanes : 1) * batch;
 }
 
 bool fits_31_bits(const GatherPlan& plan, const KernelChoice& choice) {
@@ -220,7 +242,7 @@ bool fits_31_bits(const GatherPlan& plan, const KernelChoice& choice) {
   };
   std::array<Reach, compiled_levels + 1> levels;
   Reach out;
-  out.add(1, plan.run_bytes / in_output);
+  out.add(1, plan.out_bytes(plan.run_bytes) / in_output);
   levels[static_cast<std::size_t>(leaf)].add(1, plan.run_bytes / in_leaf);
 
   const std::size_t outer =
@@ -246,7 +268,24 @@ bool fits_31_bits(const GatherPlan& plan, const KernelChoice& choice) {
   return fits && out.fits() && std::ranges::all_of(levels, &Reach::fits);
 }
 
+namespace {
+
+KernelChoice choose_convert(const GatherPlan& plan) {
+  KernelChoice choice;
+  choice.family = Family::convert;
+  choice.vector_bytes = convert_vector(plan);
+  const std::int64_t vectors = vectors_in_run(plan, choice);
+  if (fills_warps(vectors)) choice.piece = piece_for(vectors, plan.rows);
+  choice.levels = levels_for(plan, choice.family);
+  choice.wide = choice.levels == any_levels || !fits_31_bits(plan, choice);
+  if (choice.wide) choice.levels = any_levels;
+  return choice;
+}
+
+}  // namespace
+
 KernelChoice choose_kernel(const GatherPlan& plan) {
+  if (plan.conversion) return choose_convert(plan);
   KernelChoice choice;
   if (plan.axes.empty() && plan.indices.empty() && plan.tables.empty()) return choice;
 

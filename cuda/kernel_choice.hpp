@@ -16,6 +16,7 @@ enum class Family {
   shifted,   ///< the same for long rows that are not aligned to vectors: 16 bytes at a time
   words,     ///< short rows that are not: a thread puts 16 bytes of output together from its rows
   tiles,     ///< transposes: what is read along one axis and written along another
+  convert,   ///< numbers that become others on their way: as `rows`, or as `elements`
 };
 
 /// The number of levels is known to the compiler up to `compiled_levels`, which keeps positions in
@@ -52,10 +53,13 @@ constexpr TileShape tile_shape(int item_bytes) {
 
 struct KernelChoice {
   Family family = Family::copy;
-  int vector_bytes = 1;    ///< of one load and store: 16, 8, 4, 2 or 1; lines, tiles: of an item
-  bool wide = false;       ///< 64-bit index arithmetic
-  int levels = 0;          ///< 0 ... compiled_levels, or any_levels
-  std::int64_t piece = 0;  ///< rows, shifted: how many vectors of a row a warp takes at a time
+  /// Of one load and store: 16, 8, 4, 2 or 1; lines, tiles: of an item; convert: of a load.
+  int vector_bytes = 1;
+  bool wide = false;  ///< 64-bit index arithmetic
+  int levels = 0;     ///< 0 ... compiled_levels, or any_levels
+  /// rows, shifted, convert: how many vectors of a row a warp takes at a time; convert: 0 where
+  /// each thread takes one vector instead
+  std::int64_t piece = 0;
 
   bool operator==(const KernelChoice&) const = default;
 };
@@ -70,6 +74,11 @@ int source_alignment(const GatherPlan& plan);
 int output_alignment(const GatherPlan& plan);
 /// The widest vector at which every address is aligned and that divides a run.
 int common_vector(const GatherPlan& plan);
+
+/// What a thread of `convert` reads at once, in bytes: as many numbers as are at most 16 bytes on
+/// either side, divide a run, and are aligned where they are written. Where they are read, they
+/// need not be.
+int convert_vector(const GatherPlan& plan);
 
 /// The output as stretches without holes, all alike: `rows` rows each, one after another.
 struct Spans {
@@ -102,6 +111,8 @@ int output_unit(const GatherPlan& plan, const KernelChoice& choice);
 
 /// The plan's number of levels, or `any_levels` if it is too large for the kernel's parameters.
 int levels_for(const GatherPlan& plan, Family family);
+/// Whether the warp's lanes share a piece of a row.
+bool shares_rows(const KernelChoice& choice);
 
 /// Whether all counts and positions fit into 31 bits. For plans of at most `compiled_levels`
 /// levels.

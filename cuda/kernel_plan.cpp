@@ -61,6 +61,7 @@ KernelPieces<Offset> pieces_of(const GatherPlan& plan, const KernelChoice& choic
                                 make_divisor(narrowed<Count>((vectors + piece - 1) / piece)),
                                 narrowed<Offset>(stride)};
   };
+  if (choice.family == Family::convert && !shares_rows(choice)) return pieces(1, 1, 1);
   if (choice.family != Family::lines) return pieces(vectors_in_run(plan, choice), choice.piece, 1);
   const PlanAxis& line = plan.axes.back();
   return pieces(line.extent, word_bytes / choice.vector_bytes,
@@ -75,6 +76,22 @@ KernelSpans<Offset> kernel_spans(const GatherPlan& plan, const KernelChoice& cho
   return {make_divisor(narrowed<Count>(words)), narrowed<Count>(spans.rows),
           spans.rows * plan.run_bytes, make_divisor(static_cast<std::uint64_t>(plan.run_bytes)),
           static_cast<int>(address_of(plan.out) % word_bytes)};
+}
+
+KernelConversion kernel_conversion(const GatherPlan& plan, const KernelChoice& choice) {
+  const Conversion& numbers = *plan.conversion;
+  const int count = choice.vector_bytes / bytes_of(numbers.from);
+  const int to_bytes = count * bytes_of(numbers.to);
+  const bool makes_complex = numbers.to == Number::complex64 || numbers.to == Number::complex128;
+  return {.numbers = numbers,
+          .aligned_source = source_alignment(plan) >= choice.vector_bytes,
+          .aligned_output = output_alignment(plan) >= to_bytes,
+          .lane_bits = shares_rows(choice) ? std::countr_zero(unsigned{warp_lanes}) : 0,
+          .count = count,
+          .turns = count == 1 ? 1 : batch * ((count + 3) / 4),
+          .from_bytes = choice.vector_bytes,
+          .to_bytes = to_bytes,
+          .to_part_bytes = bytes_of(numbers.to) / (makes_complex ? 2 : 1)};
 }
 
 /// `forwards` reads forwards; `plan` is as it was.
@@ -139,6 +156,10 @@ KernelScalars<Offset> scalars_of(const GatherPlan& plan, const GatherPlan& walke
       scalars.spans = kernel_spans<Offset>(plan, choice);
       scalars.out -= static_cast<Address>(scalars.spans.head);
       break;
+    case Family::convert:
+      scalars.pieces = pieces_of<Offset>(plan, choice);
+      scalars.conversion = kernel_conversion(plan, choice);
+      break;
     case Family::tiles:
       scalars.tiles = tiles_of<Offset>(plan, walked);
       break;
@@ -176,9 +197,14 @@ PlanParts<Offset> plan_parts(const GatherPlan& plan, const KernelChoice& choice,
                           narrowed<Offset>(out_stride * part.step), axis.level});
   }
   const std::int64_t vectors = plan.run_bytes / choice.vector_bytes;
-  const bool vectors_are_an_axis = choice.family == Family::elements && vectors > 1;
+  const bool finds_vectors = choice.family == Family::elements ||
+                             (choice.family == Family::convert && !shares_rows(choice));
+  const bool vectors_are_an_axis = finds_vectors && vectors > 1;
   if (vectors_are_an_axis)
-    parts.axes.push_back({make_divisor(narrowed<Count>(vectors)), 1, 1, leaf});
+    parts.axes.push_back(
+        {make_divisor(narrowed<Count>(vectors)),
+         narrowed<Offset>(choice.vector_bytes / parts.scalars.leaf_unit),
+         narrowed<Offset>(plan.out_bytes(choice.vector_bytes) / parts.scalars.out_unit), leaf});
   parts.scalars.axis_count = static_cast<int>(parts.axes.size());
 
   for (std::size_t level = 0; level < plan.tables.size(); ++level) {

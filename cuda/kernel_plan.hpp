@@ -15,7 +15,8 @@
 ///  - Origins are added to what they are relative to: a table's address, or the leaves'.
 ///  - Positions at the last level and in the output count units, vectors where the family has them
 ///    aligned, which keeps them within 31 bits for arrays of up to 32 GiB.
-///  - For `elements`, the vectors of a row are one more axis, the innermost.
+///  - For `elements`, the vectors of a row are one more axis, the innermost; for `convert`, too,
+///    where threads share nothing.
 ///  - For `lines`, the last axis is none: a piece's number tells where in it the piece is.
 ///  - For `words`, the axes that fill a span have no stride in the output: a word's number tells.
 ///  - For `tiles`, axes count tiles, and the rows of a tile are one more axis, the innermost.
@@ -50,8 +51,8 @@ struct KernelIndices {
   int bytes_each = 8;
 };
 
-/// `rows` and `shifted`: how rows are cut into what a warp takes at a time, in vectors; `lines`:
-/// how lines are cut into what a thread does, in items.
+/// `rows`, `shifted` and `convert`: how rows are cut into what a warp takes at a time, in vectors;
+/// `lines`: how lines are cut into what a thread does, in items.
 template <class Offset>
 struct KernelPieces {
   CountOf<Offset> row_vectors = 0;
@@ -82,6 +83,20 @@ struct KernelTiles {
   bool writes_words = false;  ///< every column is
 };
 
+/// `convert`: what becomes of a vector. Its pieces are those of `rows` or, where threads share
+/// nothing, vectors.
+struct KernelConversion {
+  Conversion numbers;
+  bool aligned_source = false;  ///< every vector is aligned to its size
+  bool aligned_output = false;
+  int lane_bits = 0;   ///< log2 of how many threads share a piece
+  int count = 1;       ///< numbers in a vector
+  int turns = 1;       ///< of four numbers, for a batch of vectors
+  int from_bytes = 1;  ///< of a vector
+  int to_bytes = 1;
+  int to_part_bytes = 1;  ///< of what is turned round where `to_foreign`
+};
+
 template <class Offset>
 struct KernelScalars {
   Address leaf = 0;
@@ -95,6 +110,7 @@ struct KernelScalars {
   KernelPieces<Offset> pieces;
   KernelSpans<Offset> spans;
   KernelTiles<Offset> tiles;
+  KernelConversion conversion;
   int axis_count = 0;
   int table_count = 0;
   int index_count = 0;

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -14,8 +15,9 @@ bool is_native_scalar(const Type& type) {
   return type.size == 1 || type.little_endian == (std::endian::native == std::endian::little);
 }
 
-/// How many bytes are swapped together: complex numbers and strings are several units.
-std::int64_t unit_of(const Type& type) {
+}  // namespace
+
+std::int64_t swapped_bytes(const Type& type) {
   switch (type.kind) {
     case ScalarKind::complex:
       return type.size / 2;
@@ -32,6 +34,8 @@ std::int64_t unit_of(const Type& type) {
   }
 }
 
+namespace {
+
 /// A scalar of foreign order somewhere in the element: units, the axes they repeat along, and where
 /// the first one is.
 struct Swap {
@@ -42,7 +46,7 @@ struct Swap {
 
 void find_swaps(const Type& type, const Swap& here, std::vector<Swap>& found) {
   if (!type.is_struct) {
-    const std::int64_t unit = unit_of(type);
+    const std::int64_t unit = swapped_bytes(type);
     if (is_native_scalar(type) || unit == 1 || type.size == 0) return;
     Swap swap = here;
     swap.unit = unit;
@@ -65,7 +69,7 @@ void find_swaps(const Type& type, const Swap& here, std::vector<Swap>& found) {
 }  // namespace
 
 bool is_native(const Type& type) {
-  if (!type.is_struct) return is_native_scalar(type) || unit_of(type) == 1;
+  if (!type.is_struct) return is_native_scalar(type) || swapped_bytes(type) == 1;
   for (const Field& field : type.fields)
     if (!is_native(field.type)) return false;
   return true;
@@ -83,13 +87,18 @@ Type native_type(const Type& type) {
 
 namespace {
 
-/// Writes the foreign bytes of `array`, back to front, over `whole`, which has its shape: a gather
-/// along an axis of bytes with a negative stride does it on every backend.
+/// Units of foreign byte order, up to 8 bytes each, as integers.
+Format foreign_integers(std::int64_t unit) {
+  const char order = std::endian::native == std::endian::little ? '>' : '<';
+  const char code = unit == 2 ? 'H' : unit == 4 ? 'I' : 'Q';
+  return Format(std::string{order, code}, unit);
+}
+
+/// Writes the foreign scalars of `array`, turned round, over `whole`, which has its shape.
 void swap_over(const DeviceArray& array, const std::vector<Swap>& swaps, const DeviceBuffer& whole,
                const Request& request) {
+  if (whole.size() == 0) return;
   for (const Swap& swap : swaps) {
-    std::vector<Axis> axes = swap.axes;
-    axes.push_back({swap.unit, -1, 0});
     Request part = request;
     part.out = Output{.data = whole.data() + swap.offset,
                       .bytes = whole.nbytes() - swap.offset,
@@ -97,9 +106,17 @@ void swap_over(const DeviceArray& array, const std::vector<Swap>& swaps, const D
                       .strides = whole.strides(),
                       .memory = whole.memory()};
     for (const Axis& axis : swap.axes) part.out->strides.push_back(axis.stride);
-    part.out->strides.push_back(1);
-    if (whole.size() > 0)
+    if (swap.unit <= 8) {
+      const Format integers = foreign_integers(swap.unit);
+      part.format = format_of(native_type(integers.type()));
+      copy(array.part(swap.offset, integers, swap.axes), Order::C, part);
+    } else {
+      // Long doubles, byte by byte and back to front.
+      std::vector<Axis> axes = swap.axes;
+      axes.push_back({swap.unit, -1, 0});
+      part.out->strides.push_back(1);
       copy(array.part(swap.offset + swap.unit - 1, Format(), axes), Order::C, part);
+    }
   }
 }
 
@@ -135,9 +152,14 @@ DeviceBuffer to_native(const DeviceArray& array, StreamHandle stream, const Watc
   Request request;
   request.stream = stream;
   request.watch = watch;
+  if (is_native(type)) return copy(array, Order::C, request);
+  if (!type.is_struct && swapped_bytes(type) <= 8) {
+    request.format = format_of(native_type(type));
+    return copy(array, Order::C, request);
+  }
+
   // First everything as it is, padding included.
   DeviceBuffer whole = copy(array, Order::C, request);
-  if (is_native(type)) return whole;
 
   std::vector<Swap> swaps;
   find_swaps(type, {}, swaps);
@@ -146,8 +168,8 @@ DeviceBuffer to_native(const DeviceArray& array, StreamHandle stream, const Watc
   if (array.shape().size() + more_axes <= max_axes) {
     swap_over(array, swaps, whole, request);
   } else if (whole.size() > 0) {
-    // There is no room for axes of bytes, but dense elements need one axis alone; and what is read
-    // must not be what is written.
+    // There is no room for the axes of fields, but dense elements need one axis alone; and what is
+    // read must not be what is written.
     const DeviceArray flat = flat_array(whole, stream);
     const DeviceBuffer result = copy(flat, Order::C, request);
     swap_over(flat, swaps, result, request);

@@ -2,6 +2,7 @@
 
 #include "backend.hpp"
 #include "checked.hpp"
+#include "conversion.hpp"
 #include "gather_plan.hpp"
 #include "parallel.hpp"
 #include "result.hpp"
@@ -135,6 +136,8 @@ GatherPlan plan_of(const DeviceArray& array, const Request& request, const Resul
   plan.tables = storage.tables;
   plan.origins.assign(layout.origins().begin(), layout.origins().end());
   plan.mode = request.mode;
+  if (request.format)
+    plan.conversion = conversion_of(array.format(), *request.format, request.overflow);
   plan.run_bytes = array.itemsize();
   for (std::size_t i = 0; i < result.axes.size(); ++i) {
     PlanAxis axis{result.axes[i].extent, out_strides[i], 0, 0};
@@ -213,11 +216,12 @@ Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_in
   const Device& device = array.device();
   const bool on_host = device.kind() == DeviceKind::host;
   const Result result = result_of(array.layout(), request);
+  const Format format = request.format.value_or(array.format());
   const Shape shape = result.shape();
-  const Shape dense = dense_strides(shape, array.itemsize(), request.order);
+  const Shape dense = dense_strides(shape, format.itemsize(), request.order);
   const Shape strides = request.out && !request.out->strides.empty() ? request.out->strides : dense;
   if (request.out) {
-    check_output(*request.out, shape, strides, array.itemsize());
+    check_output(*request.out, shape, strides, format.itemsize());
     if (on_host && request.out->space == MemorySpace::device)
       throw Error(Errc::invalid_argument,
                   "an array on the host cannot be gathered into device memory");
@@ -246,7 +250,7 @@ Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_in
   }
 
   DeviceBuffer::Parts parts{.device = device,
-                            .format = array.format(),
+                            .format = format,
                             .shape = shape,
                             .strides = staged ? dense : strides,
                             .data = nullptr,
@@ -260,7 +264,9 @@ Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_in
     if (parts.memory) uses.push_back(parts.memory);
   } else {
     parts.memory = device.backend().allocate(
-        plan.rows == 0 ? 0 : checked_multiply(plan.rows, plan.run_bytes, "the size of the result"),
+        plan.rows == 0
+            ? 0
+            : checked_multiply(plan.rows, plan.out_bytes(plan.run_bytes), "the size of the result"),
         request.stream);
     parts.data = parts.memory->data();
     uses.push_back(parts.memory);
@@ -284,7 +290,7 @@ DeviceBuffer gather(const DeviceArray& array, const Request& request) {
   if (!ready.staged) return buffer;
   copy_out(buffer, *request.out, ready.strides);
   return DeviceBuffer({.device = Device::host(),
-                       .format = array.format(),
+                       .format = buffer.format(),
                        .shape = buffer.shape(),
                        .strides = ready.strides,
                        .data = static_cast<std::byte*>(request.out->data),

@@ -63,7 +63,8 @@ void grow_run(GatherPlan& plan) {
     const std::size_t last = plan.axes.size() - 1;
     const PlanAxis& axis = plan.axes[last];
     const bool contiguous = axis.level == static_cast<int>(plan.tables.size()) &&
-                            axis.stride == plan.run_bytes && axis.out_stride == plan.run_bytes;
+                            axis.stride == plan.run_bytes &&
+                            axis.out_stride == plan.out_bytes(plan.run_bytes);
     const bool indexed = std::ranges::any_of(
         plan.indices, [&](const PlanIndices& indices) { return indices.steps[last] != 0; });
     if (!contiguous || indexed) return;

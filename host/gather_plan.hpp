@@ -3,8 +3,11 @@
 #include <multibuffer/device_buffer.hpp>
 #include <multibuffer/gather.hpp>
 
+#include "number.hpp"
+
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace multibuffer {
@@ -45,6 +48,8 @@ struct PlanTable {
 ///                    + origins[level] + contributions of that level
 ///     copy `run_bytes` bytes from base + position to out + sum(index * out_stride)
 ///
+/// Where there is a conversion, a run is so many bytes of whole numbers, and each is converted.
+///
 /// Axes that continue each other are merged, extents of 1 are gone, and contiguous inner axes are
 /// part of the run. Axes are in order of descending out_stride, so output is written in order.
 struct GatherPlan {
@@ -55,9 +60,16 @@ struct GatherPlan {
   std::vector<PlanAxis> axes;
   std::vector<PlanIndices> indices;
   IndexMode mode = IndexMode::raise;
-  std::int64_t run_bytes = 0;
-  std::int64_t rows = 0;  ///< product of the axes' extents; 0 when there is nothing to do
+  std::optional<Conversion> conversion;
+  std::int64_t run_bytes = 0;  ///< of the source
+  std::int64_t rows = 0;       ///< product of the axes' extents; 0 when there is nothing to do
   std::byte* out = nullptr;
+
+  /// What so many bytes of a run take in the output.
+  std::int64_t out_bytes(std::int64_t source_bytes) const {
+    return conversion ? source_bytes / bytes_of(conversion->from) * bytes_of(conversion->to)
+                      : source_bytes;
+  }
 };
 
 /// Brings the axes into the form that `GatherPlan` promises, and sets `rows`. Before, they may be

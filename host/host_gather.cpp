@@ -1,5 +1,6 @@
 #include "host_gather.hpp"
 
+#include "convert_plane.hpp"
 #include "copy_plane.hpp"
 #include "copy_rows.hpp"
 #include "row_walk.hpp"
@@ -8,12 +9,14 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <utility>
 
 // Two ways to copy a range of rows. Where the innermost axes are strided on both sides, a plane (or
 // the part of one that is left) is copied at a time. Else the rows' addresses are worked out a
-// batch ahead of the copying, so that the caches can fetch one batch while another is copied.
+// batch ahead of the copying, so that the caches can fetch one batch while another is copied. What
+// is to be converted takes the same ways.
 
 namespace multibuffer {
 namespace {
@@ -48,7 +51,13 @@ bool has_planes(const GatherPlan& plan) {
   return !plan.axes.empty() && is_strided(plan, plan.axes.size() - 1);
 }
 
+std::optional<ConvertItems> converter_of(const GatherPlan& plan) {
+  if (!plan.conversion) return std::nullopt;
+  return ConvertItems(*plan.conversion);
+}
+
 void gather_planes(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
+  const std::optional<ConvertItems> convert = converter_of(plan);
   const Plane whole = plane_of(plan);
   for (RowWalk walk(plan, begin); begin < end;) {
     const RowCopy copy = walk.here();
@@ -60,7 +69,11 @@ void gather_planes(const GatherPlan& plan, std::int64_t begin, std::int64_t end,
     plane.rows = std::min(end - begin, walk.left_in_line());
     if (plane.rows == whole.rows && whole.lines > 1)
       plane.lines = std::min((end - begin) / whole.rows, walk.left_in_plane());
-    copy_plane(plane, streaming);
+    if (convert) {
+      convert_plane(plane, *convert, streaming);
+    } else {
+      copy_plane(plane, streaming);
+    }
     if (plane.rows == whole.rows && whole.lines > 1) {
       walk.advance_lines(plane.lines);
     } else {
@@ -79,6 +92,7 @@ std::int64_t batch_for(std::int64_t row_bytes) {
 constexpr std::size_t most_in_batch = 64;
 
 void gather_batches(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
+  const std::optional<ConvertItems> convert = converter_of(plan);
   const std::int64_t batch = batch_for(plan.run_bytes);
   RowWalk walk(plan, begin);
   std::array<RowCopy, most_in_batch> memory[2];
@@ -92,7 +106,11 @@ void gather_batches(const GatherPlan& plan, std::int64_t begin, std::int64_t end
   std::span<RowCopy> rows = read_batch(memory[0]);
   for (std::size_t turn = 1; !rows.empty(); turn ^= 1) {
     const std::span<RowCopy> ahead = read_batch(memory[turn]);
-    copy_rows(rows, ahead, plan.run_bytes, streaming);
+    if (convert) {
+      convert_rows(rows, ahead, plan.run_bytes, *convert, streaming);
+    } else {
+      copy_rows(rows, ahead, plan.run_bytes, streaming);
+    }
     rows = ahead;
   }
 }
@@ -103,12 +121,13 @@ std::vector<GatherPlan> in_short_runs(const GatherPlan& plan, std::int64_t piece
   GatherPlan rest = plan;
   rest.run_bytes = plan.run_bytes % piece;
   rest.origins.back() += pieces * piece;
-  rest.out += pieces * piece;
+  rest.out += plan.out_bytes(pieces * piece);
 
   GatherPlan whole = plan;
   whole.run_bytes = piece;
   whole.rows *= pieces;
-  whole.axes.push_back({pieces, piece, static_cast<int>(plan.tables.size()), piece});
+  whole.axes.push_back(
+      {pieces, plan.out_bytes(piece), static_cast<int>(plan.tables.size()), piece});
   for (PlanIndices& indices : whole.indices) indices.steps.push_back(0);
 
   if (rest.run_bytes == 0) return {std::move(whole)};

@@ -126,7 +126,7 @@ BoxBytes bytes_of(const Whole& whole, const Box& box) {
   const Reads reads = reads_of(whole, box, false);
   const auto axes = whole.view.layout().axes();
   const int levels = whole.view.layout().levels();
-  BoxBytes bytes{.travels = whole.view.itemsize(), .tables = 0, .result = whole.view.itemsize()};
+  BoxBytes bytes{.travels = whole.view.itemsize(), .tables = 0, .result = whole.result_itemsize};
   std::vector<std::int64_t> slots(static_cast<std::size_t>(levels), 1);
   for (std::size_t i = 0; i < axes.size(); ++i) {
     bytes.travels = times(bytes.travels, reads.spans[i].size());

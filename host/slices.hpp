@@ -22,6 +22,7 @@ struct Whole {
   ArrayView view;
   Result result;  ///< its axes, and where each comes from
   HostGroups groups;
+  std::int64_t result_itemsize = 1;
 };
 
 struct Range {

@@ -2,6 +2,7 @@
 #include <multibuffer/streamed.hpp>
 
 #include "backend.hpp"
+#include "conversion.hpp"
 #include "gather_plan.hpp"
 #include "slices.hpp"
 #include "text.hpp"
@@ -57,7 +58,8 @@ HostIndices on_host(const Indices& indices, int axis, std::int64_t extent, Index
 }
 
 Whole whole_of(const ArrayView& view, const Request& request) {
-  Whole whole{view, result_of(view.layout(), request), {}};
+  Whole whole{view, result_of(view.layout(), request), {}, view.itemsize()};
+  if (request.format) whole.result_itemsize = request.format->itemsize();
   for (std::size_t g = 0; g < request.groups.size(); ++g) {
     std::vector<HostIndices>& group = whole.groups.emplace_back();
     for (std::size_t m = 0; m < request.groups[g].indices.size(); ++m) {
@@ -146,7 +148,7 @@ class Pieces {
     done_ += piece.result.nbytes();
     under_way_.reset();
     if (request_.watch.progress)
-      request_.watch.progress(done_, whole_.view.itemsize() * elements(whole_box(whole_)));
+      request_.watch.progress(done_, whole_.result_itemsize * elements(whole_box(whole_)));
   }
 
  private:
@@ -171,6 +173,8 @@ class Pieces {
         group.indices.emplace_back(std::span<const std::int64_t>(indices.values), indices.shape);
       request.groups.push_back(std::move(group));
     }
+    request.format = request_.format;
+    request.overflow = request_.overflow;
     request.stream = request_.stream;
     request.watch.stop = request_.watch.stop;
     return request;
@@ -198,14 +202,15 @@ DeviceBuffer gather_on_host(const ArrayView& view, const Request& request) {
 DeviceBuffer gather_streamed(const ArrayView& view, const Device& device, const Request& request,
                              const StreamedOptions& options) {
   if (device.kind() == DeviceKind::host) return gather_on_host(view, request);
+  if (request.format) conversion_of(view.format(), *request.format, request.overflow);  // or throw
   const Whole whole = whole_of(view, request);
   const Shape shape = whole.result.shape();
-  const Shape dense = dense_strides(shape, view.itemsize(), request.order);
+  const Shape dense = dense_strides(shape, whole.result_itemsize, request.order);
   const Shape strides = request.out && !request.out->strides.empty() ? request.out->strides : dense;
 
   const bool stays = request.out && request.out->space == MemorySpace::device;
   DeviceBuffer::Parts parts{.device = stays ? device : Device::host(),
-                            .format = view.format(),
+                            .format = request.format.value_or(view.format()),
                             .shape = shape,
                             .strides = strides,
                             .data = nullptr,
@@ -214,11 +219,11 @@ DeviceBuffer gather_streamed(const ArrayView& view, const Device& device, const 
                             .check = nullptr};
   Output out;
   if (request.out) {
-    check_output(*request.out, shape, strides, view.itemsize());
+    check_output(*request.out, shape, strides, whole.result_itemsize);
     out = *request.out;
     parts.memory = out.memory;
   } else {
-    std::int64_t bytes = view.itemsize();
+    std::int64_t bytes = whole.result_itemsize;
     for (const std::int64_t extent : shape) bytes *= extent;
     parts.memory = Device::host().backend().allocate(bytes, nullptr);
     out = {parts.memory->data(), bytes, MemorySpace::host, strides, nullptr};

@@ -49,15 +49,21 @@ Vector<Item> interleave_upper(const Vector<Item>& a, const Vector<Item>& b) {
 
 // A function with MULTIBUFFER_SHUFFLES, and all that is inlined into it, moves the items of a
 // vector to any places in one instruction; it may be called where `has_shuffles`. One with
-// MULTIBUFFER_WIDE may be called where `has_wide_vectors`, and can `stream_wide_line`.
+// MULTIBUFFER_WIDE may be called where `has_wide_vectors`, and can `stream_wide_line`. In one with
+// MULTIBUFFER_ARITHMETIC, for where `has_wide_arithmetic`, the compiler's own vectors are of 32
+// bytes, of integers as well.
 #if defined(__x86_64__)
 #define MULTIBUFFER_SHUFFLES [[gnu::target("ssse3"), gnu::flatten]]
 #define MULTIBUFFER_WIDE [[gnu::target("avx512f"), gnu::flatten]]
+#define MULTIBUFFER_ARITHMETIC [[gnu::target("avx2"), gnu::flatten]]
 inline bool has_shuffles() { return __builtin_cpu_supports("ssse3") != 0; }
 inline bool has_wide_vectors() { return __builtin_cpu_supports("avx512f") != 0; }
+inline bool has_wide_arithmetic() { return __builtin_cpu_supports("avx2") != 0; }
 #else
 #define MULTIBUFFER_SHUFFLES [[gnu::flatten]]
 #define MULTIBUFFER_WIDE [[gnu::flatten]]
+#define MULTIBUFFER_ARITHMETIC [[gnu::flatten]]
+inline bool has_wide_arithmetic() { return false; }
 inline bool has_shuffles() { return true; }
 inline bool has_wide_vectors() { return false; }
 #endif

@@ -38,6 +38,10 @@ TEST(ByteOrder, NumbersAreTurnedRound) {
   EXPECT_EQ(swapped("<i", 4), "0 1 2 3 4 5 6 7");
   EXPECT_EQ(swapped(">i", 4), "3 2 1 0 7 6 5 4");
   EXPECT_EQ(swapped(">h", 2), "1 0 3 2");
+  EXPECT_EQ(swapped(">d", 8), "7 6 5 4 3 2 1 0 15 14 13 12 11 10 9 8");
+  EXPECT_EQ(swapped(">g", 16),
+            "15 14 13 12 11 10 9 8 7 6 5 4 3 2 1 0 31 30 29 28 27 26 25 24 23 "
+            "22 21 20 19 18 17 16");
   EXPECT_EQ(swapped(">3s", 3), "0 1 2 3 4 5");
 }
 

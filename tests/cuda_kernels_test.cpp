@@ -88,6 +88,14 @@ TEST(KernelBodies, GatherTransposes) {
                            150);
 }
 
+TEST(KernelBodies, ConvertNumbers) {
+  expect_all_choices_agree(8, {.most_rows = 300, .conversions = 100}, 1500);
+  expect_all_choices_agree(
+      9,
+      {.most_axes = 12, .most_levels = 5, .most_indices = 6, .most_rows = 60, .conversions = 100},
+      100);
+}
+
 TEST(KernelBodies, ReportTheLowestBadIndexAndSkipItsRows) {
   Random random(6);
   int bad_cases = 0;
@@ -202,6 +210,16 @@ TEST(KernelBodies, ReachTheFarEndsOfLargeArrays) {
   expect(far_plan({{2'000'000'000, 20, 0, 4}}, 20), Family::words, true);
   expect(far_plan({{1000, 16399, 0, -24601}}, 16399), Family::shifted, false);
   expect(far_plan({{1'000'000, 16399, 0, -24601}}, 16399), Family::shifted, true);
+  // Signed bytes as unsigned ones: numbers are converted, and bytes stay what they are.
+  const auto converted = [](GatherPlan plan) {
+    plan.conversion = Conversion{.from = Number::int8, .to = Number::uint8};
+    return plan;
+  };
+  for (const std::int64_t extent : {big - 1, big, big + 1})
+    expect(converted(far_plan({{extent, 16, 0, -16}}, 16)), Family::convert, extent >= big);
+  expect(converted(far_plan({{1000, 16400, 0, -24601}}, 16400)), Family::convert, false);
+  expect(converted(far_plan({{3, std::int64_t{1} << 40, 0, std::int64_t{1} << 41}}, 4096)),
+         Family::convert, true);
   // Columns of a matrix as large as 31 bits can count, and of a larger one.
   expect(far_plan({{40'000, 80'000, 0, 2}, {40'000, 2, 0, 80'000}}, 2), Family::tiles, false);
   expect(far_plan({{50'000, 100'000, 0, 2}, {50'000, 2, 0, 100'000}}, 2), Family::tiles, true);

@@ -171,6 +171,36 @@ TEST(ChooseKernel, PutsWordsTogetherFromItemsThatLieEvenly) {
             Family::elements);  // items of a list
 }
 
+TEST(ChooseKernel, ConvertsAsManyNumbersAtOnceAsFitIntoAWordOnBothSides) {
+  const auto choice_for = [](Number from, Number to, std::int64_t count, auto change) {
+    GatherPlan plan = rows_plan(1'000'000, count * bytes_of(from));
+    plan.conversion = Conversion{.from = from, .to = to};
+    plan.axes[0].out_stride = plan.out_bytes(plan.run_bytes);
+    change(plan);
+    return choose_kernel(plan);
+  };
+  const auto as_it_is = [](GatherPlan&) {};
+  const auto vector_for = [&](Number from, Number to, std::int64_t count, auto change) {
+    const KernelChoice choice = choice_for(from, to, count, change);
+    EXPECT_EQ(choice.family, Family::convert);
+    return choice.vector_bytes;
+  };
+  const Number u8 = Number::uint8, f16 = Number::float16, f32 = Number::float32;
+  EXPECT_EQ(vector_for(f32, f16, 64, as_it_is), 16);
+  EXPECT_EQ(vector_for(f16, f32, 64, as_it_is), 8);
+  EXPECT_EQ(vector_for(u8, f32, 64, as_it_is), 4);
+  EXPECT_EQ(vector_for(u8, Number::boolean, 64, as_it_is), 16);
+  EXPECT_EQ(vector_for(f32, Number::complex128, 64, as_it_is), 4);
+  EXPECT_EQ(vector_for(f32, f16, 66, as_it_is), 8);  // numbers of one run
+  EXPECT_EQ(vector_for(f32, f16, 63, as_it_is), 4);
+  EXPECT_EQ(vector_for(f32, f16, 64, [](GatherPlan& p) { p.out += 4; }), 8);
+  EXPECT_EQ(vector_for(f32, f16, 64, [](GatherPlan& p) { p.out += 1; }), 4);
+  EXPECT_EQ(vector_for(f32, f16, 64, [](GatherPlan& p) { p.base += 1; }), 16);  // is shifted
+  EXPECT_EQ(choice_for(f32, f16, 1, as_it_is).piece, 0);
+  EXPECT_EQ(choice_for(f32, f16, 252, as_it_is).piece, 63);  // two steps of a warp
+  EXPECT_EQ(choice_for(f32, f16, 1 << 20, as_it_is).piece, 256);
+}
+
 TEST(ChooseKernel, CutsFewLongRowsIntoShortPieces) {
   for (const auto& [rows, piece] : std::initializer_list<std::pair<std::int64_t, std::int64_t>>{
            {16384, 256}, {64, 256}, {63, 128}, {31, 64}, {16, 64}, {15, 32}, {1, 32}})

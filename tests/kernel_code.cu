@@ -1,5 +1,6 @@
 // One kernel of each family, for kernel_code_test.sh to read what the compiler makes of it.
 
+#include "cuda/convert_body.hpp"
 #include "cuda/global_memory.cuh"
 #include "cuda/lines_body.hpp"
 #include "cuda/tiles_body.hpp"
@@ -52,6 +53,11 @@ extern "C" __global__ void tiles(const __grid_constant__ Plan plan) {
   read_tiles<4>(plan, memory, block, here());
   block.meet();
   write_tiles<4>(plan, memory, block, here());
+}
+
+extern "C" __global__ void converted(const __grid_constant__ Plan plan) {
+  const GlobalMemory memory;
+  gather_converted<1>(plan, memory, here());
 }
 
 }  // namespace multibuffer::cuda

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cuda/convert_body.hpp"
 #include "cuda/gather_body.hpp"
 #include "cuda/lines_body.hpp"
 #include "cuda/tiles_body.hpp"
@@ -87,6 +88,8 @@ void run_block(const Plan& plan, const cuda::KernelChoice& choice, Access& memor
         return cuda::gather_shifted<Levels>(plan, memory, place);
       case cuda::Family::words:
         return cuda::gather_words<Levels>(plan, memory, place);
+      case cuda::Family::convert:
+        return cuda::gather_converted<Levels>(plan, memory, place);
       default:
         return cuda::gather_elements<cuda::Unsigned<VectorBytes>, Levels>(plan, memory, place);
     }

@@ -277,18 +277,31 @@ void check_result(const DeviceBuffer& actual, const reference::Result& expected,
   }
 }
 
-/// Runs `request`, half of the times into the caller's own memory.
+/// Runs `request`, half of the times into the caller's own memory, and often with a conversion of
+/// the elements; `as_they_are` are those without one.
 void check_gather(Random& random, const DeviceArray& array, Request request,
-                  const reference::Result& expected, const char* what) {
+                  const reference::Result& as_they_are, const char* what) {
+  const RandomConversion conversion(random, array.format());
+  reference::Result expected = as_they_are;
+  if (conversion.format) {
+    request.format = conversion.format;
+    request.overflow = conversion.overflow;
+    expected =
+        reference::converted(as_they_are, array.format(), *conversion.format, conversion.overflow);
+  }
+  const std::int64_t itemsize =
+      conversion.format ? conversion.format->itemsize() : array.itemsize();
+  const std::string story = text(what, " ", conversion.describe());
+  what = story.c_str();
   request.order = random.pick({Order::C, Order::F});
-  Numbers strides = dense_strides(expected.shape, array.itemsize(), request.order);
+  Numbers strides = dense_strides(expected.shape, itemsize, request.order);
   if (random.chance(50)) {
     check_result(gather(array, request), expected, strides, what);
     return;
   }
   const bool dense = random.chance(50);
-  if (!dense) strides = gappy_strides(random, expected.shape, array.itemsize());
-  PatternedOutput memory(expected.shape, strides, array.itemsize());
+  if (!dense) strides = gappy_strides(random, expected.shape, itemsize);
+  PatternedOutput memory(expected.shape, strides, itemsize);
   request.out = memory.output();
   if (dense) request.out->strides.clear();
   check_result(gather(array, request), expected, strides, what);

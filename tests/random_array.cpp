@@ -206,13 +206,13 @@ void RandomArray::choose_format(Random& random) {
       format_ = random.pick<const char*>({"", "B", "b", "?", "c"});
       break;
     case 2:
-      format_ = random.pick<const char*>({"h", ">H", "e", "<u"});
+      format_ = random.pick<const char*>({"h", ">H", "e", ">e", "bfloat16", "<u"});
       break;
     case 4:
       format_ = random.pick<const char*>({"i", ">I", "f", "T{b:a:3x}", "4B"});
       break;
     case 8:
-      format_ = random.pick<const char*>({"q", ">d", "d", "Zf", "T{<f:x:<f:y:}"});
+      format_ = random.pick<const char*>({"q", "Q", ">d", "d", "Zf", "T{<f:x:<f:y:}"});
       break;
     default:
       format_ = random.chance(30) ? "unknown" : bytes;
@@ -672,6 +672,53 @@ std::string RandomRequest::describe() const {
     }
   }
   return result;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Conversions
+
+RandomConversion::RandomConversion(Random& random, const Format& from)
+    : overflow(random.pick({Overflow::wrap, Overflow::saturate})) {
+  const bool is_bfloat16 = from.text() == "bfloat16";
+  if (!is_bfloat16 && (from.opaque() || from.type().is_struct)) return;
+  const ScalarKind kind = is_bfloat16 ? ScalarKind::real : from.type().kind;
+  const bool is_complex = kind == ScalarKind::complex;
+  const bool is_real = kind == ScalarKind::real && from.itemsize() <= 8;
+  if (kind != ScalarKind::boolean && kind != ScalarKind::signed_integer &&
+      kind != ScalarKind::unsigned_integer && !is_real && !is_complex)
+    return;
+  if (random.chance(30)) return;
+  struct Target {
+    const char* text;
+    std::int64_t itemsize;
+  };
+  const Target target = is_complex
+                            ? random.pick<Target>({{"Zf", 8}, {"Zd", 16}, {">Zf", 8}, {">Zd", 16}})
+                            : random.pick<Target>({{"?", 1},
+                                                   {"b", 1},
+                                                   {"B", 1},
+                                                   {"h", 2},
+                                                   {"H", 2},
+                                                   {"i", 4},
+                                                   {"I", 4},
+                                                   {"q", 8},
+                                                   {"Q", 8},
+                                                   {"e", 2},
+                                                   {"f", 4},
+                                                   {"d", 8},
+                                                   {"bfloat16", 2},
+                                                   {">h", 2},
+                                                   {">I", 4},
+                                                   {">d", 8},
+                                                   {">e", 2},
+                                                   {"Zf", 8},
+                                                   {"Zd", 16}});
+  format.emplace(target.text, target.itemsize);
+}
+
+std::string RandomConversion::describe() const {
+  if (!format) return "no conversion";
+  return text("to \"", format->text(), overflow == Overflow::saturate ? "\", saturating" : "\"");
 }
 
 }  // namespace multibuffer::testing

@@ -131,4 +131,12 @@ class RandomRequest {
   std::vector<std::vector<std::optional<std::vector<std::int32_t>>>> narrow_;
 };
 
+/// What a request makes of elements: another format that `from` can be converted to, or nothing.
+struct RandomConversion {
+  RandomConversion(Random& random, const Format& from);
+  std::optional<Format> format;
+  Overflow overflow;
+  std::string describe() const;
+};
+
 }  // namespace multibuffer::testing

@@ -104,6 +104,35 @@ void for_each_row(const GatherPlan& plan, Visit&& visit) {
 
 inline constexpr std::byte prefill{0xa5};
 
+inline Format format_of(Number number, bool foreign) {
+  constexpr const char* codes[] = {"?", "b", "h",        "i", "q", "B",  "H", "I",
+                                   "Q", "e", "bfloat16", "f", "d", "Zf", "Zd"};
+  const std::string code = codes[static_cast<int>(number)];
+  const bool swapped = foreign && bytes_of(number) > 1 && number != Number::bfloat16;
+  return Format((swapped ? ">" : "") + code, bytes_of(number));
+}
+
+inline std::vector<std::byte> reversed_numbers(std::vector<std::byte> bytes, int each) {
+  for (auto at = bytes.begin(); at != bytes.end(); at += each) std::reverse(at, at + each);
+  return bytes;
+}
+
+/// What the reference makes of a run of numbers. No format says that a bfloat16 is foreign.
+inline std::vector<std::byte> converted_run(const Conversion& conversion,
+                                            std::vector<std::byte> run) {
+  if (conversion.from == Number::bfloat16 && conversion.from_foreign)
+    run = reversed_numbers(std::move(run), 2);
+  const auto count = static_cast<std::int64_t>(run.size()) / bytes_of(conversion.from);
+  run = reference::converted({{count}, std::move(run)},
+                             format_of(conversion.from, conversion.from_foreign),
+                             format_of(conversion.to, conversion.to_foreign),
+                             conversion.saturate ? Overflow::saturate : Overflow::wrap)
+            .bytes;
+  if (conversion.to == Number::bfloat16 && conversion.to_foreign)
+    run = reversed_numbers(std::move(run), 2);
+  return run;
+}
+
 struct Case {
   GatherPlan plan;
   std::vector<Block> tables;
@@ -116,10 +145,11 @@ struct Case {
     std::vector<std::byte> result(static_cast<std::size_t>(out[0].bytes()), prefill);
     const std::int64_t margin = plan.out - out[0].data();
     for_each_row(plan, [&](const Row& row) {
-      if (row.bad.empty())
-        std::memcpy(result.data() + margin + row.out_offset,
-                    reinterpret_cast<const void*>(row.source),
-                    static_cast<std::size_t>(plan.run_bytes));
+      if (!row.bad.empty()) return;
+      const auto* const source = reinterpret_cast<const std::byte*>(row.source);
+      std::vector<std::byte> run(source, source + plan.run_bytes);
+      if (plan.conversion) run = converted_run(*plan.conversion, std::move(run));
+      std::ranges::copy(run, result.data() + margin + row.out_offset);
     });
     return result;
   }
@@ -133,6 +163,7 @@ struct Size {
   std::int64_t most_extent = 20;
   int in_place = 25;    ///< percent
   int transposes = 20;  ///< percent
+  int conversions = 0;  ///< percent
 };
 
 class CaseMaker {
@@ -149,6 +180,7 @@ class CaseMaker {
                                  ? 1
                                  : random_.pick<std::int64_t>(
                                        {1, 1, 1, 2, 3, 4, 5, 7, 8, 13, 16, 31, 33, 64, 100, 300}));
+    if (random_.chance(size_.conversions)) choose_conversion();
     lowest_.assign(static_cast<std::size_t>(levels_) + 1, 0);
     highest_ = lowest_;
     make_axes();
@@ -159,6 +191,26 @@ class CaseMaker {
 
  private:
   std::int64_t between(std::int64_t low, std::int64_t high) { return random_.between(low, high); }
+
+  /// Runs of whole numbers, whatever they and the output are aligned to.
+  void choose_conversion() {
+    GatherPlan& plan = result_.plan;
+    transposes_ = false;
+    Conversion& conversion = plan.conversion.emplace();
+    conversion.from = static_cast<Number>(random_.between(0, static_cast<int>(Number::float64)));
+    conversion.to = static_cast<Number>(random_.between(0, static_cast<int>(Number::complex128)));
+    conversion.from_foreign = random_.chance(30);
+    conversion.to_foreign = random_.chance(30);
+    conversion.saturate = random_.chance(50);
+    if (conversion.from == conversion.to) {  // another order, then, where bytes have one
+      conversion.to_foreign = !conversion.from_foreign;
+      if (bytes_of(conversion.from) == 1) conversion.to = Number::float32;
+    }
+    const std::int64_t count =
+        random_.pick<std::int64_t>({1, 1, 1, 2, 3, 4, 8, 16, 24, 32, 100, 1000});
+    plan.run_bytes = count * bytes_of(conversion.from);
+    out_alignment_ = random_.chance(80) ? bytes_of(conversion.to) : 1;
+  }
 
   /// A stride for `level`, whose positions count bytes at the leaves and entries elsewhere.
   std::int64_t stride_at(std::int64_t level) {
@@ -176,7 +228,10 @@ class CaseMaker {
     GatherPlan& plan = result_.plan;
     plan.rows = 1;
     const std::int64_t count = between(0, size_.most_axes);
-    const std::int64_t most_rows = std::max<std::int64_t>(8, 30000 / plan.run_bytes);
+    const std::int64_t run_bytes = plan.out_bytes(plan.run_bytes);
+    const std::int64_t alignment = plan.conversion ? out_alignment_ : result_.alignment;
+    const std::int64_t most_rows =
+        std::max<std::int64_t>(8, 30000 / std::max(run_bytes, plan.run_bytes));
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t extent =
           random_.chance(50) ? between(1, 3) : between(1, count == 1 ? 700 : size_.most_extent);
@@ -193,15 +248,15 @@ class CaseMaker {
       plan.axes[columns_].stride = random_.pick({plan.run_bytes, plan.run_bytes, -plan.run_bytes});
     }
     for (const PlanAxis& axis : plan.axes) reach(axis.level, axis.stride, axis.extent);
-    std::int64_t out_stride = plan.run_bytes;
+    std::int64_t out_stride = run_bytes;
     for (std::size_t i = plan.axes.size(); i-- > 0;) {
       const bool dense = transposes_ && i + 1 == plan.axes.size();
-      if (!dense && random_.chance(15)) out_stride += result_.alignment * between(1, 3);
+      if (!dense && random_.chance(15)) out_stride += alignment * between(1, 3);
       if (!dense && random_.chance(10)) out_stride = (out_stride + 15) / 16 * 16;
       plan.axes[i].out_stride = out_stride;
       out_stride *= plan.axes[i].extent;
     }
-    const std::int64_t margin = 16 * between(0, 3) + (random_.chance(20) ? result_.alignment : 0);
+    const std::int64_t margin = 16 * between(0, 3) + (random_.chance(20) ? alignment : 0);
     result_.out.emplace_back(margin + out_stride + 64);
     plan.out = result_.out[0].data() + margin;
   }
@@ -302,6 +357,7 @@ class CaseMaker {
   Size size_;
   Case result_;
   std::int64_t levels_ = 0;
+  std::int64_t out_alignment_ = 1;  ///< of conversions
   bool transposes_ = false;
   std::size_t columns_ = 0;           ///< the axis that is dense in the leaves, of transposes
   std::vector<std::int64_t> lowest_;  ///< of what is added to each level's origin
@@ -310,6 +366,7 @@ class CaseMaker {
 
 /// The families that are right for a plan.
 inline std::vector<Family> families_for(const GatherPlan& plan) {
+  if (plan.conversion) return {Family::convert};
   std::vector<Family> families{Family::elements, Family::shifted};
   if (cuda::common_vector(plan) == cuda::word_bytes) families.push_back(Family::rows);
   if (cuda::spans_are_alike(plan)) families.push_back(Family::words);
@@ -327,12 +384,19 @@ inline KernelChoice random_choice(Random& random, const GatherPlan& plan) {
   const bool by_words = choice.family == Family::rows || choice.family == Family::shifted ||
                         choice.family == Family::words;
   choice.vector_bytes = by_words ? cuda::word_bytes : cuda::common_vector(plan);
+  if (plan.conversion) {
+    choice.vector_bytes = cuda::convert_vector(plan);
+    while (choice.vector_bytes > bytes_of(plan.conversion->from) && random.chance(30))
+      choice.vector_bytes /= 2;
+  }
   if (choice.family == Family::elements)
     while (choice.vector_bytes > 1 && random.chance(30)) choice.vector_bytes /= 2;
   if (choice.family == Family::rows || choice.family == Family::shifted) {
     const std::int64_t vectors = cuda::vectors_in_run(plan, choice);
     choice.piece = random.chance(50) ? vectors : random.between(std::int64_t{1}, vectors);
   }
+  if (choice.family == Family::convert && random.chance(50))
+    choice.piece = random.between(std::int64_t{1}, cuda::vectors_in_run(plan, choice));
   choice.levels = random.chance(20) ? any_levels : cuda::levels_for(plan, choice.family);
   choice.wide =
       choice.levels == any_levels || random.chance(30) || !cuda::fits_31_bits(plan, choice);

@@ -75,7 +75,7 @@ struct Requests {
 };
 
 Whole whole_of(const ArrayView& view, const Request& request) {
-  Whole whole{view, result_of(view.layout(), request), {}};
+  Whole whole{view, result_of(view.layout(), request), {}, view.itemsize()};
   for (const IndexGroup& group : request.groups) {
     whole.groups.emplace_back();
     for (std::size_t m = 0; m < group.indices.size(); ++m) {

@@ -73,12 +73,32 @@ struct Output {
 /// An earlier result's memory, to be written again in its own shape and strides.
 Output output_of(const DeviceBuffer& buffer);
 
+/// What becomes of an integer that an integer type of fewer values cannot hold.
+enum class Overflow {
+  wrap,      ///< modulo 2^bits, as in C++ and NumPy
+  saturate,  ///< the nearest that there is
+};
+
 /// What to read of an array. Without groups, all of it. Slices are view operations on the array.
 /// Several groups are independent of each other (NumPy's `ix_`).
 struct Request {
   std::vector<IndexGroup> groups;
   IndexMode mode = IndexMode::raise;
   Order order = Order::C;
+  /// The result's elements; not given: the array's own. They are converted as they are gathered,
+  /// without a second pass, and their byte order is the one that the format says ("f" this
+  /// machine's, ">f" the other). Between bools, integers of 8 to 64 bits, half, bfloat16, float
+  /// and double, and from all of these and complex to complex; anything, structs and long double
+  /// apart, to itself in the other byte order. As `numpy.astype` has it where that is defined:
+  ///
+  ///  - to bool: whether it is not 0;
+  ///  - integers to integers that cannot hold them: as `overflow` says;
+  ///  - reals to integers: towards zero, the nearest integer there is for those beyond, 0 for a NaN
+  ///    (undefined in C and NumPy; the rule is Rust's);
+  ///  - to reals: rounded to nearest, ties to even, once; a NaN keeps its sign and the leading bits
+  ///    of its payload.
+  std::optional<Format> format;
+  Overflow overflow = Overflow::wrap;
   std::optional<Output> out;
   StreamHandle stream = nullptr;
   Watch watch;
@@ -86,7 +106,8 @@ struct Request {
 
 /// Reads what `request` names into dense memory. On a CUDA device the work is enqueued; on the host
 /// it is done on return, as it is where `out` is host memory. Throws `index_out_of_range` (position
-/// in the index array, value, axis and extent), `invalid_argument`, `out_of_device_memory`.
+/// in the index array, value, axis and extent), `invalid_argument`, `out_of_device_memory`, and
+/// `format_unsupported` where elements cannot be converted.
 DeviceBuffer gather(const DeviceArray& array, const Request& request);
 
 /// A gather decided once, to be run any number of times: kernel, addresses, output and index arrays

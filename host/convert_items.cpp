@@ -1,0 +1,208 @@
+#include "convert_items.hpp"
+
+#include "convert_number.hpp"
+#include "vector.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+namespace multibuffer {
+namespace {
+
+/// What is between two steps: twice this, at most, of 8 bytes each, in the first cache.
+constexpr std::int64_t block_items = 512;
+
+template <class T>
+constexpr int size_of = static_cast<int>(sizeof(T));
+
+/// make(number) for each of many, one after the other.
+template <class From, class To, class Make>
+void make_each(std::byte* __restrict to, const std::byte* __restrict from, std::int64_t count,
+               const Make& make) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    From number;
+    std::memcpy(&number, from + i * size_of<From>, sizeof number);
+    const To made = make(number);
+    std::memcpy(to + i * size_of<To>, &made, sizeof made);
+  }
+}
+
+template <class From, class To, bool saturate>
+struct Convert {
+  static constexpr int from_bytes = sizeof(From);
+  static void run(std::byte* to, const std::byte* from, std::int64_t count) {
+    make_each<From, To>(to, from, count, [](const From& number) -> To {
+      // Processors that the host backend runs on leave of a NaN what `converted` asks for.
+      if constexpr (std::is_same_v<From, double> && std::is_same_v<To, float>)
+        return static_cast<float>(number);
+      else if constexpr (std::is_same_v<From, float> && std::is_same_v<To, double>)
+        return static_cast<double>(number);
+      else
+        return converted<To, saturate>(widened(number));
+    });
+  }
+};
+
+template <class Bits>
+struct Reverse {
+  static constexpr int from_bytes = sizeof(Bits);
+  static void run(std::byte* to, const std::byte* from, std::int64_t count) {
+    make_each<Bits, Bits>(to, from, count, [](const Bits& bits) { return reversed_bytes(bits); });
+  }
+};
+
+/// A real, and an imaginary part of 0.
+template <class Part>
+struct MakeComplex {
+  static constexpr int from_bytes = sizeof(Part);
+  struct Complex {
+    Part real, imaginary;
+  };
+  static void run(std::byte* to, const std::byte* from, std::int64_t count) {
+    make_each<Part, Complex>(to, from, count, [](const Part& real) {
+      return Complex{real, Part{0}};
+    });
+  }
+};
+
+template <class Work>
+MULTIBUFFER_ARITHMETIC void run_wide(std::byte* to, const std::byte* from, std::int64_t count) {
+  Work::run(to, from, count);
+}
+template <class Work>
+auto loop_for() {
+  return has_wide_arithmetic() ? &run_wide<Work> : &Work::run;
+}
+
+/// visit(T{}) with the type of a number.
+template <class Visit>
+void visit_number(Number number, const Visit& visit) {
+  switch (number) {
+    case Number::boolean:
+      return visit(Bool{});
+    case Number::int8:
+      return visit(std::int8_t{});
+    case Number::int16:
+      return visit(std::int16_t{});
+    case Number::int32:
+      return visit(std::int32_t{});
+    case Number::int64:
+      return visit(std::int64_t{});
+    case Number::uint8:
+      return visit(std::uint8_t{});
+    case Number::uint16:
+      return visit(std::uint16_t{});
+    case Number::uint32:
+      return visit(std::uint32_t{});
+    case Number::uint64:
+      return visit(std::uint64_t{});
+    case Number::float16:
+      return visit(Half{});
+    case Number::bfloat16:
+      return visit(BFloat16{});
+    case Number::float32:
+    case Number::complex64:
+      return visit(float{});
+    case Number::float64:
+    case Number::complex128:
+      return visit(double{});
+  }
+}
+
+/// What holds every number of a narrow type and converts in few instructions; wide ones themselves.
+template <class T>
+using Middle = std::conditional_t<
+    std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>, float,
+    std::conditional_t<std::is_same_v<T, Bool> || (Integer<T> && sizeof(T) <= 2), std::int32_t, T>>;
+
+Number middle_of(Number number) {
+  switch (number) {
+    case Number::float16:
+    case Number::bfloat16:
+      return Number::float32;
+    case Number::boolean:
+    case Number::int8:
+    case Number::uint8:
+    case Number::int16:
+    case Number::uint16:
+      return Number::int32;
+    default:
+      return number;
+  }
+}
+
+/// visit(T{}) with the type of a middle number.
+template <class Visit>
+void visit_middle(Number number, const Visit& visit) {
+  visit_number(middle_of(number), [&](auto middle) {
+    if constexpr (std::is_same_v<decltype(middle), Middle<decltype(middle)>>) visit(middle);
+  });
+}
+
+/// Whether the parts of a complex number are turned round, not the whole.
+int part_bytes(Number number) {
+  const bool is_complex = number == Number::complex64 || number == Number::complex128;
+  return bytes_of(number) / (is_complex ? 2 : 1);
+}
+
+}  // namespace
+
+ConvertItems::ConvertItems(const Conversion& conversion)
+    : from_bytes_(bytes_of(conversion.from)), to_bytes_(bytes_of(conversion.to)) {
+  const bool is_moved = conversion.from == conversion.to;
+  if (conversion.from_foreign || is_moved) add_reversal(from_bytes_);
+  if (is_moved) return;
+  add_number(conversion);
+  if (conversion.to_foreign) add_reversal(part_bytes(conversion.to));
+  if (conversion.to == Number::complex64) add(loop_for<MakeComplex<std::uint32_t>>(), 4);
+  if (conversion.to == Number::complex128) add(loop_for<MakeComplex<std::uint64_t>>(), 8);
+}
+
+void ConvertItems::add(Loop loop, int from_bytes) { steps_[step_count_++] = {loop, from_bytes}; }
+
+void ConvertItems::add_reversal(int bytes) {
+  switch (bytes) {
+    case 2:
+      return add(loop_for<Reverse<std::uint16_t>>(), 2);
+    case 4:
+      return add(loop_for<Reverse<std::uint32_t>>(), 4);
+    case 8:
+      return add(loop_for<Reverse<std::uint64_t>>(), 8);
+    default:
+      return;  // one byte has no order
+  }
+}
+
+void ConvertItems::add_number(const Conversion& conversion) {
+  visit_number(conversion.from, [&](auto from) {
+    using From = decltype(from);
+    if constexpr (!std::is_same_v<From, Middle<From>>)
+      add(loop_for<Convert<From, Middle<From>, false>>(), size_of<From>);
+  });
+  visit_middle(conversion.from, [&](auto middle) {
+    using From = decltype(middle);
+    visit_number(conversion.to, [&](auto to) {
+      using To = decltype(to);
+      if constexpr (std::is_same_v<From, To>) return;
+      if constexpr (Integer<From> && Integer<To>)
+        if (conversion.saturate) return add(loop_for<Convert<From, To, true>>(), size_of<From>);
+      add(loop_for<Convert<From, To, false>>(), size_of<From>);
+    });
+  });
+}
+
+void ConvertItems::operator()(std::byte* to, const std::byte* from, std::int64_t count) const {
+  alignas(line_bytes) std::byte between[2][block_items * 8];
+  for (std::int64_t begin = 0; begin < count; begin += block_items) {
+    const std::int64_t items = std::min(block_items, count - begin);
+    const std::byte* source = from + begin * from_bytes_;
+    for (std::size_t i = 0; i < step_count_; ++i) {
+      std::byte* made = i + 1 == step_count_ ? to + begin * to_bytes_ : between[i % 2];
+      steps_[i].loop(made, source, items);
+      source = made;
+    }
+  }
+}
+
+}  // namespace multibuffer
