@@ -241,6 +241,42 @@ TEST_F(Command, ElementTypesAreWrittenAsTheyWereRead) {
   EXPECT_EQ(read_file(files_ / "b.npy").substr(128), std::string(38, 'x'));
 }
 
+TEST_F(Command, ElementsAreConvertedOnTheirWay) {
+  const std::string a = make_npy("a.npy", {2, 3}, 254);  // 254 to 259
+  const std::string out = files_ / "out.npy";
+  const auto expect_converted = [&](const Arguments& options, const std::string& descr,
+                                    const std::string& bytes) {
+    Arguments arguments{"gather", a, "--out", out, "--verify", "--device", "host"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    expect_has(expect_done(arguments).out, "of " + descr);
+    EXPECT_EQ(files::NpyFile(out).type().descr, descr);
+    EXPECT_EQ(read_file(out).substr(128), bytes) << descr;
+  };
+  expect_converted({"--dtype", "float32", "--index", "0"}, "'<f4'",
+                   bytes_of(std::vector<float>{254, 255, 256}));
+  expect_converted({"--dtype", "float16", "--take", "1", "--order", "F"}, "'<f2'",
+                   std::string("\x04\x5c\x08\x5c\x0c\x5c"));
+  expect_converted({"--dtype", "uint8"}, "'|u1'", std::string("\xfe\xff\0\1\2\3", 6));
+  expect_converted({"--dtype", "uint8", "--saturate"}, "'|u1'",
+                   std::string("\xfe\xff\xff\xff\xff\xff"));
+  expect_converted({"--dtype", ">i4", "--index", "1, :1"}, "'>i4'", std::string("\0\0\1\1", 4));
+  expect_converted({"--dtype", "int16"}, "'<i2'",
+                   bytes_of(std::vector<std::int16_t>{254, 255, 256, 257, 258, 259}));
+  expect_refused({"gather", a, "--dtype", "int7"}, {"--dtype int7", "float16"});
+  expect_refused({"gather", a, "--dtype", "|S2"}, {"--dtype |S2"});
+  expect_refused(
+      {"gather", make_png("p.png", 2, 3), "--dtype", "float32", "--out", files_ / "q.png"},
+      {"a PNG holds", "'f'"});
+  // Numbers of any type, as a picture.
+  const std::string pixels = files_ / "pixels.npy";
+  write_file(pixels, npy_bytes_of("'<f4'", "(1, 2)", bytes_of(std::vector<float>{-7, 300})));
+  expect_done({"gather", pixels, "--dtype", "uint8", "--out", files_ / "q.png", "--verify"});
+  const files::PngFile picture(files_ / "q.png");
+  const auto* const rows = static_cast<const std::uint8_t* const*>(picture.raw_export().buf);
+  EXPECT_EQ(rows[0][0], 0);
+  EXPECT_EQ(rows[0][1], 255);
+}
+
 TEST_F(Command, APictureIsCroppedAndFlipped) {
   const std::string picture = make_png("p.png", 6, 5);
   const std::string out = files_ / "out.png";

@@ -45,6 +45,8 @@ constexpr const char* gather_examples = R"(Examples:
     multibuffer gather table.npy --take 7,0,-1 --out rows.npy
   The same row of many files, which are stacked along a new axis 0:
     multibuffer gather shard_*.npy --index ':, 100' --out row100.npy
+  Half of the size, each number rounded once:
+    multibuffer gather table.npy --dtype float16 --out halves.npy
   A random batch out of files joined end to end, checked and timed:
     multibuffer gather --concat shard_*.npy --take batch.npy --out batch_data.npy --verify --stats
 
@@ -99,6 +101,14 @@ CLI::App* add_gather(CLI::App& app, GatherOptions& options) {
       ->type_name("LIST|FILE");
   command->add_option("--axis", options.axis, "The axis that --take takes from; 0 if not given")
       ->type_name("N");
+  command
+      ->add_option("--dtype", options.dtype,
+                   "Convert the elements while they are gathered: float16, uint8,\n"
+                   "complex64, '>f4' and their like")
+      ->type_name("TYPE");
+  command->add_flag("--saturate", options.saturate,
+                    "Of integers that --dtype cannot hold, take the nearest that it\n"
+                    "can; else they wrap");
   const std::map<std::string, Order> orders = {{"C", Order::C}, {"F", Order::F}};
   add_choice(*command, "--order", options.order, orders,
              "The order of the result's elements; C if not given")

@@ -2,6 +2,7 @@
 
 #include <multibuffer/multibuffer.hpp>
 
+#include "host/cli/dtype.hpp"
 #include "host/cli/index_expression.hpp"
 #include "host/cli/output.hpp"
 #include "host/cli/progress.hpp"
@@ -77,13 +78,20 @@ DeviceArray bring(const ArrayView& view, const Device& device, PlacementKind kin
   return array;
 }
 
-Result read(const DeviceArray& array, const std::optional<Take>& take, const ResultType& type,
-            Progress& progress) {
+Request request_for(const std::optional<Take>& take, const ResultType& type) {
   Request request;
   request.order = type.order;
+  request.format = type.format;
+  request.overflow = type.overflow;
   if (take) {
     request.groups.push_back({{take->axis}, {Indices(take->indices, take->shape)}, {}});
   }
+  return request;
+}
+
+Result read(const DeviceArray& array, const std::optional<Take>& take, const ResultType& type,
+            Progress& progress) {
+  Request request = request_for(take, type);
   std::vector<std::byte> fetched;
   const bool on_host = array.device().kind() == DeviceKind::host;
   if (!on_host && type.order == Order::F) {
@@ -118,11 +126,7 @@ bool in_pieces(const ArrayView& view, const std::optional<Take>& take, const Res
 
 Result read_in_pieces(const ArrayView& view, const std::optional<Take>& take,
                       const ResultType& type, const Device& device, Progress& progress) {
-  Request request;
-  request.order = type.order;
-  if (take) {
-    request.groups.push_back({{take->axis}, {Indices(take->indices, take->shape)}, {}});
-  }
+  Request request = request_for(take, type);
   DeviceBuffer buffer = progress.run("stream", [&](const Watch& watch) {
     request.watch = watch;
     return gather_streamed(view, device, request);
@@ -158,7 +162,9 @@ Comparison check(const Result& result, const ResultType& type, const Selection& 
     const Take& take = *selection.take;
     groups.push_back({{take.axis}, {{take.indices, take.shape}}, {}});
   }
-  const reference::Result expected = reference::gather(source, selection.operations, groups);
+  const reference::Result expected =
+      reference::converted(reference::gather(source, selection.operations, groups),
+                           selection.view.format(), type.format, type.overflow);
   if (expected.shape != type.shape) {
     throw Error(Errc::invalid_view, text("the reference's shape is ", tuple_text(expected.shape),
                                          ", the result's ", tuple_text(type.shape)));
@@ -185,6 +191,18 @@ std::string first_elements(const Result& result, const ResultType& type) {
   return size > most ? line + ", ..." : line;
 }
 
+ResultType result_type(const GatherOptions& options, const Inputs& inputs,
+                       const Selection& selection) {
+  ResultType type{selection.result_shape(), inputs.view().format(), inputs.descr(), options.order};
+  if (options.dtype) {
+    const files::NpyType elements = parse_dtype(*options.dtype);
+    type.format = Format(elements.format, elements.itemsize);
+    type.descr = elements.descr;
+  }
+  if (options.saturate) type.overflow = Overflow::saturate;
+  return type;
+}
+
 std::string device_line(const Device& device, const std::string& asked) {
   const DeviceInfo info = device.info();
   std::string name = text(info.name, ", ", info.description);
@@ -201,8 +219,7 @@ int run_gather(const GatherOptions& options, std::stop_token stop) {
       "read", [&](const Watch& watch) { return Inputs(options.inputs, options.join, watch); });
   progress.moved(inputs.decoded_bytes());
   const Selection selection = select(options, inputs.view());
-  const ResultType type{selection.result_shape(), inputs.view().format(), inputs.descr(),
-                        options.order};
+  const ResultType type = result_type(options, inputs, selection);
   std::optional<OutputFile> out;
   if (options.out) out.emplace(*options.out, type);
 

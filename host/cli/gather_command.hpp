@@ -18,6 +18,8 @@ struct GatherOptions {
   std::optional<std::string> index;
   std::optional<std::string> take;
   int axis = 0;
+  std::optional<std::string> dtype;
+  bool saturate = false;
   Order order = Order::C;
   std::optional<std::string> out;
   std::string device = "auto";

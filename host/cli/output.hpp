@@ -2,6 +2,7 @@
 
 #include <multibuffer/device_buffer.hpp>
 #include <multibuffer/format.hpp>
+#include <multibuffer/gather.hpp>
 #include <multibuffer/watch.hpp>
 
 #include "host/cli/file_kind.hpp"
@@ -21,6 +22,7 @@ struct ResultType {
   Format format;
   std::string descr;  ///< the format as .npy spells it
   Order order = Order::C;
+  Overflow overflow = Overflow::wrap;  ///< where the format is not that of the inputs
 
   std::int64_t nbytes() const;
 };
