@@ -2,6 +2,7 @@
 
 #include <multibuffer/layout.hpp>
 
+#include "dtype.hpp"
 #include "host/text.hpp"
 #include "source.hpp"
 
@@ -32,6 +33,13 @@ Order order_of(py::handle object) {
   if (name == "C") return Order::C;
   if (name == "F") return Order::F;
   throw py::value_error(text("order '", name, "': there are C and F"));
+}
+
+WantedElements wanted_elements(py::handle dtype, bool saturate) {
+  WantedElements wanted;
+  if (!dtype.is_none()) wanted.format = format_of_dtype(dtype);
+  if (saturate) wanted.overflow = Overflow::saturate;
+  return wanted;
 }
 
 namespace {

@@ -7,6 +7,7 @@
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,13 @@ Order order_of(pybind11::handle name);
 
 /// One integer, or a sequence of them. Errors call them `name`.
 std::vector<std::int64_t> integers_argument(pybind11::handle object, const char* name);
+
+/// What the arguments dtype, which may be None, and saturate make of a result's elements.
+struct WantedElements {
+  std::optional<Format> format;
+  Overflow overflow = Overflow::wrap;
+};
+WantedElements wanted_elements(pybind11::handle dtype, bool saturate);
 
 /// An extent or a sequence of them, one of which may be -1, for `size` elements.
 std::vector<std::int64_t> shape_argument(const pybind11::object& wanted, std::int64_t size);

@@ -151,12 +151,20 @@ Asked ask_gather(const DeviceArray& array, const py::object& coordinates, const 
   return asked;
 }
 
+/// The same for elements of `dtype`, or of the array's own where that is None.
+Asked converted(Asked asked, const py::object& dtype, bool saturate) {
+  WantedElements wanted = wanted_elements(dtype, saturate);
+  asked.request.format = std::move(wanted.format);
+  asked.request.overflow = wanted.overflow;
+  return asked;
+}
+
 /// Runs it; the result is `out`, if there is one.
 py::object run(const DeviceArray& array, Asked asked, const py::object& out) {
   Request& request = asked.request;
   OutputTarget target;
   if (!out.is_none()) {
-    target = output_of(out, asked.shape, array.format());
+    target = output_of(out, asked.shape, request.format.value_or(array.format()));
     request.out = target.output;
   }
   DeviceBuffer result = without_gil([&](const Watch& watch) {
@@ -177,7 +185,7 @@ PlanObject plan(const DeviceArray& array, Asked asked, const py::object& out,
   request.stream = stream_argument(stream);
   OutputTarget target;
   if (!out.is_none()) {
-    target = output_of(out, asked.shape, array.format());
+    target = output_of(out, asked.shape, request.format.value_or(array.format()));
     request.out = target.output;
   }
   return without_gil([&](const Watch& watch) {
@@ -334,47 +342,80 @@ void bind_device_array(py::module_& module) {
   cls.def(
       "take",
       [](const DeviceArray& self, const py::object& indices, int axis, const py::object& mode,
-         const py::object& out) { return run(self, ask_take(self, indices, axis, mode), out); },
+         const py::object& out, const py::object& dtype, bool saturate) {
+        return run(self, converted(ask_take(self, indices, axis, mode), dtype, saturate), out);
+      },
       py::arg("indices"), py::arg("axis") = 0, py::arg("mode") = "raise",
-      py::arg("out") = py::none(),
+      py::arg("out") = py::none(), py::kw_only(), py::arg("dtype") = py::none(),
+      py::arg("saturate") = false,
       "numpy.take: the elements, or sub-arrays, at indices of one axis. mode says what an index\n"
-      "out of range means: 'raise', 'clip' or 'wrap'. Returns a DeviceBuffer, or out, if given.");
+      "out of range means: 'raise', 'clip' or 'wrap'. dtype and saturate are those of astype.\n"
+      "Returns a DeviceBuffer, or out, if given.");
   cls.def(
       "gather",
       [](const DeviceArray& self, const py::object& coordinates, const py::object& mode,
-         const py::object& out) { return run(self, ask_gather(self, coordinates, mode), out); },
-      py::arg("coordinates"), py::arg("mode") = "raise", py::arg("out") = py::none(),
+         const py::object& out, const py::object& dtype, bool saturate) {
+        return run(self, converted(ask_gather(self, coordinates, mode), dtype, saturate), out);
+      },
+      py::arg("coordinates"), py::arg("mode") = "raise", py::arg("out") = py::none(), py::kw_only(),
+      py::arg("dtype") = py::none(), py::arg("saturate") = false,
       "One element, or sub-array, for each coordinate: coordinates[i] are indices of axis i, and\n"
-      "they broadcast. Returns a DeviceBuffer, or out, if given.");
+      "they broadcast. dtype and saturate are those of astype. Returns a DeviceBuffer, or out, if\n"
+      "given.");
   cls.def(
       "copy",
-      [](const DeviceArray& self, const py::object& order, const py::object& out) {
-        return run(self, ask_copy(self, order), out);
+      [](const DeviceArray& self, const py::object& order, const py::object& out,
+         const py::object& dtype, bool saturate) {
+        return run(self, converted(ask_copy(self, order), dtype, saturate), out);
       },
-      py::arg("order") = "C", py::arg("out") = py::none(),
-      "All elements, dense in order 'C' or 'F'. Returns a DeviceBuffer, or out, if given.");
+      py::arg("order") = "C", py::arg("out") = py::none(), py::kw_only(),
+      py::arg("dtype") = py::none(), py::arg("saturate") = false,
+      "All elements, dense in order 'C' or 'F'. dtype and saturate are those of astype. Returns\n"
+      "a DeviceBuffer, or out, if given.");
+  cls.def(
+      "astype",
+      [](const DeviceArray& self, const py::object& dtype, const py::object& order, bool saturate,
+         const py::object& out) {
+        if (dtype.is_none()) throw py::type_error("astype(None): name the dtype");
+        return run(self, converted(ask_copy(self, order), dtype, saturate), out);
+      },
+      py::arg("dtype"), py::kw_only(), py::arg("order") = "C", py::arg("saturate") = false,
+      py::arg("out") = py::none(),
+      "All elements as others, converted as they are gathered: bool, integers of 8 to 64 bits,\n"
+      "float16, bfloat16, float32, float64, complex64 and complex128, in either byte order\n"
+      "('>f4'). As numpy.astype where that is defined: integers that do not fit wrap or, if\n"
+      "saturate, become the nearest that do; reals are rounded once, to nearest; reals become\n"
+      "integers towards zero, the nearest there is for those beyond, and 0 for a NaN. Complex\n"
+      "numbers become complex alone. Returns a DeviceBuffer, or out, if given.");
   cls.def(
       "plan_take",
       [](const DeviceArray& self, const py::object& indices, int axis, const py::object& mode,
-         const py::object& out, const py::object& stream) {
-        return plan(self, ask_take(self, indices, axis, mode), out, stream);
+         const py::object& out, const py::object& stream, const py::object& dtype, bool saturate) {
+        return plan(self, converted(ask_take(self, indices, axis, mode), dtype, saturate), out,
+                    stream);
       },
       py::arg("indices"), py::arg("axis") = 0, py::arg("mode") = "raise",
-      py::arg("out") = py::none(), py::arg("stream") = py::none(),
+      py::arg("out") = py::none(), py::arg("stream") = py::none(), py::kw_only(),
+      py::arg("dtype") = py::none(), py::arg("saturate") = false,
       "take() decided once: a Plan. The indices are copied.");
   cls.def(
       "plan_gather",
       [](const DeviceArray& self, const py::object& coordinates, const py::object& mode,
-         const py::object& out, const py::object& stream) {
-        return plan(self, ask_gather(self, coordinates, mode), out, stream);
+         const py::object& out, const py::object& stream, const py::object& dtype, bool saturate) {
+        return plan(self, converted(ask_gather(self, coordinates, mode), dtype, saturate), out,
+                    stream);
       },
       py::arg("coordinates"), py::arg("mode") = "raise", py::arg("out") = py::none(),
-      py::arg("stream") = py::none(), "gather() decided once: a Plan. The coordinates are copied.");
+      py::arg("stream") = py::none(), py::kw_only(), py::arg("dtype") = py::none(),
+      py::arg("saturate") = false, "gather() decided once: a Plan. The coordinates are copied.");
   cls.def(
       "plan_copy",
       [](const DeviceArray& self, const py::object& order, const py::object& out,
-         const py::object& stream) { return plan(self, ask_copy(self, order), out, stream); },
+         const py::object& stream, const py::object& dtype, bool saturate) {
+        return plan(self, converted(ask_copy(self, order), dtype, saturate), out, stream);
+      },
       py::arg("order") = "C", py::arg("out") = py::none(), py::arg("stream") = py::none(),
+      py::kw_only(), py::arg("dtype") = py::none(), py::arg("saturate") = false,
       "copy() decided once: a Plan.");
   cls.def(
       "native",

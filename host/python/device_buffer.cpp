@@ -174,6 +174,14 @@ void bind_device_buffer(py::module_& module) {
         return without_gil([&](const Watch& watch) { return to_native(array, nullptr, watch); });
       },
       "A copy in this machine's byte order.");
+  cls.def(
+      "astype",
+      [](const DeviceBuffer& self, const py::object& dtype, bool saturate) {
+        return py::cast(in_place(source_of(self)))
+            .attr("astype")(dtype, py::arg("saturate") = saturate);
+      },
+      py::arg("dtype"), py::kw_only(), py::arg("saturate") = false,
+      "A copy whose elements are converted, as DeviceArray.astype does while it gathers.");
   cls.def("__array__", as_numpy, py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
           "For NumPy. TypeError for an array on a GPU: nothing is copied unasked.");
   cls.def_property_readonly("__array_interface__", host_interface,

@@ -9,6 +9,8 @@
 #include <bit>
 #include <charconv>
 #include <cstdint>
+#include <optional>
+#include <utility>
 
 namespace py = pybind11;
 
@@ -162,6 +164,70 @@ Format format_of_type_string(std::string_view given) {
   }
   if (!known) refuse();
   return format_of(type);
+}
+
+namespace {
+
+/// A name or a type string, the order of which may be left out; nothing if it is neither.
+std::optional<Format> format_of_name(std::string_view name) {
+  if (name == "bfloat16") return Format("bfloat16", 2);
+  if (name == "bool" || name == "bool_") return Format("?", 1);
+  constexpr std::pair<std::string_view, char> kinds[] = {
+      {"int", 'i'}, {"uint", 'u'}, {"float", 'f'}, {"complex", 'c'}};
+  std::string type(name);
+  for (const auto& [word, letter] : kinds) {
+    int bits = 0;
+    if (!name.starts_with(word)) continue;
+    const char* const end = name.data() + name.size();
+    const auto [stop, error] = std::from_chars(name.data() + word.size(), end, bits);
+    if (error != std::errc() || stop != end || bits % 8 != 0) return std::nullopt;
+    type = text('=', letter, bits / 8);
+  }
+  if (!type.empty() && std::string_view("<>=|").find(type[0]) == std::string_view::npos)
+    type.insert(0, 1, '|');
+  if (type.size() < 3 || std::string_view("biufc").find(type[1]) == std::string_view::npos)
+    return std::nullopt;
+  try {
+    if (type[0] == '=') type[0] = '|';
+    return format_of_type_string(type);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+/// What Python's own types are in NumPy.
+std::optional<Format> format_of_python_type(py::handle type) {
+  const auto is = [&](PyTypeObject& other) {
+    return type.ptr() == reinterpret_cast<PyObject*>(&other);
+  };
+  if (is(PyBool_Type)) return Format("?", 1);
+  if (is(PyLong_Type)) return Format("q", 8);
+  if (is(PyFloat_Type)) return Format("d", 8);
+  if (is(PyComplex_Type)) return Format("Zd", 16);
+  return std::nullopt;
+}
+
+}  // namespace
+
+Format format_of_dtype(py::handle dtype) {
+  std::optional<Format> format = format_of_python_type(dtype);
+  if (!format && PyUnicode_Check(dtype.ptr())) format = format_of_name(dtype.cast<std::string>());
+  // NumPy's name says no byte order, and its string no bfloat16.
+  for (const char* const attribute : {"str", "name", "__name__"})
+    if (!format && py::hasattr(dtype, attribute))
+      if (const py::object word = dtype.attr(attribute); py::isinstance<py::str>(word))
+        format = format_of_name(word.cast<std::string>());
+  if (!format) {  // torch.float16
+    const auto word = py::str(dtype).cast<std::string>();
+    format = format_of_name(std::string_view(word).substr(word.rfind('.') + 1));
+  }
+  if (!format)
+    throw py::type_error(
+        text("dtype ", py::repr(dtype).cast<std::string>(),
+             " is none that elements are converted to: there are bool, int8 to int64, uint8 to "
+             "uint64, float16, bfloat16, float32, float64, complex64, complex128, and type "
+             "strings of these, such as '>f4'"));
+  return *format;
 }
 
 bool same_meaning(const Format& a, const Format& b) {

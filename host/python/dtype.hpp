@@ -21,6 +21,11 @@ pybind11::object type_description(const Format& format);
 /// The format that a type string names. Throws `format_unsupported` for those without one.
 Format format_of_type_string(std::string_view text);
 
+/// The numbers that a dtype argument names: "float16", "bfloat16", "i4", ">f8", bool and its like,
+/// or what has a name or a type string, as the dtypes of NumPy, torch and JAX do. Throws TypeError
+/// for anything else.
+Format format_of_dtype(pybind11::handle dtype);
+
 /// Whether elements of both hold the same values in the same bytes, however the formats spell it:
 /// "l", "q" and "<q" do here.
 bool same_meaning(const Format& a, const Format& b);

@@ -175,13 +175,16 @@ reference::Result read(const ReferenceArray& array, const std::vector<reference:
 
 /// Reads what is asked for; the result is `out`, if there is one.
 py::object gather(const ReferenceArray& array, const std::vector<reference::Group>& groups,
-                  IndexMode mode, const py::object& out, Order order = Order::C) {
-  const reference::Result result = read(array, groups, mode);
-  if (out.is_none()) return py::cast(result_in(order, result, array.format));
-  const OutputTarget target = output_of(out, result.shape, array.format);
+                  IndexMode mode, const py::object& out, const WantedElements& wanted = {},
+                  Order order = Order::C) {
+  const Format format = wanted.format.value_or(array.format);
+  reference::Result result = read(array, groups, mode);
+  if (wanted.format) result = reference::converted(result, array.format, format, wanted.overflow);
+  if (out.is_none()) return py::cast(result_in(order, result, format));
+  const OutputTarget target = output_of(out, result.shape, format);
   if (target.output.space != MemorySpace::host)
     throw py::value_error("the reference writes to host memory; out is on a device");
-  scatter(result, array.format.itemsize(), static_cast<std::byte*>(target.output.data),
+  scatter(result, format.itemsize(), static_cast<std::byte*>(target.output.data),
           target.output.strides);
   return out;
 }
@@ -202,19 +205,23 @@ py::object get_item(const ReferenceArray& array, const py::object& key) {
 }
 
 py::object take_axis(const ReferenceArray& array, const py::object& indices, int axis,
-                     const py::object& mode, const py::object& out) {
-  return gather(array, {{{axis}, {index_of(index_array(indices))}, {}}}, mode_of(mode), out);
+                     const py::object& mode, const py::object& out, const py::object& dtype,
+                     bool saturate) {
+  return gather(array, {{{axis}, {index_of(index_array(indices))}, {}}}, mode_of(mode), out,
+                wanted_elements(dtype, saturate));
 }
 
 py::object gather_coordinates(const ReferenceArray& array, const py::object& coordinates,
-                              const py::object& mode, const py::object& out) {
+                              const py::object& mode, const py::object& out,
+                              const py::object& dtype, bool saturate) {
+  const WantedElements wanted = wanted_elements(dtype, saturate);
   reference::Group group;
   for (const py::handle index : coordinates) {
     group.axes.push_back(static_cast<int>(group.axes.size()));
     group.indices.push_back(index_of(index_array(index)));
   }
-  if (group.axes.empty()) return gather(array, {}, mode_of(mode), out);
-  return gather(array, {group}, mode_of(mode), out);
+  if (group.axes.empty()) return gather(array, {}, mode_of(mode), out, wanted);
+  return gather(array, {group}, mode_of(mode), out, wanted);
 }
 
 ReferenceArray transpose(const ReferenceArray& array, const py::args& axes) {
@@ -227,8 +234,16 @@ ReferenceArray reshape(const ReferenceArray& array, const py::object& wanted,
   return array.after(Reshape{shape_argument(wanted, array.shape.size())});
 }
 
-py::object copy(const ReferenceArray& array, const py::object& order, const py::object& out) {
-  return gather(array, {}, IndexMode::raise, out, order_of(order));
+py::object copy(const ReferenceArray& array, const py::object& order, const py::object& out,
+                const py::object& dtype, bool saturate) {
+  return gather(array, {}, IndexMode::raise, out, wanted_elements(dtype, saturate),
+                order_of(order));
+}
+
+py::object as_type(const ReferenceArray& array, const py::object& dtype, const py::object& order,
+                   bool saturate, const py::object& out) {
+  if (dtype.is_none()) throw py::type_error("astype(None): name the dtype");
+  return copy(array, order, out, dtype, saturate);
 }
 
 py::bytes to_bytes(const ReferenceArray& array) {
@@ -261,11 +276,17 @@ void bind_reference(py::module_& module) {
   cls.def("reshape", reshape, py::arg("shape"), py::arg("copy") = py::none(),
           "As DeviceArray.reshape, but always a view: it reads when it is asked for elements.");
   cls.def("take", take_axis, py::arg("indices"), py::arg("axis") = 0, py::arg("mode") = "raise",
-          py::arg("out") = py::none(), "As DeviceArray.take; out is host memory.");
+          py::arg("out") = py::none(), py::kw_only(), py::arg("dtype") = py::none(),
+          py::arg("saturate") = false, "As DeviceArray.take; out is host memory.");
   cls.def("gather", gather_coordinates, py::arg("coordinates"), py::arg("mode") = "raise",
-          py::arg("out") = py::none(), "As DeviceArray.gather; out is host memory.");
-  cls.def("copy", copy, py::arg("order") = "C", py::arg("out") = py::none(),
+          py::arg("out") = py::none(), py::kw_only(), py::arg("dtype") = py::none(),
+          py::arg("saturate") = false, "As DeviceArray.gather; out is host memory.");
+  cls.def("copy", copy, py::arg("order") = "C", py::arg("out") = py::none(), py::kw_only(),
+          py::arg("dtype") = py::none(), py::arg("saturate") = false,
           "As DeviceArray.copy; out is host memory.");
+  cls.def("astype", as_type, py::arg("dtype"), py::kw_only(), py::arg("order") = "C",
+          py::arg("saturate") = false, py::arg("out") = py::none(),
+          "As DeviceArray.astype, by rules of its own; out is host memory.");
   cls.def("__array__", as_numpy, py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
           "For NumPy, by a copy.");
   cls.def("tobytes", to_bytes, "The elements in C order, as bytes.");

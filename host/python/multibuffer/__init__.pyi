@@ -11,6 +11,8 @@ _Indices = Any
 # A CUDA stream of torch, of CuPy or of cuda.core, or its handle; None is the library's own.
 _Stream = Any
 _BasicKey = SupportsIndex | slice | EllipsisType | None
+# A dtype of NumPy, torch or JAX, its name, a type string, or one of bool, int, float and complex.
+_DType = Any
 _Mode = Literal["raise", "clip", "wrap"]
 _Out = TypeVar("_Out")
 
@@ -64,22 +66,82 @@ class DeviceArray:
     def reshape(self, shape: int | Sequence[int], copy: bool | None = None) -> DeviceArray: ...
     @overload
     def take(
-        self, indices: _Indices, axis: int = 0, mode: _Mode = "raise", out: None = None
+        self,
+        indices: _Indices,
+        axis: int = 0,
+        mode: _Mode = "raise",
+        out: None = None,
+        *,
+        dtype: _DType | None = None,
+        saturate: bool = False,
     ) -> DeviceBuffer: ...
     @overload
-    def take(self, indices: _Indices, axis: int = 0, mode: _Mode = "raise", *, out: _Out) -> _Out: ...
-    @overload
-    def gather(
-        self, coordinates: Sequence[_Indices], mode: _Mode = "raise", out: None = None
-    ) -> DeviceBuffer: ...
-    @overload
-    def gather(
-        self, coordinates: Sequence[_Indices], mode: _Mode = "raise", *, out: _Out
+    def take(
+        self,
+        indices: _Indices,
+        axis: int = 0,
+        mode: _Mode = "raise",
+        *,
+        out: _Out,
+        dtype: _DType | None = None,
+        saturate: bool = False,
     ) -> _Out: ...
     @overload
-    def copy(self, order: Literal["C", "F"] = "C", out: None = None) -> DeviceBuffer: ...
+    def gather(
+        self,
+        coordinates: Sequence[_Indices],
+        mode: _Mode = "raise",
+        out: None = None,
+        *,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+    ) -> DeviceBuffer: ...
     @overload
-    def copy(self, order: Literal["C", "F"] = "C", *, out: _Out) -> _Out: ...
+    def gather(
+        self,
+        coordinates: Sequence[_Indices],
+        mode: _Mode = "raise",
+        *,
+        out: _Out,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+    ) -> _Out: ...
+    @overload
+    def copy(
+        self,
+        order: Literal["C", "F"] = "C",
+        out: None = None,
+        *,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+    ) -> DeviceBuffer: ...
+    @overload
+    def copy(
+        self,
+        order: Literal["C", "F"] = "C",
+        *,
+        out: _Out,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+    ) -> _Out: ...
+    @overload
+    def astype(
+        self,
+        dtype: _DType,
+        *,
+        order: Literal["C", "F"] = "C",
+        saturate: bool = False,
+        out: None = None,
+    ) -> DeviceBuffer: ...
+    @overload
+    def astype(
+        self,
+        dtype: _DType,
+        *,
+        order: Literal["C", "F"] = "C",
+        saturate: bool = False,
+        out: _Out,
+    ) -> _Out: ...
     def plan_take(
         self,
         indices: _Indices,
@@ -87,6 +149,9 @@ class DeviceArray:
         mode: _Mode = "raise",
         out: _Array = None,
         stream: _Stream = None,
+        *,
+        dtype: _DType | None = None,
+        saturate: bool = False,
     ) -> Plan: ...
     def plan_gather(
         self,
@@ -94,9 +159,18 @@ class DeviceArray:
         mode: _Mode = "raise",
         out: _Array = None,
         stream: _Stream = None,
+        *,
+        dtype: _DType | None = None,
+        saturate: bool = False,
     ) -> Plan: ...
     def plan_copy(
-        self, order: Literal["C", "F"] = "C", out: _Array = None, stream: _Stream = None
+        self,
+        order: Literal["C", "F"] = "C",
+        out: _Array = None,
+        stream: _Stream = None,
+        *,
+        dtype: _DType | None = None,
+        saturate: bool = False,
     ) -> Plan: ...
     def native(self) -> DeviceBuffer: ...
     def tobytes(self) -> bytes: ...
@@ -130,6 +204,7 @@ class DeviceBuffer:
     def tolist(self) -> Any: ...
     def to_host(self) -> DeviceBuffer: ...
     def native(self) -> DeviceBuffer: ...
+    def astype(self, dtype: _DType, *, saturate: bool = False) -> DeviceBuffer: ...
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any: ...
     @property
     def __array_interface__(self) -> dict[str, Any]: ...
@@ -201,22 +276,82 @@ class Reference:
     def reshape(self, shape: int | Sequence[int], copy: bool | None = None) -> Reference: ...
     @overload
     def take(
-        self, indices: _Indices, axis: int = 0, mode: _Mode = "raise", out: None = None
+        self,
+        indices: _Indices,
+        axis: int = 0,
+        mode: _Mode = "raise",
+        out: None = None,
+        *,
+        dtype: _DType | None = None,
+        saturate: bool = False,
     ) -> DeviceBuffer: ...
     @overload
-    def take(self, indices: _Indices, axis: int = 0, mode: _Mode = "raise", *, out: _Out) -> _Out: ...
-    @overload
-    def gather(
-        self, coordinates: Sequence[_Indices], mode: _Mode = "raise", out: None = None
-    ) -> DeviceBuffer: ...
-    @overload
-    def gather(
-        self, coordinates: Sequence[_Indices], mode: _Mode = "raise", *, out: _Out
+    def take(
+        self,
+        indices: _Indices,
+        axis: int = 0,
+        mode: _Mode = "raise",
+        *,
+        out: _Out,
+        dtype: _DType | None = None,
+        saturate: bool = False,
     ) -> _Out: ...
     @overload
-    def copy(self, order: Literal["C", "F"] = "C", out: None = None) -> DeviceBuffer: ...
+    def gather(
+        self,
+        coordinates: Sequence[_Indices],
+        mode: _Mode = "raise",
+        out: None = None,
+        *,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+    ) -> DeviceBuffer: ...
     @overload
-    def copy(self, order: Literal["C", "F"] = "C", *, out: _Out) -> _Out: ...
+    def gather(
+        self,
+        coordinates: Sequence[_Indices],
+        mode: _Mode = "raise",
+        *,
+        out: _Out,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+    ) -> _Out: ...
+    @overload
+    def copy(
+        self,
+        order: Literal["C", "F"] = "C",
+        out: None = None,
+        *,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+    ) -> DeviceBuffer: ...
+    @overload
+    def copy(
+        self,
+        order: Literal["C", "F"] = "C",
+        *,
+        out: _Out,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+    ) -> _Out: ...
+    @overload
+    def astype(
+        self,
+        dtype: _DType,
+        *,
+        order: Literal["C", "F"] = "C",
+        saturate: bool = False,
+        out: None = None,
+    ) -> DeviceBuffer: ...
+    @overload
+    def astype(
+        self,
+        dtype: _DType,
+        *,
+        order: Literal["C", "F"] = "C",
+        saturate: bool = False,
+        out: _Out,
+    ) -> _Out: ...
     def tobytes(self) -> bytes: ...
     def tolist(self) -> Any: ...
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any: ...

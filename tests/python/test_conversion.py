@@ -1,0 +1,179 @@
+"""Elements converted as they are gathered: what NumPy, torch and the reference make of them."""
+
+import unittest
+
+import multibuffer
+from support import needs, optional_import, require_device, upload
+
+numpy = optional_import("numpy")
+torch = optional_import("torch")
+
+INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+REALS = ["float16", "float32", "float64"]
+
+
+def setUpModule():
+    require_device()
+
+
+def rows_of(dtype, generator, count=7, length=33):
+    """Rows of numbers that every kind holds or wraps, each in memory of its own."""
+    if numpy.dtype(dtype).kind == "c":
+        return [(generator.normal(size=length) + 1j * generator.normal(size=length)).astype(dtype)
+                for _ in range(count)]
+    if numpy.dtype(dtype).kind == "f":
+        return [(generator.normal(size=length) * 50).clip(0, 120).astype(dtype)
+                for _ in range(count)]
+    bits = generator.integers(0, 256, (count, length * numpy.dtype(dtype).itemsize), numpy.uint8)
+    if dtype == "bool":
+        bits &= 1
+    return [row.copy().view(dtype) for row in bits]
+
+
+@needs(numpy, "NumPy")
+class LikeNumPy(unittest.TestCase):
+    def setUp(self):
+        self.generator = numpy.random.default_rng(1)
+
+    def check(self, result, expected):
+        self.assertEqual(result.dtype, expected.dtype.name)
+        self.assertEqual(result.shape, expected.shape)
+        self.assertEqual(result.tobytes(), expected.tobytes())
+
+    def test_every_pair_of_dtypes(self):
+        for source in ["bool", *INTEGERS, *REALS]:
+            rows = rows_of(source, self.generator)
+            array = upload(rows)
+            for target in ["bool", *INTEGERS, *REALS, "complex64", "complex128"]:
+                if source in INTEGERS and numpy.dtype(source).itemsize > 2 and target == "float16":
+                    continue  # NumPy rounds integers twice: see test_numbers_are_rounded_once
+                with self.subTest(f"{source} to {target}"):
+                    self.check(array.astype(target), numpy.array(rows).astype(target))
+                    self.check(array.take([5, -1, 5], dtype=target),
+                               numpy.array(rows)[[5, -1, 5]].astype(target))
+
+    def test_byte_orders(self):
+        for source, target in [(">f4", "float16"), (">i2", "float32"), (">f8", ">f4"),
+                               ("<u4", ">u4"), (">c8", "complex128")]:
+            with self.subTest(f"{source} to {target}"):
+                rows = [row.astype(source) for row in rows_of(source[1:], self.generator)]
+                result = upload(rows)[::-1, ::3].astype(target)
+                expected = numpy.array(rows)[::-1, ::3].astype(target)
+                self.assertEqual(result.tobytes(), expected.tobytes())
+                self.assertEqual(numpy.dtype(result.dtype), expected.dtype)
+
+    def test_native_is_one_pass_of_the_same(self):
+        rows = [row.astype(">f8") for row in rows_of("f8", self.generator)]
+        self.check(upload(rows).T.native(), numpy.array(rows).T.astype("f8"))
+        self.check(upload(rows).copy().native(), numpy.array(rows).astype("f8"))
+
+    def test_numbers_are_rounded_once(self):
+        # Beside halfway between two halves: a float cannot tell.
+        doubles = numpy.array([1 + 2**-11, 1 + 2**-11 + 2**-40, 1 + 2**-11 - 2**-40, 65519.999, 65520])
+        self.check(upload(doubles).astype("float16"), doubles.astype("float16"))
+        integers = numpy.array([2**24 + 1, 2053, 2051, -2049, 65519, 65520, 10**15], "i8")
+        self.check(upload(integers).astype("float16"), integers.astype("f8").astype("float16"))
+        self.check(upload(integers).astype("float32"), integers.astype("float32"))
+
+    def test_integers_saturate_where_asked(self):
+        for source in INTEGERS:
+            rows = rows_of(source, self.generator)
+            for target in INTEGERS:
+                limits = numpy.iinfo(target)
+                exact = [[min(max(int(value), limits.min), limits.max) for value in row]
+                         for row in rows]
+                with self.subTest(f"{source} to {target}"):
+                    self.check(upload(rows).astype(target, saturate=True),
+                               numpy.array(exact, target))
+
+    def test_reals_beyond_integers(self):
+        reals = numpy.array([300, -300, numpy.inf, -numpy.inf, numpy.nan, -0.9, 1e20], "f8")
+        self.assertEqual(upload(reals).astype("uint8").tolist(), [255, 0, 255, 0, 0, 0, 255])
+        self.assertEqual(upload(reals).astype("int64").tolist(),
+                         [300, -300, 2**63 - 1, -2**63, 0, 0, 2**63 - 1])
+        self.assertEqual(upload(reals).astype(bool).tolist(), [True] * 7)
+
+    def test_into_memory_that_is_there(self):
+        rows = rows_of("int32", self.generator)
+        out = numpy.full((33, 14), -1, "f4")
+        upload(rows).T.astype("f4", out=out[:, ::2])
+        self.assertEqual(out[:, ::2].tobytes(), numpy.array(rows).T.astype("f4").tobytes())
+        self.assertTrue((out[:, 1::2] == -1).all())
+        with self.assertRaisesRegex(ValueError, "out has format"):
+            upload(rows).astype("f8", out=numpy.empty((7, 33), "f4"))
+
+    def test_orders_and_coordinates(self):
+        rows = rows_of("uint16", self.generator)
+        array, expected = upload(rows), numpy.array(rows)
+        result = array.astype("f8", order="F")
+        self.assertEqual(result.strides, (8, 56))
+        self.assertEqual(result.tobytes(), expected.astype("f8").tobytes())
+        self.check(array.gather([[0, 6], [32, 1]], dtype="f4"), expected[[0, 6], [32, 1]].astype("f4"))
+        self.check(array.copy(dtype="u1"), expected.astype("u1"))
+        self.check(array.copy().astype("u1"), expected.astype("u1"))
+
+    def test_plans(self):
+        rows = rows_of("int16", self.generator)
+        plan = upload(rows).plan_take([6, 0], dtype="f4")
+        self.check(plan.run(), numpy.array(rows)[[6, 0]].astype("f4"))
+        out = numpy.zeros((7, 33), "u1")
+        upload(rows).plan_copy(out=out, dtype="u1", saturate=True).run()
+        self.assertTrue((out == numpy.array(rows).clip(0, 255)).all())
+
+    def test_the_reference_by_its_own_rules(self):
+        for source in ["int64", "float64", "float32", "uint16"]:
+            rows = [row.view(source) for row in rows_of("uint8", self.generator, 5, 64)]
+            for target in ["float16", "bfloat16", "float32", "int16", "complex64", ">i4"]:
+                with self.subTest(f"{source} to {target}"):
+                    result = upload(rows).take([3, 0], dtype=target, saturate=True)
+                    reference = multibuffer.reference(rows)
+                    self.assertTrue(multibuffer.verify(
+                        result, reference.take([3, 0], dtype=target, saturate=True)))
+                    self.assertTrue(multibuffer.verify(
+                        upload(rows).T.astype(target), reference.T.astype(target)))
+
+
+class Dtypes(unittest.TestCase):
+    def test_names_and_python_types(self):
+        array = upload([b"\1\2", b"\3\4"])
+        for dtype, name in [("float16", "float16"), ("<i4", "int32"), ("f8", "float64"),
+                            ("|u1", "uint8"), ("bool", "bool"), ("bfloat16", "bfloat16"),
+                            (">i2", ">i2"), (bool, "bool"), (int, "int64"), (float, "float64"),
+                            (complex, "complex128"), ("complex64", "complex64")]:
+            self.assertEqual(array.astype(dtype).dtype, name)
+        self.assertEqual(array.astype(float).tolist(), [[1.0, 2.0], [3.0, 4.0]])
+
+    def test_what_is_none(self):
+        array = upload([b"ab"])
+        for dtype in ["int7", "S2", "float", "", "V4", "T{i:x:}", 3, object(), [("x", "f4")]]:
+            with self.assertRaisesRegex(TypeError, "there are bool, int8"):
+                array.astype(dtype)
+        with self.assertRaisesRegex(TypeError, "name the dtype"):
+            array.astype(None)
+        with self.assertRaises(TypeError):
+            array.copy("C", None, "f4")  # by its name alone
+
+    @needs(numpy, "NumPy")
+    def test_of_numpy(self):
+        array = upload([b"\1\2"])
+        for dtype in [numpy.float16, numpy.dtype("f2"), numpy.dtype(">f2")]:
+            result = array.astype(dtype)
+            self.assertEqual(numpy.dtype(result.dtype), numpy.dtype(dtype))
+        with self.assertRaisesRegex(TypeError, "is a struct"):
+            upload(numpy.zeros(3, "i4,f4")).astype("f4")
+        with self.assertRaisesRegex(TypeError, "imaginary parts would be lost"):
+            upload(numpy.zeros(3, "c8")).astype("f4")
+        self.assertEqual(upload(numpy.zeros(3, "i4,f4"))["f0"].astype("f4").tolist(), [0, 0, 0])
+
+    @needs(torch, "torch")
+    def test_of_torch(self):
+        numbers = torch.tensor([1.0, 1.00390625, 1.01171875, -3e38, 1e-40])
+        result = upload(numbers).astype(torch.bfloat16)
+        self.assertEqual(result.dtype, "bfloat16")
+        self.assertTrue(multibuffer.verify(result, numbers.to(torch.bfloat16)))
+        back = upload(numbers.to(torch.bfloat16)).astype(torch.float32)
+        self.assertEqual(back.tolist(), numbers.to(torch.bfloat16).to(torch.float32).tolist())
+
+
+if __name__ == "__main__":
+    unittest.main()
