@@ -283,6 +283,48 @@ def swapped(threads):
             with_array(big_endian, lambda array: array.native()),
             calls("NumPy astype", lambda source=big_endian, dtype=values.dtype:
                   source.astype(dtype), {0: 1.5})])
+        out = numpy.empty_like(values)
+        yield Case("swapped", f"{size} B items byte-swapped", values.nbytes, values, out=out, sides=[
+            with_array(big_endian, lambda array, out=out: array.astype(out.dtype, out=out)),
+            numpy_copyto(big_endian, out, {0: 1.5})])
+
+
+def converted(threads):
+    """Numbers that become others on their way: dense ones, and through a table of rows."""
+    del threads
+    for source, target in (("f4", "f8"), ("f8", "f4"), ("f4", "f2"), ("f2", "f4"), ("i4", "f4"),
+                           ("f4", "i4"), ("u1", "f4"), ("f4", "u1"), ("i8", "i4"), (">f4", "f2")):
+        source, target = numpy.dtype(source), numpy.dtype(target)
+        count = 128 * MIB // max(source.itemsize, target.itemsize)
+        values = (numbers(count, numpy.dtype("u1")) % 128).astype(source)
+        expected = values.astype(target)
+        name = f"{source.str.lstrip('<|')} to {target.str.lstrip('<|')}"
+        out = numpy.empty_like(expected)
+        yield Case("converted", name, expected.nbytes, expected, out=out, sides=[
+            with_array(values, lambda array, out=out: array.astype(out.dtype, out=out)),
+            calls("NumPy copyto", lambda values=values, out=out:
+                  numpy.copyto(out, values, casting="unsafe"), {0: 1.5})])
+        yield Case("converted", f"{name}, fresh output", expected.nbytes, expected, [
+            with_array(values, lambda array, dtype=target: array.astype(dtype)),
+            calls("NumPy astype", lambda values=values, dtype=target: values.astype(dtype),
+                  {0: 1.5})])
+    rows = Rows(4 * KIB)
+    expected = rows.dense.astype("f4")
+    out = numpy.empty_like(expected)
+
+    def two_passes():
+        between = numpy.empty_like(rows.dense)
+
+        def work():
+            numpy.take(rows.block, rows.order, axis=0, out=between, mode="clip")
+            numpy.copyto(out, between, casting="unsafe")
+
+        return work
+
+    yield Case("converted", "4 KiB rows of i4 to f4, through a table", expected.nbytes, expected,
+               out=out, sides=[
+        with_array(rows.exporter, lambda array: array.astype("f4", out=out)),
+        Side("np.take, np.copyto", two_passes, {0: 1.5})])
 
 
 def elements(threads):
@@ -371,6 +413,7 @@ GROUPS = {
     "transposes": transposes,
     "strided": strided,
     "swapped": swapped,
+    "converted": converted,
     "elements": elements,
     "small": small,
     "cache": in_cache,
