@@ -159,6 +159,14 @@ class FromPointers(unittest.TestCase):
                                    placement="in_place")
         self.assertEqual(there.tolist(), [[[0, 1, 2], [6, 7, 8]], [[9, 10, 11], [3, 4, 5]]])
 
+    def test_rows_in_several_blocks(self):
+        blocks = [Block(2), self.block, Block(1)]
+        table = [blocks[i].rows([row])[0] for i, row in ((1, 3), (0, 0), (2, 0), (1, 0), (0, 1))]
+        pointers = multibuffer.from_pointers(array.array("Q", table), 3, "h", device=DEVICE,
+                                             owner=blocks)
+        self.assertEqual(multibuffer.upload(pointers, placement="in_place").tolist(),
+                         [[9, 10, 11], [0, 1, 2], [0, 1, 2], [0, 1, 2], [3, 4, 5]])
+
     def test_what_is_kept(self):
         block = weakref.ref(self.block)
         there = multibuffer.upload(self.block.pointers(self.block.rows([1, 0])), placement="in_place")
