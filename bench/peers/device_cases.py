@@ -311,6 +311,37 @@ def elements(gpu):
             out, itemsize, count * traffic(itemsize, itemsize, 8) / gpu.copy_rate(total))
 
 
+# ---- Conversions
+
+
+def conversions(gpu):
+    """Shuffled rows of 32-bit integers as other numbers, in one pass; others take and convert."""
+    torch = gpu.torch
+    rows = Rows(gpu, 4 * KIB, gpu.shrunk(GIB))
+    block, order, narrow = rows.block, rows.order, rows.order.int()
+    for name in ("float32", "float64", "int16"):
+        dtype = getattr(torch, name)
+        expected = rows.expected.to(dtype)
+        out = torch.empty_like(expected)
+        payload = expected.numel() * expected.element_size()
+        read = rows.count * traffic(rows.row_bytes, rows.alignment, ENTRY_BYTES) - rows.payload
+
+        def planned(name=name, out=out):
+            plan = in_place(rows.pointers()).plan_copy(out=out, stream=gpu.stream, dtype=name)
+            return writing(plan.run)
+
+        yield Case("conversions", f"4 KiB rows of int32 to {name}", payload, expected, [
+            Side("multibuffer", planned),
+            calls("torch index_select, to", lambda dtype=dtype: torch.index_select(
+                block, 0, narrow).to(dtype)),
+            calls("torch copy_(x[index])", lambda out=out: out.copy_(block[order])),
+            with_cupy(gpu, "cupy.take, astype", lambda cupy, block, order, name=name: lambda:
+                      cupy.take(block, order, axis=0).astype(name), block, narrow),
+            with_jax(gpu, "jax take, astype", lambda numpy, block, order, name=name: numpy.take(
+                block, order, axis=0, mode="clip").astype(name), block, narrow)],
+            out, rows.row_bytes, (read + payload) / gpu.copy_rate(gpu.shrunk(GIB)))
+
+
 # ---- Strided copies
 
 
@@ -529,18 +560,20 @@ def total_text(count):
     return f"{count} B"
 
 
+# What matters most comes first: a run may have to end early.
 GROUPS = {
     "rows": rows_shuffled,
     "in_l2": rows_in_l2,
     "misaligned": rows_misaligned,
     "elements": elements,
     "transposes": transposes,
-    "slices": slices,
-    "copies": copies,
     "lists": lists,
     "uploads": uploads,
-    "tables": tables,
+    "slices": slices,
+    "copies": copies,
     "levels": levels,
+    "tables": tables,
+    "conversions": conversions,
     "small": small,
     "building": building,
 }
