@@ -190,7 +190,7 @@ def row_sides(gpu, rows, group, jax):
     yield calls("torch.index_select", writing(torch.index_select, block, 0, narrow, out=out), goal)
     if rows.row_bytes % 16 == 0 and rows.itemsize == 4:
         wide = [tensor.view(torch.complex128) for tensor in (block, out)]
-        yield calls("the same of 16 B",
+        yield calls("torch.index_select of 16 B",
                     writing(torch.index_select, wide[0], 0, narrow, out=wide[1]), goal)
     yield calls("torch x[index]", lambda: block[order], large)
     yield with_cupy(gpu, "cupy.take", lambda cupy, block, order, out: writing(

@@ -151,7 +151,7 @@ def plots(run, folder):
     for group in dict.fromkeys(record["group"] for record in on_device):
         records = [record for record in on_device if record["group"] == group]
         if group in ("rows", "in L2", "misaligned"):
-            figure = pyplot.figure(figsize=(7, 4.2))
+            figure = pyplot.figure(figsize=(8.5, 4.2))
             limit_by_row_size(figure, records)
             written.append(save(figure, folder / f"limit-{group.replace(' ', '-')}.svg"))
     records = [record for record in run["records"] if record["group"] == "scaling"]
@@ -219,7 +219,7 @@ def limit_by_row_size(figure, records):
     axes.set_ylim(bottom=0)
     axes.axhline(1, color="gray", linewidth=0.8)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def time_by_rows(figure, records):
