@@ -23,6 +23,7 @@
 #include <map>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace multibuffer::bench {
@@ -377,6 +378,49 @@ void stepped(benchmark::State& state, std::int64_t total, std::int64_t step) {
   report(state, bytes, static_cast<double>(rows.bytes()) + bytes);
 }
 
+/// Whether some of the rows in `out` are what the reference makes of their numbers.
+bool are_converted(const Rows& rows, const Format& from, const Format& to) {
+  finish();
+  const std::int64_t row_bytes = rows.row_bytes();
+  const std::int64_t out_bytes = row_bytes / from.itemsize() * to.itemsize();
+  constexpr std::int64_t looked_at = 64;
+  for (std::int64_t n = 0; n < looked_at; ++n) {
+    const std::int64_t row = n * (rows.count() - 1) / (looked_at - 1);
+    reference::Result numbers{{row_bytes / from.itemsize()},
+                              std::vector<std::byte>(static_cast<std::size_t>(row_bytes))};
+    std::vector<std::byte> made(static_cast<std::size_t>(out_bytes));
+    require(cudaMemcpy(numbers.bytes.data(), rows.pointers()[static_cast<std::size_t>(row)],
+                       numbers.bytes.size(), cudaMemcpyDeviceToHost));
+    require(
+        cudaMemcpy(made.data(), rows.out() + row * out_bytes, made.size(), cudaMemcpyDeviceToHost));
+    if (reference::converted(numbers, from, to).bytes != made) return false;
+  }
+  return true;
+}
+
+/// Rows of 4 KiB through a table, whose numbers become others on their way.
+void converted(benchmark::State& state, std::int64_t total, const Format& from, const Format& to) {
+  // A wider result has its room, too.
+  const std::int64_t wider = std::max<std::int64_t>(to.itemsize() / from.itemsize(), 1);
+  const Rows& rows = rows_of(total / wider, 4096, "shuffled");
+  const std::int64_t numbers = rows.row_bytes() / from.itemsize();
+  const std::int64_t out_bytes = rows.count() * numbers * to.itemsize();
+  const ArrayView view(rows.pointers().data(), from,
+                       Layout({{rows.count(), 8, 0}, {numbers, from.itemsize(), 1}}, {0, 0}), true,
+                       MemorySpace::device);
+  const DeviceArray array = where_it_lies(view);
+  Request request = rows.into_out();
+  request.format = to;
+  request.out->bytes = out_bytes;
+  const Plan plan(array, request);
+  rows.spoil_out();
+  plan.run();
+  if (!are_converted(rows, from, to)) return state.SkipWithError("the result's bits are wrong");
+  time_on_device(state, [&] { plan.run(); });
+  const auto bytes = static_cast<double>(out_bytes);
+  report(state, bytes, static_cast<double>(rows.bytes() + 4 * rows.count()) + bytes);
+}
+
 /// What a call costs on the host when there is next to nothing to do: nothing is waited for but the
 /// last of them.
 void small_calls(benchmark::State& state, bool planned) {
@@ -548,6 +592,16 @@ void add_all() {
     for (const std::int64_t step : {2, -1, -2})
       add("stepped/multibuffer_by" + std::to_string(step),
           [=](State& s, std::int64_t bytes) { stepped(s, bytes, step); });
+
+    const std::pair<Format, Format> conversions[] = {
+        {Format(">I", 4), Format("I", 4)}, {Format("f", 4), Format("e", 2)},
+        {Format("e", 2), Format("f", 4)},  {Format("f", 4), Format("bfloat16", 2)},
+        {Format("f", 4), Format("d", 8)},  {Format("d", 8), Format("f", 4)},
+        {Format("B", 1), Format("f", 4)},  {Format("f", 4), Format("B", 1)},
+        {Format("i", 4), Format("f", 4)},  {Format("b", 1), Format("?", 1)}};
+    for (const auto& [from, to] : conversions)
+      add("converted/" + from.text() + "_to_" + to.text(),
+          [from = from, to = to](State& s, std::int64_t bytes) { converted(s, bytes, from, to); });
 
     for (const std::int64_t size : {4, 8}) {
       for (const bool through_table : {true, false})

@@ -3,6 +3,7 @@
 #include <multibuffer/multibuffer.hpp>
 
 #include "host/host_gather.hpp"
+#include "tests/number_samples.hpp"
 #include "tests/random_plan.hpp"
 #include "tests/throws.hpp"
 
@@ -33,7 +34,7 @@ std::vector<T> elements(const DeviceBuffer& buffer) {
   return result;
 }
 
-Request to(const Format& format, Overflow overflow = Overflow::wrap) {
+Request into(const Format& format, Overflow overflow = Overflow::wrap) {
   Request request;
   request.format = format;
   request.overflow = overflow;
@@ -59,53 +60,53 @@ class ConversionTest : public ::testing::TestWithParam<const char*> {
 
 TEST_P(ConversionTest, IsPartOfAnyGather) {
   const Numbers rows{1, -1};
-  const DeviceBuffer taken = take(array(), 0, Indices(rows), to(Format("f", 4)));
+  const DeviceBuffer taken = take(array(), 0, Indices(rows), into(Format("f", 4)));
   EXPECT_EQ(taken.format(), Format("f", 4));
   EXPECT_EQ(taken.shape(), (Numbers{2, 4}));
   EXPECT_EQ(elements<float>(taken), (std::vector<float>{-1, 1, 300, 65537, 4, 5, 6, 7}));
   const Numbers columns{3, 2};
   const std::vector<Indices> coordinates{Indices(rows), Indices(columns)};
-  EXPECT_EQ(elements<std::int16_t>(gather(array(), coordinates, to(Format("h", 2)))),
+  EXPECT_EQ(elements<std::int16_t>(gather(array(), coordinates, into(Format("h", 2)))),
             (std::vector<std::int16_t>{1, 6}));
   EXPECT_EQ(elements<double>(
-                copy(array().slice(1, {{}, {}, -2}).transpose(), Order::C, to(Format("d", 8)))),
+                copy(array().slice(1, {{}, {}, -2}).transpose(), Order::C, into(Format("d", 8)))),
             (std::vector<double>{-11, 65537, 7, 9, 1, 5}));
 }
 
 TEST_P(ConversionTest, WrapsOrSaturatesIntegers) {
   const DeviceArray row = array().index(0, 1);
-  EXPECT_EQ(elements<std::uint8_t>(copy(row, Order::C, to(Format("B", 1)))),
+  EXPECT_EQ(elements<std::uint8_t>(copy(row, Order::C, into(Format("B", 1)))),
             (std::vector<std::uint8_t>{255, 1, 44, 1}));
-  EXPECT_EQ(elements<std::uint8_t>(copy(row, Order::C, to(Format("B", 1), Overflow::saturate))),
+  EXPECT_EQ(elements<std::uint8_t>(copy(row, Order::C, into(Format("B", 1), Overflow::saturate))),
             (std::vector<std::uint8_t>{0, 1, 255, 255}));
 }
 
 TEST_P(ConversionTest, TheFormatSaysTheByteOrder) {
   const DeviceArray row = array().index(0, 1);
-  EXPECT_EQ(elements<std::uint16_t>(copy(row, Order::C, to(Format(">H", 2)))),
+  EXPECT_EQ(elements<std::uint16_t>(copy(row, Order::C, into(Format(">H", 2)))),
             (std::vector<std::uint16_t>{0xffff, 0x0100, 0x2c01, 0x0100}));
-  const DeviceBuffer foreign = copy(row, Order::C, to(Format(">i", 4)));
+  const DeviceBuffer foreign = copy(row, Order::C, into(Format(">i", 4)));
   EXPECT_EQ(foreign.format().text(), ">i");
   EXPECT_EQ(elements<std::int32_t>(foreign)[1], 0x01000000);
   // The same bits under another name.
-  EXPECT_EQ(copy(row, Order::C, to(Format("<i", 4))).format().text(), "<i");
+  EXPECT_EQ(copy(row, Order::C, into(Format("<i", 4))).format().text(), "<i");
 }
 
 TEST_P(ConversionTest, ComplexNumbersAreConvertedPartByPart) {
   const std::array<float, 4> parts{1, -2, 0.5, 4};
   const DeviceArray complex =
       upload(ArrayView::dense(parts.data(), Numbers{2}, Format("Zf", 8)), device()).reverse(0);
-  EXPECT_EQ(elements<double>(copy(complex, Order::C, to(Format("Zd", 16)))),
+  EXPECT_EQ(elements<double>(copy(complex, Order::C, into(Format("Zd", 16)))),
             (std::vector<double>{0.5, 4, 1, -2}));
-  EXPECT_EQ(elements<float>(copy(array().index(0, 2), Order::C, to(Format("Zf", 8)))),
+  EXPECT_EQ(elements<float>(copy(array().index(0, 2), Order::C, into(Format("Zf", 8)))),
             (std::vector<float>{4, 0, 5, 0, 6, 0, 7, 0}));
   expect_error(Errc::format_unsupported, "the imaginary parts would be lost",
-               [&] { copy(complex, Order::C, to(Format("f", 4))); });
+               [&] { copy(complex, Order::C, into(Format("f", 4))); });
 }
 
 TEST_P(ConversionTest, GoesIntoMemoryOfTheResultsOwnSize) {
   std::vector<double> memory(30, -1);
-  Request request = to(Format("d", 8));
+  Request request = into(Format("d", 8));
   request.out = Output{memory.data(), 240, MemorySpace::host, {80, 16}};
   const DeviceBuffer result = copy(array(), Order::C, request);
   EXPECT_EQ(result.strides(), (Numbers{80, 16}));
@@ -120,7 +121,7 @@ TEST_P(ConversionTest, GoesIntoMemoryOfTheResultsOwnSize) {
 
 TEST_P(ConversionTest, OfAPlanIsRunAgain) {
   const Numbers rows{2, 0};
-  Request request = to(Format("e", 2));
+  Request request = into(Format("e", 2));
   request.groups = {{{0}, {Indices(rows)}, {}}};
   const Plan plan(array(), request);
   for (int i = 0; i < 2; ++i)
@@ -131,7 +132,7 @@ TEST_P(ConversionTest, OfAPlanIsRunAgain) {
 
 TEST_P(ConversionTest, OfStreamedGathers) {
   const Numbers columns{3, 0, 1};
-  Request request = to(Format("Zd", 16));
+  Request request = into(Format("Zd", 16));
   request.groups = {{{1}, {Indices(columns)}, {}}};
   const std::vector<double> expected = elements<double>(gather(array(), request));
   ASSERT_EQ(expected.size(), 18U);
@@ -142,11 +143,48 @@ TEST_P(ConversionTest, OfStreamedGathers) {
   EXPECT_EQ(elements<double>(streamed), expected);
 }
 
+/// Dense, in vectors as wide as they get; backwards, number by number; and off all alignment.
+TEST_P(ConversionTest, OfEveryPairOfKindsIsWhatTheReferenceMakesOfIt) {
+  testing::for_each_conversion([&](const Format& from, const Format& to, Overflow overflow) {
+    constexpr std::size_t most = 6000;
+    std::vector<std::byte> numbers = testing::samples_of(from);
+    const auto itemsize = static_cast<std::size_t>(from.itemsize());
+    const std::size_t count = std::min(numbers.size() / itemsize, most) / 16 * 16;
+    if (numbers.size() > most * itemsize) {  // spread over all
+      const std::size_t step = numbers.size() / itemsize / most;
+      for (std::size_t i = 0; i < count; ++i)
+        std::memmove(numbers.data() + i * itemsize, numbers.data() + i * step * itemsize, itemsize);
+    }
+    numbers.resize(count * itemsize);
+    const Numbers shape{static_cast<std::int64_t>(count)};
+    const std::vector<std::byte> expected =
+        reference::converted({shape, numbers}, from, to, overflow).bytes;
+    const auto check = [&](const DeviceArray& array, const char* how) {
+      EXPECT_EQ(copy(array, Order::C, into(to, overflow)).to_host(), expected)
+          << how << " '" << from.text() << "' to '" << to.text() << "'";
+    };
+    const DeviceArray array = upload(ArrayView::dense(numbers.data(), shape, from), device());
+    check(array, "dense");
+    std::vector<std::byte> reversed(numbers.size() + 1);
+    for (std::size_t i = 0; i < count; ++i)
+      std::memcpy(reversed.data() + 1 + (count - 1 - i) * itemsize, numbers.data() + i * itemsize,
+                  itemsize);
+    const auto bytes = static_cast<std::int64_t>(reversed.size());
+    const Format all(std::to_string(bytes) + "s", bytes);
+    const std::array<Axis, 1> axes{Axis{shape[0], -from.itemsize(), 0}};
+    const DeviceArray backwards =
+        upload(ArrayView::dense(reversed.data(), Numbers{1}, all), device())
+            .part(bytes - from.itemsize(), from, axes)
+            .index(0, 0);
+    check(backwards, "backwards");
+  });
+}
+
 TEST_P(ConversionTest, OfNothingIsStillChecked) {
   const DeviceArray none = array().slice(0, {0, 0, 1});
-  EXPECT_EQ(copy(none, Order::C, to(Format("d", 8))).strides(), (Numbers{8, 8}));
+  EXPECT_EQ(copy(none, Order::C, into(Format("d", 8))).strides(), (Numbers{8, 8}));
   expect_error(Errc::format_unsupported, "is no number",
-               [&] { copy(none, Order::C, to(Format("4s", 4))); });
+               [&] { copy(none, Order::C, into(Format("4s", 4))); });
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryBackend, ConversionTest, ::testing::Values("host", "cuda"),
@@ -202,9 +240,9 @@ TEST(HostGather, ConvertsLongRunsAndTransposes) {
   for (std::size_t i = 0; i < source.size(); ++i) source[i] = static_cast<std::uint16_t>(i * 31);
   const DeviceArray array =
       upload(ArrayView::dense(source.data(), Numbers{side, side}, Format("H", 2)), Device::host());
-  const std::vector<float> straight = elements<float>(copy(array, Order::C, to(Format("f", 4))));
+  const std::vector<float> straight = elements<float>(copy(array, Order::C, into(Format("f", 4))));
   const std::vector<float> turned =
-      elements<float>(copy(array.transpose(), Order::C, to(Format("f", 4))));
+      elements<float>(copy(array.transpose(), Order::C, into(Format("f", 4))));
   for (std::size_t i = 0; i < side; ++i)
     for (std::size_t j = 0; j < side; ++j) {
       ASSERT_EQ(straight[i * side + j], static_cast<float>(source[i * side + j]));

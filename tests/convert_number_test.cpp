@@ -4,7 +4,7 @@
 
 #include "host/conversion.hpp"
 #include "host/convert_items.hpp"
-#include "tests/random_array.hpp"
+#include "tests/number_samples.hpp"
 
 #include <gtest/gtest.h>
 
@@ -170,55 +170,8 @@ static_assert(to_half(1.5F).bits == 0x3e00, "what devices run, compilers can");
 // ---------------------------------------------------------------------------------------------
 // Every pair of kinds, against the reference
 
-/// All numbers of up to 16 bits; of wider kinds random ones, with exponents of every size, and
-/// those on either side of every power of two and of what other kinds can hold.
-std::vector<std::byte> numbers_of(const Format& format) {
-  testing::Random random(1);
-  const auto size = static_cast<std::size_t>(format.itemsize());
-  std::vector<std::uint64_t> bits;
-  if (size <= 2) {
-    for (std::uint64_t n = 0; n < std::uint64_t{1} << (8 * size); ++n) bits.push_back(n);
-  } else {
-    const auto add_real = [&](double value) {
-      bits.push_back(size == 4 ? std::bit_cast<std::uint32_t>(static_cast<float>(value))
-                               : std::bit_cast<std::uint64_t>(value));
-    };
-    for (int i = 0; i < 3000; ++i) bits.push_back(random.next());
-    for (int i = 0; i < 64; ++i)
-      for (const std::int64_t step : {0, 1, 2, -1, -2})
-        for (const std::uint64_t half : {std::uint64_t{0}, (std::uint64_t{1} << i) >> 9}) {
-          const std::uint64_t power =
-              (std::uint64_t{1} << i) + half + static_cast<std::uint64_t>(step);
-          bits.insert(bits.end(), {power, 0 - power});
-          add_real(static_cast<double>(power));
-          add_real(-static_cast<double>(power));
-          add_real(static_cast<double>(power) + 0.5);
-        }
-    for (int exponent = -1080; exponent < 1024; ++exponent) add_real(std::ldexp(1.7, exponent));
-    for (const double value : {0.0, -0.0, infinity, -infinity, std::nan(""), 65519.99, 65520.0})
-      add_real(value);
-    // NaNs that signal, or whose payload a narrower kind cannot hold.
-    for (const std::uint64_t payload : {0x1U, 0x1000U, 0x2000U, 0x200000U, 0x12345U})
-      bits.insert(bits.end(), {0x7f800000 | payload, 0xffc00000 | payload,
-                               0x7ff0000000000000 | payload << 29, 0xfff8000000000000 | payload});
-  }
-  std::vector<std::byte> bytes(bits.size() * size);
-  for (std::size_t i = 0; i < bits.size(); ++i)
-    std::memcpy(bytes.data() + i * size, &bits[i], std::min(size, sizeof bits[i]));
-  return bytes;
-}
-
-const std::vector<Format>& number_formats() {
-  static const std::vector<Format> formats{
-      Format("?", 1),  Format("b", 1),  Format("h", 2),        Format("i", 4),  Format("q", 8),
-      Format("B", 1),  Format("H", 2),  Format("I", 4),        Format("Q", 8),  Format("e", 2),
-      Format("f", 4),  Format("d", 8),  Format("bfloat16", 2), Format("Zf", 8), Format("Zd", 16),
-      Format(">h", 2), Format(">I", 4), Format(">d", 8),       Format(">e", 2), Format(">Zf", 8)};
-  return formats;
-}
-
 void expect_like_the_reference(const Format& from, const Format& to, Overflow overflow) {
-  const std::vector<std::byte> numbers = numbers_of(from);
+  const std::vector<std::byte> numbers = testing::samples_of(from);
   const auto count = static_cast<std::int64_t>(numbers.size()) / from.itemsize();
   const reference::Result source{{count}, numbers};
   const auto expected = reference::converted(source, from, to, overflow);
@@ -251,15 +204,7 @@ void expect_like_the_reference(const Format& from, const Format& to, Overflow ov
 }
 
 TEST(ConvertItems, DoesAsTheReferenceDoesForEveryPairOfKinds) {
-  for (const Format& from : number_formats())
-    for (const Format& to : number_formats())
-      for (const Overflow overflow : {Overflow::wrap, Overflow::saturate}) {
-        const bool loses = !from.opaque() && from.type().kind == ScalarKind::complex &&
-                           (to.opaque() || to.type().kind != ScalarKind::complex);
-        if (loses || (!to.opaque() && to.type().kind == ScalarKind::complex && to.itemsize() < 8))
-          continue;
-        expect_like_the_reference(from, to, overflow);
-      }
+  testing::for_each_conversion(expect_like_the_reference);
 }
 
 }  // namespace
