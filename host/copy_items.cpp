@@ -140,7 +140,9 @@ void interleave_of(std::byte* to, const std::byte* from, std::int64_t count, std
   }
 }
 
-bool is_small_item(std::int64_t bytes) { return bytes == 1 || bytes == 2 || bytes == 4; }
+bool is_small_item(std::int64_t bytes) {
+  return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
+}
 
 }  // namespace
 
@@ -157,7 +159,8 @@ MULTIBUFFER_SHUFFLES void copy_every(std::byte* to, const std::byte* from, std::
                                      std::int64_t step, std::int64_t item_bytes) {
   if (item_bytes == 1) return copy_every_of<std::uint8_t>(to, from, count, step);
   if (item_bytes == 2) return copy_every_of<std::uint16_t>(to, from, count, step);
-  copy_every_of<std::uint32_t>(to, from, count, step);
+  if (item_bytes == 4) return copy_every_of<std::uint32_t>(to, from, count, step);
+  copy_every_of<std::uint64_t>(to, from, count, step);
 }
 
 MULTIBUFFER_SHUFFLES void interleave(std::byte* to, const std::byte* from, std::int64_t count,
@@ -165,7 +168,8 @@ MULTIBUFFER_SHUFFLES void interleave(std::byte* to, const std::byte* from, std::
                                      std::int64_t item_bytes) {
   if (item_bytes == 1) return interleave_of<std::uint8_t>(to, from, count, parts, part_stride);
   if (item_bytes == 2) return interleave_of<std::uint16_t>(to, from, count, parts, part_stride);
-  interleave_of<std::uint32_t>(to, from, count, parts, part_stride);
+  if (item_bytes == 4) return interleave_of<std::uint32_t>(to, from, count, parts, part_stride);
+  interleave_of<std::uint64_t>(to, from, count, parts, part_stride);
 }
 
 }  // namespace multibuffer

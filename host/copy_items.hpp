@@ -5,7 +5,7 @@
 
 namespace multibuffer {
 
-/// Copies `count` items of 1, 2 or 4 bytes that lie `step` items apart, forwards or backwards, to
+/// Copies `count` items of 1, 2, 4 or 8 bytes that lie `step` items apart, forwards or backwards, to
 /// successive places. No byte outside of the hull of these items is read.
 void copy_every(std::byte* to, const std::byte* from, std::int64_t count, std::int64_t step,
                 std::int64_t item_bytes);
@@ -13,7 +13,7 @@ void copy_every(std::byte* to, const std::byte* from, std::int64_t count, std::i
 /// Whether `copy_every` is fast for these.
 bool is_small_step(std::int64_t step, std::int64_t item_bytes);
 
-/// Copies `count` items of 1, 2 or 4 bytes from each of `parts` sequences, which begin
+/// Copies `count` items of 1, 2, 4 or 8 bytes from each of `parts` sequences, which begin
 /// `part_stride` bytes apart, in turn: a b c a b c ...
 void interleave(std::byte* to, const std::byte* from, std::int64_t count, std::int64_t parts,
                 std::int64_t part_stride, std::int64_t item_bytes);

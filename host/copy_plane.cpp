@@ -15,6 +15,13 @@ namespace {
 /// Fits into the first cache beside what it is made from.
 constexpr std::int64_t buffer_bytes = 4096;
 
+/// How much of it small items fill: so little that reading and streaming alternate faster than the
+/// memory answers, and while either waits, the other is under way.
+constexpr std::int64_t small_items_bytes = 512;
+
+/// How far ahead of what is read the caches are asked for more, in bytes of the source.
+constexpr std::int64_t ahead_bytes = 4096;
+
 /// Rows up to this size are worth a buffer: longer ones are streamed one by one.
 constexpr std::int64_t most_buffered_bytes = 1024;
 
@@ -26,16 +33,29 @@ void make_streamed(std::byte* to, std::int64_t count, std::int64_t bytes, bool s
                    const Make& make) {
   if (!streaming) return make(to, 0, count);
   alignas(line_bytes) std::byte buffer[buffer_bytes];
+  const std::int64_t filled = bytes <= line_bytes ? small_items_bytes : buffer_bytes;
   for (std::int64_t begin = 0; begin < count;) {
     // The first piece ends, like the buffer, where a cache line does: if anything, so do all.
     std::byte* out = to + begin * bytes;
     const auto misaligned =
         static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(out) % line_bytes);
-    const std::int64_t piece = std::min(count - begin, (buffer_bytes - misaligned) / bytes);
+    const std::int64_t piece = std::min(count - begin, (filled - misaligned) / bytes);
     make(buffer, begin, piece);
     stream_bytes(out, buffer, piece * bytes);
     begin += piece;
   }
+}
+
+/// Asks the caches for the lines of `count` items, some way beyond those at `from`. Where no memory
+/// is, nothing happens.
+void prefetch_items(const std::byte* from, std::int64_t stride, std::int64_t count) {
+  const std::int64_t sign = stride < 0 ? -1 : 1;
+  const std::int64_t step = sign * std::max(line_bytes, sign * stride);
+  const std::int64_t lines = count * stride / step;
+  auto line =
+      reinterpret_cast<std::uintptr_t>(from) + static_cast<std::uintptr_t>(sign * ahead_bytes);
+  for (std::int64_t i = 0; i < lines; ++i, line += static_cast<std::uintptr_t>(step))
+    __builtin_prefetch(reinterpret_cast<const void*>(line));
 }
 
 /// Rows of a size known when this is compiled, or of any size (Bytes = 0).
@@ -89,15 +109,16 @@ void copy_long_rows(const Plane& plane) {
 }
 
 void copy_lines(const Plane& plane, bool streaming) {
-  const bool is_dense = plane.out_stride == plane.row_bytes;
+  const bool buffered = streaming && plane.out_stride == plane.row_bytes;
   for (std::int64_t l = 0; l < plane.lines; ++l) {
     std::byte* to = plane.to + l * plane.line_out_stride;
     const std::byte* from = plane.from + l * plane.line_stride;
     const auto make = [&](std::byte* out, std::int64_t begin, std::int64_t count) {
+      if (buffered) prefetch_items(from + begin * plane.stride, plane.stride, count);
       copy_line(out, plane.out_stride, from + begin * plane.stride, plane.stride, count,
                 plane.row_bytes);
     };
-    make_streamed(to, plane.rows, plane.row_bytes, streaming && is_dense, make);
+    make_streamed(to, plane.rows, plane.row_bytes, buffered, make);
   }
 }
 
@@ -137,8 +158,16 @@ std::int64_t rows_at_once(const Plane& plane) {
       plane.row_bytes >= line_bytes)
     return 0;
   // Of many lines, a few cache lines each, so that what is read for one is there for the next.
-  const std::int64_t line = plane.lines >= line_bytes ? 4 * line_bytes : buffer_bytes;
+  const std::int64_t line = (plane.lines >= line_bytes ? 4 : 64) * line_bytes;
   return std::max<std::int64_t>(1, line / plane.row_bytes);
+}
+
+std::int64_t rows_to_cache_line(const Plane& plane) {
+  const auto misaligned =
+      static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(plane.to) % line_bytes);
+  const std::int64_t left = misaligned == 0 ? 0 : line_bytes - misaligned;
+  const bool on_all_lines = plane.out_stride > 0 && plane.line_out_stride % line_bytes == 0;
+  return on_all_lines && left % plane.out_stride == 0 ? left / plane.out_stride : 0;
 }
 
 }  // namespace multibuffer

@@ -27,4 +27,8 @@ void copy_plane(const Plane& plane, bool streaming);
 /// neighbouring lines share cache lines of the source. 0 means all.
 std::int64_t rows_at_once(const Plane& plane);
 
+/// How many rows lie before the first that begins a cache line of the output; 0 if that is not the
+/// same row on all lines.
+std::int64_t rows_to_cache_line(const Plane& plane);
+
 }  // namespace multibuffer

@@ -118,9 +118,13 @@ MULTIBUFFER_WIDE void stream_rows_wide(std::span<const RowCopy> rows,
 }  // namespace
 
 bool worth_streaming(std::int64_t bytes) {
+  // What is reported as the last cache may be shared with others: a virtual machine sees all of its
+  // host's. Few processors have more than 16 MiB of it for each of their cores.
+  constexpr std::int64_t most_a_core = std::int64_t{16} << 20;
   static const std::int64_t cache = [] {
-    const long size = sysconf(_SC_LEVEL3_CACHE_SIZE);
-    return size > 0 ? std::int64_t{size} : std::int64_t{32} << 20;
+    const std::int64_t size = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    const std::int64_t cores = std::max<std::int64_t>(1, sysconf(_SC_NPROCESSORS_ONLN));
+    return size > 0 ? std::min(size, cores * most_a_core) : std::int64_t{32} << 20;
   }();
   return bytes > cache / 2;
 }

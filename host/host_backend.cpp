@@ -151,11 +151,12 @@ class HostBackend final : public Backend {
   std::shared_ptr<PendingCheck> gather(const GatherPlan& plan, bool,
                                        const std::vector<std::shared_ptr<Memory>>&, StreamHandle,
                                        const Watch& watch) override {
-    const bool streaming = worth_streaming(plan.rows * plan.out_bytes(plan.run_bytes));
-    for (const GatherPlan& part : host_plans(plan))
-      parallel_for(part.rows, part.run_bytes, watch, [&](std::int64_t begin, std::int64_t end) {
-        host_gather(part, begin, end, streaming);
-      });
+    const std::int64_t bytes = plan.rows * plan.run_bytes;
+    const bool streaming = worth_streaming(plan.out_bytes(bytes));
+    const std::vector<GatherPlan> parts = host_plans(plan);
+    parallel_for(bytes, 1, watch, [&](std::int64_t begin, std::int64_t end) {
+      host_gather_bytes(parts, begin, end, streaming);
+    });
     return nullptr;
   }
 

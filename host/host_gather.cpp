@@ -134,29 +134,43 @@ std::vector<GatherPlan> in_short_runs(const GatherPlan& plan, std::int64_t piece
   return {std::move(whole), std::move(rest)};
 }
 
-/// A plan whose planes are cut into strips, `rows` rows of all lines each, and one for the rows
-/// that are left.
-std::vector<GatherPlan> in_strips(const GatherPlan& plan, std::int64_t rows) {
-  const std::size_t last = plan.axes.size() - 1;
-  const PlanAxis inner = plan.axes[last];
-  const std::int64_t strips = inner.extent / rows;
-  GatherPlan rest = plan;
-  rest.axes[last].extent = inner.extent % rows;
-  rest.rows = plan.rows / inner.extent * rest.axes[last].extent;
-  rest.out += strips * rows * inner.out_stride;
-  rest.origins[static_cast<std::size_t>(inner.level)] += strips * rows * inner.stride;
+/// The part of a plan that has `count` rows of each line, from row `first` on.
+GatherPlan part_of_lines(const GatherPlan& plan, std::int64_t first, std::int64_t count) {
+  GatherPlan part = plan;
+  PlanAxis& line = part.axes.back();
+  part.rows = plan.rows / line.extent * count;
+  part.out += first * line.out_stride;
+  part.origins[static_cast<std::size_t>(line.level)] += first * line.stride;
+  line.extent = count;
+  return part;
+}
 
-  GatherPlan whole = plan;
-  whole.axes[last].extent = rows;
-  whole.rows = plan.rows / inner.extent * strips * rows;
-  const PlanAxis strip{strips, rows * inner.out_stride, inner.level, rows * inner.stride};
-  const auto before_lines = static_cast<std::ptrdiff_t>(last) - 1;
-  whole.axes.insert(whole.axes.begin() + before_lines, strip);
-  for (PlanIndices& indices : whole.indices)
+/// A plan whose planes are cut into strips, `rows` rows of all lines each; they divide its lines.
+GatherPlan cut_into_strips(GatherPlan plan, std::int64_t rows) {
+  const auto before_lines = static_cast<std::ptrdiff_t>(plan.axes.size()) - 2;
+  PlanAxis strip = plan.axes.back();
+  plan.axes.back().extent = rows;
+  strip.extent /= rows;
+  strip.out_stride *= rows;
+  strip.stride *= rows;
+  plan.axes.insert(plan.axes.begin() + before_lines, strip);
+  for (PlanIndices& indices : plan.indices)
     indices.steps.insert(indices.steps.begin() + before_lines, 0);
+  return plan;
+}
 
-  if (rest.rows == 0) return {std::move(whole)};
-  return {std::move(whole), std::move(rest)};
+/// A plan in strips, and plans for the rows before the first and after the last of them. Strips
+/// begin where cache lines of the output do, if those of all lines can.
+std::vector<GatherPlan> in_strips(const GatherPlan& plan, std::int64_t rows) {
+  const std::int64_t all = plan.axes.back().extent;
+  const std::int64_t before = std::min(rows_to_cache_line(plane_of(plan)), all);
+  const std::int64_t after = (all - before) % rows;
+  std::vector<GatherPlan> parts;
+  if (const std::int64_t whole = all - before - after; whole > 0)
+    parts.push_back(cut_into_strips(part_of_lines(plan, before, whole), rows));
+  if (before > 0) parts.push_back(part_of_lines(plan, 0, before));
+  if (after > 0) parts.push_back(part_of_lines(plan, all - after, after));
+  return parts;
 }
 
 }  // namespace
@@ -178,6 +192,21 @@ void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end, b
     gather_batches(plan, begin, end, streaming);
   }
   if (streaming) finish_streaming();
+}
+
+void host_gather_bytes(std::span<const GatherPlan> plans, std::int64_t begin, std::int64_t end,
+                       bool streaming) {
+  for (const GatherPlan& plan : plans) {
+    // A row is copied by whoever has its first byte.
+    const auto row_from = [&](std::int64_t byte) {
+      const std::int64_t before = std::clamp<std::int64_t>(byte, 0, plan.rows * plan.run_bytes);
+      return (before + plan.run_bytes - 1) / plan.run_bytes;
+    };
+    if (row_from(begin) < row_from(end))
+      host_gather(plan, row_from(begin), row_from(end), streaming);
+    begin -= plan.rows * plan.run_bytes;
+    end -= plan.rows * plan.run_bytes;
+  }
 }
 
 }  // namespace multibuffer

@@ -68,8 +68,8 @@ void fill(std::byte* bytes, std::int64_t count, Random& random) {
   }
 }
 
-constexpr std::array<std::int64_t, 16> item_sizes{1,  2,  3,  4,  5,  7,  8,   12,
-                                                  16, 17, 24, 32, 64, 96, 200, 2100};
+constexpr std::array<std::int64_t, 18> item_sizes{1,  2,  3,  4,  5,  7,   8,   12,   16,
+                                                  17, 24, 32, 64, 96, 200, 600, 1024, 2100};
 
 /// A plane with its strides between items and lines as they come in transposes, steps, reversals,
 /// interleaved channels and rows with gaps.
@@ -83,6 +83,7 @@ Plane random_plane(Random& random) {
   plane.out_stride = size;
   plane.line_out_stride = plane.rows * size;
   if (random(0, 3) == 0) plane.line_out_stride += random(0, 70);
+  if (random(0, 3) == 0) plane.line_out_stride = (plane.line_out_stride + 63) / 64 * 64;
   switch (random(0, 3)) {
     case 0:  // lines side by side, whose items are a few steps apart
       plane.stride = size * random(1, 5);
@@ -191,17 +192,44 @@ TEST(HostPlans, MayBeCutBetweenAnyTwoRows) {
     if (random.chance() && plane.row_bytes < 64) plane.rows += random(200, 5000);
     plane.line_out_stride = std::max(plane.line_out_stride, plane.rows * plane.out_stride);
     const Scene scene(plane, random);
+    const std::vector<GatherPlan> parts = host_plans(plan_of(plane));
     std::int64_t rows = 0;
-    for (const GatherPlan& part : host_plans(plan_of(plane))) {
-      rows += part.rows;
-      for (std::int64_t begin = 0, end = 0; begin < part.rows; begin = end) {
-        end = std::min(part.rows, begin + random(1, part.rows));
-        host_gather(part, begin, end, random.chance());
-      }
-    }
+    for (const GatherPlan& part : parts) rows += part.rows;
     ASSERT_EQ(rows, plane.lines * plane.rows) << text_of(plane);
+    // Anywhere: within rows, and across plans.
+    const std::int64_t bytes = rows * plane.row_bytes;
+    for (std::int64_t begin = 0, end = 0; begin < bytes; begin = end) {
+      end = std::min(bytes, begin + random(1, bytes));
+      host_gather_bytes(parts, begin, end, random.chance());
+    }
     ASSERT_TRUE(scene.is_right()) << text_of(plane);
   }
+}
+
+/// A transpose into memory that begins within a cache line, as NumPy's does.
+TEST(HostPlans, StripsBeginWhereCacheLinesDo) {
+  constexpr std::int64_t lines = 128, rows = 640, size = 4, misaligned = 16;
+  std::vector<std::byte> source(lines * rows * size);
+  for (std::size_t i = 0; i < source.size(); ++i) source[i] = static_cast<std::byte>(i * 31 >> 5);
+  std::vector<std::byte> memory(source.size() + 2 * line_bytes);
+  std::byte* aligned = memory.data();
+  while (reinterpret_cast<std::uintptr_t>(aligned) % line_bytes != 0) ++aligned;
+  const Plane plane{.to = aligned + misaligned,
+                    .from = source.data(),
+                    .lines = lines,
+                    .line_out_stride = rows * size,
+                    .line_stride = size,
+                    .rows = rows,
+                    .out_stride = size,
+                    .stride = lines * size,
+                    .row_bytes = size};
+  const std::vector<GatherPlan> parts = host_plans(plan_of(plane));
+  ASSERT_EQ(parts.size(), 3U);
+  EXPECT_EQ(parts[0].out, aligned + line_bytes);
+  EXPECT_EQ(parts[0].axes[0].out_stride % line_bytes, 0);
+  EXPECT_EQ(parts[1].out, plane.to);
+  EXPECT_EQ(parts[1].rows, lines * (line_bytes - misaligned) / size);
+  EXPECT_EQ(parts[2].out, parts[0].out + parts[0].axes[0].extent * parts[0].axes[0].out_stride);
 }
 
 TEST(HostPlans, LongRunsAreCutIntoPieces) {
@@ -228,7 +256,7 @@ TEST(HostPlans, LongRunsAreCutIntoPieces) {
 TEST(HostGather, RowsOfAnySizeAtAnyAddress) {
   Random random(3);
   for (int i = 0; i < 600; ++i) {
-    const std::int64_t size = random.chance() ? random(1, 700) : 64 * random(1, 70);
+    const std::int64_t size = random.chance() ? random(1, 2100) : 64 * random(1, 70);
     const std::int64_t rows = random(1, 90);
     const Guarded source(static_cast<std::size_t>(rows * size), random.chance());
     fill(source.data(), rows * size, random);
@@ -239,7 +267,9 @@ TEST(HostGather, RowsOfAnySizeAtAnyAddress) {
       expected.insert(expected.end(), source.data() + offsets.back(),
                       source.data() + offsets.back() + size);
     }
-    const Guarded out(expected.size(), random.chance());
+    // Not all outputs begin where cache lines do.
+    const std::int64_t gap = random.chance() ? 0 : random(1, 64);
+    const Guarded out(expected.size() + static_cast<std::size_t>(gap), random.chance());
     GatherPlan plan;
     plan.base = source.data();
     plan.tables = {{offsets.data(), true}};
@@ -247,11 +277,17 @@ TEST(HostGather, RowsOfAnySizeAtAnyAddress) {
     plan.axes = {{rows, size, 0, 1}};
     plan.run_bytes = size;
     plan.rows = rows;
-    plan.out = out.data();
+    plan.out = out.data() + gap;
     host_gather(plan, 0, rows, random.chance());
-    ASSERT_TRUE(std::equal(expected.begin(), expected.end(), out.data()))
+    ASSERT_TRUE(std::equal(expected.begin(), expected.end(), plan.out))
         << rows << " rows of " << size;
   }
+}
+
+TEST(Streaming, IsForWhatTheCachesWouldNotKeep) {
+  EXPECT_FALSE(worth_streaming(std::int64_t{1} << 20));
+  EXPECT_TRUE(
+      worth_streaming((std::int64_t{8} << 20) * sysconf(_SC_NPROCESSORS_ONLN) + (16 << 20)));
 }
 
 /// The caller may write to its index array from another thread: what comes out is then nothing to
