@@ -5,8 +5,8 @@
 
 namespace multibuffer {
 
-/// Copies `count` items of 1, 2, 4 or 8 bytes that lie `step` items apart, forwards or backwards, to
-/// successive places. No byte outside of the hull of these items is read.
+/// Copies `count` items of 1, 2, 4 or 8 bytes that lie `step` items apart, forwards or backwards,
+/// to successive places. No byte outside of the hull of these items is read.
 void copy_every(std::byte* to, const std::byte* from, std::int64_t count, std::int64_t step,
                 std::int64_t item_bytes);
 

@@ -80,11 +80,14 @@ struct StreamedRow {
   }
 };
 
+/// Into the second cache: what the first one has under way at a time is soon used up, and then rows
+/// that are there already have to wait.
 void prefetch_lines(const std::byte* row, std::int64_t bytes) {
   constexpr std::int64_t most = 8 * line_bytes;
-  __builtin_prefetch(row);
+  constexpr int read = 0, second_cache = 2;
+  __builtin_prefetch(row, read, second_cache);
   for (std::int64_t at = line_bytes; at < std::min(bytes, most); at += line_bytes)
-    __builtin_prefetch(row + at);
+    __builtin_prefetch(row + at, read, second_cache);
 }
 
 template <class CopyRow>
@@ -115,6 +118,32 @@ MULTIBUFFER_WIDE void stream_rows_wide(std::span<const RowCopy> rows,
   stream_each(rows, ahead, row_bytes, stream_wide_line);
 }
 
+/// Rows that lie one after the other where they are written leave together, through a buffer: by
+/// themselves they would not fill whole cache lines. Short rows are too scattered for that to pay:
+/// reading them takes all the requests that the first cache can have under way.
+constexpr std::int64_t joined_bytes = std::int64_t{16} << 10;
+constexpr std::int64_t least_joined_row = 512;
+
+bool are_joined(std::span<const RowCopy> rows, std::int64_t row_bytes) {
+  for (std::size_t i = 1; i < rows.size(); ++i)
+    if (rows[i].to != rows[i - 1].to + row_bytes) return false;
+  return static_cast<std::int64_t>(rows.size()) * row_bytes <= joined_bytes;
+}
+
+template <class CopyRow>
+void copy_joined(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
+                 std::int64_t row_bytes, const CopyRow& copy_row) {
+  alignas(line_bytes) std::byte buffer[static_cast<std::size_t>(joined_bytes + line_bytes)];
+  // Vectors that are whole in the result are whole in the buffer.
+  std::byte* const begin = buffer + reinterpret_cast<std::uintptr_t>(rows[0].to) % line_bytes;
+  std::byte* to = begin;
+  for (std::size_t i = 0; i < rows.size(); ++i, to += row_bytes) {
+    if (i < ahead.size()) prefetch_lines(ahead[i].from, row_bytes);
+    copy_row(to, rows[i].from, row_bytes);
+  }
+  stream_bytes(rows[0].to, begin, to - begin);
+}
+
 }  // namespace
 
 bool worth_streaming(std::int64_t bytes) {
@@ -143,13 +172,18 @@ void prefetch_row(const std::byte* row, std::int64_t bytes) { prefetch_lines(row
 
 void copy_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
                std::int64_t row_bytes, bool streaming) {
-  const auto with = [&](const auto& copy_row) { copy_each(rows, ahead, row_bytes, copy_row); };
   const bool whole_lines =
       row_bytes % line_bytes == 0 &&
       std::ranges::all_of(rows, [](const RowCopy& row) { return is_aligned(row.to, line_bytes); });
   static const auto stream_rows = has_wide_vectors() ? stream_rows_wide : stream_rows_narrow;
   if (streaming && whole_lines) return stream_rows(rows, ahead, row_bytes);
-  if (streaming && row_bytes >= streamed_row_bytes) return with(StreamedRow{});
+  const bool joined = streaming && row_bytes >= least_joined_row && are_joined(rows, row_bytes);
+  const auto with = [&](const auto& copy_row) {
+    if (joined) return copy_joined(rows, ahead, row_bytes, copy_row);
+    copy_each(rows, ahead, row_bytes, copy_row);
+  };
+  if (streaming && row_bytes >= streamed_row_bytes)
+    return copy_each(rows, ahead, row_bytes, StreamedRow{});
   switch (row_bytes) {
     case 1:
       return with(FixedRow<1>{});
