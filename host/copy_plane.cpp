@@ -15,8 +15,8 @@ namespace {
 /// Fits into the first cache beside what it is made from.
 constexpr std::int64_t buffer_bytes = 4096;
 
-/// How much of it small items fill: so little that reading and streaming alternate faster than the
-/// memory answers, and while either waits, the other is under way.
+/// How much of it small items of one sequence fill: so little that reading and streaming alternate
+/// faster than the memory answers, and while either waits, the other is under way.
 constexpr std::int64_t small_items_bytes = 512;
 
 /// How far ahead of what is read the caches are asked for more, in bytes of the source.
@@ -27,13 +27,12 @@ constexpr std::int64_t most_buffered_bytes = 1024;
 
 /// Makes `count` units of the result, of `bytes` each and one after the other. `make(out, begin,
 /// count)` writes some of them to `out`: to their place or, if `streaming`, to a buffer that then
-/// goes past the caches.
+/// goes past the caches, `filled` bytes at a time.
 template <class Make>
 void make_streamed(std::byte* to, std::int64_t count, std::int64_t bytes, bool streaming,
-                   const Make& make) {
+                   std::int64_t filled, const Make& make) {
   if (!streaming) return make(to, 0, count);
   alignas(line_bytes) std::byte buffer[buffer_bytes];
-  const std::int64_t filled = bytes <= line_bytes ? small_items_bytes : buffer_bytes;
   for (std::int64_t begin = 0; begin < count;) {
     // The first piece ends, like the buffer, where a cache line does: if anything, so do all.
     std::byte* out = to + begin * bytes;
@@ -110,6 +109,7 @@ void copy_long_rows(const Plane& plane) {
 
 void copy_lines(const Plane& plane, bool streaming) {
   const bool buffered = streaming && plane.out_stride == plane.row_bytes;
+  const std::int64_t filled = plane.row_bytes <= line_bytes ? small_items_bytes : buffer_bytes;
   for (std::int64_t l = 0; l < plane.lines; ++l) {
     std::byte* to = plane.to + l * plane.line_out_stride;
     const std::byte* from = plane.from + l * plane.line_stride;
@@ -118,7 +118,7 @@ void copy_lines(const Plane& plane, bool streaming) {
       copy_line(out, plane.out_stride, from + begin * plane.stride, plane.stride, count,
                 plane.row_bytes);
     };
-    make_streamed(to, plane.rows, plane.row_bytes, buffered, make);
+    make_streamed(to, plane.rows, plane.row_bytes, buffered, filled, make);
   }
 }
 
@@ -134,7 +134,7 @@ void interleave_lines(const Plane& plane, bool streaming) {
     interleave(out, plane.from + begin * plane.line_stride, count, plane.rows, plane.stride,
                plane.row_bytes);
   };
-  make_streamed(plane.to, plane.lines, plane.line_out_stride, streaming, make);
+  make_streamed(plane.to, plane.lines, plane.line_out_stride, streaming, buffer_bytes, make);
 }
 
 /// Few lines are copied item by item, and more by tiles.
