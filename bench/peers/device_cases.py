@@ -12,7 +12,7 @@ import multibuffer
 import numpy
 
 from gpu import GIB
-from harness import Case, Side
+from harness import Case, Missing, Side
 from traffic import alignment_of, traffic
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -151,6 +151,8 @@ def with_jax(gpu, name, function, *tensors, goal=None):
 
     def prepare():
         jax = gpu.load("jax")
+        if any(tensor.data_ptr() % 16 for tensor in tensors):
+            raise Missing("JAX takes memory at multiples of 16 bytes alone")
         arrays = [jax.numpy.from_dlpack(tensor) for tensor in tensors]
         compiled = jax.jit(functools.partial(function, jax.numpy))
         return lambda: compiled(*arrays)
