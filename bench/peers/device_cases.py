@@ -322,7 +322,7 @@ def elements(gpu):
 # ---- Conversions
 
 
-def conversions(gpu):
+def converted(gpu):
     """Shuffled rows of 32-bit integers as other numbers, in one pass; others take and convert."""
     torch = gpu.torch
     rows = Rows(gpu, 4 * KIB, gpu.shrunk(GIB))
@@ -338,7 +338,7 @@ def conversions(gpu):
             plan = in_place(rows.pointers()).plan_copy(out=out, stream=gpu.stream, dtype=name)
             return writing(plan.run)
 
-        yield Case("conversions", f"4 KiB rows of int32 to {name}", payload, expected, [
+        yield Case("converted", f"4 KiB rows of int32 to {name}", payload, expected, [
             side("multibuffer", planned),
             calls("torch index_select, to", lambda dtype=dtype: torch.index_select(
                 block, 0, narrow).to(dtype)),
@@ -582,7 +582,7 @@ GROUPS = {
     "copies": copies,
     "levels": levels,
     "tables": tables,
-    "conversions": conversions,
+    "converted": converted,
     "small": small,
     "building": building,
 }
