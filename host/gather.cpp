@@ -1,4 +1,5 @@
 #include <multibuffer/gather.hpp>
+#include <multibuffer/large_vector.hpp>
 
 #include "backend.hpp"
 #include "checked.hpp"
@@ -53,15 +54,15 @@ std::int64_t count_of(const Indices& indices) {
   return count;
 }
 
-/// Everything about an index array that can be known before it is used.
-void check_indices(const Indices& indices, const PlanIndices& plan, IndexMode mode,
-                   bool empty_result) {
+/// Everything about an index array, whose `values` are in host memory, or else on the device, that
+/// can be known before it is used.
+void check_indices(const Indices& indices, const void* values, const PlanIndices& plan,
+                   IndexMode mode, bool empty_result) {
   const std::int64_t count = count_of(indices);
   if (count > 0 && plan.extent == 0)
     throw Error(Errc::index_out_of_range,
                 text(count, " indices for axis ", plan.axis, ", whose extent is 0"));
   if (mode != IndexMode::raise) return;
-  const void* values = indices.data();
   std::vector<std::byte> fetched;
   if (indices.space() == MemorySpace::device) {
     if (!empty_result) return;  // else the device checks them as it reads them
@@ -103,28 +104,36 @@ PlanIndices plan_indices(const Layout& layout, const Result& result, std::size_t
   return plan;
 }
 
-/// Device memory for the host index arrays of a request, and the plan's pointers into it.
-std::shared_ptr<Memory> upload_indices(GatherPlan& plan, std::span<const Indices* const> sources,
-                                       const Device& device, StreamHandle stream) {
-  std::int64_t bytes = 0;
-  std::vector<std::int64_t> offsets;
-  for (const Indices* source : sources) {
-    offsets.push_back(bytes);
-    if (source->space() == MemorySpace::host)
-      bytes += (count_of(*source) * source->bytes_each() + 15) / 16 * 16;
+/// The host index arrays of a request side by side, for memory of the library's: copied before they
+/// are checked, since the caller's may change between the one and the other.
+class StagedIndices {
+ public:
+  void add(const Indices& indices) {
+    offsets_.push_back(bytes_.size());
+    if (indices.space() == MemorySpace::device) return;
+    const auto size = static_cast<std::size_t>(count_of(indices) * indices.bytes_each());
+    bytes_.resize((bytes_.size() + size + 15) / 16 * 16);
+    if (size > 0) std::memcpy(bytes_.data() + offsets_.back(), indices.data(), size);
   }
-  if (bytes == 0) return nullptr;
-  std::vector<std::byte> staged(static_cast<std::size_t>(bytes));
-  std::shared_ptr<Memory> memory = device.backend().allocate(bytes, stream);
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    if (sources[i]->space() != MemorySpace::host) continue;
-    const std::int64_t size = count_of(*sources[i]) * sources[i]->bytes_each();
-    std::memcpy(staged.data() + offsets[i], sources[i]->data(), static_cast<std::size_t>(size));
-    plan.indices[i].data = memory->data() + offsets[i];
+  const void* values(std::size_t number) const { return bytes_.data() + offsets_[number]; }
+
+  /// Memory of `device` with all of them, and the plan's pointers into it; null without any.
+  std::shared_ptr<Memory> upload(GatherPlan& plan, std::span<const Indices* const> sources,
+                                 const Device& device, StreamHandle stream) const {
+    if (bytes_.empty()) return nullptr;
+    const auto bytes = static_cast<std::int64_t>(bytes_.size());
+    std::shared_ptr<Memory> memory = device.backend().allocate(bytes, stream);
+    for (std::size_t i = 0; i < sources.size(); ++i)
+      if (sources[i]->space() == MemorySpace::host)
+        plan.indices[i].data = memory->data() + offsets_[i];
+    device.backend().write(*memory, 0, bytes_.data(), bytes, stream);
+    return memory;
   }
-  device.backend().write(*memory, 0, staged.data(), bytes, stream);
-  return memory;
-}
+
+ private:
+  LargeVector<std::byte> bytes_;
+  std::vector<std::size_t> offsets_;
+};
 
 GatherPlan plan_of(const DeviceArray& array, const Request& request, const Result& result,
                    const Shape& out_strides) {
@@ -231,6 +240,8 @@ Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_in
 
   GatherPlan plan = plan_of(array, request, result, staged ? dense : strides);
   const bool empty = std::ranges::find(shape, 0) != shape.end();
+  const bool stages_indices = !on_host || keeps_indices;
+  StagedIndices staged_indices;
   std::vector<const Indices*> sources;
   bool check_on_device = false;
   std::vector<std::shared_ptr<Memory>> uses = array.storage()->arenas;
@@ -244,7 +255,9 @@ Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_in
                                                    " for an array on ", device.name()));
         if (indices.buffer()->memory()) uses.push_back(indices.buffer()->memory());
       }
-      check_indices(indices, plan.indices[sources.size()], request.mode, empty);
+      if (stages_indices) staged_indices.add(indices);
+      const void* values = stages_indices ? staged_indices.values(sources.size()) : indices.data();
+      check_indices(indices, values, plan.indices[sources.size()], request.mode, empty);
       sources.push_back(&indices);
     }
   }
@@ -273,8 +286,8 @@ Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_in
   }
   plan.out = parts.data;
 
-  if (plan.rows > 0 && (!on_host || keeps_indices))
-    if (auto memory = upload_indices(plan, sources, device, request.stream))
+  if (plan.rows > 0 && stages_indices)
+    if (auto memory = staged_indices.upload(plan, sources, device, request.stream))
       uses.push_back(std::move(memory));
   return {std::move(plan), check_on_device, std::move(uses), std::move(parts), staged, strides};
 }

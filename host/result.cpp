@@ -107,8 +107,11 @@ void check_output(const Output& out, const Shape& shape, const Shape& strides,
       throw Error(Errc::invalid_argument,
                   text("output stride ", strides[i], " of axis ", i,
                        " makes elements overlap; at least ", span, " is needed"));
-    const std::string what = text("the reach of output axis ", i);
-    span = checked_add(span, checked_multiply(strides[i], shape[i] - 1, what), what);
+    std::int64_t reach = 0;
+    if (__builtin_mul_overflow(strides[i], shape[i] - 1, &reach) ||
+        __builtin_add_overflow(span, reach, &span))
+      throw Error(Errc::size_overflow, text("the reach of output axis ", i, ", of extent ",
+                                            shape[i], " and stride ", strides[i]));
   }
   if (!out.data || out.bytes < span)
     throw Error(Errc::invalid_argument, text("the output has ", out.data ? out.bytes : 0,

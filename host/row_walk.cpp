@@ -10,6 +10,13 @@ namespace {
 /// over numbers that stay in the first cache.
 constexpr std::size_t chunk = 64;
 
+/// Index arrays may be written to while they are read: what is then read is one value, however
+/// often it is looked at.
+template <class Value>
+std::int64_t read_once(const Value* value) {
+  return __atomic_load_n(value, __ATOMIC_RELAXED);
+}
+
 /// The index that a checked `value` means. Memory that changed after the check leads to a wrong
 /// element, not to one outside of the array.
 template <IndexMode Mode>
@@ -24,7 +31,7 @@ void add_indices(const PlanIndices& indices, std::int64_t place, std::int64_t st
                  std::span<std::int64_t> positions) {
   const Value* value = static_cast<const Value*>(indices.data) + place;
   for (std::int64_t& position : positions) {
-    position += checked_index<Mode>(*value, indices.extent) * indices.stride;
+    position += checked_index<Mode>(read_once(value), indices.extent) * indices.stride;
     value += step;
   }
 }

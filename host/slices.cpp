@@ -31,34 +31,70 @@ std::vector<Range> group_ranges(const Whole& whole, const Box& box, std::size_t 
   return ranges;
 }
 
-/// The part of an index array that belongs to `ranges` of the shape it is broadcast to.
-HostIndices cut_indices(const HostIndices& indices, std::span<const Range> ranges) {
-  HostIndices result{indices.values, {}};
-  // Axis by axis, the innermost first: rows of `block` values are kept or left out.
-  std::int64_t block = 1;
+/// The ranges of an index array's own axes that belong to `ranges` of the shape it is broadcast to.
+std::vector<Range> own_ranges(const HostIndices& indices, std::span<const Range> ranges) {
+  std::vector<Range> own;
   const std::size_t lead = ranges.size() - indices.shape.size();
-  for (std::size_t i = indices.shape.size(); i-- > 0;) {
-    const std::int64_t extent = indices.shape[i];
-    const Range range = extent == 1 ? Range{0, 1} : ranges[lead + i];
-    result.shape.insert(result.shape.begin(), range.size());
-    if (range.size() != extent) {
-      std::vector<std::int64_t> kept;
-      const auto count = static_cast<std::int64_t>(result.values.size());
-      for (std::int64_t at = 0; at < count; at += extent * block)
-        kept.insert(kept.end(), result.values.begin() + at + range.begin * block,
-                    result.values.begin() + at + range.end * block);
-      result.values = std::move(kept);
-    }
-    block *= range.size();
-  }
-  return result;
+  for (std::size_t i = 0; i < indices.shape.size(); ++i)
+    own.push_back(indices.shape[i] == 1 ? Range{0, 1} : ranges[lead + i]);
+  return own;
 }
 
-/// The smallest range that all indices lie in.
-Range hull(std::span<const std::int64_t> values) {
-  if (values.empty()) return {};
-  const auto [least, greatest] = std::ranges::minmax(values);
-  return {least, greatest + 1};
+/// Calls `visit` for the values in `own`, in C order, as spans of neighbours: nothing is copied.
+template <class Visit>
+void for_runs(const HostIndices& indices, std::span<const Range> own, Visit&& visit) {
+  if (std::ranges::any_of(own, [](const Range& range) { return range.size() == 0; })) return;
+  // Inner axes that are there as a whole make runs of those outside of them longer.
+  std::size_t axis = own.size();
+  std::int64_t block = 1;
+  while (axis > 0 && own[axis - 1].size() == indices.shape[axis - 1])
+    block *= indices.shape[--axis];
+  std::int64_t run = block;
+  std::int64_t begin = 0;
+  std::vector<std::int64_t> steps;  // of the axes outside of the runs
+  if (axis > 0) {
+    --axis;
+    begin = own[axis].begin * block;
+    run = own[axis].size() * block;
+    steps.resize(axis);
+    for (std::int64_t step = block * indices.shape[axis], i = std::ssize(steps); i-- > 0;) {
+      const auto at = static_cast<std::size_t>(i);
+      steps[at] = step;
+      begin += own[at].begin * step;
+      step *= indices.shape[at];
+    }
+  }
+  std::vector<std::int64_t> index(steps.size(), 0);
+  const std::span<const std::int64_t> values = indices.values;
+  for (;;) {
+    visit(values.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(run)));
+    std::size_t i = steps.size();
+    for (; i > 0; --i) {
+      begin += steps[i - 1];
+      if (++index[i - 1] < own[i - 1].size()) break;
+      begin -= index[i - 1] * steps[i - 1];
+      index[i - 1] = 0;
+    }
+    if (i == 0) return;
+  }
+}
+
+std::vector<std::int64_t> values_in(const HostIndices& indices, std::span<const Range> own) {
+  std::vector<std::int64_t> values;
+  for_runs(indices, own, [&](std::span<const std::int64_t> run) {
+    values.insert(values.end(), run.begin(), run.end());
+  });
+  return values;
+}
+
+/// The smallest range that all indices in `own` lie in.
+Range hull(const HostIndices& indices, std::span<const Range> own) {
+  Range hull{most, 0};
+  for_runs(indices, own, [&](std::span<const std::int64_t> run) {
+    const auto [least, greatest] = std::ranges::minmax(run);
+    hull = {std::min(hull.begin, least), std::max(hull.end, greatest + 1)};
+  });
+  return hull.begin == most ? Range{} : hull;
 }
 
 std::int64_t distinct(std::vector<std::int64_t> values) {
@@ -85,10 +121,11 @@ Reads reads_of(const Whole& whole, const Box& box, bool count) {
   for (std::size_t g = 0; g < whole.groups.size(); ++g) {
     const std::vector<Range> ranges = group_ranges(whole, box, g);
     for (std::size_t m = 0; m < whole.groups[g].size(); ++m) {
-      const HostIndices indices = cut_indices(whole.groups[g][m], ranges);
+      const HostIndices& indices = whole.groups[g][m];
+      const std::vector<Range> own = own_ranges(indices, ranges);
       const auto axis = static_cast<std::size_t>(whole.result.groups[g].axes[m]);
-      reads.spans[axis] = hull(indices.values);
-      reads.counts[axis] = count ? distinct(indices.values) : reads.spans[axis].size();
+      reads.spans[axis] = hull(indices, own);
+      reads.counts[axis] = count ? distinct(values_in(indices, own)) : reads.spans[axis].size();
     }
   }
   return reads;
@@ -106,15 +143,18 @@ Box whole_box(const Whole& whole) {
 
 Part part_of(const Whole& whole, const Box& box) {
   const Reads reads = reads_of(whole, box, false);
-  Part part{whole.view, whole.groups};
+  Part part{whole.view, {}};
   for (std::size_t axis = 0; axis < reads.spans.size(); ++axis)
     part.view = part.view.slice(static_cast<int>(axis),
                                 {reads.spans[axis].begin, reads.spans[axis].end, 1});
-  for (std::size_t g = 0; g < part.groups.size(); ++g) {
+  for (std::size_t g = 0; g < whole.groups.size(); ++g) {
     const std::vector<Range> ranges = group_ranges(whole, box, g);
-    for (std::size_t m = 0; m < part.groups[g].size(); ++m) {
-      HostIndices& indices = part.groups[g][m];
-      indices = cut_indices(indices, ranges);
+    std::vector<HostIndices>& group = part.groups.emplace_back();
+    for (std::size_t m = 0; m < whole.groups[g].size(); ++m) {
+      const std::vector<Range> own = own_ranges(whole.groups[g][m], ranges);
+      HostIndices& indices =
+          group.emplace_back(HostIndices{values_in(whole.groups[g][m], own), {}});
+      for (const Range& range : own) indices.shape.push_back(range.size());
       const auto axis = static_cast<std::size_t>(whole.result.groups[g].axes[m]);
       for (std::int64_t& value : indices.values) value -= reads.spans[axis].begin;
     }

@@ -14,6 +14,15 @@ namespace py = pybind11;
 
 namespace multibuffer::python {
 
+namespace {
+
+/// Without a string for what is mostly the default.
+bool is_word(py::handle object, const char* word) {
+  return PyUnicode_Check(object.ptr()) && PyUnicode_CompareWithASCIIString(object.ptr(), word) == 0;
+}
+
+}  // namespace
+
 std::string text_argument(py::handle object, const char* name) {
   if (!PyUnicode_Check(object.ptr()))
     throw py::type_error(text(name, " must be a str, not ", Py_TYPE(object.ptr())->tp_name));
@@ -21,16 +30,16 @@ std::string text_argument(py::handle object, const char* name) {
 }
 
 IndexMode mode_of(py::handle object) {
+  if (is_word(object, "raise")) return IndexMode::raise;
   const std::string name = text_argument(object, "mode");
-  if (name == "raise") return IndexMode::raise;
   if (name == "clip") return IndexMode::clip;
   if (name == "wrap") return IndexMode::wrap;
   throw py::value_error(text("mode '", name, "': there are raise, clip and wrap"));
 }
 
 Order order_of(py::handle object) {
+  if (is_word(object, "C")) return Order::C;
   const std::string name = text_argument(object, "order");
-  if (name == "C") return Order::C;
   if (name == "F") return Order::F;
   throw py::value_error(text("order '", name, "': there are C and F"));
 }

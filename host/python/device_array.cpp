@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -91,10 +92,7 @@ IndexGroup group_of(const DeviceArray& array, std::vector<int> axes,
           Device::host(), bytes.data(), index.on_device->shape(), index.on_device->format());
       index.on_device = here;
     }
-    if (index.on_device)
-      group.indices.emplace_back(*index.on_device);
-    else
-      group.indices.emplace_back(std::span<const std::int64_t>(index.values), index.shape);
+    group.indices.push_back(index.indices());
   }
   return group;
 }
@@ -159,6 +157,22 @@ Asked converted(Asked asked, const py::object& dtype, bool saturate) {
   return asked;
 }
 
+/// How many bytes a request moves, where that is known to be few; work on a device is always long.
+std::int64_t bytes_moved(const DeviceArray& array, const Request& request) {
+  constexpr std::int64_t many = std::numeric_limits<std::int64_t>::max();
+  if (array.device().kind() != DeviceKind::host) return many;
+  double bytes = static_cast<double>(array.itemsize());
+  std::vector<bool> indexed(array.layout().axes().size());
+  for (const IndexGroup& group : request.groups) {
+    for (const int axis : group.axes) indexed[static_cast<std::size_t>(axis)] = true;
+    for (const Indices& indices : group.indices)
+      for (const std::int64_t extent : indices.shape()) bytes *= static_cast<double>(extent);
+  }
+  for (std::size_t i = 0; i < indexed.size(); ++i)
+    if (!indexed[i]) bytes *= static_cast<double>(array.layout().axes()[i].extent);
+  return bytes < 1e9 ? static_cast<std::int64_t>(bytes) : many;
+}
+
 /// Runs it; the result is `out`, if there is one.
 py::object run(const DeviceArray& array, Asked asked, const py::object& out) {
   Request& request = asked.request;
@@ -167,7 +181,7 @@ py::object run(const DeviceArray& array, Asked asked, const py::object& out) {
     target = output_of(out, asked.shape, request.format.value_or(array.format()));
     request.out = target.output;
   }
-  DeviceBuffer result = without_gil([&](const Watch& watch) {
+  DeviceBuffer result = without_gil_for(bytes_moved(array, request), [&](const Watch& watch) {
     request.watch = watch;
     DeviceBuffer buffer = gather(array, request);
     // Nobody can wait for the caller's memory but who has the buffer.
@@ -204,7 +218,12 @@ py::object get_item(const DeviceArray& array, const py::object& key) {
   Request request;
   request.groups.push_back(group_of(view, selection.axes, selection.indices));
   request.groups[0].position = selection.position;
-  return run(view, {std::move(request), {}, {}}, py::none());
+  try {
+    return run(view, {std::move(request), {}, {}}, py::none());
+  } catch (const Error& error) {
+    if (error.code() == Errc::index_out_of_range) check_bounds(selection);  // in NumPy's words
+    throw;
+  }
 }
 
 // ---- Views

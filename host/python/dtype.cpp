@@ -74,14 +74,6 @@ py::object description(const Type& type) {
   return fields;
 }
 
-bool same(const Type& a, const Type& b) {
-  if (a.is_struct != b.is_struct || a.size != b.size) return false;
-  if (!a.is_struct) return a.kind == b.kind && (a.size == 1 || a.little_endian == b.little_endian);
-  return std::ranges::equal(a.fields, b.fields, [](const Field& x, const Field& y) {
-    return x.name == y.name && x.offset == y.offset && x.shape == y.shape && same(x.type, y.type);
-  });
-}
-
 }  // namespace
 
 std::string type_string(const Format& format) {
@@ -230,9 +222,18 @@ Format format_of_dtype(py::handle dtype) {
   return *format;
 }
 
+bool same_meaning(const Type& a, const Type& b) {
+  if (a.is_struct != b.is_struct || a.size != b.size) return false;
+  if (!a.is_struct) return a.kind == b.kind && (a.size == 1 || a.little_endian == b.little_endian);
+  return std::ranges::equal(a.fields, b.fields, [](const Field& x, const Field& y) {
+    return x.name == y.name && x.offset == y.offset && x.shape == y.shape &&
+           same_meaning(x.type, y.type);
+  });
+}
+
 bool same_meaning(const Format& a, const Format& b) {
   if (a == b) return true;
-  return !a.opaque() && !b.opaque() && same(a.type(), b.type());
+  return !a.opaque() && !b.opaque() && same_meaning(a.type(), b.type());
 }
 
 }  // namespace multibuffer::python

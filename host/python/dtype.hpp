@@ -29,5 +29,6 @@ Format format_of_dtype(pybind11::handle dtype);
 /// Whether elements of both hold the same values in the same bytes, however the formats spell it:
 /// "l", "q" and "<q" do here.
 bool same_meaning(const Format& a, const Format& b);
+bool same_meaning(const Type& a, const Type& b);
 
 }  // namespace multibuffer::python

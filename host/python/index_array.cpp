@@ -1,14 +1,17 @@
 #include <multibuffer/error.hpp>
 
+#include "host/parallel.hpp"
 #include "host/text.hpp"
 #include "indexing.hpp"
 #include "interrupt.hpp"
+#include "numpy_array.hpp"
 #include "source.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
-#include <cstring>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 namespace py = pybind11;
@@ -23,79 +26,173 @@ constexpr bool native_little = std::endian::native == std::endian::little;
       text("arrays used as indices must be of integer or boolean type, not '", format.text(), "'"));
 }
 
-const Type& index_type(const Format& format) {
-  if (format.opaque() || format.type().is_struct) refuse_elements(format);
-  const Type& type = format.type();
-  if (type.kind != ScalarKind::signed_integer && type.kind != ScalarKind::unsigned_integer &&
-      type.kind != ScalarKind::boolean)
-    refuse_elements(format);
-  return type;
+bool is_index_type(const Type& type) {
+  return type.kind == ScalarKind::signed_integer || type.kind == ScalarKind::unsigned_integer ||
+         type.kind == ScalarKind::boolean;
 }
+
+const Type& index_type(const Format& format) {
+  if (format.opaque() || format.type().is_struct || !is_index_type(format.type()))
+    refuse_elements(format);
+  return format.type();
+}
+
+/// Numbers in host memory, as who has them says they lie.
+struct Numbers {
+  const std::byte* start;
+  std::span<const std::int64_t> shape;
+  std::span<const std::int64_t> strides;
+  const Type& type;
+
+  bool is_native() const { return type.size == 1 || type.little_endian == native_little; }
+  bool is_mask() const { return type.kind == ScalarKind::boolean; }
+  /// Whether a gather, or a walk over a mask, can read them where they are.
+  bool are_readable() const {
+    const bool right_type = type.kind == ScalarKind::signed_integer && type.size >= 4;
+    if (!is_mask() && !(right_type && is_native())) return false;
+    std::int64_t stride = type.size;
+    for (std::size_t i = shape.size(); i-- > 0; stride *= shape[i]) {
+      if (shape[i] == 0) return true;
+      if (shape[i] != 1 && strides[i] != stride) return false;
+    }
+    return reinterpret_cast<std::uintptr_t>(start) % static_cast<std::uintptr_t>(type.size) == 0;
+  }
+};
 
 template <class Number>
-void widen(const std::byte* bytes, bool swap, std::vector<std::int64_t>& values) {
-  for (std::int64_t& value : values) {
-    std::array<std::byte, sizeof(Number)> copy;
-    std::copy_n(bytes, copy.size(), copy.begin());
-    if (swap) std::ranges::reverse(copy);
-    Number number;
-    std::memcpy(&number, copy.data(), sizeof number);
-    if constexpr (std::is_same_v<Number, std::uint64_t>) {
-      // No axis is that long, so that what is reported as the nearest number is out of range, too.
-      constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
-      value = static_cast<std::int64_t>(std::min(number, most));
-    } else {
-      value = std::int64_t{number};
-    }
-    bytes += sizeof(Number);
+std::int64_t widened(Number number) {
+  if constexpr (std::is_same_v<Number, std::uint64_t>) {
+    // No axis is that long, so that what is reported as the nearest number is out of range, too.
+    constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
+    return static_cast<std::int64_t>(std::min(number, most));
+  } else {
+    return std::int64_t{number};
   }
 }
 
-void read_values(const Type& type, const std::byte* bytes, std::vector<std::int64_t>& values) {
-  const bool swap = type.size > 1 && type.little_endian != native_little;
-  if (type.kind == ScalarKind::boolean) {
-    for (std::int64_t& value : values) value = *bytes++ != std::byte{0};
-    return;
+/// `count` numbers that lie `stride` bytes apart.
+using WidenLine = void (*)(const std::byte* from, std::int64_t stride, std::int64_t count,
+                           std::int64_t* to);
+template <class Number, bool Swapped>
+void widen_line(const std::byte* from, std::int64_t stride, std::int64_t count, std::int64_t* to) {
+  for (std::int64_t i = 0; i < count; ++i, from += stride) {
+    std::array<std::byte, sizeof(Number)> bytes;
+    std::copy_n(from, bytes.size(), bytes.begin());
+    if constexpr (Swapped) std::ranges::reverse(bytes);
+    to[i] = widened(std::bit_cast<Number>(bytes));
   }
-  const bool is_signed = type.kind == ScalarKind::signed_integer;
-  switch (type.size) {
+}
+
+template <class Signed, class Unsigned>
+WidenLine widen_of_size(bool is_signed, bool swapped) {
+  if (is_signed) return swapped ? widen_line<Signed, true> : widen_line<Signed, false>;
+  return swapped ? widen_line<Unsigned, true> : widen_line<Unsigned, false>;
+}
+
+WidenLine widen_of(const Numbers& numbers) {
+  const bool is_signed = numbers.type.kind == ScalarKind::signed_integer;
+  const bool swapped = !numbers.is_native();
+  switch (numbers.type.size) {
     case 1:
-      return is_signed ? widen<std::int8_t>(bytes, swap, values)
-                       : widen<std::uint8_t>(bytes, swap, values);
+      return widen_of_size<std::int8_t, std::uint8_t>(is_signed, swapped);
     case 2:
-      return is_signed ? widen<std::int16_t>(bytes, swap, values)
-                       : widen<std::uint16_t>(bytes, swap, values);
+      return widen_of_size<std::int16_t, std::uint16_t>(is_signed, swapped);
     case 4:
-      return is_signed ? widen<std::int32_t>(bytes, swap, values)
-                       : widen<std::uint32_t>(bytes, swap, values);
+      return widen_of_size<std::int32_t, std::uint32_t>(is_signed, swapped);
     default:
-      return is_signed ? widen<std::int64_t>(bytes, swap, values)
-                       : widen<std::uint64_t>(bytes, swap, values);
+      return widen_of_size<std::int64_t, std::uint64_t>(is_signed, swapped);
   }
+}
+
+/// The numbers [begin, end), counted in C order, to `to` on: line by line of the last axis.
+void widen_range(const Numbers& numbers, WidenLine widen, std::int64_t begin, std::int64_t end,
+                 std::int64_t* to) {
+  std::vector<std::int64_t> index(numbers.shape.size());
+  const std::byte* from = numbers.start;
+  for (std::int64_t axis = std::ssize(index), rest = begin; axis-- > 0;) {
+    const auto i = static_cast<std::size_t>(axis);
+    index[i] = rest % numbers.shape[i];
+    rest /= numbers.shape[i];
+    from += index[i] * numbers.strides[i];
+  }
+  const std::size_t last = index.size() - 1;
+  while (begin < end) {
+    const std::int64_t count = std::min(end - begin, numbers.shape[last] - index[last]);
+    widen(from, numbers.strides[last], count, to);
+    begin += count;
+    to += count;
+    index[last] += count;
+    from += count * numbers.strides[last];
+    for (std::size_t i = last; i > 0 && index[i] == numbers.shape[i]; --i) {
+      from += numbers.strides[i - 1] - index[i] * numbers.strides[i];
+      index[i] = 0;
+      ++index[i - 1];
+    }
+  }
+}
+
+LargeVector<std::int64_t> widened(const Numbers& numbers) {
+  std::int64_t count = 1;
+  for (const std::int64_t extent : numbers.shape) count *= extent;
+  LargeVector<std::int64_t> values(static_cast<std::size_t>(count));
+  if (count == 0) return values;
+  const WidenLine widen = widen_of(numbers);
+  if (numbers.shape.empty()) {
+    widen(numbers.start, 0, 1, values.data());
+    return values;
+  }
+  constexpr std::int64_t bytes_each = sizeof(std::int64_t);
+  without_gil_for(count * bytes_each, [&](const Watch& watch) {
+    parallel_for(
+        count, bytes_each, watch,
+        [&](std::int64_t begin, std::int64_t end) {
+          widen_range(numbers, widen, begin, end, values.data() + begin);
+        },
+        "reading indices");
+    return true;
+  });
+  return values;
+}
+
+IndexArray from_numbers(const Numbers& numbers, IndexArray::Holder holder) {
+  std::vector<std::int64_t> shape(numbers.shape.begin(), numbers.shape.end());
+  if (numbers.are_readable())
+    return {std::move(shape), numbers.start, static_cast<int>(numbers.type.size),
+            std::move(holder)};
+  return {std::move(shape), widened(numbers), numbers.is_mask()};
+}
+
+/// Dense numbers where the library has put them.
+IndexArray from_buffer(const DeviceBuffer& buffer) {
+  auto owner = std::make_shared<const DeviceBuffer>(buffer);
+  return from_numbers({buffer.data(), buffer.shape(), buffer.strides(), buffer.format().type()},
+                      std::shared_ptr<const void>(std::move(owner)));
 }
 
 IndexArray from_array(py::handle object) {
+  if (const auto array = NumpyArray::of(object))
+    if (const auto type = array->native_type(); type && is_index_type(*type))
+      return from_numbers({array->data(), array->shape(), array->strides(), *type},
+                          py::reinterpret_borrow<py::object>(object));
   const Source source = source_of(object);
   const Type& type = index_type(source.view.format());
-  IndexArray result;
-  result.shape = source.view.shape();
-  result.is_mask = type.kind == ScalarKind::boolean;
+  const Layout& layout = source.view.layout();
+  if (source.device == "host" && layout.levels() == 0) {
+    const std::vector<std::int64_t> shape = source.view.shape();
+    std::vector<std::int64_t> strides;
+    for (const Axis& axis : layout.axes()) strides.push_back(axis.stride);
+    const std::byte* start = source.view.base() + (layout.empty() ? 0 : layout.origins()[0]);
+    return from_numbers({start, shape, strides, type}, source.owner);
+  }
   const DeviceBuffer dense = dense_copy(source);
+  if (source.device == "host") return from_buffer(dense);
   const bool usable_there = type.kind == ScalarKind::signed_integer &&
                             type.little_endian == native_little && type.size >= 4;
-  if (source.device != "host" && usable_there) {
-    result.on_device = dense;
-    return result;
-  }
-  without_gil([&](const Watch&) {
-    result.values.resize(static_cast<std::size_t>(dense.size()));
-    if (source.device == "host")
-      read_values(type, dense.data(), result.values);
-    else
-      read_values(type, dense.to_host().data(), result.values);
-    return true;
-  });
-  return result;
+  if (usable_there) return IndexArray(dense);
+  return from_buffer(without_gil([&](const Watch&) {
+    const std::vector<std::byte> bytes = dense.to_host();
+    return DeviceBuffer::from_host(Device::host(), bytes.data(), dense.shape(), dense.format());
+  }));
 }
 
 std::int64_t integer(py::handle object) {
@@ -111,43 +208,74 @@ IndexArray from_list(py::handle list) {
   const NestedList guard;
   const auto items = py::reinterpret_steal<py::object>(PySequence_Fast(list.ptr(), "a list"));
   if (!items) throw py::error_already_set();
-  IndexArray result;
+  LargeVector<std::int64_t> values;
   std::vector<std::int64_t> inner;
   std::int64_t count = 0;
-  result.is_mask = true;
+  bool is_mask = true;
   for (; count < PySequence_Fast_GET_SIZE(items.ptr()); ++count) {
     const auto item =
         py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(items.ptr(), count));
     if (PyLong_CheckExact(item.ptr()) && inner.empty()) {  // most are lists of these
-      result.is_mask = false;
-      result.values.push_back(integer(item));
+      is_mask = false;
+      values.push_back(integer(item));
       continue;
     }
-    IndexArray part = index_array(item);
+    const IndexArray part = index_array(item);
     if (part.on_device) throw py::index_error("a list of index arrays on a device");
     if (count == 0) inner = part.shape;
     if (part.shape != inner)
       throw py::index_error(text("a nested list of indices is not rectangular: part ", count,
                                  " has shape ", tuple_text(part.shape), ", part 0 ",
                                  tuple_text(inner)));
-    result.is_mask = result.is_mask && part.is_mask;
-    result.values.insert(result.values.end(), part.values.begin(), part.values.end());
+    is_mask = is_mask && part.is_mask;
+    for (std::int64_t i = 0; i < part.size(); ++i) values.push_back(part[i]);
   }
   // An empty list is one of integers, as in NumPy's indexing.
-  result.is_mask = result.is_mask && count > 0;
-  result.shape = std::move(inner);
-  result.shape.insert(result.shape.begin(), count);
-  return result;
+  is_mask = is_mask && count > 0;
+  inner.insert(inner.begin(), count);
+  return {std::move(inner), std::move(values), is_mask};
 }
 
 }  // namespace
 
+std::int64_t IndexArray::size() const {
+  std::int64_t size = 1;
+  for (const std::int64_t extent : shape) size *= extent;
+  return size;
+}
+
+std::int64_t IndexArray::operator[](std::int64_t i) const {
+  switch (bytes_each_) {
+    case 1:
+      return static_cast<const std::uint8_t*>(data())[i];
+    case 4:
+      return static_cast<const std::int32_t*>(data())[i];
+    default:
+      return static_cast<const std::int64_t*>(data())[i];
+  }
+}
+
+Indices IndexArray::indices() {
+  if (on_device) return Indices(*on_device);
+  if (bytes_each_ == 1) {
+    LargeVector<std::int64_t> numbers;
+    for (std::int64_t i = 0; i < size(); ++i) numbers.push_back((*this)[i] != 0);
+    *this = IndexArray(std::move(shape), std::move(numbers));
+  }
+  const auto count = static_cast<std::size_t>(size());
+  if (bytes_each_ == 4) return {{static_cast<const std::int32_t*>(data()), count}, shape};
+  return {{static_cast<const std::int64_t*>(data()), count}, shape};
+}
+
 IndexArray index_array(py::handle object) {
-  if (PyBool_Check(object.ptr())) return {{}, {object.is(py::bool_(true))}, true, {}};
-  if (PyLong_Check(object.ptr())) return {{}, {integer(object)}, false, {}};
+  const auto number = [](std::int64_t value, bool is_mask = false) {
+    return IndexArray({}, LargeVector<std::int64_t>(1, value), is_mask);
+  };
+  if (PyBool_Check(object.ptr())) return number(object.is(py::bool_(true)), true);
+  if (PyLong_Check(object.ptr()) || is_numpy_integer(object)) return number(integer(object));
   if (PyList_Check(object.ptr()) || PyTuple_Check(object.ptr())) return from_list(object);
   if (is_array(object)) return from_array(object);
-  if (PyIndex_Check(object.ptr())) return {{}, {integer(object)}, false, {}};
+  if (PyIndex_Check(object.ptr())) return number(integer(object));
   throw py::index_error(text("indices are integers or booleans, or arrays or lists of them, not ",
                              Py_TYPE(object.ptr())->tp_name));
 }

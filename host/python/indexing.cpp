@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -56,7 +57,7 @@ Item read_item(py::handle object) {
   IndexArray array = index_array(object);
   // An integer array without axes is an integer; a bool without axes is a mask of no axis.
   const bool is_list = PyList_Check(object.ptr()) || PyTuple_Check(object.ptr());
-  if (array.shape.empty() && !array.is_mask && !array.on_device && !is_list) return array.values[0];
+  if (array.shape.empty() && !array.is_mask && !array.on_device && !is_list) return array[0];
   return array;
 }
 
@@ -77,6 +78,13 @@ int axes_taken(const Item& item) {
   return std::holds_alternative<std::int64_t>(item) || std::holds_alternative<Slice>(item);
 }
 
+void check_index(std::int64_t index, std::size_t axis, std::int64_t extent,
+                 std::string_view where) {
+  if (index < -extent || index >= extent)
+    throw py::index_error(
+        text("index ", index, where, " is out of bounds for axis ", axis, " with size ", extent));
+}
+
 /// The walk over a key's items.
 class Walk {
  public:
@@ -85,7 +93,7 @@ class Walk {
 
   void operator()(std::int64_t index) {
     const std::int64_t extent = shape_[source_axis_];
-    check(index, extent, {});
+    check_index(index, source_axis_, extent, {});
     block();
     result_.operations.emplace_back(IndexAxis{axis_, index});
     ++source_axis_;
@@ -109,14 +117,12 @@ class Walk {
   void operator()(IndexArray array) {
     block();
     if (!array.is_mask) {
-      check_all(array, shape_[source_axis_]);
-      add(std::move(array));
-      ++source_axis_;
+      add_next(std::move(array));
     } else if (array.shape.empty()) {
       // A bool is an axis of extent 1, taken or left.
       result_.operations.emplace_back(InsertAxis{axis_});
-      const bool taken = array.values[0] != 0;
-      add({{taken}, std::vector<std::int64_t>(taken), false, {}});
+      const bool taken = array[0] != 0;
+      add({{taken}, LargeVector<std::int64_t>(taken, 0)}, {source_axis_, 1});
     } else {
       add_mask(array);
     }
@@ -137,9 +143,14 @@ class Walk {
   }
   void separate() { in_block_ = false; }
 
-  void add(IndexArray array) {
+  void add(IndexArray array, Selection::Indexed indexed) {
     result_.axes.push_back(axis_++);
+    result_.indexed.push_back(indexed);
     result_.indices.push_back(std::move(array));
+  }
+  void add_next(IndexArray array) {
+    add(std::move(array), {source_axis_, shape_[source_axis_]});
+    ++source_axis_;
   }
 
   /// A mask is the indices of what is true in it, an array for each of its axes.
@@ -149,33 +160,16 @@ class Walk {
         throw py::index_error(text("boolean index did not match indexed array along axis ",
                                    source_axis_ + i, "; size of axis is ", shape_[source_axis_ + i],
                                    " but size of boolean is ", mask.shape[i]));
-    const auto count = std::ranges::count(mask.values, 1);
-    std::vector<IndexArray> indices(mask.shape.size(),
-                                    {{count}, std::vector<std::int64_t>(), false, {}});
-    for (std::size_t i = 0; i < mask.values.size(); ++i) {
-      if (mask.values[i] == 0) continue;
-      auto rest = static_cast<std::int64_t>(i);
+    std::vector<LargeVector<std::int64_t>> indices(mask.shape.size());
+    const std::int64_t size = mask.size();
+    for (std::int64_t i = 0; i < size; ++i) {
+      if (mask[i] == 0) continue;
+      std::int64_t rest = i;
       for (std::size_t axis = mask.shape.size(); axis-- > 0; rest /= mask.shape[axis])
-        indices[axis].values.push_back(rest % mask.shape[axis]);
+        indices[axis].push_back(rest % mask.shape[axis]);
     }
-    source_axis_ += mask.shape.size();
-    for (IndexArray& index : indices) add(std::move(index));
-  }
-
-  void check(std::int64_t index, std::int64_t extent, const std::string& where) const {
-    if (index < -extent || index >= extent)
-      throw py::index_error(text("index ", index, where, " is out of bounds for axis ",
-                                 source_axis_, " with size ", extent));
-  }
-  void check_all(const IndexArray& array, std::int64_t extent) const {
-    const auto bad = std::ranges::find_if(
-        array.values, [extent](std::int64_t v) { return v < -extent || v >= extent; });
-    if (bad == array.values.end()) return;
-    std::vector<std::int64_t> position(array.shape.size());
-    auto rest = static_cast<std::int64_t>(bad - array.values.begin());
-    for (std::size_t i = position.size(); i-- > 0; rest /= array.shape[i])
-      position[i] = rest % array.shape[i];
-    check(*bad, extent, text(" at position ", tuple_text(position)));
+    const auto count = static_cast<std::int64_t>(indices[0].size());
+    for (LargeVector<std::int64_t>& index : indices) add_next({{count}, std::move(index)});
   }
 
   std::span<const std::int64_t> shape_;
@@ -209,6 +203,23 @@ Selection select(py::handle key, std::span<const std::int64_t> shape) {
   Walk walk(shape, ndim - taken);
   for (Item& item : items) std::visit([&](auto& it) { walk(std::move(it)); }, item);
   return std::move(walk).end();
+}
+
+void check_bounds(const Selection& selection) {
+  for (std::size_t n = 0; n < selection.indices.size(); ++n) {
+    const IndexArray& array = selection.indices[n];
+    const auto [axis, extent] = selection.indexed[n];
+    const std::int64_t size = array.on_device ? 0 : array.size();
+    for (std::int64_t i = 0; i < size; ++i) {
+      const std::int64_t index = array[i];
+      if (index >= -extent && index < extent) continue;
+      std::vector<std::int64_t> position(array.shape.size());
+      std::int64_t rest = i;
+      for (std::size_t j = position.size(); j-- > 0; rest /= array.shape[j])
+        position[j] = rest % array.shape[j];
+      check_index(index, axis, extent, text(" at position ", tuple_text(position)));
+    }
+  }
 }
 
 }  // namespace multibuffer::python

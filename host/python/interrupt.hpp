@@ -55,4 +55,12 @@ auto without_gil(const Work& work) {
   throw pybind11::error_already_set();
 }
 
+/// The same for work on the host that moves this many bytes: few are moved sooner than the GIL has
+/// changed hands.
+template <class Work>
+auto without_gil_for(std::int64_t bytes, const Work& work) {
+  constexpr std::int64_t few = std::int64_t{1} << 16;
+  return bytes <= few ? work(Watch()) : without_gil(work);
+}
+
 }  // namespace multibuffer::python

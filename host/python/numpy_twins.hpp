@@ -1,7 +1,6 @@
 #pragma once
 
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
+#include "numpy_array.hpp"
 
 #include <cstddef>
 #include <vector>

@@ -2,9 +2,12 @@
 
 #include "dtype.hpp"
 #include "host/text.hpp"
+#include "numpy_array.hpp"
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
+#include <utility>
 
 namespace py = pybind11;
 
@@ -29,10 +32,29 @@ Source writable_source(py::handle object) {
   return {ArrayView::from_export(description.raw()), held, "host", nullptr};
 }
 
+/// The array that `out` mostly is. Nothing if there is something to be said against it, or to be
+/// asked.
+std::optional<OutputTarget> output_of_array(py::handle object, std::span<const std::int64_t> shape,
+                                            const Format& format) {
+  const auto array = NumpyArray::of(object);
+  if (!array || !array->is_writeable() || !std::ranges::equal(array->shape(), shape)) return {};
+  if (std::ranges::find(shape, 0) != shape.end()) return {};
+  const auto type = array->native_type();
+  if (!type || format.opaque() || !same_meaning(*type, format.type())) return {};
+  OutputTarget target{{array->data(), type->size, MemorySpace::host, {}}, keep(object)};
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    const std::int64_t stride = array->strides()[i];
+    target.output.bytes += std::max<std::int64_t>(stride, 0) * (shape[i] - 1);
+    target.output.strides.push_back(stride);
+  }
+  return target;
+}
+
 }  // namespace
 
 OutputTarget output_of(py::handle object, std::span<const std::int64_t> shape,
                        const Format& format) {
+  if (auto target = output_of_array(object, shape, format)) return *std::move(target);
   const Source source = writable_source(object);
   const ArrayView& view = source.view;
   if (!std::ranges::equal(view.shape(), shape))

@@ -56,11 +56,11 @@ ReferenceArray reference_of(const py::object& object) {
           Layout(std::move(axes), {0})};
 }
 
-reference::Index index_of(IndexArray array) {
-  if (!array.on_device) return {std::move(array.values), std::move(array.shape)};
-  const py::object host = py::cast(*array.on_device).attr("to_host")();
-  IndexArray here = index_array(host);
-  return {std::move(here.values), std::move(here.shape)};
+reference::Index index_of(const IndexArray& array) {
+  if (array.on_device) return index_of(index_array(py::cast(*array.on_device).attr("to_host")()));
+  std::vector<std::int64_t> values(static_cast<std::size_t>(array.size()));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = array[static_cast<std::int64_t>(i)];
+  return {std::move(values), array.shape};
 }
 
 // ---- Fields: as if the exporter had exported them
@@ -199,8 +199,9 @@ py::object get_item(const ReferenceArray& array, const py::object& key) {
   Selection selection = select(key, array.shape.shape());
   for (ViewOperation& operation : selection.operations) view = view.after(std::move(operation));
   if (!selection.advanced()) return py::cast(std::move(view));
+  check_bounds(selection);
   reference::Group group{selection.axes, {}, selection.position};
-  for (IndexArray& index : selection.indices) group.indices.push_back(index_of(std::move(index)));
+  for (const IndexArray& index : selection.indices) group.indices.push_back(index_of(index));
   return gather(view, {group}, IndexMode::raise, py::none());
 }
 

@@ -8,6 +8,7 @@
 #include "interfaces.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
+#include "numpy_array.hpp"
 #include "parts.hpp"
 
 #include <cstddef>
@@ -58,9 +59,10 @@ NestedList::NestedList() {
 NestedList::~NestedList() { --nesting; }
 
 bool is_array(py::handle object) {
-  return py::isinstance<DeviceBuffer>(object) || py::isinstance<DeviceArray>(object) ||
-         py::isinstance<StackObject>(object) || PyObject_CheckBuffer(object.ptr()) ||
-         has(object, "__dlpack__") || has(object, "__cuda_array_interface__");
+  return NumpyArray::of(object) || py::isinstance<DeviceBuffer>(object) ||
+         py::isinstance<DeviceArray>(object) || py::isinstance<StackObject>(object) ||
+         PyObject_CheckBuffer(object.ptr()) || has(object, "__dlpack__") ||
+         has(object, "__cuda_array_interface__");
 }
 
 Source source_of(py::handle object) {

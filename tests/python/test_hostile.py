@@ -5,6 +5,8 @@ import ctypes
 import gc
 import os
 import sys
+import threading
+import time
 import unittest
 
 import multibuffer
@@ -191,6 +193,37 @@ class Hostile(unittest.TestCase):
                 return 1
 
         self.assertEqual(uploaded[[indices[0], Changing()]].tobytes(), b"ab")
+
+    @needs(numpy, "NumPy")
+    def test_indices_that_change_while_they_are_read(self):
+        # They are borrowed, and a writer that needs no GIL for it is always busy: a result is made
+        # of elements of the array, or there is none.
+        indices = numpy.zeros(1 << 18, "i8")
+        valid, wild = numpy.full_like(indices, 3), numpy.full_like(indices, 1 << 44)
+        uploaded = upload(numpy.full((4, 2), 7, "i4"))
+        stop = threading.Event()
+
+        def write():
+            while not stop.is_set():
+                numpy.copyto(indices, wild)
+                numpy.copyto(indices, valid)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            end = time.monotonic() + 0.4
+            while time.monotonic() < end:
+                for call in (lambda: uploaded[indices, indices % 2], lambda: uploaded.take(indices)):
+                    try:
+                        result = numpy.frombuffer(call().to_host(), "i4")
+                    except IndexError:
+                        continue
+                    self.assertEqual((result.min(), result.max()), (7, 7))
+        finally:
+            stop.set()
+            writer.join()
+        indices[:] = 3
+        self.assertEqual(uploaded.take(indices).shape, (1 << 18, 2))
 
 
 class Leaks(unittest.TestCase):

@@ -166,6 +166,31 @@ class Take(unittest.TestCase):
                 self.assertEqual(result.shape, expected.shape)
                 self.assertEqual(result.tobytes(), expected.tobytes())
 
+    def test_indices_of_every_type_and_layout(self):
+        source = numpy.arange(100 * 3, dtype="i2").reshape(100, 3)
+        uploaded, reference = stacked(source), multibuffer.reference(source)
+        plain = numpy.random.default_rng(3).integers(0, 100, (150, 600))  # more than are read at once
+        for dtype in ("i1", "u1", "i2", ">i2", "u2", "i4", ">i4", "u4", "i8", ">i8", "u8", "q", "?"):
+            values = plain.astype(dtype)
+            misaligned = numpy.zeros(values.nbytes + 1, "u1")[1:].view(dtype).reshape(values.shape)
+            misaligned[:] = values
+            for indices in (values, values[::-1, ::-2], values.T, values[:, :1], values[3], misaligned,
+                            values[3, 4], numpy.broadcast_to(values[0], (2, 600)), values[:0],
+                            memoryview(values[3]) if values.dtype.isnative else values[3]):
+                expected = source.take(numpy.asarray(indices).astype("i8"), 0)
+                with self.subTest(dtype=dtype, shape=expected.shape):
+                    self.assertEqual(uploaded.take(indices).tobytes(), expected.tobytes())
+                    if expected.size < 3000:
+                        self.assertEqual(reference.take(indices).tobytes(), expected.tobytes())
+            if dtype != "?":
+                self.assertEqual(uploaded[values, 1].tobytes(), source[plain, 1].tobytes())
+        with self.assertRaisesRegex(IndexError, r"index 100 at position \(2, 5\) is out of bounds for "
+                                                "axis 0 with size 100"):
+            uploaded[numpy.where(numpy.arange(90000).reshape(150, 600) == 1205, 100, plain)]
+        mask = plain[:100, :3] % 2 == 0
+        for layout in (mask, mask.copy("F"), mask[::-1, ::-1]):
+            self.assertEqual(uploaded[layout].tobytes(), source[layout].tobytes())
+
     def test_modes(self):
         wild = [-9, -4, -1, 0, 3, 4, 100]
         for mode in ("clip", "wrap"):

@@ -1,0 +1,97 @@
+#include "numpy_array.hpp"
+
+#include <array>
+#include <bit>
+#include <cstring>
+
+namespace py = pybind11;
+
+namespace multibuffer::python {
+namespace {
+
+py::object numpy_attribute(const char* name) {
+  const auto numpy =
+      py::reinterpret_borrow<py::object>(PyDict_GetItemString(PyImport_GetModuleDict(), "numpy"));
+  return numpy && py::hasattr(numpy, name) ? numpy.attr(name) : py::object();
+}
+
+/// The type that NumPy has under this name, if it is one of C, which nobody can change or free.
+PyTypeObject* numpy_type(const char* name) {
+  const py::object type = numpy_attribute(name);
+  if (!type || !PyType_Check(type.ptr())) return nullptr;
+  auto* const result = reinterpret_cast<PyTypeObject*>(type.ptr());
+  return (result->tp_flags & Py_TPFLAGS_HEAPTYPE) == 0 ? result : nullptr;
+}
+
+PyTypeObject* find_ndarray() {
+  PyTypeObject* const type = numpy_type("ndarray");
+  // What somebody has put in its place has other fields. A NumPy that counts its exports would want
+  // to be asked for them.
+  const bool is_own = type && std::strcmp(type->tp_name, "numpy.ndarray") == 0 &&
+                      type->tp_basicsize >= Py_ssize_t{sizeof(py::detail::PyArray_Proxy)} &&
+                      type->tp_as_buffer && !type->tp_as_buffer->bf_releasebuffer;
+  return is_own ? type : nullptr;
+}
+
+/// By NumPy's type numbers, from NPY_BOOL on.
+constexpr std::array<ScalarKind, 17> kinds{ScalarKind::boolean,
+                                           ScalarKind::signed_integer,
+                                           ScalarKind::unsigned_integer,  // char
+                                           ScalarKind::signed_integer,
+                                           ScalarKind::unsigned_integer,  // short
+                                           ScalarKind::signed_integer,
+                                           ScalarKind::unsigned_integer,  // int
+                                           ScalarKind::signed_integer,
+                                           ScalarKind::unsigned_integer,  // long
+                                           ScalarKind::signed_integer,
+                                           ScalarKind::unsigned_integer,  // long long
+                                           ScalarKind::real,
+                                           ScalarKind::real,
+                                           ScalarKind::real,
+                                           ScalarKind::complex,
+                                           ScalarKind::complex,
+                                           ScalarKind::complex};
+constexpr std::array<std::size_t, kinds.size()> sizes{1,
+                                                      sizeof(char),
+                                                      sizeof(char),
+                                                      sizeof(short),
+                                                      sizeof(short),
+                                                      sizeof(int),
+                                                      sizeof(int),
+                                                      sizeof(long),
+                                                      sizeof(long),
+                                                      sizeof(long long),
+                                                      sizeof(long long),
+                                                      sizeof(float),
+                                                      sizeof(double),
+                                                      sizeof(long double),
+                                                      2 * sizeof(float),
+                                                      2 * sizeof(double),
+                                                      2 * sizeof(long double)};
+
+}  // namespace
+
+PyTypeObject* ndarray_type() {
+  static PyTypeObject* type = nullptr;  // asked again until NumPy is there
+  if (!type) type = find_ndarray();
+  return type;
+}
+
+std::optional<Type> NumpyArray::native_type() const {
+  const auto* const dtype = py::detail::array_descriptor_proxy(fields_->descr);
+  const auto number = static_cast<std::size_t>(dtype->type_num);
+  if (number >= kinds.size() || (dtype->byteorder != '=' && dtype->byteorder != '|')) return {};
+  Type type;
+  type.kind = kinds[number];
+  type.size = static_cast<std::int64_t>(sizes[number]);
+  type.little_endian = std::endian::native == std::endian::little;
+  return type;
+}
+
+bool is_numpy_integer(py::handle object) {
+  static PyTypeObject* type = nullptr;
+  if (!type && ndarray_type()) type = numpy_type("integer");
+  return type && PyType_IsSubtype(Py_TYPE(object.ptr()), type) != 0;
+}
+
+}  // namespace multibuffer::python
