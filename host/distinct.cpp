@@ -2,6 +2,7 @@
 
 #include "parallel.hpp"
 #include "sequences.hpp"
+#include "vector.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -35,38 +36,90 @@ struct Span {
 
 using Bitmap = LargeVector<std::uint64_t>;
 
-/// Sets the bits of [begin, end). Returns whether none was set before.
-bool add_all(Bitmap& seen, const Span& span, const std::int64_t* begin, const std::int64_t* end) {
+std::size_t word_of(std::size_t unit) { return unit / 64; }
+std::uint64_t bit_of(std::size_t unit) { return std::uint64_t{1} << (unit % 64); }
+
+/// What is looked up at random in tables larger than caches is asked for this many addresses ahead.
+constexpr std::size_t lookups_ahead = 16;
+constexpr std::size_t bytes_that_stay_near = std::size_t{4} << 20;
+
+/// Calls `visit(i, unit)` for the addresses [begin, end), in order, and `soon(unit)` some time
+/// before it.
+template <class Soon, class Visit>
+void for_units(const Numbers& addresses, const Span& span, std::size_t begin, std::size_t end,
+               const Soon& soon, const Visit& visit) {
+  const std::size_t late = end - std::min(end - begin, lookups_ahead);
+  for (std::size_t i = begin; i < late; ++i) {
+    soon(span.unit(addresses[i + lookups_ahead]));
+    visit(i, span.unit(addresses[i]));
+  }
+  for (std::size_t i = late; i < end; ++i) visit(i, span.unit(addresses[i]));
+}
+
+/// Addresses dealt out among threads, each of which gets neighbours. There are no more shares than
+/// can have `words` of 64 bits each without taking more memory than the addresses do.
+class Shares {
+ public:
+  Shares(std::size_t addresses, std::uint64_t words)
+      : addresses_(addresses),
+        count_(std::min(addresses / index_of(words), static_cast<std::size_t>(thread_count()))) {}
+  std::size_t count() const { return count_; }
+  std::size_t begin(std::size_t share) const { return addresses_ * share / count_; }
+  std::size_t end(std::size_t share) const { return begin(share + 1); }
+
+  /// Calls `work(share)` for each of them, side by side.
+  template <class Work>
+  void for_each(const Work& work) const {
+    const auto bytes_each = static_cast<std::int64_t>(addresses_ / count_ * sizeof(std::int64_t));
+    parallel_for(static_cast<std::int64_t>(count_), bytes_each, {},
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (; begin < end; ++begin) work(static_cast<std::size_t>(begin));
+                 });
+  }
+
+ private:
+  std::size_t addresses_;
+  std::size_t count_;
+};
+
+/// Sets the bits of the addresses [begin, end). Stops early, and returns false, where one was set
+/// before.
+bool add_all(Bitmap& seen, const Numbers& addresses, const Span& span, std::size_t begin,
+             std::size_t end) {
+  constexpr std::size_t chunk = 4096;
+  const bool near = seen.size() * sizeof seen[0] <= bytes_that_stay_near;
   std::uint64_t repeated = 0;
-  for (; begin < end; ++begin) {
-    const std::size_t bit = span.unit(*begin);
-    const std::uint64_t mask = std::uint64_t{1} << (bit % 64);
-    std::uint64_t& word = seen[bit / 64];
-    repeated |= word & mask;
-    word |= mask;
+  const auto add = [&](std::size_t, std::size_t unit) {
+    std::uint64_t& word = seen[word_of(unit)];
+    repeated |= word & bit_of(unit);
+    word |= bit_of(unit);
+  };
+  for (; begin < end && repeated == 0; begin += chunk) {
+    const std::size_t stop = std::min(end, begin + chunk);
+    if (near) {
+      for (std::size_t i = begin; i < stop; ++i) add(i, span.unit(addresses[i]));
+    } else {
+      for_units(
+          addresses, span, begin, stop,
+          [&](std::size_t unit) { __builtin_prefetch(&seen[word_of(unit)], 1); }, add);
+    }
   }
   return repeated == 0;
 }
 
-/// Whether no address repeats, as far as bitmaps, one a thread, can tell that together take no more
-/// memory than the addresses.
+/// Whether no address repeats, as far as bitmaps, one a share, can tell.
 bool distinct_by_bitmap(const Numbers& addresses, const Span& span) {
   const std::uint64_t words = span.units / 64 + 1;
   if (words > addresses.size()) return false;
-  const auto count = static_cast<std::int64_t>(addresses.size());
-  const auto shares = std::min(static_cast<std::int64_t>(addresses.size() / words),
-                               static_cast<std::int64_t>(thread_count()));
+  const Shares shares(addresses.size(), words);
   std::vector<Bitmap> seen;  // made here, since work must not throw, and first touched there
-  for (std::int64_t share = 0; share < shares; ++share) seen.emplace_back(index_of(words));
+  for (std::size_t share = 0; share < shares.count(); ++share) seen.emplace_back(index_of(words));
   std::atomic<bool> distinct = true;
-  parallel_for(shares, count / shares * 8, {}, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t share = begin; share < end && distinct; ++share) {
-      Bitmap& bits = seen[static_cast<std::size_t>(share)];
-      std::ranges::fill(bits, 0);
-      if (!add_all(bits, span, addresses.data() + count * share / shares,
-                   addresses.data() + count * (share + 1) / shares))
-        distinct = false;
-    }
+  shares.for_each([&](std::size_t share) {
+    Bitmap& bits = seen[share];
+    std::ranges::fill(bits, 0);
+    if (distinct && !add_all(bits, addresses, span, shares.begin(share), shares.end(share)))
+      distinct = false;
   });
   for (std::size_t share = 1; share < seen.size() && distinct; ++share) {
     std::uint64_t common = 0;
@@ -79,8 +132,136 @@ bool distinct_by_bitmap(const Numbers& addresses, const Span& span) {
   return distinct;
 }
 
-/// Numbers are looked up in tables larger than caches: this many addresses ahead are asked for.
-constexpr std::size_t lookups_ahead = 16;
+/// Numbers addresses by first appearance, where some repeat, without a table of numbers for all:
+///
+///     1. each share marks what it sees, and what it sees again
+///     2. marks of all together tell which addresses are shared, and how many of a share's are new
+///     3. each share counts on from there; what it knows from an earlier share it leaves open
+///     4. what was left open has its number by now
+///
+/// An address that is not shared is new wherever it is seen, and needs two bits; the shared ones,
+/// counted through, have a table.
+class NumberByMarks {
+ public:
+  NumberByMarks(const Numbers& addresses, const Span& span)
+      : addresses_(addresses),
+        span_(span),
+        words_(index_of(span.units / 64 + 1)),
+        shares_(addresses.size(), 2 * words_),
+        shared_(words_),
+        rank_(words_),
+        first_number_(shares_.count() + 1, 0),
+        ids_(addresses.size()) {
+    for (std::size_t share = 0; share < shares_.count(); ++share) marks_.emplace_back(words_);
+    shares_.for_each([this](std::size_t share) { mark(share); });
+    join();
+  }
+
+  static bool fits(std::size_t addresses, const Span& span) {
+    return 2 * (span.units / 64 + 1) <= addresses;
+  }
+
+  /// Whether steps 3 and 4 are quicker than a table with room for a number wherever an address
+  /// could lie: each shared address costs several look-ups here, but threads do them side by side.
+  bool is_quick() const {
+    constexpr std::size_t enough_threads = 4;
+    return shares_.count() >= enough_threads || numbers_.size() <= addresses_.size() / 32;
+  }
+
+  Distinct number() && {
+    shares_.for_each([this](std::size_t share) { count_on(share); });
+    if (shares_.count() > 1) fill_in();
+    return {sequence_of(std::move(distinct_)), sequence_of(std::move(ids_))};
+  }
+
+ private:
+  struct Mark {
+    std::uint64_t seen;
+    std::uint64_t again;  ///< seen twice in this share; after `join`: seen in an earlier one
+  };
+  using Marks = LargeVector<Mark>;
+
+  void mark(std::size_t share) {
+    Marks& marks = marks_[share];
+    std::ranges::fill(marks, Mark{0, 0});
+    for_units(
+        addresses_, span_, shares_.begin(share), shares_.end(share),
+        [&](std::size_t unit) { __builtin_prefetch(&marks[word_of(unit)], 1); },
+        [&](std::size_t, std::size_t unit) {
+          Mark& mark = marks[word_of(unit)];
+          mark.again |= mark.seen & bit_of(unit);
+          mark.seen |= bit_of(unit);
+        });
+  }
+
+  void join() {
+    std::int64_t shared = 0;
+    for (std::size_t w = 0; w < words_; ++w) {
+      std::uint64_t before = 0;
+      std::uint64_t again = 0;
+      for (std::size_t share = 0; share < marks_.size(); ++share) {
+        Mark& mark = marks_[share][w];
+        again |= mark.again | (mark.seen & before);
+        first_number_[share + 1] += std::popcount(mark.seen & ~before);
+        mark.again = before;
+        before |= mark.seen;
+      }
+      shared_[w] = again;
+      rank_[w] = shared;
+      shared += std::popcount(again);
+    }
+    for (std::size_t share = 0; share < marks_.size(); ++share)
+      first_number_[share + 1] += first_number_[share];
+    numbers_.assign(index_of(static_cast<std::uint64_t>(shared)), -1);
+    distinct_.resize(index_of(static_cast<std::uint64_t>(first_number_.back())));
+  }
+
+  void count_on(std::size_t share) {
+    const Marks& marks = marks_[share];
+    const bool is_first = share == 0;
+    std::int64_t next = first_number_[share];
+    const auto take_next = [&](std::size_t i) {
+      distinct_[static_cast<std::size_t>(next)] = addresses_[i];
+      return next++;
+    };
+    for_units(
+        addresses_, span_, shares_.begin(share), shares_.end(share),
+        [&](std::size_t unit) { __builtin_prefetch(&shared_[word_of(unit)]); },
+        [&](std::size_t i, std::size_t unit) {
+          const std::size_t w = word_of(unit);
+          if ((shared_[w] & bit_of(unit)) == 0) {
+            ids_[i] = take_next(i);
+            return;
+          }
+          const std::int64_t rank = rank_[w] + std::popcount(shared_[w] & (bit_of(unit) - 1));
+          if (!is_first && (marks[w].again & bit_of(unit)) != 0) {
+            ids_[i] = ~rank;
+            return;
+          }
+          std::int64_t& number = numbers_[static_cast<std::size_t>(rank)];
+          if (number < 0) number = take_next(i);
+          ids_[i] = number;
+        });
+  }
+
+  void fill_in() {
+    shares_.for_each([this](std::size_t share) {
+      for (std::size_t i = shares_.begin(share); i < shares_.end(share); ++i)
+        if (ids_[i] < 0) ids_[i] = numbers_[static_cast<std::size_t>(~ids_[i])];
+    });
+  }
+
+  const Numbers& addresses_;
+  Span span_;
+  std::size_t words_;
+  Shares shares_;
+  std::vector<Marks> marks_;  ///< per share; first touched by who works on it
+  Bitmap shared_;
+  Numbers rank_;                            ///< per word: how many shared ones are before it
+  std::vector<std::int64_t> first_number_;  ///< per share
+  Numbers numbers_;                         ///< of the shared ones, by rank
+  Numbers distinct_, ids_;
+};
 
 /// `Table::place` says where the number of an address is, to be asked for early; `Table::find` is
 /// the number itself, -1 where the address is not among `distinct` yet.
@@ -138,21 +319,39 @@ class NumberByHash {
   Numbers numbers_;
 };
 
+/// What lies between the least and the greatest address, and the bits in which any differs from
+/// `first`.
+struct Extremes {
+  std::uint64_t least = ~std::uint64_t{0};
+  std::uint64_t most = 0;
+  std::uint64_t differences = 0;
+};
+Extremes extremes_of(std::span<const std::int64_t> addresses, std::uint64_t first) {
+  Extremes found;
+  for (const std::int64_t address : addresses) {
+    const auto number = static_cast<std::uint64_t>(address);
+    found.least = number < found.least ? number : found.least;
+    found.most = number > found.most ? number : found.most;
+    found.differences |= number ^ first;
+  }
+  return found;
+}
+MULTIBUFFER_WIDE Extremes extremes_of_wide(std::span<const std::int64_t> addresses,
+                                           std::uint64_t first) {
+  return extremes_of(addresses, first);
+}
+
 }  // namespace
 
 void AddressFacts::add(std::span<const std::int64_t> addresses) {
   if (addresses.empty()) return;
   const auto number = [&](std::size_t i) { return static_cast<std::uint64_t>(addresses[i]); };
   if (count == 0) first = number(0);
-  std::uint64_t low = least, high = most, differ = differences;
-  for (std::size_t i = 0; i < addresses.size(); ++i) {
-    low = std::min(low, number(i));
-    high = std::max(high, number(i));
-    differ |= number(i) ^ first;
-  }
-  least = low;
-  most = high;
-  differences = differ;
+  static const auto find_extremes = has_wide_vectors() ? extremes_of_wide : extremes_of;
+  const Extremes found = find_extremes(addresses, first);
+  least = std::min(least, found.least);
+  most = std::max(most, found.most);
+  differences |= found.differences;
 
   // Of most tables that are not in order the first few addresses tell.
   if (count > 0) {
@@ -196,7 +395,12 @@ Distinct number_distinct(LargeVector<std::int64_t> addresses, const AddressFacts
   if (facts.rising || facts.falling || distinct_by_bitmap(addresses, span))
     return {Sequence::listed(std::move(addresses)), Sequence::evenly(0, 1, count)};
   // Four places an address are still less than a table at half load is with its misses.
-  if (span.units / 4 <= addresses.size()) return number_by(NumberByPlace(span), addresses);
+  const bool has_places = span.units / 4 <= addresses.size();
+  if (NumberByMarks::fits(addresses.size(), span)) {
+    NumberByMarks by_marks(addresses, span);
+    if (by_marks.is_quick() || !has_places) return std::move(by_marks).number();
+  }
+  if (has_places) return number_by(NumberByPlace(span), addresses);
   return number_by(NumberByHash(addresses.size()), addresses);
 }
 

@@ -34,7 +34,8 @@ struct Distinct {
 };
 
 /// Numbers addresses by first appearance. Mostly nothing repeats, which is found out without
-/// hashing: by their order, else by a bitmap if they lie close enough together.
+/// hashing: by their order, else by bitmaps if they lie close enough together, which then number
+/// what does repeat, too.
 Distinct number_distinct(LargeVector<std::int64_t> addresses, const AddressFacts& facts);
 
 }  // namespace multibuffer

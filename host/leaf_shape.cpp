@@ -1,6 +1,9 @@
 #include "leaf_shape.hpp"
 
+#include "parallel.hpp"
+
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <functional>
 
@@ -62,11 +65,15 @@ bool surely_disjoint(const Sequence& leaves, std::int64_t span) {
   if (leaves.size() <= 1) return true;
   if (!leaves.is_listed()) return magnitude(leaves.step()) >= span;
   const auto list = leaves.list();
-  std::uint64_t differences = 0;
-  for (const std::int64_t address : list)
-    differences |= static_cast<std::uint64_t>(address ^ list[0]);
+  std::atomic<std::uint64_t> differences = 0;
+  parallel_for(leaves.size(), sizeof list[0], {}, [&](std::int64_t begin, std::int64_t end) {
+    std::uint64_t here = 0;
+    for (std::int64_t i = begin; i < end; ++i)
+      here |= static_cast<std::uint64_t>(list[static_cast<std::size_t>(i)] ^ list[0]);
+    differences |= here;
+  });
   if (differences == 0) return false;
-  const std::uint64_t alignment = std::uint64_t{1} << std::countr_zero(differences);
+  const std::uint64_t alignment = std::uint64_t{1} << std::countr_zero(differences.load());
   if (alignment >= static_cast<std::uint64_t>(span)) return true;
   const auto too_close = [&](std::int64_t a, std::int64_t b) { return b - a < span; };
   return std::ranges::adjacent_find(list, too_close) == list.end();

@@ -53,6 +53,13 @@ void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watc
       least_bytes_a_piece, most_bytes_a_piece);
   const std::int64_t piece =
       std::max<std::int64_t>(1, piece_bytes / std::max<std::int64_t>(1, bytes_each));
+  if (count <= piece) {  // nothing to divide: small work is over before a thread could be asked
+    if (watch.stop.stop_requested() && count > 0)
+      throw Error(Errc::cancelled, text("while ", doing));
+    if (count > 0) work(0, count);
+    if (count > 0 && watch.progress) watch.progress(count * bytes_each, count * bytes_each);
+    return;
+  }
   std::atomic<std::int64_t> next = 0;
   std::atomic<std::int64_t> done = 0;
   std::int64_t reported = 0;

@@ -7,11 +7,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <random>
 #include <set>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace multibuffer {
@@ -331,6 +335,44 @@ TEST(Distinct, NumbersByFirstAppearanceHoweverTheyLie) {
     EXPECT_EQ(numbers(distinct.ids), c.ids);
     for (std::size_t i = 0; i < c.ids.size(); ++i)
       EXPECT_EQ(distinct.addresses[c.ids[i]], given[i]);
+  }
+}
+
+/// Tables long enough for several threads, with few repetitions and many, near and far.
+TEST(Distinct, NumbersLongTablesLikeAMap) {
+  constexpr std::int64_t count = 300'000;
+  std::mt19937_64 random(11);
+  for (const std::int64_t apart : {8, 24, 248, 100'000}) {
+    Numbers rows(count);
+    for (std::int64_t i = 0; i < count; ++i)
+      rows[static_cast<std::size_t>(i)] = (std::int64_t{1} << 40) + i * apart;
+    std::ranges::shuffle(rows, random);
+    for (const char* what : {"distinct", "one often", "last is first", "halves", "drawn", "few"}) {
+      SCOPED_TRACE(text(what, ", ", apart, " bytes apart"));
+      Numbers given = rows;
+      const std::string_view name = what;
+      if (name == "one often")
+        for (std::size_t i = 7; i < given.size(); i += 3) given[i] = rows[7];
+      if (name == "last is first") given.back() = rows.front();
+      if (name == "halves") std::copy_n(rows.begin(), count / 2, given.begin() + count / 2);
+      if (name == "drawn" || name == "few")
+        for (std::int64_t& address : given)
+          address = rows[random() % (name == "few" ? 40 : rows.size())];
+
+      std::unordered_map<std::int64_t, std::int64_t> number_of;
+      Numbers ids;
+      for (const std::int64_t address : given)
+        ids.push_back(number_of.try_emplace(address, static_cast<std::int64_t>(number_of.size()))
+                          .first->second);
+
+      AddressFacts facts;
+      facts.add(given);
+      const Distinct distinct = number_distinct({given.begin(), given.end()}, facts);
+      ASSERT_EQ(distinct.addresses.size(), static_cast<std::int64_t>(number_of.size()));
+      EXPECT_EQ(numbers(distinct.ids), ids);
+      for (std::int64_t id = 0; id < distinct.addresses.size(); ++id)
+        ASSERT_EQ(number_of.at(distinct.addresses[id]), id);
+    }
   }
 }
 
