@@ -25,7 +25,7 @@ struct GlobalMemory {
 
   template <class T>
   __device__ T overhang(Address at) const {
-    return load<T>(at);  // kept: the next word's bytes are in the same line, and mostly this one's
+    return load<T>(at);  // tests ask whether the rest of the word may be read; a device does not
   }
 
   template <class T>

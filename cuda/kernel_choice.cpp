@@ -10,7 +10,8 @@ namespace multibuffer::cuda {
 namespace {
 
 // A piece of a row is at most eight steps of a warp: 4 KiB of 16-byte vectors. Pieces get shorter
-// where rows are few, until there are some four blocks for each multiprocessor of a large device.
+// where rows are few, until there are some sixteen blocks for each multiprocessor of a large
+// device.
 constexpr std::int64_t most_steps_per_piece = 8;
 constexpr std::int64_t enough_pieces = 16384;
 
@@ -152,9 +153,10 @@ bool has_lines(const GatherPlan& plan) {
   const PlanAxis& line = plan.axes.back();
   if (line.out_stride != plan.run_bytes || is_indexed(plan, plan.axes.size() - 1)) return false;
   if (line.level != static_cast<int>(plan.tables.size()) && line.stride != 0) return false;
-  GatherPlan begins = plan;  // where items lie in a line does not tell where lines begin
-  begins.axes.back().out_stride = 0;
-  return output_alignment(begins) == word_bytes;
+  // Where items lie in a line does not tell where lines begin.
+  std::uint64_t begins = bits(plan.out);
+  for (std::size_t i = 0; i + 1 < plan.axes.size(); ++i) begins |= bits(plan.axes[i].out_stride);
+  return alignment(begins) == word_bytes;
 }
 
 std::int64_t vectors_in_run(const GatherPlan& plan, const KernelChoice& choice) {

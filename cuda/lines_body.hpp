@@ -1,6 +1,7 @@
 #pragma once
 
-#include "cuda/words_body.hpp"
+#include "cuda/gather_body.hpp"
+#include "cuda/words.hpp"
 
 #include <cstdint>
 

@@ -102,15 +102,23 @@ class Readable {
       if (!why.empty()) return why;
       if (const std::optional<Allocation> allocation = allocation_around(at)) {
         found_[allocation->end] = allocation->begin;
-      } else {
-        // Where allocations end is not known: the first and the last byte speak for all.
-        at = at == end - 1 ? end : end - 1;
+        continue;
       }
+      // Where allocations end is not known. Memory is readable by pages, and the first and the last
+      // byte speak for those between them.
+      why = why_unreadable(end - 1, context_);
+      if (!why.empty()) return why;
+      found_[page_of(end - 1) + page_bytes] = page_of(at);
     }
     return {};
   }
 
  private:
+  static constexpr std::uintptr_t page_bytes = 4096;
+  static const std::byte* page_of(const std::byte* at) {
+    return at - reinterpret_cast<std::uintptr_t>(at) % page_bytes;
+  }
+
   const Context& context_;
   Allocation last_;
   std::map<const std::byte*, const std::byte*> found_;  ///< end of a range to its begin
@@ -149,7 +157,7 @@ void check_readable_in_place(const Placement& placement, const Context& context)
   if (leaves == 0) return;
   if (!placement.leaves.is_listed()) {
     // What is evenly spaced lies between its ends.
-    const auto [low, high] = std::minmax(placement.leaves[0], placement.leaves[leaves - 1]);
+    const auto [low, high] = std::minmax({placement.leaves[0], placement.leaves[leaves - 1]});
     check(0);
     if (readable.surely(
             reinterpret_cast<const std::byte*>(low - placement.leaf_below),

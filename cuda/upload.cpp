@@ -127,9 +127,10 @@ UploadWay Uploader::upload(const Placement& placement,
                            const std::vector<std::int64_t>& table_offsets, std::byte* arena,
                            cudaStream_t stream, const Watch& watch) {
   const ArenaImage image(placement, table_offsets);
-  const UploadWay way = image.leaf_bytes() == 0
-                            ? UploadWay::packed
-                            : choose_upload(upload_facts(placement, find_page_locked), thread_count());
+  const UploadWay way =
+      image.leaf_bytes() == 0
+          ? UploadWay::packed
+          : choose_upload(upload_facts(placement, find_page_locked), thread_count());
   if (way == UploadWay::straight || way == UploadWay::batched)
     copy_runs(placement, arena, stream, watch);
   if (way == UploadWay::pulled) pull(placement, arena, stream, watch);

@@ -164,7 +164,8 @@ DeviceBuffer to_native(const DeviceArray& array, StreamHandle stream, const Watc
   std::vector<Swap> swaps;
   find_swaps(type, {}, swaps);
   std::size_t more_axes = 0;
-  for (const Swap& swap : swaps) more_axes = std::max(more_axes, swap.axes.size() + 1);
+  for (const Swap& swap : swaps)
+    more_axes = std::max(more_axes, swap.axes.size() + (swap.unit > 8 ? 1 : 0));
   if (array.shape().size() + more_axes <= max_axes) {
     swap_over(array, swaps, whole, request);
   } else if (whole.size() > 0) {

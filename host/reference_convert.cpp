@@ -194,7 +194,7 @@ bool same_kind(const Kind& a, const Kind& b) {
 
 }  // namespace
 
-Result converted(const Result& result, const Format& from, const Format& to, Overflow overflow) {
+Result converted(Result result, const Format& from, const Format& to, Overflow overflow) {
   if (from == to) return result;
   const Elements source = elements_of(from);
   const Elements target = elements_of(to);

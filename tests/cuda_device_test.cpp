@@ -20,6 +20,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <numeric>
@@ -595,6 +596,53 @@ TEST_F(CudaInPlace, RowsOnTheDeviceAreReadWhereTheyLie) {
   backend->synchronize(nullptr);
   const auto rows = rows_of(reinterpret_cast<const std::int32_t*>(block->data()));
   EXPECT_EQ(copied(view(rows, MemorySpace::device)), expected());
+}
+
+TEST_F(CudaInPlace, EvenlySpacedRowsAreReadForwardsAndBackwards) {
+  const auto block = on_device(counting(3 * length));
+  backend->synchronize(nullptr);
+  const auto* const first = reinterpret_cast<const std::int32_t*>(block->data());
+  EXPECT_EQ(copied(view({first, first + length, first + 2 * length}, MemorySpace::device)),
+            counting(3 * length));
+  std::vector<std::int32_t> backwards = counting(3 * length);
+  std::ranges::rotate(backwards, backwards.begin() + 2 * length);
+  std::swap_ranges(backwards.begin() + length, backwards.begin() + 2 * length,
+                   backwards.begin() + 2 * length);
+  EXPECT_EQ(copied(view({first + 2 * length, first + length, first}, MemorySpace::device)),
+            backwards);
+}
+
+TEST_F(CudaInPlace, RowsMayLieInSeveralAllocations) {
+  const auto one = on_device(counting(length));
+  const auto other = on_device(counting(2 * length));
+  backend->synchronize(nullptr);
+  const auto* const first = reinterpret_cast<const std::int32_t*>(one->data());
+  const auto* const second = reinterpret_cast<const std::int32_t*>(other->data());
+  std::vector<std::int32_t> together = counting(2 * length);
+  const std::vector<std::int32_t> middle = counting(length);
+  together.insert(together.begin() + length, middle.begin(), middle.end());
+  EXPECT_EQ(copied(view({second, first, second + length}, MemorySpace::device)), together);
+}
+
+/// What lies between two rows that can be read need not be readable.
+TEST_F(CudaInPlace, OneRowThatCannotBeReadIsNamed) {
+  int reads_pageable_memory = 0;
+  expect_success(
+      cudaDeviceGetAttribute(&reads_pageable_memory, cudaDevAttrPageableMemoryAccess, 0));
+  if (reads_pageable_memory) GTEST_SKIP() << "this device reads pageable memory";
+  constexpr std::size_t page = 4096;
+  const std::unique_ptr<std::byte, decltype(&std::free)> pages(
+      static_cast<std::byte*>(std::aligned_alloc(page, 3 * page)), &std::free);
+  for (const std::size_t number : {0, 2})
+    expect_success(cudaHostRegister(pages.get() + number * page, page, cudaHostRegisterDefault));
+  const auto row = [&](std::size_t number) {
+    return reinterpret_cast<const std::int32_t*>(pages.get() + number * page);
+  };
+  expect_error(Errc::invalid_argument, "leaf 1 of 3", [&] {
+    copied(view({row(0), row(1), row(2)}, MemorySpace::host));
+  });
+  for (const std::size_t number : {0, 2})
+    expect_success(cudaHostUnregister(pages.get() + number * page));
 }
 
 TEST_F(CudaInPlace, SoArePageLockedRows) {

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <random>
 #include <utility>
 #include <vector>
@@ -46,12 +47,15 @@ void expect_gathers(Case& c, const KernelChoice& choice, const Grid& grid,
   EXPECT_TRUE(same && memory.failures() == 0) << describe(c.plan, choice);
 }
 
-void expect_all_choices_agree(unsigned seed, const Size& size, int cases) {
+/// How often each family was the one that is chosen.
+std::map<Family, int> expect_all_choices_agree(unsigned seed, const Size& size, int cases) {
+  std::map<Family, int> chosen_families;
   Random random(seed);
   for (int i = 0; i < cases && !::testing::Test::HasFailure(); ++i) {
     Case c = CaseMaker(random, size).make();
     const std::vector<std::byte> expected = c.expected();
     const KernelChoice chosen = choose_kernel(c.plan);
+    ++chosen_families[chosen.family];
     if (chosen.family != Family::copy) expect_gathers(c, chosen, {2, 64}, expected);
     for (int variant = 0; variant < 4; ++variant)
       expect_gathers(
@@ -59,6 +63,7 @@ void expect_all_choices_agree(unsigned seed, const Size& size, int cases) {
           {static_cast<std::uint32_t>(random.between(1, 5)), random.pick({32u, 64u, 256u})},
           expected);
   }
+  return chosen_families;
 }
 
 TEST(KernelBodies, GatherWhatThePlanSays) { expect_all_choices_agree(1, {}, 600); }
@@ -88,6 +93,12 @@ TEST(KernelBodies, GatherTransposes) {
                            150);
 }
 
+TEST(KernelBodies, GatherSteppedAndReversedItems) {
+  auto chosen = expect_all_choices_agree(
+      10, {.most_axes = 3, .most_rows = 100, .transposes = 0, .lines = 100}, 400);
+  EXPECT_GT(chosen[Family::lines], 100);
+}
+
 TEST(KernelBodies, ConvertNumbers) {
   expect_all_choices_agree(8, {.most_rows = 300, .conversions = 100}, 1500);
   expect_all_choices_agree(
@@ -100,7 +111,9 @@ TEST(KernelBodies, ReportTheLowestBadIndexAndSkipItsRows) {
   Random random(6);
   int bad_cases = 0;
   for (int i = 0; i < 600 && !HasFailure(); ++i) {
-    Case c = CaseMaker(random, {.most_axes = 4, .most_levels = 3, .most_indices = 5}).make();
+    Case c =
+        CaseMaker(random, {.most_axes = 4, .most_levels = 3, .most_indices = 5, .conversions = 25})
+            .make();
     if (c.plan.mode != IndexMode::raise || c.plan.indices.empty()) continue;
     for (int n = 0; n < 2; ++n) {
       const auto k =

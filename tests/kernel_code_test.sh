@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the compiler makes of the kernels' memory accesses, read off PTX: that vectors stay whole,
-# that loads are non-coherent, that all of a batch are there, and that nothing lies in local memory. Spills are for ptxas to refuse; see
-# cuda/CMakeLists.txt.
+# that loads are non-coherent, that all of a batch are there, and that nothing lies in local memory.
+# Spills are for ptxas to refuse; see cuda/CMakeLists.txt.
 #
 # usage: kernel_code_test.sh FILE.ptx
 set -euo pipefail

@@ -53,7 +53,9 @@ inline std::vector<std::byte> samples_of(const Format& format) {
   }
   std::vector<std::byte> bytes(bits.size() * size);
   for (std::size_t i = 0; i < bits.size(); ++i)
-    std::memcpy(bytes.data() + i * size, &bits[i], std::min(size, sizeof bits[i]));
+    for (std::size_t at = 0; at < size; at += sizeof bits[i])
+      std::memcpy(bytes.data() + i * size + at, &bits[(i + at) % bits.size()],
+                  std::min(size - at, sizeof bits[i]));
   return bytes;
 }
 

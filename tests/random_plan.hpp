@@ -164,6 +164,7 @@ struct Size {
   int in_place = 25;    ///< percent
   int transposes = 20;  ///< percent
   int conversions = 0;  ///< percent
+  int lines = 0;        ///< percent, whose last axis is lines of items
 };
 
 class CaseMaker {
@@ -174,9 +175,14 @@ class CaseMaker {
     result_.alignment = std::int64_t{1} << between(0, 4);
     levels_ = between(0, size_.most_levels);
     transposes_ = random_.chance(size_.transposes);
+    lines_ = random_.chance(size_.lines);
+    if (lines_) {
+      transposes_ = false;
+      result_.alignment = std::min<std::int64_t>(result_.alignment, 8);
+    }
     result_.plan.mode = random_.pick({IndexMode::raise, IndexMode::clip, IndexMode::wrap});
     result_.plan.run_bytes =
-        result_.alignment * (transposes_
+        result_.alignment * (transposes_ || lines_
                                  ? 1
                                  : random_.pick<std::int64_t>(
                                        {1, 1, 1, 2, 3, 4, 5, 7, 8, 13, 16, 31, 33, 64, 100, 300}));
@@ -240,6 +246,11 @@ class CaseMaker {
       const std::int64_t level = between(0, levels_);
       plan.axes.push_back({extent, 0, static_cast<int>(level), stride_at(level)});
     }
+    if (lines_) {
+      const std::int64_t extent = between(2, 100);
+      plan.rows *= extent;
+      plan.axes.push_back({extent, 0, static_cast<int>(levels_), stride_at(levels_)});
+    }
     transposes_ = transposes_ && plan.axes.size() > 1;
     if (transposes_) {
       columns_ =
@@ -250,9 +261,9 @@ class CaseMaker {
     for (const PlanAxis& axis : plan.axes) reach(axis.level, axis.stride, axis.extent);
     std::int64_t out_stride = run_bytes;
     for (std::size_t i = plan.axes.size(); i-- > 0;) {
-      const bool dense = transposes_ && i + 1 == plan.axes.size();
+      const bool dense = (transposes_ || lines_) && i + 1 == plan.axes.size();
       if (!dense && random_.chance(15)) out_stride += alignment * between(1, 3);
-      if (!dense && random_.chance(10)) out_stride = (out_stride + 15) / 16 * 16;
+      if (!dense && random_.chance(lines_ ? 95 : 10)) out_stride = (out_stride + 15) / 16 * 16;
       plan.axes[i].out_stride = out_stride;
       out_stride *= plan.axes[i].extent;
     }
@@ -359,6 +370,7 @@ class CaseMaker {
   std::int64_t levels_ = 0;
   std::int64_t out_alignment_ = 1;  ///< of conversions
   bool transposes_ = false;
+  bool lines_ = false;
   std::size_t columns_ = 0;           ///< the axis that is dense in the leaves, of transposes
   std::vector<std::int64_t> lowest_;  ///< of what is added to each level's origin
   std::vector<std::int64_t> highest_;

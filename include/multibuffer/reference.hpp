@@ -47,7 +47,7 @@ Result gather(const BufferExport& source, std::span<const ViewOperation> operati
 
 /// What `Request::format` and `overflow` make of a result whose elements are of format `from`, by
 /// an implementation of its own. Numbers alone: throws `format_unsupported` for all others.
-Result converted(const Result& result, const Format& from, const Format& to,
+Result converted(Result result, const Format& from, const Format& to,
                  Overflow overflow = Overflow::wrap);
 
 }  // namespace multibuffer::reference
