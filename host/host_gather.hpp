@@ -18,7 +18,7 @@ std::vector<GatherPlan> host_plans(const GatherPlan& plan);
 /// goes past the caches where that is faster.
 void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming);
 
-/// The same for bytes [begin, end) of what some plans write, counted through all of them; rows may
+/// The same for bytes [begin, end) of what some plans read, counted through all of them; rows may
 /// be written a little beyond `end`, by whoever has their begin.
 void host_gather_bytes(std::span<const GatherPlan> plans, std::int64_t begin, std::int64_t end,
                        bool streaming);

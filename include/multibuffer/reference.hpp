@@ -46,7 +46,8 @@ Result gather(const BufferExport& source, std::span<const ViewOperation> operati
               const Watch& watch = {});
 
 /// What `Request::format` and `overflow` make of a result whose elements are of format `from`, by
-/// an implementation of its own. Numbers alone: throws `format_unsupported` for all others.
+/// an implementation of its own. Numbers alone: throws `format_unsupported` for all others,
+/// unless the two formats are the same.
 Result converted(Result result, const Format& from, const Format& to,
                  Overflow overflow = Overflow::wrap);
 
