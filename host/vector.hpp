@@ -49,7 +49,8 @@ Vector<Item> interleave_upper(const Vector<Item>& a, const Vector<Item>& b) {
 
 // A function with MULTIBUFFER_SHUFFLES, and all that is inlined into it, moves the items of a
 // vector to any places in one instruction; it may be called where `has_shuffles`. One with
-// MULTIBUFFER_WIDE may be called where `has_wide_vectors`, and can `stream_wide_line`. In one with
+// MULTIBUFFER_WIDE may be called where `has_wide_vectors`, and can `stream_wide_line`,
+// `widen_halves` and `narrow_to_halves`. In one with
 // MULTIBUFFER_ARITHMETIC, for where `has_wide_arithmetic`, the compiler's own vectors are of 32
 // bytes, of integers as well.
 #if defined(__x86_64__)
@@ -84,8 +85,24 @@ inline void stream_line(std::byte* to, const std::byte* from) {
 [[gnu::target("avx512f")]] inline void stream_wide_line(std::byte* to, const std::byte* from) {
   _mm512_stream_si512(reinterpret_cast<__m512i*>(to), _mm512_loadu_si512(from));
 }
+/// Sixteen halves as floats, and back, rounded to nearest with ties to even. By a mask of all:
+/// GCC 12 takes what is undefined in the plain forms for a mistake of ours (GCC bug 105593).
+inline constexpr __mmask16 all_sixteen = 0xffff;
+[[gnu::target("avx512f")]] inline void widen_halves(std::byte* to, const std::byte* from) {
+  _mm512_storeu_ps(
+      to, _mm512_maskz_cvtph_ps(all_sixteen,
+                                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
+}
+[[gnu::target("avx512f")]] inline void narrow_to_halves(std::byte* to, const std::byte* from) {
+  constexpr int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                      _mm512_maskz_cvtps_ph(all_sixteen, _mm512_loadu_ps(from), nearest));
+}
 #else
+// Wide vectors are x86-64's alone: the others are never called.
 inline void stream_wide_line(std::byte* to, const std::byte* from) { stream_line(to, from); }
+inline void widen_halves(std::byte* /*to*/, const std::byte* /*from*/) {}
+inline void narrow_to_halves(std::byte* /*to*/, const std::byte* /*from*/) {}
 #endif
 inline void finish_streaming() {
 #if defined(__x86_64__)
