@@ -15,12 +15,14 @@ namespace {
 /// Fits into the first cache beside what it is made from.
 constexpr std::int64_t buffer_bytes = 4096;
 
-/// How much of it small items of one sequence fill: so little that reading and streaming alternate
-/// faster than the memory answers, and while either waits, the other is under way.
-constexpr std::int64_t small_items_bytes = 512;
+/// How much is read for a piece of small items, so little that reading and streaming alternate
+/// faster than the memory answers, and while either waits, the other is under way; and how much is
+/// written.
+constexpr std::int64_t piece_source_bytes = 1024;
+constexpr std::int64_t least_piece_bytes = 2 * line_bytes, most_piece_bytes = 8 * line_bytes;
 
-/// How far ahead of what is read the caches are asked for more, in bytes of the source.
-constexpr std::int64_t ahead_bytes = 4096;
+/// How far ahead of what is read the caches are asked for more: bytes of the source, and items.
+constexpr std::int64_t ahead_bytes = 4096, least_items_ahead = 16;
 
 /// Rows up to this size are worth a buffer: longer ones are streamed one by one.
 constexpr std::int64_t most_buffered_bytes = 1024;
@@ -45,16 +47,20 @@ void make_streamed(std::byte* to, std::int64_t count, std::int64_t bytes, bool s
   }
 }
 
-/// Asks the caches for the lines of `count` items, some way beyond those at `from`. Where no memory
-/// is, nothing happens.
+/// Asks the second cache for the lines of `count` items, some way beyond those at `from`. Where no
+/// memory is, nothing happens.
 void prefetch_items(const std::byte* from, std::int64_t stride, std::int64_t count) {
+  const std::int64_t size = std::abs(stride);
+  // Each line, or each item where not every line has one.
+  const std::int64_t step = std::max(line_bytes, size);
+  const std::int64_t ahead =
+      size > line_bytes ? std::max(ahead_bytes / size, least_items_ahead) * size : ahead_bytes;
   const std::int64_t sign = stride < 0 ? -1 : 1;
-  const std::int64_t step = sign * std::max(line_bytes, sign * stride);
-  const std::int64_t lines = count * stride / step;
-  auto line =
-      reinterpret_cast<std::uintptr_t>(from) + static_cast<std::uintptr_t>(sign * ahead_bytes);
-  for (std::int64_t i = 0; i < lines; ++i, line += static_cast<std::uintptr_t>(step))
-    __builtin_prefetch(reinterpret_cast<const void*>(line));
+  const auto first = reinterpret_cast<std::uintptr_t>(from);
+  for (std::int64_t at = 0; at < count * size; at += step)
+    __builtin_prefetch(
+        reinterpret_cast<const void*>(first + static_cast<std::uintptr_t>(sign * (ahead + at))), 0,
+        second_cache);
 }
 
 /// Rows of a size known when this is compiled, or of any size (Bytes = 0).
@@ -107,9 +113,15 @@ void copy_long_rows(const Plane& plane) {
                  plane.from + l * plane.line_stride + r * plane.stride, plane.row_bytes, true);
 }
 
+std::int64_t piece_bytes(const Plane& plane) {
+  const std::int64_t items = piece_source_bytes / std::max(std::abs(plane.stride), plane.row_bytes);
+  return std::clamp(items * plane.row_bytes / line_bytes * line_bytes, least_piece_bytes,
+                    most_piece_bytes);
+}
+
 void copy_lines(const Plane& plane, bool streaming) {
   const bool buffered = streaming && plane.out_stride == plane.row_bytes;
-  const std::int64_t filled = plane.row_bytes <= line_bytes ? small_items_bytes : buffer_bytes;
+  const std::int64_t filled = plane.row_bytes < line_bytes ? piece_bytes(plane) : buffer_bytes;
   for (std::int64_t l = 0; l < plane.lines; ++l) {
     std::byte* to = plane.to + l * plane.line_out_stride;
     const std::byte* from = plane.from + l * plane.line_stride;
@@ -158,6 +170,7 @@ std::int64_t rows_at_once(const Plane& plane) {
       plane.row_bytes >= line_bytes)
     return 0;
   // Of many lines, a few cache lines each, so that what is read for one is there for the next.
+  if (is_tiled(plane)) return transposed_rows(plane.row_bytes);
   const std::int64_t line = (plane.lines >= line_bytes ? 4 : 64) * line_bytes;
   return std::max<std::int64_t>(1, line / plane.row_bytes);
 }

@@ -80,14 +80,11 @@ struct StreamedRow {
   }
 };
 
-/// Into the second cache: what the first one has under way at a time is soon used up, and then rows
-/// that are there already have to wait.
 void prefetch_lines(const std::byte* row, std::int64_t bytes) {
   constexpr std::int64_t most = 8 * line_bytes;
-  constexpr int read = 0, second_cache = 2;
-  __builtin_prefetch(row, read, second_cache);
+  __builtin_prefetch(row, 0, second_cache);
   for (std::int64_t at = line_bytes; at < std::min(bytes, most); at += line_bytes)
-    __builtin_prefetch(row + at, read, second_cache);
+    __builtin_prefetch(row + at, 0, second_cache);
 }
 
 template <class CopyRow>

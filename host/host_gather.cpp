@@ -83,44 +83,35 @@ void gather_planes(const GatherPlan& plan, std::int64_t begin, std::int64_t end,
   }
 }
 
-/// Rows are worked out a batch at a time, and copied some batches later: what is asked of the
-/// memory when a batch is worked out has come by then. Small batches, so that the memory has no
-/// pause while addresses are worked out, and the arithmetic none while the memory is full of
-/// requests.
-struct Batches {
-  std::size_t rows;   ///< of each
-  std::size_t ahead;  ///< of the one that is copied
-};
-constexpr std::size_t most_rows = 16, most_ahead = 3;
-
-constexpr Batches batches_for(std::int64_t row_bytes) {
-  if (row_bytes <= 16) return {most_rows, most_ahead};
-  if (row_bytes <= 64) return {8, most_ahead};
-  if (row_bytes <= 256) return {4, most_ahead};
-  return {8, 1};
+/// How many rows to work out at once: enough to cover the memory's latency, and no more than the
+/// first cache holds.
+std::int64_t batch_for(std::int64_t row_bytes) {
+  if (row_bytes <= 16) return 64;
+  return row_bytes <= 256 ? 32 : 8;
 }
+constexpr std::size_t most_in_batch = 64;
 
 void gather_batches(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
   const std::optional<ConvertItems> convert = converter_of(plan);
-  const auto [rows, ahead] = batches_for(plan.run_bytes);
+  const std::int64_t batch = batch_for(plan.run_bytes);
   RowWalk walk(plan, begin);
-  std::array<RowCopy, most_rows> memory[most_ahead + 1];
-  std::span<RowCopy> batches[most_ahead + 1];
-  const auto read_batch = [&](std::size_t at) {
-    const auto left = static_cast<std::size_t>(end - begin);
-    batches[at] = std::span(memory[at]).first(std::min(rows, left));
-    walk.next(batches[at]);
-    begin += static_cast<std::int64_t>(batches[at].size());
+  std::array<RowCopy, most_in_batch> memory[2];
+  const auto read_batch = [&](std::array<RowCopy, most_in_batch>& into) {
+    const std::int64_t count = std::min(batch, end - begin);
+    const std::span<RowCopy> rows(into.data(), static_cast<std::size_t>(count));
+    walk.next(rows);
+    begin += count;
+    return rows;
   };
-  for (std::size_t i = 0; i < ahead; ++i) read_batch(i);
-  for (std::size_t i = 0; !batches[i].empty(); i = i == ahead ? 0 : i + 1) {
-    const std::size_t last = i == 0 ? ahead : i - 1;
-    read_batch(last);
+  std::span<RowCopy> rows = read_batch(memory[0]);
+  for (std::size_t turn = 1; !rows.empty(); turn ^= 1) {
+    const std::span<RowCopy> ahead = read_batch(memory[turn]);
     if (convert) {
-      convert_rows(batches[i], batches[last], plan.run_bytes, *convert, streaming);
+      convert_rows(rows, ahead, plan.run_bytes, *convert, streaming);
     } else {
-      copy_rows(batches[i], batches[last], plan.run_bytes, streaming);
+      copy_rows(rows, ahead, plan.run_bytes, streaming);
     }
+    rows = ahead;
   }
 }
 

@@ -14,11 +14,13 @@
 namespace multibuffer {
 namespace {
 
-/// The result of a block is this long, and has so many lines that two cache lines are read of each
-/// row: many processors fetch them in pairs.
-constexpr std::int64_t block_row_bytes = 256;
+/// A block takes two cache lines of each row that it reads, since many processors fetch them in
+/// pairs, and writes up to four at a time.
 template <class Item>
 constexpr std::int64_t block_lines = 2 * line_bytes / std::int64_t{sizeof(Item)};
+constexpr std::int64_t block_rows(std::int64_t item_bytes) {
+  return std::min<std::int64_t>(4 * line_bytes / item_bytes, 128);
+}
 
 /// A square of items, as many each way as a vector holds, from lines to rows. Interleaving the
 /// first half of the vectors with the second, as often as halves can be made, is a transpose.
@@ -58,11 +60,12 @@ Plane part_of(const Plane& plane, std::int64_t line, std::int64_t lines, std::in
   return part;
 }
 
-/// Asks the first cache for all lines that these bytes are in.
+/// Asks the second cache for all lines that these bytes are in.
 void prefetch_all(const std::byte* from, std::int64_t bytes) {
   const auto before =
       static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(from) % line_bytes);
-  for (std::int64_t at = -before; at < bytes; at += line_bytes) __builtin_prefetch(from + at);
+  for (std::int64_t at = -before; at < bytes; at += line_bytes)
+    __builtin_prefetch(from + at, 0, second_cache);
 }
 
 /// Turns a block, and asks for the block that follows along the lines, `left` of which there are.
@@ -87,8 +90,9 @@ void transpose_block(const Plane& block, std::int64_t left) {
 
 template <class Item>
 void transpose_items(const Plane& plane, bool streaming) {
-  constexpr std::int64_t most_rows = block_row_bytes / std::int64_t{sizeof(Item)};
+  constexpr std::int64_t most_rows = block_rows(sizeof(Item));
   constexpr std::int64_t most_lines = block_lines<Item>;
+  constexpr std::int64_t block_row_bytes = most_rows * std::int64_t{sizeof(Item)};
   alignas(line_bytes) std::byte buffer[static_cast<std::size_t>(most_lines * block_row_bytes)];
   for (std::int64_t r = 0; r < plane.rows; r += most_rows) {
     for (std::int64_t l = 0; l < plane.lines; l += most_lines) {
@@ -119,6 +123,8 @@ bool is_transpose(const Plane& plane) {
   const bool is_item = size == 1 || size == 2 || size == 4 || size == 8;
   return is_item && plane.line_stride == size && plane.out_stride == size && plane.lines > 1;
 }
+
+std::int64_t transposed_rows(std::int64_t item_bytes) { return block_rows(item_bytes); }
 
 void transpose(const Plane& plane, bool streaming) {
   switch (plane.row_bytes) {

@@ -18,6 +18,10 @@ namespace multibuffer {
 inline constexpr std::size_t vector_bytes = 16;
 inline constexpr std::int64_t line_bytes = 64;  ///< of a cache
 
+/// The locality of a prefetch into the second cache. What the first one has under way at a time is
+/// soon used up (sixteen lines on Intel's cores), and then copies of what is there have to wait.
+inline constexpr int second_cache = 2;
+
 template <class Item>
 using Vector [[gnu::vector_size(16)]] = Item;
 
