@@ -1,6 +1,6 @@
 // Rows on the host to one array on a GPU, next to what others do with the same rows. Wall-clock
 // time until they are there. `of_limit` is the fraction of what one page-locked copy of as many
-// bytes reaches in this run. Every result's bits are checked before it is timed.
+// bytes reaches in this run. Every result's bits are checked before it is timed, and after.
 
 #include <multibuffer/cuda/stream.hpp>
 #include <multibuffer/multibuffer.hpp>
@@ -10,10 +10,12 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -39,27 +41,49 @@ class Rows {
     for (std::int64_t at = 0; at < total; at += row_bytes)
       pointers_.push_back(block_.data() + 2 * at);  // every second row: none continue each other
     std::shuffle(pointers_.begin(), pointers_.end(), std::mt19937(7));
+    reversed_.assign(pointers_.rbegin(), pointers_.rend());
   }
-  ArrayView view() const {
-    return ArrayView(
-        pointers_.data(), Format(),
-        Layout({{static_cast<std::int64_t>(pointers_.size()), 8, 0}, {row_bytes_, 1, 1}}, {0, 0}));
-  }
+  ArrayView view() const { return view_of(pointers_); }
+  /// Of the same layout, and other contents.
+  ArrayView other_view() const { return view_of(reversed_); }
   const std::vector<const std::byte*>& pointers() const { return pointers_; }
   std::size_t row_bytes() const { return static_cast<std::size_t>(row_bytes_); }
-  bool same(benchmark::State& state, const std::vector<std::byte>& result) const {
+  void stack(std::byte* to) const {
     for (std::size_t i = 0; i < pointers_.size(); ++i)
-      if (std::memcmp(result.data() + i * row_bytes(), pointers_[i], row_bytes()) != 0) {
-        state.SkipWithError("the result's bits are wrong");
-        return false;
-      }
-    return true;
+      std::memcpy(to + i * row_bytes(), pointers_[i], row_bytes());
+  }
+  /// Whether memory of the device has the rows in the pointers' order.
+  bool same(benchmark::State& state, const std::byte* result) const {
+    static const HostBlock arrived(total, true);
+    require(cudaMemcpyAsync(arrived.data(), result, total, cudaMemcpyDeviceToHost, stream()));
+    finish();
+    std::atomic<bool> same = true;
+    on_all_cores(total / row_bytes_, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end && same; ++i)
+        if (std::memcmp(arrived.data() + i * row_bytes_, pointers_[static_cast<std::size_t>(i)],
+                        row_bytes()) != 0)
+          same = false;
+    });
+    if (!same) state.SkipWithError("the result's bits are wrong");
+    return same;
+  }
+  bool same(benchmark::State& state, const DeviceArray& array) const {
+    const DeviceBuffer result = copy(array);
+    result.synchronize();
+    return same(state, result.data());
   }
 
  private:
+  ArrayView view_of(const std::vector<const std::byte*>& pointers) const {
+    return ArrayView(
+        pointers.data(), Format(),
+        Layout({{static_cast<std::int64_t>(pointers.size()), 8, 0}, {row_bytes_, 1, 1}}, {0, 0}));
+  }
+
   std::int64_t row_bytes_;
   const HostBlock& block_;
   std::vector<const std::byte*> pointers_;
+  std::vector<const std::byte*> reversed_;
 };
 
 double seconds_of(const auto& work) {
@@ -93,13 +117,41 @@ void time_upload(benchmark::State& state, const auto& work) {
   state.counters["of_limit"] = Counter(copy_seconds(), Counter::kIsIterationInvariantRate);
 }
 
+/// Times `work`; checks what `result` leaves, which does that work on memory that held something
+/// else, before and after.
+void measure(benchmark::State& state, const Rows& rows, const auto& work, const auto& result) {
+  if (!rows.same(state, result())) return;
+  time_upload(state, work);
+  rows.same(state, result());
+}
+
+/// The same of work that fills a block.
+void measure_into(benchmark::State& state, const Rows& rows, const DeviceBlock& to,
+                  const auto& work) {
+  measure(state, rows, work, [&] {
+    require(cudaMemsetAsync(to.data(), 0xa5, total, stream()));
+    work();
+    return to.data();
+  });
+}
+
+/// The same of an upload: other rows come first, whose memory is likely to be the next array's.
+void measure_upload(benchmark::State& state, const Rows& rows, const Device& device,
+                    const auto& uploaded) {
+  measure(
+      state, rows, [&] { uploaded(); },
+      [&] {
+        upload(rows.other_view(), device);
+        return uploaded();
+      });
+}
+
 void ours(benchmark::State& state, bool page_locked) {
   const Rows rows(state.range(0), page_locked);
   const Device device = Device::open("cuda");
   UploadOptions options;
   options.stream = stream();
-  if (!rows.same(state, copy(upload(rows.view(), device, options)).to_host())) return;
-  time_upload(state, [&] { upload(rows.view(), device, options); });
+  measure_upload(state, rows, device, [&] { return upload(rows.view(), device, options); });
 }
 
 /// The transfer alone, the pointers having been followed before.
@@ -109,42 +161,52 @@ void ours_transfer(benchmark::State& state, bool page_locked) {
   const Placement placement = place(resolve(rows.view()));
   UploadOptions options;
   options.stream = stream();
-  time_upload(state, [&] { upload(placement, device, options); });
+  measure_upload(state, rows, device, [&] { return upload(placement, device, options); });
 }
 
 void new_contents(benchmark::State& state, bool page_locked) {
   const Rows rows(state.range(0), page_locked);
   const DeviceArray array = upload(rows.view(), Device::open("cuda"));
-  time_upload(state, [&] { update(array, rows.view(), {.stream = stream(), .watch = {}}); });
+  const UpdateOptions options{.stream = stream(), .watch = {}};
+  const auto work = [&] { update(array, rows.view(), options); };
+  measure(state, rows, work, [&] {
+    update(array, rows.other_view(), options);
+    work();
+    return array;
+  });
 }
 
 void a_copy_a_row(benchmark::State& state, bool page_locked) {
   const Rows rows(state.range(0), page_locked);
   const DeviceBlock to(total);
-  const auto work = [&] {
+  measure_into(state, rows, to, [&] {
     for (std::size_t i = 0; i < rows.pointers().size(); ++i)
       require(cudaMemcpyAsync(to.data() + i * rows.row_bytes(), rows.pointers()[i],
                               rows.row_bytes(), cudaMemcpyHostToDevice, stream()));
-  };
-  work();
-  finish();
-  if (rows.same(state, to.read())) time_upload(state, work);
+  });
 }
 
-/// What np.stack and one copy do: all rows into pageable memory, then that to the device.
+/// What np.stack and one copy do: all rows into new pageable memory, then that to the device.
 void stacked_first(benchmark::State& state, bool page_locked) {
   const Rows rows(state.range(0), page_locked);
   const DeviceBlock to(total);
-  const auto work = [&] {
-    std::vector<std::byte> stacked(static_cast<std::size_t>(total));
-    for (std::size_t i = 0; i < rows.pointers().size(); ++i)
-      std::memcpy(stacked.data() + i * rows.row_bytes(), rows.pointers()[i], rows.row_bytes());
-    require(cudaMemcpyAsync(to.data(), stacked.data(), stacked.size(), cudaMemcpyHostToDevice,
-                            stream()));
+  measure_into(state, rows, to, [&] {
+    const auto stacked = std::make_unique_for_overwrite<std::byte[]>(total);
+    rows.stack(stacked.get());
+    require(cudaMemcpyAsync(to.data(), stacked.get(), total, cudaMemcpyHostToDevice, stream()));
     finish();
-  };
-  work();
-  if (rows.same(state, to.read())) time_upload(state, work);
+  });
+}
+
+/// The best that this can be on one core: into memory that is there, and page-locked.
+void stacked_in_page_locked(benchmark::State& state, bool page_locked) {
+  const Rows rows(state.range(0), page_locked);
+  const HostBlock stacked(total, true);
+  const DeviceBlock to(total);
+  measure_into(state, rows, to, [&] {
+    rows.stack(stacked.data());
+    require(cudaMemcpyAsync(to.data(), stacked.data(), total, cudaMemcpyHostToDevice, stream()));
+  });
 }
 
 #if CUDART_VERSION >= 13000
@@ -158,16 +220,13 @@ void one_batch(benchmark::State& state, bool page_locked) {
     sources.push_back(rows.pointers()[i]);
   }
   const std::vector<std::size_t> sizes(targets.size(), rows.row_bytes());
-  const auto work = [&] {
+  measure_into(state, rows, to, [&] {
     cudaMemcpyAttributes attributes{};
     attributes.srcAccessOrder = cudaMemcpySrcAccessOrderStream;
     std::size_t first = 0;
     require(cudaMemcpyBatchAsync(targets.data(), sources.data(), sizes.data(), sizes.size(),
                                  &attributes, &first, 1, stream()));
-  };
-  work();
-  finish();
-  if (rows.same(state, to.read())) time_upload(state, work);
+  });
 }
 #endif
 
@@ -195,6 +254,7 @@ int run(int argc, char** argv) {
     add("multibuffer_transfer", ours_transfer, page_locked, sizes);
     add("multibuffer_update", new_contents, page_locked, sizes);
     add("stack_then_copy", stacked_first, page_locked, sizes);
+    add("stack_in_page_locked_then_copy", stacked_in_page_locked, page_locked, sizes);
     add("cudaMemcpyAsync_a_row", a_copy_a_row, page_locked, large);
 #if CUDART_VERSION >= 13000
     add("cudaMemcpyBatchAsync", one_batch, page_locked, large);
