@@ -30,31 +30,36 @@ def benchmarks_of(path):
 
 
 def rows_of(path):
-    """(series, row bytes, payload in GB/s, fraction of the limit, seconds by stage) of each benchmark
+    """(series, row bytes, payload in GB/s, fraction of the limit, times by name) of each benchmark
     that ran."""
     for benchmark in benchmarks_of(path):
         if benchmark.get("error_occurred"):
             yield benchmark["name"], None, None, None, {}
             continue
         parts = [part for part in benchmark["name"].split("/")
-                 if part not in ("manual_time", "real_time")]
+                 if part not in ("manual_time", "real_time") and "iterations:" not in part]
         size = int(parts.pop()) if parts[-1].isdigit() else None
         rate = benchmark.get("payload", benchmark.get("bytes_per_second"))
-        # device_phases_bench numbers its stages in their order.
+        # Times, which are numbered in their order: device_phases_bench's stages, what a call takes.
         stages = {name[2:]: benchmark[name] for name in sorted(benchmark)
                   if name[0].isdigit() and name[1:2] == "_"}
         yield "/".join(parts), size, rate and rate / 1e9, benchmark.get("of_limit"), stages
 
 
+def duration(seconds):
+    return f"{1e3 * seconds:.2f} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.2f} us"
+
+
 def table(rows):
     lines = [f"{'case':44} {'row bytes':>10} {'GB/s':>9} {'of limit':>9}"]
     for name, size, rate, fraction, stages in rows:
-        if rate is None:
+        if rate is None and not stages:
             lines.append(f"{name:44} {'wrong bits, or none':>30}")
             continue
+        speed = f"{rate:9.2f}" if rate is not None else ""
         shown = f"{fraction:9.3f}" if fraction is not None else ""
-        lines.append(f"{name:44} {size if size is not None else '':>10} {rate:9.2f} {shown:9} " +
-                     ", ".join(f"{stage} {1e3 * seconds:.2f} ms"
+        lines.append(f"{name:44} {size if size is not None else '':>10} {speed:9} {shown:9} " +
+                     ", ".join(f"{stage} {duration(seconds)}"
                                for stage, seconds in stages.items()))
     return "\n".join(line.rstrip() for line in lines)
 

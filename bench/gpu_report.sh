@@ -7,7 +7,7 @@
 #   bench/gpu_report.sh [FOLDER]
 #
 # FOLDER (default: results/gpu) takes one JSON file a group of benchmarks, the peers' files, the logs,
-# and summary.txt.
+# and summary.txt. What an earlier run wrote there is removed first.
 #
 # The Python module is built for the python3 that stands first on the PATH, where it has its headers
 # and pybind11; its tests and the peers (torch, CuPy, JAX) use what that Python has.
@@ -20,10 +20,12 @@
 #
 # and there: MULTIBUFFER_DEPS=$PWD/deps/usr ./dev gpu-report
 #
-# MULTIBUFFER_REPORT_STEPS names those to run after the build, of
-#   tests python sanitizers peers benchmarks
-# and MULTIBUFFER_REPORT_SECONDS how long all may take.
-# MULTIBUFFER_REPORT_DEVICE=host runs the steps that need no GPU, for testing this script.
+# In the environment:
+#   MULTIBUFFER_REPORT_STEPS          what to run after the build (default: all), of
+#                                     tests python sanitizers peers benchmarks
+#   MULTIBUFFER_REPORT_SECONDS        how long that may take (570); what is late is cut short
+#   MULTIBUFFER_REPORT_PEERS_SECONDS  after how many of these the peers begin no new case (120)
+#   MULTIBUFFER_REPORT_DEVICE=host    runs what needs no GPU, for testing this script
 set -uo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 2
 
@@ -32,10 +34,20 @@ readonly folder=${1:-results/gpu}
 readonly build=build/gpu-report
 readonly deps=${MULTIBUFFER_DEPS:-}
 readonly seconds_for_all=${MULTIBUFFER_REPORT_SECONDS:-570} # ten minutes, less the summary
-readonly seconds_for_peers=${MULTIBUFFER_REPORT_PEERS_SECONDS:-100}
-readonly steps=${MULTIBUFFER_REPORT_STEPS:-tests python sanitizers peers benchmarks}
+readonly seconds_for_peers=${MULTIBUFFER_REPORT_PEERS_SECONDS:-120}
+readonly all_steps="tests python sanitizers peers benchmarks"
+readonly steps=${MULTIBUFFER_REPORT_STEPS:-$all_steps}
 python=$(command -v python3)
+readonly python
 
+benches=(gather_bench)
+if [[ $device == cuda ]]; then
+  benches+=(device_gather_bench device_phases_bench device_upload_bench)
+fi
+readonly benches
+
+module=yes # whether there is a Python module; empty where it cannot be built
+deadline=  # in SECONDS, once all is built
 rows=() # of the summary: NAME<tab>RESULT<tab>SECONDS<tab>REMARK
 failed=0
 
@@ -44,11 +56,22 @@ main() {
     echo "gpu-report: MULTIBUFFER_REPORT_DEVICE is cuda or host, not '$device'" >&2
     exit 2
   fi
+  local each
+  for each in $steps; do
+    case $each in
+      tests | python | sanitizers | peers | benchmarks) ;;
+      *)
+        echo "gpu-report: MULTIBUFFER_REPORT_STEPS names '$each'; the steps are $all_steps" >&2
+        exit 2
+        ;;
+    esac
+  done
   local architecture=
   if [[ $device == cuda ]]; then
     architecture=$(architecture_of_the_card) || exit 2
   fi
   mkdir -p "$folder" || exit 2
+  remove_earlier
   if [[ $deps ]]; then
     export CMAKE_PREFIX_PATH=$deps${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH}
     export PATH=$deps/bin:$PATH
@@ -60,10 +83,10 @@ main() {
   local without
   if without=$(why_no_module); then
     note "Python module" missing 0 "$without"
-    python=
+    module=
   fi
   if step configure configure "$architecture" && step build build_all; then
-    local each
+    deadline=$((SECONDS + seconds_for_all))
     for each in $steps; do "$each"; done
   fi
   summary | tee "$folder/summary.txt"
@@ -85,6 +108,14 @@ architecture_of_the_card() {
     return 1
   fi
   echo "${BASH_REMATCH[1]}${BASH_REMATCH[2]}"
+}
+
+# All that is written below, and nothing else that somebody keeps there: a figure of an earlier run
+# would pass for one of this.
+remove_earlier() {
+  rm -f "$folder"/{configure,build,tests,python-tests,peers}.log "$folder"/{sanitizer,bench}-*.log \
+    "$folder"/{tests,python-tests}.xml "$folder"/*_bench*.json "$folder"/{peers,summary}.txt \
+    "$folder"/peers/{peers.json,peers.md,*.svg}
 }
 
 # Says why the Python module cannot be built here; fails where it can.
@@ -110,25 +141,24 @@ has_debians_pybind11() {
 }
 
 configure() { # ARCHITECTURE
-  local cuda=ON generator=() module=(-DMULTIBUFFER_PYTHON=OFF)
+  local cuda=ON generator=() python_options=(-DMULTIBUFFER_PYTHON=OFF)
   if command -v ninja >/dev/null; then generator=(-G Ninja); fi
   [[ $device == cuda ]] || cuda=OFF
-  [[ $python ]] && module=(-DMULTIBUFFER_PYTHON=ON -DPython_EXECUTABLE="$python")
+  [[ $module ]] && python_options=(-DMULTIBUFFER_PYTHON=ON -DPython_EXECUTABLE="$python")
   cmake -S . -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-    -DMULTIBUFFER_CUDA="$cuda" ${1:+-DCMAKE_CUDA_ARCHITECTURES="$1-real"} "${module[@]}" \
+    -DMULTIBUFFER_CUDA="$cuda" ${1:+-DCMAKE_CUDA_ARCHITECTURES="$1-real"} "${python_options[@]}" \
     -DMULTIBUFFER_COMMAND=OFF -DMULTIBUFFER_TESTS=ON -DMULTIBUFFER_BENCH=ON
 }
 
 # Nothing but what is run here, so that nothing else has to be installed.
 build_all() {
-  local targets=(backend_test streamed_test update_test verify_test gather_bench)
-  [[ $device == cuda ]] &&
-    targets+=(cuda_device_test cuda_kernels_test cuda_upload_test device_gather_bench
-      device_phases_bench device_upload_bench)
-  [[ $python ]] &&
+  local targets=(backend_test conversion_test plan_test streamed_test update_test verify_test)
+  targets+=("${benches[@]}")
+  [[ $device == cuda ]] && targets+=(cuda_device_test cuda_kernels_test cuda_upload_test)
+  [[ $module ]] &&
     targets+=(multibuffer_python multibuffer_exporters multibuffer_exchange
       multibuffer_plain_copies)
-  [[ $python && $device == cuda ]] && targets+=(multibuffer_cuda_peers)
+  [[ $module && $device == cuda ]] && targets+=(multibuffer_cuda_peers)
   cmake --build "$build" --parallel "$(nproc)" --target "${targets[@]}"
 }
 
@@ -136,12 +166,12 @@ build_all() {
 # at a time, since some look at how much of its memory is free.
 tests() {
   step tests run_tests tests \
-    '^(backend|cuda_device|cuda_kernels|cuda_upload|streamed|update|verify)\.'
+    '^(backend|conversion|cuda_device|cuda_kernels|cuda_upload|plan|streamed|update|verify)\.'
 }
 
 # The Python module's, on the card. Each takes some seconds to begin.
 python() {
-  [[ $python ]] &&
+  [[ $module ]] &&
     step "python tests" run_tests python-tests "^python\\..*\\.$device\$" --parallel 4
 }
 
@@ -160,20 +190,29 @@ sanitizers() {
     return
   fi
   # Some thousand times slower than without: a few tests that between them launch every kernel.
-  local tool short='*UploadsAndCopiesBack/cuda:*TakesAlongAnyAxis/cuda:*CoordinatesPick*/cuda'
-  short+=':*DeviceIndicesAreChecked*/cuda:*ElementsOfAnySize/cuda:*VerifyFinds*/cuda'
+  local gathers='*UploadsAndCopiesBack/cuda:*TakesAlongAnyAxis/cuda:*CoordinatesPick*/cuda'
+  gathers+=':*DeviceIndicesAreChecked*/cuda:*ElementsOfAnySize/cuda:*VerifyFinds*/cuda'
+  local conversions='*IsPartOfAnyGather/cuda:*TheFormatSaysTheByteOrder/cuda:*ComplexNumbers*/cuda'
+  local tool
   for tool in memcheck racecheck initcheck synccheck; do
-    step "sanitizer $tool" timeout 60 compute-sanitizer --tool "$tool" --error-exitcode 1 \
-      "$build/tests/backend_test" --gtest_filter="$short"
+    sanitize "$tool" backend "$gathers"
+    sanitize "$tool" conversion "$conversions"
   done
+}
+
+sanitize() { # TOOL TESTS FILTER
+  step "sanitizer $1 $2" timeout "$(at_most 60)" compute-sanitizer --tool "$1" --error-exitcode 1 \
+    "$build/tests/$2_test" --gtest_filter="$3"
 }
 
 # torch, CuPy and JAX beside the module; on the host, one group as a test of the harness.
 peers() {
-  [[ $python ]] || return 0
-  local words=(--device cuda --seconds 0.05 --at-most "$seconds_for_peers")
+  [[ $module ]] || return 0
+  local seconds words
+  seconds=$(at_most "$seconds_for_peers")
+  words=(--device cuda --seconds 0.05 --at-most "$seconds")
   [[ $device == cuda ]] || words=(small --seconds 0 --threads 1)
-  step peers timeout $((seconds_for_peers + 60)) env \
+  step peers timeout $((seconds + 60)) env \
     PYTHONPATH="$build/host/python:$build/bench/peers" PYTHONDONTWRITEBYTECODE=1 \
     "$python" bench/peers/run.py "${words[@]}" --out "$folder/peers"
   # What somebody reads first is what it says last.
@@ -183,8 +222,8 @@ peers() {
 # Every program in parts, each with its share of the time that is left: a slow one ends early, with
 # what it has measured until then, and the others still run.
 benchmarks() {
-  local parts=() part program pattern name
-  for program in "$build"/bench/*_bench; do
+  local parts=() part program pattern name seconds
+  for program in "${benches[@]/#/$build/bench/}"; do
     while read -r name pattern; do
       parts+=("$program $name $pattern")
     done < <(parts_of "$program")
@@ -192,7 +231,10 @@ benchmarks() {
   local left=${#parts[@]}
   for part in "${parts[@]}"; do
     read -r program name pattern <<<"$part"
-    step "bench $name" benchmark "$program" "$pattern" "$folder/$name.json" $(($(time_left) / left))
+    seconds=$(($(at_most "$seconds_for_all") / left))
+    # For `timeout`, none would be no limit.
+    step "bench $name" benchmark "$program" "$pattern" "$folder/$name.json" \
+      $((seconds > 0 ? seconds : 1))
     left=$((left - 1))
   done
 }
@@ -235,10 +277,12 @@ benchmark() { # PROGRAM PATTERN JSON SECONDS
 
 # ---- Running and telling
 
-# Seconds until the report should be there, with some left for the summary; never none.
-time_left() {
-  local left=$((seconds_for_all - SECONDS))
-  echo $((left > 10 ? left : 10))
+# So many seconds, or those that are left until the report should be there, if they are fewer; one
+# at least.
+at_most() { # SECONDS
+  local left=$((deadline - SECONDS))
+  ((left < $1)) || left=$1
+  echo $((left > 1 ? left : 1))
 }
 
 note() { # NAME RESULT SECONDS REMARK
