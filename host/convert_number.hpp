@@ -146,10 +146,13 @@ constexpr double to_odd_double(From value) {
 /// Beyond 2^17 all are infinite as halves; up to there, all are floats.
 template <Integer From>
 constexpr float to_short_float(From value) {
-  if constexpr (sizeof(From) <= 2) return static_cast<float>(value);
-  constexpr std::int32_t most = 1 << 17;
-  const std::int32_t low = std::cmp_less(value, -most) ? -most : static_cast<std::int32_t>(value);
-  return static_cast<float>(std::cmp_greater(value, most) ? most : low);
+  if constexpr (sizeof(From) <= 2) {
+    return static_cast<float>(value);
+  } else {
+    constexpr std::int32_t most = 1 << 17;
+    const std::int32_t low = std::cmp_less(value, -most) ? -most : static_cast<std::int32_t>(value);
+    return static_cast<float>(std::cmp_greater(value, most) ? most : low);
+  }
 }
 
 // To integers.
