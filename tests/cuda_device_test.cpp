@@ -633,7 +633,7 @@ TEST_F(CudaInPlace, OneRowThatCannotBeReadIsNamed) {
   constexpr std::size_t page = 4096;
   const std::unique_ptr<std::byte, decltype(&std::free)> pages(
       static_cast<std::byte*>(std::aligned_alloc(page, 3 * page)), &std::free);
-  for (const std::size_t number : {0, 2})
+  for (const std::size_t number : {std::size_t{0}, std::size_t{2}})
     expect_success(cudaHostRegister(pages.get() + number * page, page, cudaHostRegisterDefault));
   const auto row = [&](std::size_t number) {
     return reinterpret_cast<const std::int32_t*>(pages.get() + number * page);
@@ -641,7 +641,7 @@ TEST_F(CudaInPlace, OneRowThatCannotBeReadIsNamed) {
   expect_error(Errc::invalid_argument, "leaf 1 of 3", [&] {
     copied(view({row(0), row(1), row(2)}, MemorySpace::host));
   });
-  for (const std::size_t number : {0, 2})
+  for (const std::size_t number : {std::size_t{0}, std::size_t{2}})
     expect_success(cudaHostUnregister(pages.get() + number * page));
 }
 
