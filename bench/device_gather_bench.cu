@@ -1,6 +1,6 @@
 // Gathers on a GPU, next to what others do with the same rows: device memory in, device memory out,
 // time by events. `of_limit` is the fraction of what a copy on this device reaches in this run, by
-// the formula in traffic.hpp. Every result's bits are checked before it is timed.
+// the formula in traffic.hpp. Every result's bits are checked before it is timed, and after.
 
 #include <multibuffer/cuda/stream.hpp>
 #include <multibuffer/multibuffer.hpp>
@@ -10,11 +10,13 @@
 
 #include <benchmark/benchmark.h>
 #include <thrust/device_ptr.h>
+#include <thrust/equal.h>
 #include <thrust/execution_policy.h>
 #include <thrust/gather.h>
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -89,6 +91,46 @@ Blocks& blocks() {
   return made;
 }
 
+void spoil_out(std::int64_t bytes) {
+  require(cudaMemsetAsync(blocks().out.data(), 0xa5, static_cast<std::size_t>(bytes), stream()));
+}
+
+constexpr int check_grid = 1024, check_threads = 256;
+
+/// Whether a kernel, which `launch` is given a count for, finds nothing wrong.
+template <class Launch>
+bool none_wrong(const Launch& launch) {
+  auto* wrong = reinterpret_cast<unsigned long long*>(blocks().wrong.data());
+  require(cudaMemsetAsync(wrong, 0, sizeof *wrong, stream()));
+  launch(wrong);
+  require(cudaGetLastError());
+  finish();
+  unsigned long long count = 0;
+  require(cudaMemcpy(&count, wrong, sizeof count, cudaMemcpyDeviceToHost));
+  return count == 0;
+}
+
+/// Runs `work`, which writes so many bytes of `out`, for its bits before and after it is timed by
+/// `time`; says whether they were right.
+template <class Work, class Right, class Time>
+bool measure_by(benchmark::State& state, std::int64_t bytes, const Work& work, const Right& right,
+                const Time& time) {
+  const auto runs_right = [&] {
+    spoil_out(bytes);
+    work();
+    if (right()) return true;
+    state.SkipWithError("the result's bits are wrong");
+    return false;
+  };
+  if (!runs_right()) return false;
+  time();
+  return runs_right();
+}
+template <class Work, class Right>
+bool measure(benchmark::State& state, std::int64_t bytes, const Work& work, const Right& right) {
+  return measure_by(state, bytes, work, right, [&] { time_on_device(state, work); });
+}
+
 /// What the result is to be, worked out in the plainest way, a thread a word.
 struct ExpectedRows {
   const std::byte* block;
@@ -152,23 +194,13 @@ class Rows {
     request.out = Output{out(), bytes(), MemorySpace::device, {}, nullptr};
     return request;
   }
-  void spoil_out() const {
-    require(cudaMemsetAsync(out(), 0xa5, static_cast<std::size_t>(bytes()), stream()));
-  }
   /// Whether `out` has the rows in the pointers' order.
-  bool check(benchmark::State& state) const {
-    const ExpectedRows rows{block(), device_order(), row_bytes_};
-    auto* wrong = reinterpret_cast<unsigned long long*>(blocks().wrong.data());
-    require(cudaMemsetAsync(wrong, 0, sizeof *wrong, stream()));
-    constexpr int grid = 1024, threads = 256;
-    count_wrong<std::uint32_t><<<grid, threads, 0, stream()>>>(rows, out(), bytes() / 4, wrong);
-    require(cudaGetLastError());
-    finish();
-    unsigned long long count = 0;
-    require(cudaMemcpy(&count, wrong, sizeof count, cudaMemcpyDeviceToHost));
-    if (count == 0) return true;
-    state.SkipWithError("the result's bits are wrong");
-    return false;
+  bool are_in_out() const {
+    return none_wrong([&](unsigned long long* wrong) {
+      const ExpectedRows rows{block(), device_order(), row_bytes_};
+      count_wrong<std::uint32_t>
+          <<<check_grid, check_threads, 0, stream()>>>(rows, out(), bytes() / 4, wrong);
+    });
   }
   void report_rows(benchmark::State& state, std::int64_t entry_bytes) const {
     const std::int64_t alignment = offset_ == 0
@@ -208,17 +240,12 @@ DeviceArray where_it_lies(const ArrayView& view) {
   return upload(view, Device::open("cuda"), options);
 }
 
-/// Runs `work` for its bits before and after it is timed.
+/// Runs `work`, which leaves the rows in `out`.
 template <class Work>
 void measure(benchmark::State& state, const Rows& rows, std::int64_t entry_bytes,
              const Work& work) {
-  rows.spoil_out();
-  work();
-  if (!rows.check(state)) return;
-  time_on_device(state, work);
-  rows.spoil_out();
-  work();
-  if (rows.check(state)) rows.report_rows(state, entry_bytes);
+  if (measure(state, rows.bytes(), work, [&] { return rows.are_in_out(); }))
+    rows.report_rows(state, entry_bytes);
 }
 
 // ---- Ours
@@ -348,34 +375,58 @@ void transposed(benchmark::State& state, std::int64_t total) {
   request.stream = stream();
   request.out = Output{to, bytes, MemorySpace::device, {}, nullptr};
   const Plan plan(array, request);
-  require(cudaMemsetAsync(to, 0xa5, static_cast<std::size_t>(bytes), stream()));
-  plan.run();
-  auto* wrong = reinterpret_cast<unsigned long long*>(blocks().wrong.data());
-  require(cudaMemsetAsync(wrong, 0, sizeof *wrong, stream()));
-  constexpr int grid = 1024, threads = 256;
-  count_not_transposed<<<grid, threads, 0, stream()>>>(
-      reinterpret_cast<const Item*>(from), reinterpret_cast<const Item*>(to), side, wrong);
-  require(cudaGetLastError());
-  finish();
-  unsigned long long count = 0;
-  require(cudaMemcpy(&count, wrong, sizeof count, cudaMemcpyDeviceToHost));
-  if (count != 0) return state.SkipWithError("the result's bits are wrong");
-  time_on_device(state, [&] { plan.run(); });
-  report(state, static_cast<double>(bytes), 2 * static_cast<double>(bytes));
+  const auto is_transposed = [&] {
+    return none_wrong([&](unsigned long long* wrong) {
+      count_not_transposed<<<check_grid, check_threads, 0, stream()>>>(
+          reinterpret_cast<const Item*>(from), reinterpret_cast<const Item*>(to), side, wrong);
+    });
+  };
+  if (measure(
+          state, bytes, [&] { plan.run(); }, is_transposed))
+    report(state, static_cast<double>(bytes), 2 * static_cast<double>(bytes));
+}
+
+/// Of rows of so many items, every so manieth from `first` on.
+struct ExpectedItems {
+  const std::uint32_t* block;
+  const std::int32_t* order;
+  std::int64_t row_items, taken, first, step;
+};
+__global__ void count_not_stepped(ExpectedItems items, const std::uint32_t* out, std::int64_t count,
+                                  unsigned long long* wrong) {
+  const std::int64_t step = std::int64_t{gridDim.x} * blockDim.x;
+  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += step) {
+    const std::int64_t row = items.order[i / items.taken];
+    const std::int64_t column = items.first + i % items.taken * items.step;
+    if (out[i] != items.block[row * items.row_items + column]) atomicAdd(wrong, 1ull);
+  }
 }
 
 /// Every second 4-byte item of rows, as a slice takes them; `step` may be negative.
 void stepped(benchmark::State& state, std::int64_t total, std::int64_t step) {
-  const Rows& rows = rows_of(total, 4096, "shuffled");
+  constexpr std::int64_t row_items = 1024;
+  const Rows& rows = rows_of(total, row_items * 4, "shuffled");
   const ArrayView whole(rows.pointers().data(), Format("I", 4),
-                        Layout({{rows.count(), 8, 0}, {1024, 4, 1}}, {0, 0}), true,
+                        Layout({{rows.count(), 8, 0}, {row_items, 4, 1}}, {0, 0}), true,
                         MemorySpace::device);
   const DeviceArray array = where_it_lies(whole).slice(1, {{}, {}, step});
-  Request request = rows.into_out();
-  const Plan plan(array, request);
-  time_on_device(state, [&] { plan.run(); });
+  const Plan plan(array, rows.into_out());
+  const ExpectedItems expected{reinterpret_cast<const std::uint32_t*>(rows.block()),
+                               rows.device_order(),
+                               row_items,
+                               array.layout().axes()[1].extent,
+                               step > 0 ? 0 : row_items - 1,
+                               step};
+  const auto are_stepped = [&] {
+    return none_wrong([&](unsigned long long* wrong) {
+      count_not_stepped<<<check_grid, check_threads, 0, stream()>>>(
+          expected, reinterpret_cast<const std::uint32_t*>(rows.out()), array.nbytes() / 4, wrong);
+    });
+  };
   const auto bytes = static_cast<double>(array.nbytes());
-  report(state, bytes, static_cast<double>(rows.bytes()) + bytes);
+  if (measure(
+          state, array.nbytes(), [&] { plan.run(); }, are_stepped))
+    report(state, bytes, static_cast<double>(rows.bytes()) + bytes);
 }
 
 /// Whether some of the rows in `out` are what the reference makes of their numbers.
@@ -413,30 +464,57 @@ void converted(benchmark::State& state, std::int64_t total, const Format& from, 
   request.format = to;
   request.out->bytes = out_bytes;
   const Plan plan(array, request);
-  rows.spoil_out();
-  plan.run();
-  if (!are_converted(rows, from, to)) return state.SkipWithError("the result's bits are wrong");
-  time_on_device(state, [&] { plan.run(); });
   const auto bytes = static_cast<double>(out_bytes);
-  report(state, bytes, static_cast<double>(rows.bytes() + 4 * rows.count()) + bytes);
+  if (measure(
+          state, out_bytes, [&] { plan.run(); }, [&] { return are_converted(rows, from, to); }))
+    report(state, bytes, static_cast<double>(rows.bytes() + 4 * rows.count()) + bytes);
 }
 
-/// What a call costs on the host when there is next to nothing to do: nothing is waited for but the
-/// last of them.
+double seconds_of(const auto& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// A call where there is next to nothing to do, by the wall clock: until it returns, with fewer
+/// under way than a stream has room for; and, as `2_waited`, until the device is done with it.
 void small_calls(benchmark::State& state, bool planned) {
   const Rows& rows = rows_of(64 * 16, 64, "shuffled");
   const DeviceArray array = where_it_lies(rows.view());
   const Request request = rows.into_out();
   const Plan plan(array, request);
-  for (auto _ : state) {
+  const auto call = [&] {
     if (planned)
       plan.run();
     else
       copy(array, Order::C, request);
-    if (state.iterations() % 256 == 0) finish();
-  }
-  finish();
-  report(state, static_cast<double>(rows.bytes()), 0);
+  };
+  constexpr int calls = 256;
+  double returned = 0, waited = 0;
+  const auto time = [&] {
+    for (auto _ : state) {
+      const double seconds = seconds_of([&] {
+                               for (int i = 0; i < calls; ++i) call();
+                             }) /
+                             calls;
+      finish();
+      waited += seconds_of([&] {
+                  for (int i = 0; i < calls; ++i) {
+                    call();
+                    finish();
+                  }
+                }) /
+                calls;
+      returned += seconds;
+      state.SetIterationTime(seconds);
+    }
+  };
+  if (!measure_by(
+          state, rows.bytes(), call, [&] { return rows.are_in_out(); }, time))
+    return;
+  using benchmark::Counter;
+  state.counters["1_returned"] = Counter(returned, Counter::kAvgIterations);
+  state.counters["2_waited"] = Counter(waited, Counter::kAvgIterations);
 }
 
 // ---- Others
@@ -444,11 +522,17 @@ void small_calls(benchmark::State& state, bool planned) {
 void copy_of_all(benchmark::State& state, std::int64_t total) {
   const std::byte* from = blocks().from.data();
   std::byte* to = blocks().out.data();
-  time_on_device(state, [&] {
+  const auto work = [&] {
     require(cudaMemcpyAsync(to, from, static_cast<std::size_t>(total), cudaMemcpyDeviceToDevice,
                             stream()));
-  });
-  report(state, static_cast<double>(total), 2.0 * static_cast<double>(total));
+  };
+  const auto is_copied = [&] {
+    const auto first = thrust::device_pointer_cast(reinterpret_cast<const std::uint64_t*>(from));
+    return thrust::equal(thrust::cuda::par.on(stream()), first, first + total / 8,
+                         thrust::device_pointer_cast(reinterpret_cast<const std::uint64_t*>(to)));
+  };
+  if (measure(state, total, work, is_copied))
+    report(state, static_cast<double>(total), 2.0 * static_cast<double>(total));
 }
 
 void copy_a_row_each(benchmark::State& state, std::int64_t total) {
@@ -612,8 +696,12 @@ void add_all() {
           size == 4 ? thrust_gather<std::uint32_t> : thrust_gather<std::uint64_t>, size);
     }
   }
-  benchmark::RegisterBenchmark("calls/copy", [](State& s) { small_calls(s, false); });
-  benchmark::RegisterBenchmark("calls/plan", [](State& s) { small_calls(s, true); });
+  for (const bool planned : {false, true})
+    benchmark::RegisterBenchmark(planned ? "calls/plan" : "calls/copy",
+                                 [=](State& state) { small_calls(state, planned); })
+        ->UseManualTime()
+        ->Unit(benchmark::kMicrosecond)
+        ->Iterations(samples);
 }
 
 int run(int argc, char** argv) {
