@@ -66,6 +66,7 @@ class Case:
     out: what sides that reuse memory write to, or None.
     row_bytes: what a plot has on its axis, if there is one.
     limit: seconds that moving what must be moved takes at the rate of a copy, if that is known.
+    goal_of_limit: the fraction of its rate that ours is to reach.
     clock: if it is not the device's.
     """
 
@@ -78,6 +79,7 @@ class Case:
     row_bytes: int | None = None
     limit: float | None = None
     clock: Clock | None = None
+    goal_of_limit: float | None = None
 
 
 @dataclass
@@ -189,6 +191,8 @@ def measure(case, threads, device=HOST, seconds=2.0):
     record = {"group": case.group, "case": case.name, "device": device.name, "threads": threads,
               "payload": case.payload, "row_bytes": case.row_bytes, "sides": []}
     runners = prepared(case, device, record, threads)
+    if case.goal_of_limit is not None:
+        record["sides"][0]["goal_of_limit"] = case.goal_of_limit
     started = time.perf_counter()
     for rounds in range(MOST_ROUNDS):
         if rounds >= LEAST_ROUNDS and time.perf_counter() - started > seconds:

@@ -92,16 +92,25 @@ def tables(run):
     return "\n".join(lines) + "\n"
 
 
+def judged(run):
+    """(record, against what, ratio, goal) of each goal: against others, and against the limit."""
+    for record in run["records"]:
+        for side in filter(is_there, record["sides"]):
+            if side.get("goal") is not None:
+                yield record, side["name"], side["ratio"], side["goal"]
+            if side.get("goal_of_limit") is not None and "of_limit" in side:
+                yield record, "the limit", side["of_limit"], side["goal_of_limit"]
+
+
 def goals(run, name_them=True):
     """How many goals there are, and which were missed; and what went wrong."""
-    judged = [(record, side) for record in run["records"] for side in record["sides"]
-              if side.get("goal") is not None and is_there(side)]
-    missed = [(record, side) for record, side in judged if not met(side)]
-    lines = [f"{len(judged) - len(missed)} of {len(judged)} goals met."]
+    all_goals = list(judged(run))
+    missed = [each for each in all_goals if each[2] < each[3]]
+    lines = [f"{len(all_goals) - len(missed)} of {len(all_goals)} goals met."]
     if missed and name_them:
         lines += ["", "| missed | threads | against | ratio | goal |", "|---|---|---|---|---|"]
-        lines += [f"| {r['group']}: {r['case']} | {r['threads']} | {s['name']} | {s['ratio']:.2f} "
-                  f"| {s['goal']:g} |" for r, s in missed]
+        lines += [f"| {r['group']}: {r['case']} | {r['threads']} | {against} | {ratio:.2f} "
+                  f"| {goal:g} |" for r, against, ratio, goal in missed]
     failed = failures(run)
     if failed:
         lines += ["", f"{len(failed)} failed:"]
