@@ -10,6 +10,19 @@
 
 namespace multibuffer::python {
 
+/// Whether the memory will be written to.
+enum class Access { read, write };
+
+/// From an object of somebody else's that has one of these, the first that gives its memory: the
+/// buffer protocol, unless the memory is a GPU's; DLPack; `__cuda_array_interface__`. Throws what
+/// the object raises; BufferError that says both, if the buffer protocol and another refuse.
+Source source_from_interfaces(pybind11::handle object, Access access);
+
+/// Whether the buffer protocol is what it is asked by first.
+bool is_exporter(pybind11::handle object);
+/// Whether there is something else to ask it by.
+bool offers_more_than_buffer(pybind11::handle object);
+
 /// From an object with `__dlpack__` and `__dlpack_device__`. Returns when the exporter's work on
 /// the memory is done.
 Source source_from_dlpack(pybind11::handle object);

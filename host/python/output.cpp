@@ -2,10 +2,12 @@
 
 #include "dtype.hpp"
 #include "host/text.hpp"
+#include "interfaces.hpp"
 #include "numpy_array.hpp"
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -26,10 +28,17 @@ std::int64_t reach_of(const ArrayView& view) {
 Source writable_source(py::handle object) {
   const bool is_ours = py::isinstance<DeviceBuffer>(object);
   if (is_ours || !PyObject_CheckBuffer(object.ptr())) return source_of(object);
-  // A plain FULL_RO may be answered with read-only memory by an exporter that has both.
-  const auto held = std::make_shared<const HeldBuffer>(object, PyBUF_FULL);
-  const Description description(held->buffer());
-  return {ArrayView::from_export(description.raw()), held, "host", nullptr};
+  // A plain request may be answered with read-only memory by an exporter that has both.
+  return source_from_interfaces(object, Access::write);
+}
+
+/// DLPack before 1.0 has no word for read-only memory. JAX's arrays on a GPU are, and say it here;
+/// they have a buffer slot, unlike torch's tensors, which take long to answer.
+bool says_readonly(py::handle object) {
+  if (!PyObject_CheckBuffer(object.ptr()) || py::isinstance<DeviceBuffer>(object)) return false;
+  if (!py::hasattr(object, "__cuda_array_interface__")) return false;
+  const py::dict interface = object.attr("__cuda_array_interface__");
+  return interface["data"].cast<std::pair<std::uintptr_t, bool>>().second;
 }
 
 /// The array that `out` mostly is. Nothing if there is something to be said against it, or to be
@@ -63,7 +72,8 @@ OutputTarget output_of(py::handle object, std::span<const std::int64_t> shape,
   if (!same_meaning(view.format(), format))
     throw py::value_error(
         text("out has format '", view.format().text(), "', the result '", format.text(), "'"));
-  if (view.readonly()) throw py::buffer_error("out is read-only");
+  if (view.readonly() || (view.space() == MemorySpace::device && says_readonly(object)))
+    throw py::buffer_error("out is read-only");
   if (view.layout().levels() > 0)
     throw py::buffer_error("out is made of pointers; it must be one block of memory");
   OutputTarget target;

@@ -9,6 +9,7 @@
 #include "interrupt.hpp"
 #include "module.hpp"
 #include "numpy_twins.hpp"
+#include "tensor_twins.hpp"
 
 #include <algorithm>
 #include <deque>
@@ -85,7 +86,7 @@ bool lies_like(const dlpack::ManagedTensorVersioned& model,
 /// One pass over a sequence.
 class Reader {
  public:
-  Reader() : holder_(std::make_shared<Holder>()) {}
+  explicit Reader(Holding holding) : holding_(holding), holder_(std::make_shared<Holder>()) {}
 
   /// `sequence` is a list or a tuple. The export of a part may run code that changes the list: its
   /// size is asked for each time, and a part is held before it is asked for anything.
@@ -101,7 +102,7 @@ class Reader {
       }
       add(PySequence_Fast_GET_ITEM(sequence, i));
     }
-    wait_for_tensors();
+    for (const auto& [table, device] : writers_) wait_for_tensors(*table, device);
     parts_.owner = std::move(holder_);
     return std::move(parts_);
   }
@@ -119,6 +120,11 @@ class Reader {
     }
     const auto object = py::reinterpret_borrow<py::object>(item);
     if (py::type::handle_of(object).ptr() != type_.ptr()) type_is_new(object);
+    if (const auto start = tensor_twins_.find(item)) {
+      parts_.starts.push_back(*start);
+      holder_->hold(item);
+      return;
+    }
     if (is_exporter_)
       add_exporter(object);
     else if (table_)
@@ -128,11 +134,12 @@ class Reader {
   }
 
   void type_is_new(py::handle object) {
-    wait_for_tensors();
     type_ = py::type::of(object);
-    is_exporter_ = is_exporter(object);
-    table_ = is_exporter_ || is_ours(object) ? nullptr : exchange_table_of(Py_TYPE(object.ptr()));
+    const bool ours = is_ours(object);
+    is_exporter_ = !ours && is_exporter(object);
+    table_ = is_exporter_ || ours ? nullptr : exchange_table_of(Py_TYPE(object.ptr()));
     twins_ = {};
+    tensor_twins_ = {};
     tensor_ = nullptr;
   }
 
@@ -141,13 +148,10 @@ class Reader {
            py::isinstance<DeviceArray>(object);
   }
 
-  /// Whether the buffer protocol says best what it is.
-  static bool is_exporter(py::handle object) {
-    return PyObject_CheckBuffer(object.ptr()) && !is_ours(object);
-  }
-
   void add_exporter(py::handle object) {
-    const Py_buffer& buffer = holder_->acquire(object);
+    const Py_buffer* const answer = ask_for_buffer(object);
+    if (!answer) return add_other(object);
+    const Py_buffer& buffer = *answer;
     const auto last = parts_.runs.empty() ? nullptr : parts_.runs.back().source.description;
     if (last && last->matches(buffer)) {
       parts_.starts.push_back(static_cast<const std::byte*>(buffer.buf));
@@ -158,22 +162,37 @@ class Reader {
     holder_->keep_last();
   }
 
+  /// Nothing if it refuses and may be asked otherwise: a type can have arrays on many devices.
+  const Py_buffer* ask_for_buffer(py::handle object) {
+    try {
+      return &holder_->acquire(object);
+    } catch (py::error_already_set& refusal) {
+      if (!refusal.matches(PyExc_Exception) || !offers_more_than_buffer(object)) throw;
+      return nullptr;
+    }
+  }
+
   void add_tensor(py::handle object) {
     auto tensor = tensor_of(*table_, object);
     if (tensor_ && lies_like(*tensor_, *tensor)) {
-      const auto* const data = static_cast<const std::byte*>(tensor->tensor.data);
-      parts_.starts.push_back(data ? data + tensor->tensor.byte_offset : nullptr);
+      parts_.starts.push_back(data_of(tensor->tensor));
     } else {
-      wait_for_tensors();
       begin_run(source_of_tensor(tensor));
+      will_wait(tensor->tensor.device);
       tensor_ = tensor;
+      if (holding_ == Holding::objects)
+        tensor_twins_ = TensorTwins(*table_, object, tensor->tensor);
     }
     holder_->hold(std::move(tensor));
   }
 
-  /// The work on a run's tensors is waited for once, after the last has been taken.
-  void wait_for_tensors() {
-    if (tensor_) python::wait_for_tensors(*table_, tensor_->tensor.device);
+  /// Work on tensors is waited for once a device, after the last has been taken.
+  void will_wait(const dlpack::Device& device) {
+    const auto is_known = [&](const auto& writer) {
+      return writer.first == table_ && writer.second.type == device.type &&
+             writer.second.id == device.id;
+    };
+    if (std::ranges::none_of(writers_, is_known)) writers_.emplace_back(table_, device);
   }
 
   void add_other(py::handle object) {
@@ -197,14 +216,18 @@ class Reader {
     parts_.runs.push_back({parts_.starts.size() - 1, std::move(source)});
   }
 
+  Holding holding_;
   Parts parts_;
   std::shared_ptr<Holder> holder_;
+  /// Whose work is waited for in the end.
+  std::vector<std::pair<const dlpack::ExchangeTable*, dlpack::Device>> writers_;
 
   // Of the part before:
   py::object type_;  ///< held: else another could take its address
   bool is_exporter_ = false;
   const dlpack::ExchangeTable* table_ = nullptr;
   NumpyTwins twins_;
+  TensorTwins tensor_twins_;
   std::shared_ptr<const dlpack::ManagedTensorVersioned> tensor_;  ///< the first of the run
 };
 
@@ -282,11 +305,11 @@ void copy_run(Parts& parts, std::size_t number) {
 
 }  // namespace
 
-Parts parts_of(py::handle sequence) {
+Parts parts_of(py::handle sequence, Holding holding) {
   const auto items = py::reinterpret_steal<py::object>(
       PySequence_Fast(sequence.ptr(), "expected a sequence of arrays"));
   if (!items) throw py::error_already_set();
-  Parts parts = Reader().read(items.ptr());
+  Parts parts = Reader(holding).read(items.ptr());
   if (parts.starts.empty()) throw py::value_error("a list of no arrays has no shape and no format");
   return parts;
 }

@@ -28,9 +28,15 @@ struct Parts {
   }
 };
 
+/// What keeps tensors while the parts are in use, of types that DLPack's exchange table has.
+enum class Holding {
+  objects,  ///< their Python objects: for reading, at a tenth of the time
+  tensors   ///< managed tensors, which also say whether they may be written to
+};
+
 /// Formats that mean the same become one, spelt as in part 0. Throws TypeError if `sequence` is no
 /// sequence, ValueError if it is empty or its parts are not on one device.
-Parts parts_of(pybind11::handle sequence);
+Parts parts_of(pybind11::handle sequence, Holding holding);
 
 /// A pointer table over the parts where they lie. Throws `invalid_view`, naming the first part that
 /// differs from part 0.

@@ -38,7 +38,7 @@ Source source_from_stack(const StackObject& object) {
 /// A list as one array: a pointer table over its parts where they lie, if they lie alike; else over
 /// dense copies of those that are not dense.
 Source source_from_list(py::handle list) {
-  Parts parts = parts_of(list);
+  Parts parts = parts_of(list, Holding::objects);
   const std::string device = parts.runs[0].source.device;
   Stack stack = gather_parts(parts);
   return source_from_stack({std::move(stack), std::move(parts.owner), device});
@@ -78,15 +78,8 @@ Source source_of(py::handle object) {
       return copy(array, Order::C, request);
     }));
   }
-  if (PyObject_CheckBuffer(object.ptr())) {
-    auto held = std::make_shared<const HeldBuffer>(object, PyBUF_FULL_RO);
-    Source source = source_of_export(held->buffer());
-    source.owner = std::move(held);
-    return source;
-  }
-  if (has(object, "__dlpack__") && has(object, "__dlpack_device__"))
-    return source_from_dlpack(object);
-  if (has(object, "__cuda_array_interface__")) return source_from_cuda_interface(object);
+  if (PyObject_CheckBuffer(object.ptr()) || offers_more_than_buffer(object))
+    return source_from_interfaces(object, Access::read);
   if (is_list(object)) {
     const NestedList guard;
     return source_from_list(object);

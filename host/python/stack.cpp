@@ -23,7 +23,7 @@ namespace {
 
 StackObject stack_of(const py::object& sequence) {
   // A pointer table is over the parts themselves or not at all.
-  Parts parts = parts_of(sequence);
+  Parts parts = parts_of(sequence, Holding::tensors);
   const std::string device = parts.runs[0].source.device;
   Stack stack = stack_parts(parts);
   return {std::move(stack), std::move(parts.owner), device};

@@ -68,7 +68,7 @@ struct Tensor {
   std::vector<std::int64_t> shape, strides;
   std::uint64_t offset = 0;  ///< elements
   bool readonly = false;
-  std::string misbehave;  ///< "silent": refuses without an exception; "version": of a major 2
+  std::string misbehave;  ///< how `from_object` does; no such tensor is lent
 };
 
 int live_tensors = 0;
@@ -105,6 +105,23 @@ int from_object(void* object, DLManagedTensorVersioned** out) {
   return 0;
 }
 
+/// Lends what `from_object` gives, in place.
+int lend(void* object, DLTensor* out) {
+  const auto& tensor = py::handle(static_cast<PyObject*>(object)).cast<const Tensor&>();
+  if (!tensor.misbehave.empty()) {
+    PyErr_SetString(PyExc_LookupError, "in lend");
+    return -1;
+  }
+  *out = {tensor.elements->data(),
+          {1, 0},
+          static_cast<std::int32_t>(tensor.shape.size()),
+          {0, 32, 1},
+          const_cast<std::int64_t*>(tensor.shape.data()),
+          const_cast<std::int64_t*>(tensor.strides.data()),
+          tensor.offset * sizeof(std::int32_t)};
+  return 0;
+}
+
 int refuse_to_make(DLManagedTensorVersioned*, void**) { return -1; }
 int refuse_to_allocate(DLTensor*, DLManagedTensorVersioned**, void*, SetError) { return -1; }
 int no_stream(int, std::int32_t, void** out) {
@@ -112,8 +129,11 @@ int no_stream(int, std::int32_t, void** out) {
   return 0;
 }
 
-DLPackExchangeAPI table{{{1, 2}, nullptr}, refuse_to_allocate, from_object, refuse_to_make,
-                        nullptr,           no_stream};
+DLPackExchangeAPI table{{{1, 2}, nullptr}, refuse_to_allocate, from_object, refuse_to_make, lend,
+                        no_stream};
+/// A table that lends nothing, as the older ones.
+DLPackExchangeAPI plain_table{{{1, 2}, nullptr}, refuse_to_allocate, from_object, refuse_to_make,
+                              nullptr,           no_stream};
 /// What a framework of DLPack 2 would have.
 DLPackExchangeAPIHeader newer_table{{2, 0}, &table.header};
 
@@ -222,6 +242,7 @@ PYBIND11_MODULE(_exchange, module) {
   });
   cls.def("__dlpack_device__", [](const Tensor&) { return std::pair(1, 0); });
   cls.attr("__dlpack_c_exchange_api__") = py::capsule(&table, capsule_name);
+  module.attr("plain_table") = py::capsule(&plain_table, capsule_name);
   module.attr("newer_table") = py::capsule(&newer_table, capsule_name);
   module.def("live_tensors", [] { return live_tensors; });
   module.def("take", take);

@@ -2,9 +2,10 @@
 
 import gc
 import unittest
+import weakref
 
 import multibuffer
-from _exchange import (Tensor, describe, live_tensors, make, newer_table, take,
+from _exchange import (Tensor, describe, live_tensors, make, newer_table, plain_table, take,
                        take_with_table_of)
 from support import optional_import
 
@@ -82,6 +83,35 @@ class OthersTables(unittest.TestCase):
         del stack
         self.assertEqual(multibuffer.upload(tensors, device="host").tolist(),
                          [[i, i + 1] for i in range(50)])
+
+    def test_what_a_list_borrows_is_kept_by_its_objects(self):
+        tensors = [Tensor([9, i, i + 1], [2], [1], 1) for i in range(50)]
+        expected = [[i, i + 1] for i in range(50)]
+        array = multibuffer.upload(tensors, device="host", placement="in_place")
+        self.assertEqual(live_tensors(), 1)  # the first, by which the others are told
+        kept = [weakref.ref(each) for each in tensors[1:]]
+        del tensors
+        gc.collect()
+        self.assertTrue(all(each() for each in kept))
+        self.assertEqual(array.tolist(), expected)
+        del array
+        gc.collect()
+        self.assertFalse(any(each() for each in kept))
+
+    def test_what_is_not_lent_is_taken(self):
+        class Plain(Tensor):
+            __dlpack_c_exchange_api__ = plain_table
+
+        plain = [Plain([i], [1], [1]) for i in range(5)]
+        array = multibuffer.upload(plain, device="host", placement="in_place")
+        self.assertEqual((live_tensors(), array.tolist()), (5, [[i] for i in range(5)]))
+        del array
+        # Refuses to lend and to give: what it says of giving is what is raised.
+        with self.assertRaisesRegex(ZeroDivisionError, "in from_object"):
+            multibuffer.upload([tensor(1), tensor(2), tensor(3, misbehave="raises")])
+        # Lends nothing, and gives.
+        shy = [tensor(1), tensor(2, misbehave="lend"), tensor(3)]
+        self.assertEqual(multibuffer.upload(shy, device="host").tolist(), [[1], [2], [3]])
 
     def test_lists_of_tensors_that_differ(self):
         like = [tensor(1, 2), tensor(3, 4)]

@@ -10,7 +10,8 @@ import time
 import unittest
 
 import multibuffer
-from support import Tables, exporter, needs, optional_import, require_device, upload
+from _exporters import Exporter
+from support import DEVICE, Tables, exporter, needs, optional_import, require_device, upload
 
 numpy = optional_import("numpy")
 
@@ -22,6 +23,44 @@ def setUpModule():
 def block(data=b"abcdef"):
     memory = (ctypes.c_char * len(data))(*data)
     return exporter(ctypes.addressof(memory), (len(data),), (1,), keep=memory)
+
+
+class ReachedByDlpack(Exporter):
+    """An exporter that refuses; DLPack gives its array."""
+
+    def __init__(self, array, kind=BufferError):
+        super().__init__()
+
+        def refuse(_):
+            raise kind("not by the buffer protocol")
+
+        self.array, self.where, self.on_getbuffer = array, None, refuse
+
+    def __dlpack_device__(self):
+        return self.where() if self.where else self.array.__dlpack_device__()
+
+    def __dlpack__(self, **words):
+        return self.array.__dlpack__(**words)
+
+
+class ReachedByCuda(ReachedByDlpack):
+    """The same, by the older interface."""
+
+    __dlpack__ = __dlpack_device__ = property()  # neither is there
+
+    @property
+    def __cuda_array_interface__(self):
+        return self.array.__cuda_array_interface__
+
+
+class Immutable(ReachedByDlpack):
+    """The older interface alone says that it must not be written to."""
+
+    @property
+    def __cuda_array_interface__(self):
+        interface = dict(self.array.__cuda_array_interface__)
+        interface["data"] = (interface["data"][0], True)
+        return interface
 
 
 class Hostile(unittest.TestCase):
@@ -55,6 +94,67 @@ class Hostile(unittest.TestCase):
         source.misbehave = "both"
         self.refused(source, "and yet it failed", RuntimeError)
         self.assertGreater(source.acquired, 0)
+
+    def test_whoever_refuses_a_buffer_is_asked_otherwise(self):
+        # CuPy's and JAX's arrays on a GPU have a buffer slot, which refuses; here, on any device.
+        result = upload([b"abc", b"def"]).copy()
+        for kind, says_device in ((BufferError, True), (TypeError, True), (BufferError, False)):
+            for array in ReachedByDlpack(result, kind), ReachedByCuda(result, kind):
+                if isinstance(array, ReachedByCuda) and DEVICE == "host":
+                    continue
+                if not says_device:
+                    array.where = lambda: (1, 0)
+                with self.subTest(kind=kind, says_device=says_device, type=type(array).__name__):
+                    self.assertEqual(upload(array).tolist(), result.tolist())
+                    self.assertEqual(upload([array, array])[1].tolist(), result.tolist())
+                    self.assertEqual(upload([[array], [array]])[1, 0].tolist(), result.tolist())
+                    self.assertEqual(multibuffer.stack([array, array]).shape, (2, 2, 3))
+                    self.assertTrue(multibuffer.verify(result, array))
+                    self.check_released(array)
+
+    def test_an_index_array_that_refuses_a_buffer(self):
+        indices = upload([ctypes.c_int64(2), ctypes.c_int64(0)]).copy()
+        self.assertEqual(upload(b"abc")[ReachedByDlpack(indices)].tobytes(), b"ca")
+
+    def test_an_output_that_refuses_a_buffer(self):
+        out = upload(bytes(3)).copy()
+        array = ReachedByDlpack(out)
+        if DEVICE == "host":  # what refuses to be written to is not asked twice
+            with self.assertRaisesRegex(BufferError, "not by the buffer protocol"):
+                upload(b"abc").copy(out=array)
+            self.assertEqual(out.tobytes(), bytes(3))
+            return
+        upload(b"abc").copy(out=array)
+        self.assertEqual(out.tobytes(), b"abc")
+        with self.assertRaisesRegex(BufferError, "out is read-only"):
+            upload(b"abc").copy(out=Immutable(out))
+
+    def test_memory_of_a_gpu_is_not_read_by_the_buffer_protocol(self):
+        result = upload(b"abcdef").copy()
+        array = ReachedByDlpack(result)
+        other = block(b"uvwxyz")  # as if it were reached over the bus, before its time
+        array.buf, array.shape, array.strides, array.len = other.buf, [6], [1], 6
+        array.format = "B"
+        array.on_getbuffer = None
+        expected = b"uvwxyz" if DEVICE == "host" else b"abcdef"
+        self.assertEqual(upload(array).tobytes(), expected)
+        self.assertEqual(upload([array] * 2).tobytes(), expected * 2)
+        array.where = lambda: (3, 0)  # page-locked memory, which is the host's
+        self.assertEqual(upload(array).tobytes(), b"uvwxyz")
+        self.check_released(array)
+
+    def test_whoever_refuses_everything_is_quoted(self):
+        array = ReachedByDlpack(None)
+        array.where = lambda: (1, 0)
+        for call in (upload, lambda x: upload([x]), lambda x: multibuffer.stack([b"abc", x]),
+                     multibuffer.reference):
+            with self.assertRaisesRegex(
+                    BufferError, "The buffer protocol: not by the buffer protocol; "
+                    "__dlpack__: .*NoneType") as caught:
+                call(array)
+            cause = caught.exception.__cause__
+            self.assertIsInstance(cause, AttributeError)
+            self.assertRegex(str(cause.__context__), "not by the buffer protocol")
 
     def test_fields_that_cannot_be(self):
         for field, value, message in (

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <multibuffer/dlpack.hpp>
+
+#include <pybind11/pybind11.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace multibuffer::python {
+
+/// Where the element of index 0 is.
+inline const std::byte* data_of(const dlpack::Tensor& tensor) {
+  const auto* const data = static_cast<const std::byte*>(tensor.data);
+  return data ? data + tensor.byte_offset : nullptr;
+}
+
+/// Tensors that lie as one of them does, told by what the exchange table of their type lends. A
+/// managed tensor is made and let go, which costs more than to read the rest of it; a lent one is
+/// filled in where it is asked for. Its memory is the object's: whoever uses it holds the object,
+/// and whoever takes the memory away from an object that is in use, as torch's `resize_` does,
+/// takes it from a managed tensor, too.
+class TensorTwins {
+ public:
+  /// Without a model nothing is its twin.
+  TensorTwins() = default;
+  /// Of `model`, whose managed tensor said this; of nothing if the type lends none, or lends
+  /// another than that.
+  TensorTwins(const dlpack::ExchangeTable& table, pybind11::handle model,
+              const dlpack::Tensor& said);
+
+  /// The start of `object`, which is of the model's type, if it is the model's twin.
+  std::optional<const std::byte*> find(PyObject* object) const;
+
+ private:
+  int (*borrow_)(void* object, dlpack::Tensor* out) = nullptr;
+  dlpack::Device device_{};
+  dlpack::DataType dtype_{};
+  std::vector<std::int64_t> shape_, strides_;
+  bool has_strides_ = false;
+};
+
+}  // namespace multibuffer::python
