@@ -189,9 +189,10 @@ sanitizers() {
     note compute-sanitizer missing 0 "it comes with the CUDA Toolkit"
     return
   fi
-  # Some thousand times slower than without: a few tests that between them launch every kernel.
+  # Some thousand times slower than without: a few tests, of each way to gather and to convert.
   local gathers='*UploadsAndCopiesBack/cuda:*TakesAlongAnyAxis/cuda:*CoordinatesPick*/cuda'
   gathers+=':*DeviceIndicesAreChecked*/cuda:*ElementsOfAnySize/cuda:*VerifyFinds*/cuda'
+  gathers+=':*ViewsOfAnUploadedArray*/cuda:*FortranOrder*/cuda'
   local conversions='*IsPartOfAnyGather/cuda:*TheFormatSaysTheByteOrder/cuda:*ComplexNumbers*/cuda'
   local tool
   for tool in memcheck racecheck initcheck synccheck; do
