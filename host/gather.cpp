@@ -274,6 +274,7 @@ Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_in
   if (request.out && !staged) {
     parts.data = static_cast<std::byte*>(request.out->data);
     parts.memory = request.out->memory;
+    parts.owner = request.out->owner;
     if (parts.memory) uses.push_back(parts.memory);
   } else {
     parts.memory = device.backend().allocate(
@@ -309,7 +310,8 @@ DeviceBuffer gather(const DeviceArray& array, const Request& request) {
                        .data = static_cast<std::byte*>(request.out->data),
                        .memory = request.out->memory,
                        .stream = nullptr,
-                       .check = nullptr});
+                       .check = nullptr,
+                       .owner = request.out->owner});
 }
 
 struct Plan::State {
@@ -343,7 +345,8 @@ Output output_of(const DeviceBuffer& buffer) {
   std::int64_t bytes = buffer.size() == 0 ? 0 : buffer.format().itemsize();
   for (std::size_t i = 0; bytes > 0 && i < buffer.shape().size(); ++i)
     bytes += (buffer.shape()[i] - 1) * buffer.strides()[i];
-  return {buffer.data(), bytes, buffer.view().space(), buffer.strides(), buffer.memory()};
+  return {buffer.data(),    bytes,           buffer.view().space(),
+          buffer.strides(), buffer.memory(), buffer.owner()};
 }
 
 DeviceBuffer take(const DeviceArray& array, int axis, const Indices& indices, Request request) {

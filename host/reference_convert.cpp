@@ -194,7 +194,8 @@ bool same_kind(const Kind& a, const Kind& b) {
 
 }  // namespace
 
-Result converted(Result result, const Format& from, const Format& to, Overflow overflow) {
+Result converted(Result result, const Format& from, const Format& to, Overflow overflow,
+                 const Watch& watch) {
   if (from == to) return result;
   const Elements source = elements_of(from);
   const Elements target = elements_of(to);
@@ -204,12 +205,18 @@ Result converted(Result result, const Format& from, const Format& to, Overflow o
                      to.text(), "' would lose"));
   const bool from_integer = source.kind.kind != ScalarKind::real;
   const bool moved = same_kind(source.kind, target.kind);
+  constexpr std::size_t between_looks = 1024;
   const std::size_t parts = result.bytes.size() / source.kind.size;
   const std::size_t out_parts = target.parts / source.parts;
   Result converted{result.shape, std::vector<std::byte>(parts * out_parts * target.kind.size)};
   const std::byte* in = result.bytes.data();
   std::byte* out = converted.bytes.data();
   for (std::size_t i = 0; i < parts; ++i, in += source.kind.size) {
+    if (i % between_looks == 0) {
+      if (watch.stop.stop_requested()) throw Error(Errc::cancelled, "while converting elements");
+      if (watch.progress)
+        watch.progress(in - result.bytes.data(), static_cast<std::int64_t>(result.bytes.size()));
+    }
     if (moved) {
       write_bits(target.kind, read_bits(source.kind, in), out);
     } else {

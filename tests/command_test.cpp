@@ -260,10 +260,16 @@ TEST_F(Command, ElementsAreConvertedOnTheirWay) {
   expect_converted({"--dtype", "uint8", "--saturate"}, "'|u1'",
                    std::string("\xfe\xff\xff\xff\xff\xff"));
   expect_converted({"--dtype", ">i4", "--index", "1, :1"}, "'>i4'", std::string("\0\0\1\1", 4));
+  expect_converted({"--dtype", "c8", "--index", "0, 1"}, "'<c8'",
+                   bytes_of(std::vector<float>{255, 0}));
   expect_converted({"--dtype", "int16"}, "'<i2'",
                    bytes_of(std::vector<std::int16_t>{254, 255, 256, 257, 258, 259}));
   expect_refused({"gather", a, "--dtype", "int7"}, {"--dtype int7", "float16"});
   expect_refused({"gather", a, "--dtype", "|S2"}, {"--dtype |S2"});
+  for (const char* const word : {"half", "float", "foo.int8", "torch.int8", "f3", "<", ""})
+    expect_refused({"gather", a, "--dtype", word}, {std::string("--dtype ") + word, "int8 to"});
+  expect_refused({"gather", a, "--dtype", "bfloat16"}, {"--dtype bfloat16", ".npy files"});
+  expect_refused({"gather", a, "--saturate"}, {"--saturate", "--dtype"});
   expect_refused(
       {"gather", make_png("p.png", 2, 3), "--dtype", "float32", "--out", files_ / "q.png"},
       {"a PNG holds", "'f'"});

@@ -8,8 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 // Plans, on every backend that this machine has.
@@ -136,6 +138,41 @@ TEST_P(PlanTest, WritesToTheCallersMemoryWhereTheArrayIs) {
   }
   Plan(column, request).run();
   EXPECT_EQ(out, (Ints{22, -1, 2, -1, 12}));
+}
+
+TEST_P(PlanTest, ResultsKeepTheOwnerOfTheirOutput) {
+  const DeviceBuffer memory = copy(array());
+  auto owner = std::make_shared<const int>(0);
+  const std::weak_ptr<const int> watched = owner;
+  Request request;
+  request.out = output_of(memory);
+  request.out->owner = std::move(owner);
+  std::optional<DeviceBuffer> planned = Plan(array(), request).run();
+  std::optional<DeviceBuffer> gathered = gather(array(), request);
+  request.out.reset();
+  planned->synchronize();
+  gathered->synchronize();
+  EXPECT_EQ(numbers(*planned), numbers(memory));
+  planned.reset();
+  EXPECT_FALSE(watched.expired());
+  request.out = output_of(*gathered);
+  gathered.reset();
+  EXPECT_FALSE(watched.expired()) << "an output over a result keeps what that kept";
+  request.out.reset();
+  EXPECT_TRUE(watched.expired());
+}
+
+/// Host memory for what a device gathers has an owner, too.
+TEST_P(PlanTest, FetchedResultsKeepTheOwnerOfTheirOutput) {
+  const auto out = std::make_shared<Ints>(12);
+  Request request;
+  request.out = Output{out->data(), 48, MemorySpace::host, {}, nullptr, out};
+  std::optional<DeviceBuffer> gathered = gather(array(), request);
+  request.out.reset();
+  EXPECT_EQ(out.use_count(), 2);
+  EXPECT_EQ(*out, numbers(*gathered));
+  gathered.reset();
+  EXPECT_EQ(out.use_count(), 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, PlanTest, ::testing::Values("host", "cuda"));

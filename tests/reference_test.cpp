@@ -359,6 +359,23 @@ TEST(Reference, StopsWhenItIsAskedTo) {
   EXPECT_LT(seen, 1 << 20);
 }
 
+TEST(Reference, ConvertsUntilItIsAskedToStop) {
+  constexpr std::int64_t count = 1 << 16;
+  const reference::Result numbers{{count}, std::vector<std::byte>(count * 2)};
+  const Format from("h", 2), to("f", 4);
+  std::stop_source stop;
+  std::int64_t seen = 0;
+  const Watch watch{stop.get_token(), [&](std::int64_t done, std::int64_t total) {
+                      EXPECT_EQ(total, count * 2);
+                      seen = done;
+                      if (done > total / 2) stop.request_stop();
+                    }};
+  EXPECT_EQ(code_of([&] { reference::converted(numbers, from, to, Overflow::wrap, watch); }),
+            Errc::cancelled);
+  EXPECT_GT(seen, count);
+  EXPECT_LT(seen, count * 2);
+}
+
 TEST(Reference, RefusesOperationsThatDoNotFit) {
   const auto bytes = counting(6);
   const Exported array{bytes.data(), {2, 3}, {3, 1}, {}};

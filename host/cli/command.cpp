@@ -106,9 +106,11 @@ CLI::App* add_gather(CLI::App& app, GatherOptions& options) {
                    "Convert the elements while they are gathered: float16, uint8,\n"
                    "complex64, '>f4' and their like")
       ->type_name("TYPE");
-  command->add_flag("--saturate", options.saturate,
-                    "Of integers that --dtype cannot hold, take the nearest that it\n"
-                    "can; else they wrap");
+  command
+      ->add_flag("--saturate", options.saturate,
+                 "Of integers that --dtype cannot hold, take the nearest that it\n"
+                 "can; else they wrap")
+      ->needs("--dtype");
   const std::map<std::string, Order> orders = {{"C", Order::C}, {"F", Order::F}};
   add_choice(*command, "--order", options.order, orders,
              "The order of the result's elements; C if not given")

@@ -119,6 +119,20 @@ std::vector<int> axes_argument(const py::args& axes, int ndim) {
   return result;
 }
 
+std::uintptr_t address_argument(py::handle object, const char* name) {
+  static_assert(sizeof(std::uintptr_t) == sizeof(unsigned long long));
+  if (PyBool_Check(object.ptr()) || !PyIndex_Check(object.ptr()))
+    throw py::type_error(text(name, " must be an integer, not ", Py_TYPE(object.ptr())->tp_name));
+  const auto number = py::reinterpret_steal<py::object>(PyNumber_Index(object.ptr()));
+  if (!number) throw py::error_already_set();
+  const auto address = PyLong_AsUnsignedLongLong(number.ptr());
+  if (PyErr_Occurred()) {
+    PyErr_Clear();
+    throw py::value_error(text(name, " is out of range: addresses are from 0 to 2**64 - 1"));
+  }
+  return address;
+}
+
 StreamHandle stream_argument(py::handle stream) {
   if (stream.is_none()) return nullptr;
   py::object handle = py::reinterpret_borrow<py::object>(stream);
@@ -128,11 +142,11 @@ StreamHandle stream_argument(py::handle stream) {
     handle = stream.attr("cuda_stream");
   else if (py::hasattr(stream, "ptr"))
     handle = stream.attr("ptr");
-  if (!PyLong_Check(handle.ptr()))
+  if (PyBool_Check(handle.ptr()) || !PyIndex_Check(handle.ptr()))
     throw py::type_error(
         text("stream must be a CUDA stream or its handle, not ", Py_TYPE(stream.ptr())->tp_name));
+  const std::uintptr_t number = address_argument(handle, "stream");
   constexpr std::uintptr_t legacy = 1;  // cudaStreamLegacy; a null handle is the library's own
-  const auto number = handle.cast<std::uintptr_t>();
   return reinterpret_cast<StreamHandle>(number == 0 ? legacy : number);
 }
 

@@ -26,6 +26,10 @@ Order order_of(pybind11::handle name);
 /// One integer, or a sequence of them. Errors call them `name`.
 std::vector<std::int64_t> integers_argument(pybind11::handle object, const char* name);
 
+/// An address that Python has as an integer. Throws TypeError for anything else, a bool too, and
+/// ValueError for a number that is none. Errors call it `name`.
+std::uintptr_t address_argument(pybind11::handle object, const char* name);
+
 /// What the arguments dtype, which may be None, and saturate make of a result's elements.
 struct WantedElements {
   std::optional<Format> format;

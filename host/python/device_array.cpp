@@ -176,11 +176,8 @@ std::int64_t bytes_moved(const DeviceArray& array, const Request& request) {
 /// Runs it; the result is `out`, if there is one.
 py::object run(const DeviceArray& array, Asked asked, const py::object& out) {
   Request& request = asked.request;
-  OutputTarget target;
-  if (!out.is_none()) {
-    target = output_of(out, asked.shape, request.format.value_or(array.format()));
-    request.out = target.output;
-  }
+  if (!out.is_none())
+    request.out = output_of(out, asked.shape, request.format.value_or(array.format()));
   DeviceBuffer result = without_gil_for(bytes_moved(array, request), [&](const Watch& watch) {
     request.watch = watch;
     DeviceBuffer buffer = gather(array, request);
@@ -193,18 +190,14 @@ py::object run(const DeviceArray& array, Asked asked, const py::object& out) {
 }
 
 /// Decides it once, for an object that runs it.
-PlanObject plan(const DeviceArray& array, Asked asked, const py::object& out,
-                const py::object& stream) {
+Plan plan(const DeviceArray& array, Asked asked, const py::object& out, const py::object& stream) {
   Request& request = asked.request;
   request.stream = stream_argument(stream);
-  OutputTarget target;
-  if (!out.is_none()) {
-    target = output_of(out, asked.shape, request.format.value_or(array.format()));
-    request.out = target.output;
-  }
+  if (!out.is_none())
+    request.out = output_of(out, asked.shape, request.format.value_or(array.format()));
   return without_gil([&](const Watch& watch) {
     request.watch = watch;
-    return PlanObject{Plan(array, request), target.owner};
+    return Plan(array, request);
   });
 }
 
@@ -369,7 +362,7 @@ void bind_device_array(py::module_& module) {
       py::arg("saturate") = false,
       "numpy.take: the elements, or sub-arrays, at indices of one axis. mode says what an index\n"
       "out of range means: 'raise', 'clip' or 'wrap'. dtype and saturate are those of astype.\n"
-      "Returns a DeviceBuffer, or out, if given.");
+      "Returns a DeviceBuffer, or out, if given, which must not overlap the array.");
   cls.def(
       "gather",
       [](const DeviceArray& self, const py::object& coordinates, const py::object& mode,
@@ -380,7 +373,7 @@ void bind_device_array(py::module_& module) {
       py::arg("dtype") = py::none(), py::arg("saturate") = false,
       "One element, or sub-array, for each coordinate: coordinates[i] are indices of axis i, and\n"
       "they broadcast. dtype and saturate are those of astype. Returns a DeviceBuffer, or out, if\n"
-      "given.");
+      "given, which must not overlap the array.");
   cls.def(
       "copy",
       [](const DeviceArray& self, const py::object& order, const py::object& out,
@@ -390,7 +383,7 @@ void bind_device_array(py::module_& module) {
       py::arg("order") = "C", py::arg("out") = py::none(), py::kw_only(),
       py::arg("dtype") = py::none(), py::arg("saturate") = false,
       "All elements, dense in order 'C' or 'F'. dtype and saturate are those of astype. Returns\n"
-      "a DeviceBuffer, or out, if given.");
+      "a DeviceBuffer, or out, if given, which must not overlap the array.");
   cls.def(
       "astype",
       [](const DeviceArray& self, const py::object& dtype, const py::object& order, bool saturate,
@@ -405,7 +398,8 @@ void bind_device_array(py::module_& module) {
       "('>f4'). As numpy.astype where that is defined: integers that do not fit wrap or, if\n"
       "saturate, become the nearest that do; reals are rounded once, to nearest; reals become\n"
       "integers towards zero, the nearest there is for those beyond, and 0 for a NaN. Complex\n"
-      "numbers become complex alone. Returns a DeviceBuffer, or out, if given.");
+      "numbers become complex alone. Returns a DeviceBuffer, or out, if given, which must not\n"
+      "overlap the array.");
   cls.def(
       "plan_take",
       [](const DeviceArray& self, const py::object& indices, int axis, const py::object& mode,
@@ -416,7 +410,8 @@ void bind_device_array(py::module_& module) {
       py::arg("indices"), py::arg("axis") = 0, py::arg("mode") = "raise",
       py::arg("out") = py::none(), py::arg("stream") = py::none(), py::kw_only(),
       py::arg("dtype") = py::none(), py::arg("saturate") = false,
-      "take() decided once: a Plan. The indices are copied.");
+      "take() decided once: a Plan. The indices are copied, also those on a GPU: what is written\n"
+      "there later is not seen. out must not overlap the array.");
   cls.def(
       "plan_gather",
       [](const DeviceArray& self, const py::object& coordinates, const py::object& mode,
@@ -426,7 +421,9 @@ void bind_device_array(py::module_& module) {
       },
       py::arg("coordinates"), py::arg("mode") = "raise", py::arg("out") = py::none(),
       py::arg("stream") = py::none(), py::kw_only(), py::arg("dtype") = py::none(),
-      py::arg("saturate") = false, "gather() decided once: a Plan. The coordinates are copied.");
+      py::arg("saturate") = false,
+      "gather() decided once: a Plan. The coordinates are copied, also those on a GPU: what is\n"
+      "written there later is not seen. out must not overlap the array.");
   cls.def(
       "plan_copy",
       [](const DeviceArray& self, const py::object& order, const py::object& out,
@@ -435,7 +432,7 @@ void bind_device_array(py::module_& module) {
       },
       py::arg("order") = "C", py::arg("out") = py::none(), py::arg("stream") = py::none(),
       py::kw_only(), py::arg("dtype") = py::none(), py::arg("saturate") = false,
-      "copy() decided once: a Plan.");
+      "copy() decided once: a Plan. out must not overlap the array.");
   cls.def(
       "native",
       [](const DeviceArray& self) {

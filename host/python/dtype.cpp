@@ -3,6 +3,7 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
+#include "host/dtype_name.hpp"
 #include "host/text.hpp"
 
 #include <algorithm>
@@ -160,33 +161,6 @@ Format format_of_type_string(std::string_view given) {
 
 namespace {
 
-/// A name or a type string, the order of which may be left out; nothing if it is neither.
-std::optional<Format> format_of_name(std::string_view name) {
-  if (name == "bfloat16") return Format("bfloat16", 2);
-  if (name == "bool" || name == "bool_") return Format("?", 1);
-  constexpr std::pair<std::string_view, char> kinds[] = {
-      {"int", 'i'}, {"uint", 'u'}, {"float", 'f'}, {"complex", 'c'}};
-  std::string type(name);
-  for (const auto& [word, letter] : kinds) {
-    int bits = 0;
-    if (!name.starts_with(word)) continue;
-    const char* const end = name.data() + name.size();
-    const auto [stop, error] = std::from_chars(name.data() + word.size(), end, bits);
-    if (error != std::errc() || stop != end || bits % 8 != 0) return std::nullopt;
-    type = text('=', letter, bits / 8);
-  }
-  if (!type.empty() && std::string_view("<>=|").find(type[0]) == std::string_view::npos)
-    type.insert(0, 1, '|');
-  if (type.size() < 3 || std::string_view("biufc").find(type[1]) == std::string_view::npos)
-    return std::nullopt;
-  try {
-    if (type[0] == '=') type[0] = '|';
-    return format_of_type_string(type);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
 /// What Python's own types are in NumPy.
 std::optional<Format> format_of_python_type(py::handle type) {
   const auto is = [&](PyTypeObject& other) {
@@ -201,18 +175,27 @@ std::optional<Format> format_of_python_type(py::handle type) {
 
 }  // namespace
 
-Format format_of_dtype(py::handle dtype) {
+std::optional<Format> find_format_of_dtype(py::handle dtype) {
   std::optional<Format> format = format_of_python_type(dtype);
-  if (!format && PyUnicode_Check(dtype.ptr())) format = format_of_name(dtype.cast<std::string>());
+  const auto try_name = [&](py::handle word) {
+    if (format || !PyUnicode_Check(word.ptr())) return;
+    const auto name = word.cast<std::string>();
+    format = format_of_dtype_name(name == "bool_" ? "bool" : name);  // before NumPy 2
+  };
+  try_name(dtype);
   // NumPy's name says no byte order, and its string no bfloat16.
   for (const char* const attribute : {"str", "name", "__name__"})
-    if (!format && py::hasattr(dtype, attribute))
-      if (const py::object word = dtype.attr(attribute); py::isinstance<py::str>(word))
-        format = format_of_name(word.cast<std::string>());
-  if (!format) {  // torch.float16
+    if (!format && py::hasattr(dtype, attribute)) try_name(dtype.attr(attribute));
+  if (!format) {  // torch's dtypes have no name
+    constexpr std::string_view prefix = "torch.";
     const auto word = py::str(dtype).cast<std::string>();
-    format = format_of_name(std::string_view(word).substr(word.rfind('.') + 1));
+    if (word.starts_with(prefix)) format = format_of_dtype_name(word.substr(prefix.size()));
   }
+  return format;
+}
+
+Format format_of_dtype(py::handle dtype) {
+  std::optional<Format> format = find_format_of_dtype(dtype);
   if (!format)
     throw py::type_error(
         text("dtype ", py::repr(dtype).cast<std::string>(),

@@ -4,6 +4,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,8 @@ Format format_of_type_string(std::string_view text);
 /// or what has a name or a type string, as the dtypes of NumPy, torch and JAX do. Throws TypeError
 /// for anything else.
 Format format_of_dtype(pybind11::handle dtype);
+/// The same; nothing for anything else.
+std::optional<Format> find_format_of_dtype(pybind11::handle dtype);
 
 /// Whether elements of both hold the same values in the same bytes, however the formats spell it:
 /// "l", "q" and "<q" do here.

@@ -19,12 +19,6 @@ struct StackObject {
   std::string device;
 };
 
-/// The Python object of a plan, with what keeps an output that is not the library's.
-struct PlanObject {
-  Plan plan;
-  std::shared_ptr<const void> output_owner;
-};
-
 // One function for each file that adds classes or functions to the module.
 void bind_device_buffer(pybind11::module_& module);
 void bind_device_array(pybind11::module_& module);

@@ -43,27 +43,26 @@ bool says_readonly(py::handle object) {
 
 /// The array that `out` mostly is. Nothing if there is something to be said against it, or to be
 /// asked.
-std::optional<OutputTarget> output_of_array(py::handle object, std::span<const std::int64_t> shape,
-                                            const Format& format) {
+std::optional<Output> output_of_array(py::handle object, std::span<const std::int64_t> shape,
+                                      const Format& format) {
   const auto array = NumpyArray::of(object);
   if (!array || !array->is_writeable() || !std::ranges::equal(array->shape(), shape)) return {};
   if (std::ranges::find(shape, 0) != shape.end()) return {};
   const auto type = array->native_type();
   if (!type || format.opaque() || !same_meaning(*type, format.type())) return {};
-  OutputTarget target{{array->data(), type->size, MemorySpace::host, {}}, keep(object)};
+  Output output{array->data(), type->size, MemorySpace::host, {}, nullptr, keep(object)};
   for (std::size_t i = 0; i < shape.size(); ++i) {
     const std::int64_t stride = array->strides()[i];
-    target.output.bytes += std::max<std::int64_t>(stride, 0) * (shape[i] - 1);
-    target.output.strides.push_back(stride);
+    output.bytes += std::max<std::int64_t>(stride, 0) * (shape[i] - 1);
+    output.strides.push_back(stride);
   }
-  return target;
+  return output;
 }
 
 }  // namespace
 
-OutputTarget output_of(py::handle object, std::span<const std::int64_t> shape,
-                       const Format& format) {
-  if (auto target = output_of_array(object, shape, format)) return *std::move(target);
+Output output_of(py::handle object, std::span<const std::int64_t> shape, const Format& format) {
+  if (auto output = output_of_array(object, shape, format)) return *std::move(output);
   const Source source = writable_source(object);
   const ArrayView& view = source.view;
   if (!std::ranges::equal(view.shape(), shape))
@@ -76,20 +75,24 @@ OutputTarget output_of(py::handle object, std::span<const std::int64_t> shape,
     throw py::buffer_error("out is read-only");
   if (view.layout().levels() > 0)
     throw py::buffer_error("out is made of pointers; it must be one block of memory");
-  OutputTarget target;
+  Output output;
   const std::byte* start = view.base() + (view.layout().empty() ? 0 : view.layout().origins()[0]);
-  target.output.data = const_cast<std::byte*>(start);
-  target.output.bytes = reach_of(view);
-  target.output.space = view.space();
+  output.data = const_cast<std::byte*>(start);
+  output.bytes = reach_of(view);
+  output.space = view.space();
   for (const Axis& axis : view.layout().axes()) {
     // Strides of axes that are not walked may be anything.
-    target.output.strides.push_back(axis.extent > 1 ? axis.stride : view.nbytes());
+    output.strides.push_back(axis.extent > 1 ? axis.stride : view.nbytes());
   }
-  // Later work on an earlier result waits for this.
-  if (py::isinstance<DeviceBuffer>(object))
-    target.output.memory = object.cast<const DeviceBuffer&>().memory();
-  target.owner = source.owner;
-  return target;
+  output.owner = source.owner;
+  if (py::isinstance<DeviceBuffer>(object)) {
+    // Later work on an earlier result waits for this. What it keeps is kept, not the result itself:
+    // a plan's result may be the output of the next plan, and so on.
+    const auto& earlier = object.cast<const DeviceBuffer&>();
+    output.memory = earlier.memory();
+    output.owner = earlier.owner();
+  }
+  return output;
 }
 
 }  // namespace multibuffer::python

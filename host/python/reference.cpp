@@ -126,20 +126,23 @@ ReferenceArray field_of(const ReferenceArray& array, const std::string& name) {
 
 /// Where a result's elements go, one after the other in C order.
 void scatter(const reference::Result& result, std::int64_t itemsize, std::byte* to,
-             const Shape& strides) {
+             const Shape& strides, const Watch& watch) {
   if (result.bytes.empty()) return;
+  constexpr std::int64_t between_looks = 1 << 14;
+  const auto total = static_cast<std::int64_t>(result.bytes.size());
   const auto size = static_cast<std::size_t>(itemsize);
   Shape index(result.shape.size(), 0);
-  std::size_t axis = 0;
-  for (const std::byte* from = result.bytes.data();;) {
-    std::memcpy(to, from, size);
-    from += size;
-    for (axis = index.size(); axis-- > 0; index[axis] = 0) {
+  for (std::int64_t done = 0; done < total; done += itemsize) {
+    if (done / itemsize % between_looks == 0) {
+      if (watch.stop.stop_requested()) throw Error(Errc::cancelled, "while writing the result");
+      watch.progress(done, total);
+    }
+    std::memcpy(to, result.bytes.data() + done, size);
+    for (std::size_t axis = index.size(); axis-- > 0; index[axis] = 0) {
       to += strides[axis];
       if (++index[axis] < result.shape[axis]) break;
       to -= index[axis] * strides[axis];
     }
-    if (axis >= index.size()) return;  // after the last
   }
 }
 
@@ -151,25 +154,31 @@ Shape fortran_strides(const Shape& shape, std::int64_t itemsize) {
 }
 
 DeviceBuffer result_in(Order order, const reference::Result& result, const Format& format) {
-  DeviceBuffer buffer =
-      DeviceBuffer::from_host(Device::host(), result.bytes.data(), result.shape, format);
-  if (order == Order::C) return buffer;
-  const Shape strides = fortran_strides(result.shape, format.itemsize());
-  scatter(result, format.itemsize(), buffer.data(), strides);
-  return DeviceBuffer({.device = buffer.device(),
-                       .format = format,
-                       .shape = buffer.shape(),
-                       .strides = strides,
-                       .data = buffer.data(),
-                       .memory = buffer.memory(),
-                       .stream = buffer.stream(),
-                       .check = nullptr});
+  return without_gil([&](const Watch& watch) {
+    DeviceBuffer buffer =
+        DeviceBuffer::from_host(Device::host(), result.bytes.data(), result.shape, format);
+    if (order == Order::C) return buffer;
+    const Shape strides = fortran_strides(result.shape, format.itemsize());
+    scatter(result, format.itemsize(), buffer.data(), strides, watch);
+    return DeviceBuffer({.device = buffer.device(),
+                         .format = format,
+                         .shape = buffer.shape(),
+                         .strides = strides,
+                         .data = buffer.data(),
+                         .memory = buffer.memory(),
+                         .stream = buffer.stream(),
+                         .check = nullptr});
+  });
 }
 
+/// The elements that are asked for, converted if `wanted` says to what.
 reference::Result read(const ReferenceArray& array, const std::vector<reference::Group>& groups,
-                       IndexMode mode) {
+                       IndexMode mode, const WantedElements& wanted = {}) {
   return without_gil([&](const Watch& watch) {
-    return reference::gather(array.description->raw(), array.operations, groups, mode, watch);
+    reference::Result result =
+        reference::gather(array.description->raw(), array.operations, groups, mode, watch);
+    if (!wanted.format) return result;
+    return reference::converted(result, array.format, *wanted.format, wanted.overflow, watch);
   });
 }
 
@@ -178,14 +187,15 @@ py::object gather(const ReferenceArray& array, const std::vector<reference::Grou
                   IndexMode mode, const py::object& out, const WantedElements& wanted = {},
                   Order order = Order::C) {
   const Format format = wanted.format.value_or(array.format);
-  reference::Result result = read(array, groups, mode);
-  if (wanted.format) result = reference::converted(result, array.format, format, wanted.overflow);
+  const reference::Result result = read(array, groups, mode, wanted);
   if (out.is_none()) return py::cast(result_in(order, result, format));
-  const OutputTarget target = output_of(out, result.shape, format);
-  if (target.output.space != MemorySpace::host)
+  const Output output = output_of(out, result.shape, format);
+  if (output.space != MemorySpace::host)
     throw py::value_error("the reference writes to host memory; out is on a device");
-  scatter(result, format.itemsize(), static_cast<std::byte*>(target.output.data),
-          target.output.strides);
+  without_gil([&](const Watch& watch) {
+    scatter(result, format.itemsize(), static_cast<std::byte*>(output.data), output.strides, watch);
+    return true;
+  });
   return out;
 }
 

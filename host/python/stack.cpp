@@ -3,6 +3,7 @@
 #include <multibuffer/error.hpp>
 
 #include "arguments.hpp"
+#include "dtype.hpp"
 #include "host/text.hpp"
 #include "module.hpp"
 #include "parts.hpp"
@@ -11,6 +12,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -52,21 +54,51 @@ ArrayView part_of(const std::vector<std::int64_t>& shape, const py::object& stri
   return ArrayView(&somewhere, format, Layout(std::move(axes), {0}), true, space);
 }
 
+/// Addresses in a list, as Python has them; they are copied. Else the array that they are in.
+Source addresses_of(const py::object& pointers) {
+  const bool is_sequence = PyList_Check(pointers.ptr()) || PyTuple_Check(pointers.ptr());
+  if (!is_sequence) return source_of(pointers);
+  std::vector<std::uintptr_t> addresses;
+  for (const py::handle item : pointers) {
+    // Of arrays, then, which may be pointer tables.
+    if (addresses.empty() && !PyLong_Check(item.ptr())) return source_of(pointers);
+    addresses.push_back(address_argument(item, text("pointers[", addresses.size(), "]").c_str()));
+  }
+  const std::vector<std::int64_t> shape{static_cast<std::int64_t>(addresses.size())};
+  return source_of(DeviceBuffer::from_host(Device::host(), addresses.data(), shape,
+                                           Format("Q", sizeof(std::uintptr_t))));
+}
+
+/// What a format argument means. No dtype's name is a format of PEP 3118.
+Format format_argument(const py::object& given) {
+  if (std::optional<Format> format = find_format_of_dtype(given)) return *format;
+  if (PyUnicode_Check(given.ptr())) {
+    const auto code = given.cast<std::string>();
+    return Format(code, parse_format(code).size);
+  }
+  throw py::type_error(
+      text("format must be a str, as PEP 3118 spells it, or the dtype of a number, not ",
+           py::repr(given).cast<std::string>()));
+}
+
 /// A part at each of the addresses, which are in an array that its exporter keeps.
 StackObject from_pointers(const py::object& pointers, const py::object& shape,
-                          const py::object& format_text, const py::object& strides,
+                          const py::object& format, const py::object& strides,
                           const py::object& device_name, const py::object& owner) {
-  const Source table = source_of(pointers);
+  const Source table = addresses_of(pointers);
   if (table.device != "host")
     throw py::value_error(text("pointers are read by the host, and these are on ", table.device));
   if (!is_address(table.view.format()))
     throw py::type_error(
         text("pointers are integers of 64 bits in this machine's byte order, not '",
              table.view.format().text(), "'"));
-  const std::string code = text_argument(format_text, "format");
-  const std::string device = Device::open(text_argument(device_name, "device")).name();
+  const std::string wanted = text_argument(device_name, "device");
+  if (wanted == "auto")
+    throw py::value_error(
+        "device 'auto': addresses are of one memory, so say which: 'host', 'cuda' or 'cuda:N'");
+  const std::string device = Device::open(wanted).name();
   const ArrayView part =
-      part_of(integers_argument(shape, "shape"), strides, Format(code, parse_format(code).size),
+      part_of(integers_argument(shape, "shape"), strides, format_argument(format),
               device == "host" ? MemorySpace::host : MemorySpace::device);
   using Owner = std::shared_ptr<const void>;
   auto owners = std::make_shared<std::pair<Owner, Owner>>(table.owner, keep(owner));

@@ -24,8 +24,8 @@ class DeviceBuffer {
                                 std::span<const std::int64_t> shape, Format format,
                                 StreamHandle stream = nullptr);
 
-  /// In the device's memory; valid while this or a copy lives and, if the caller gave the memory,
-  /// while that does. Work on `stream()` may still be writing to it.
+  /// In the device's memory; valid while this or a copy lives and, if the caller gave the memory
+  /// without an owner (`Output`), while that does. Work on `stream()` may still be writing to it.
   std::byte* data() const noexcept { return parts_.data; }
   const Format& format() const noexcept { return parts_.format; }
   const std::vector<std::int64_t>& shape() const noexcept { return parts_.shape; }
@@ -70,6 +70,7 @@ class DeviceBuffer {
   };
   explicit DeviceBuffer(Parts parts);
   const std::shared_ptr<Memory>& memory() const noexcept { return parts_.memory; }
+  const std::shared_ptr<const void>& owner() const noexcept { return parts_.owner; }
 
  private:
   Parts parts_;

@@ -65,9 +65,12 @@ struct Output {
   /// dense in the request's order.
   std::vector<std::int64_t> strides;
   /// The block that `data` lies in, if it is the library's (`output_of`): then it is kept alive,
-  /// and later work on it waits for this, on whatever stream. Memory of your own must outlive the
-  /// work, and other streams' use of it is for you to order.
+  /// and later work on it waits for this, on whatever stream. Other streams' use of memory of your
+  /// own is for you to order.
   std::shared_ptr<Memory> memory = nullptr;
+  /// Keeps memory of your own: the result holds it, and so do its copies, one of which you keep
+  /// until the work is done. Without an owner the memory must outlive them all.
+  std::shared_ptr<const void> owner = nullptr;
 };
 
 /// An earlier result's memory, to be written again in its own shape and strides.
@@ -111,8 +114,9 @@ struct Request {
 DeviceBuffer gather(const DeviceArray& array, const Request& request);
 
 /// A gather decided once, to be run any number of times: kernel, addresses, output and index arrays
-/// (those in host memory are copied; those on the device are read again by every run) stay as they
-/// are. Copies are the same plan, which keeps the array, the output and the indices alive.
+/// (those in host memory are copied; those on the device are read again by every run, so that new
+/// ones may be written there; Python's plans copy both) stay as they are. Copies are the same plan,
+/// which keeps the array, the output and the indices alive.
 ///
 /// On a CUDA device a run is one launch, or one copy, on the request's stream: no allocation, no
 /// synchronization. It may be captured into a CUDA graph. A graph's launches are unknown to the

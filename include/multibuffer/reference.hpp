@@ -49,6 +49,6 @@ Result gather(const BufferExport& source, std::span<const ViewOperation> operati
 /// an implementation of its own. Numbers alone: throws `format_unsupported` for all others,
 /// unless the two formats are the same.
 Result converted(Result result, const Format& from, const Format& to,
-                 Overflow overflow = Overflow::wrap);
+                 Overflow overflow = Overflow::wrap, const Watch& watch = {});
 
 }  // namespace multibuffer::reference

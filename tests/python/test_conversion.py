@@ -111,6 +111,10 @@ class LikeNumPy(unittest.TestCase):
         self.check(array.gather([[0, 6], [32, 1]], dtype="f4"), expected[[0, 6], [32, 1]].astype("f4"))
         self.check(array.copy(dtype="u1"), expected.astype("u1"))
         self.check(array.copy().astype("u1"), expected.astype("u1"))
+        self.check(array.copy().astype("u1", saturate=True), expected.clip(0, 255).astype("u1"))
+        out = numpy.zeros((33, 7), "f8").T
+        self.assertIs(array.astype("f8", order="F", out=out), out)
+        self.assertTrue((out == expected).all())
 
     def test_plans(self):
         rows = rows_of("int16", self.generator)
@@ -119,6 +123,22 @@ class LikeNumPy(unittest.TestCase):
         out = numpy.zeros((7, 33), "u1")
         upload(rows).plan_copy(out=out, dtype="u1", saturate=True).run()
         self.assertTrue((out == numpy.array(rows).clip(0, 255)).all())
+        plan = upload(rows).plan_gather([[6, 0], [1, 32]], dtype="u1", saturate=True)
+        self.check(plan.run(), numpy.array(rows)[[6, 0], [1, 32]].clip(0, 255).astype("u1"))
+
+    def test_the_reference_into_memory_that_is_there(self):
+        rows = rows_of("int16", self.generator)
+        reference, expected = multibuffer.reference(rows), numpy.array(rows)
+        out = numpy.full((7, 66), -1, "f4")
+        self.assertIsNotNone(reference.astype("f4", out=out[:, ::2]))
+        self.assertTrue((out[:, ::2] == expected).all())
+        self.assertTrue((out[:, 1::2] == -1).all())
+        result = reference.astype("u1", order="F", saturate=True)
+        self.assertEqual(result.strides, (1, 7))
+        self.assertEqual(result.tolist(), expected.clip(0, 255).tolist())
+        out = numpy.zeros((33, 7), "f8").T
+        self.assertIs(reference.astype("f8", order="F", out=out), out)
+        self.assertTrue((out == expected).all())
 
     def test_the_reference_by_its_own_rules(self):
         for source in ["int64", "float64", "float32", "uint16"]:
@@ -139,13 +159,15 @@ class Dtypes(unittest.TestCase):
         for dtype, name in [("float16", "float16"), ("<i4", "int32"), ("f8", "float64"),
                             ("|u1", "uint8"), ("bool", "bool"), ("bfloat16", "bfloat16"),
                             (">i2", ">i2"), (bool, "bool"), (int, "int64"), (float, "float64"),
-                            (complex, "complex128"), ("complex64", "complex64")]:
+                            (complex, "complex128"), ("complex64", "complex64"),
+                            ("torch.int8", "int8")]:
             self.assertEqual(array.astype(dtype).dtype, name)
         self.assertEqual(array.astype(float).tolist(), [[1.0, 2.0], [3.0, 4.0]])
 
     def test_what_is_none(self):
         array = upload([b"ab"])
-        for dtype in ["int7", "S2", "float", "", "V4", "T{i:x:}", 3, object(), [("x", "f4")]]:
+        for dtype in ["int7", "S2", "float", "half", "", "V4", "T{i:x:}", "foo.int8", "torch.int", 3,
+                      object(), [("x", "f4")]]:
             with self.assertRaisesRegex(TypeError, "there are bool, int8"):
                 array.astype(dtype)
         with self.assertRaisesRegex(TypeError, "name the dtype"):

@@ -1,9 +1,11 @@
 """a[key], take, gather, reshape and transpose mean what they mean in NumPy."""
 
 import array
+import gc
 import itertools
 import random
 import unittest
+import weakref
 
 import multibuffer
 from support import DEVICE, Tables, needs, optional_import, require_device, upload
@@ -450,6 +452,72 @@ class Plans(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "host memory"):
                 self.array.plan_copy(out=memoryview(bytearray(12)).cast("B", (3, 4)))
 
+    def test_a_result_keeps_an_output_that_is_not_ours(self):
+        def watched():
+            """Memory of the device in the shape of the array, and whether it is still there."""
+            if DEVICE != "host":
+                owner = upload([bytes(4)] * 3).copy()
+                return owner, weakref.ref(owner)
+            owner = array.array("B", bytes(12))
+            return memoryview(owner).cast("B", (3, 4)), weakref.ref(owner)
+
+        expected = self.array.tolist()
+        for name, ask in (("run()", lambda out: self.array.plan_copy(out=out).run()),
+                          ("result", lambda out: self.array.plan_take([0, 1, 2], out=out).result)):
+            with self.subTest(name):
+                out, there = watched()
+                result = ask(out)
+                self.array.copy(out=out)
+                if DEVICE == "host":
+                    shared = memoryview(result)
+                    del out, result
+                    gc.collect()
+                    self.assertIsNotNone(there())
+                    self.assertEqual(shared.tolist(), expected)
+                    shared.release()
+                    del shared
+                    gc.collect()
+                    self.assertIsNone(there())
+                else:
+                    del out
+                    gc.collect()
+                    self.assertEqual(result.tolist(), expected)
+
+    @needs(numpy, "NumPy")
+    @unittest.skipUnless(DEVICE == "host", "NumPy's memory")
+    def test_so_does_what_goes_on_through_dlpack(self):
+        class Named(numpy.ndarray):
+            pass
+
+        for kind in (numpy.ndarray, Named):  # found by its layout, and by its export
+            out = numpy.zeros((3, 4), "u1").view(kind)
+            there = weakref.ref(out)
+            tensor = numpy.from_dlpack(self.array.plan_copy(out=out).run())
+            del out
+            gc.collect()
+            self.assertIsNotNone(there())
+            self.assertEqual(tensor.tolist(), self.array.tolist())
+            del tensor
+            gc.collect()
+            self.assertIsNone(there())
+
+    def test_plans_over_results_keep_no_chain_of_them(self):
+        first = self.array.copy()
+        result = first
+        for _ in range(3):
+            before = weakref.ref(result)
+            result = self.array.plan_copy(out=result).run()
+            if before() is not first:
+                gc.collect()
+                self.assertIsNone(before())
+        del first
+        gc.collect()
+        self.assertEqual(result.tolist(), self.array.tolist())
+
+    def test_repr(self):
+        plan = self.array.plan_take([0, 1])
+        self.assertEqual(repr(plan), f"Plan(shape=(2, 4), dtype='uint8', device='{plan.result.device}')")
+
     def test_the_array_stays(self):
         plan = self.array.plan_copy()
         self.array = None
@@ -469,8 +537,14 @@ class Plans(unittest.TestCase):
 
         for stream in (None, 0, 1, Named(), Protocol()):
             self.assertEqual(self.array.plan_copy(stream=stream).run().tolist(), self.array.tolist())
-        with self.assertRaisesRegex(TypeError, "stream must be a CUDA stream"):
-            self.array.plan_copy(stream="1")
+        if numpy:
+            self.array.plan_copy(stream=numpy.int64(1)).run().synchronize()
+        for stream in ("1", True, 1.0):
+            with self.assertRaisesRegex(TypeError, "stream must be a CUDA stream"):
+                self.array.plan_copy(stream=stream)
+        for stream in (-1, 2**64, 2**70):
+            with self.assertRaisesRegex(ValueError, "stream is out of range"):
+                self.array.plan_copy(stream=stream)
 
 
 if __name__ == "__main__":

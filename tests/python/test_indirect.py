@@ -178,6 +178,44 @@ class FromPointers(unittest.TestCase):
         gc.collect()
         self.assertIsNone(block())
 
+    def test_lists_of_addresses(self):
+        table = self.block.rows([2, 0, 2])
+        expected = [[6, 7, 8], [0, 1, 2], [6, 7, 8]]
+        for addresses in (list(table), tuple(table)):
+            there = multibuffer.upload(self.block.pointers(addresses), placement="in_place")
+            self.assertEqual(there.tolist(), expected)
+        self.assertEqual(self.block.pointers([]).shape, (0, 3))
+        for addresses, error, message in (
+                ([table[0], "1"], TypeError, r"pointers\[1\] must be an integer, not str"),
+                ([table[0], table], TypeError, r"pointers\[1\] must be an integer, not array"),
+                ([True], TypeError, r"pointers\[0\] must be an integer, not bool"),
+                ([table[0], -1], ValueError, r"pointers\[1\] is out of range"),
+                ([2**64], ValueError, r"pointers\[0\] is out of range")):
+            with self.assertRaisesRegex(error, message):
+                self.block.pointers(addresses)
+
+    def test_formats_and_dtypes(self):
+        class Dtype:
+            name = "int16"
+
+        table = self.block.rows([2, 0])
+        for format in ("h", "<h", "int16", "i2", "<i2", Dtype()):
+            pointers = multibuffer.from_pointers(table, 3, format, device=DEVICE, owner=self.block)
+            self.assertEqual(pointers.dtype, "int16")
+            self.assertEqual(multibuffer.upload(pointers, placement="in_place").tolist(),
+                             [[6, 7, 8], [0, 1, 2]])
+        self.assertEqual(multibuffer.from_pointers(table, 3, "T{h:x:h:y:}").format, "T{h:x:h:y:}")
+        self.assertEqual(multibuffer.from_pointers(table, 3, int).dtype, "int64")
+        for format in (None, 3, Dtype):
+            if format is Dtype:
+                Dtype.name = "int7"
+            with self.assertRaisesRegex(TypeError, "format must be a str, as PEP 3118"):
+                multibuffer.from_pointers(table, 3, format)
+
+    def test_addresses_are_of_one_device(self):
+        with self.assertRaisesRegex(ValueError, "device 'auto': addresses are of one memory"):
+            multibuffer.from_pointers(self.block.rows([0]), 3, "h", device="auto")
+
     def test_what_is_refused(self):
         with self.assertRaisesRegex(TypeError, "integers of 64 bits .* not 'i'"):
             self.block.pointers(array.array("i", [1, 2]))

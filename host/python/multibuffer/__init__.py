@@ -10,6 +10,9 @@ upload(obj) takes whatever exports the buffer protocol (PEP 3118), with pointer 
 or without; DLPack; __cuda_array_interface__; and lists of these. It returns a DeviceArray, indexed
 like a NumPy array. What it gathers is a DeviceBuffer, which NumPy, torch, CuPy, JAX and Numba take.
 
+astype() converts elements as it gathers, and so do copy(), take() and gather() where they are given
+a dtype: "float16", "bfloat16", ">i4" and their like; saturate=True is for integers that do not fit.
+
 DeviceArray.plan_copy(), plan_take() and plan_gather() are gathers decided once: Plan.run() is then
 one launch.
 
@@ -87,10 +90,12 @@ def from_pointers(pointers, shape, format="B", *, strides=None, device="host", o
     """An array by the addresses of its parts, without copying or touching one.
 
     pointers: the addresses, integers of 64 bits in an array of any shape, which may itself be made
-      of pointers; their axes come first. They are read when the result is: by upload(), once.
-    shape, format: of what is at each address, the format as PEP 3118 spells it.
+      of pointers; their axes come first. They are read when the result is: by upload(), once. Or a
+      list of int, [tensor.data_ptr() for tensor in tensors], which is copied.
+    shape, format: of what is at each address, the format as PEP 3118 spells it ("f") or the dtype
+      of a number ("float32", torch.float32).
     strides: of its axes, in bytes; C order if not given.
-    device: whose memory it is in: 'host', 'cuda' or 'cuda:N'.
+    device: whose memory it is in: 'host', 'cuda' or 'cuda:N'; an address does not tell.
     owner: held for as long as an array may read what the pointers lead to.
 
     The addresses are taken on your word: where one is wrong, so is everything that reads it. Work

@@ -223,6 +223,7 @@ class DeviceBuffer:
 
 class Plan:
     def run(self) -> DeviceBuffer: ...
+    # Not written before the first run().
     @property
     def result(self) -> DeviceBuffer: ...
 
@@ -389,9 +390,9 @@ def upload(
 ) -> DeviceArray: ...
 def stack(arrays: Sequence[_Array]) -> Stack: ...
 def from_pointers(
-    pointers: _Array,
+    pointers: _Array | Sequence[int],
     shape: int | Sequence[int],
-    format: str = "B",
+    format: str | _DType = "B",
     *,
     strides: int | Sequence[int] | None = None,
     device: str = "host",
