@@ -69,6 +69,8 @@ Source source_from_others(py::handle object) {
 }  // namespace
 
 bool offers_more_than_buffer(py::handle object) {
+  // NumPy's buffers say all that its DLPack does, and refuse in better words.
+  if (NumpyArray::of(object)) return false;
   return has_dlpack(object) || has(object, "__cuda_array_interface__");
 }
 
