@@ -110,8 +110,8 @@ int convert_vector(const GatherPlan& plan) {
   const int from = bytes_of(plan.conversion->from);
   const int to = bytes_of(plan.conversion->to);
   int count = word_bytes / std::max(from, to);
-  while (count > 1 && (count * to > output_alignment(plan) || plan.run_bytes % (count * from) != 0))
-    count /= 2;
+  const auto divides_run = [&] { return plan.run_bytes / from % count == 0; };
+  while (count > 1 && (count * to > output_alignment(plan) || !divides_run())) count /= 2;
   return count * from;
 }
 

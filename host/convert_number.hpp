@@ -161,7 +161,7 @@ constexpr float to_short_float(From value) {
 template <Integer To, bool saturate, Integer From>
 constexpr To to_integer(From value) {
   using Limits = std::numeric_limits<To>;
-  const auto integer = static_cast<To>(value);
+  const auto integer = static_cast<To>(value);  // NOLINT(bugprone-signed-char-misuse): a number
   if constexpr (!saturate) return integer;
   const To low = std::cmp_less(value, Limits::min()) ? Limits::min() : integer;
   return std::cmp_greater(value, Limits::max()) ? Limits::max() : low;
