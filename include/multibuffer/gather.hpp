@@ -92,7 +92,9 @@ struct Request {
   /// without a second pass, and their byte order is the one that the format says ("f" this
   /// machine's, ">f" the other). Between bools, integers of 8 to 64 bits, half, bfloat16, float
   /// and double, and from all of these and complex to complex; anything, structs and long double
-  /// apart, to itself in the other byte order. As `numpy.astype` has it where that is defined:
+  /// apart, to itself in the other byte order. (On a CUDA device, transposed elements are then
+  /// read one by one: there, a copy first may be faster.) As `numpy.astype` has it where that is
+  /// defined:
   ///
   ///  - to bool: whether it is not 0;
   ///  - integers to integers that cannot hold them: as `overflow` says;
