@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 /// 16 bytes taken apart and put together, by numbers of bytes that only the run knows.
 namespace multibuffer::cuda {
@@ -11,6 +12,29 @@ struct alignas(16) Bytes16 {
   std::uint64_t low = 0;
   std::uint64_t high = 0;
 };
+template <int Bytes>
+using Unsigned = std::conditional_t<
+    Bytes == 16, Bytes16,
+    std::conditional_t<
+        Bytes == 8, std::uint64_t,
+        std::conditional_t<Bytes == 4, std::uint32_t,
+                           std::conditional_t<Bytes == 2, std::uint16_t, std::uint8_t>>>>;
+
+/// The items of a vector, unsigned integers, and how to put one where there are zeros.
+template <class Item>
+constexpr Item item_of(const Bytes16& vector, int item) {
+  constexpr int bits = 8 * static_cast<int>(sizeof(Item));
+  constexpr int per_half = 64 / bits;
+  return static_cast<Item>((item < per_half ? vector.low : vector.high) >>
+                           (item % per_half * bits));
+}
+template <class Item>
+constexpr void set_item(Bytes16& vector, int item, Item value) {
+  constexpr int bits = 8 * static_cast<int>(sizeof(Item));
+  constexpr int per_half = 64 / bits;
+  std::uint64_t& half = item < per_half ? vector.low : vector.high;
+  half |= std::uint64_t{value} << (item % per_half * bits);
+}
 
 /// The 16 bytes that begin `bytes` (0 ... 15) after the first of `low` and go on in `high`. In
 /// steps of 32 bits: two selections, and what hardware calls a funnel shift.

@@ -214,6 +214,34 @@ constexpr Rows<typename Plan::Offset> find_rows(const Plan& plan, Access& access
   return rows;
 }
 
+/// What a thread works on at a time where items are vectors of rows: which of its row's vectors
+/// each is, and where that row is. Invalid ones have no meaning.
+template <class Offset>
+struct Vectors {
+  Rows<Offset> rows;
+  CountOf<Offset> vector[batch];
+  bool valid[batch];
+};
+
+/// Those of the turn that begins with item `first`. Consecutive threads take consecutive ones.
+template <int Levels, class Plan, class Access>
+constexpr Vectors<typename Plan::Offset> find_vectors(const Plan& plan, Access& access,
+                                                      const Place& place,
+                                                      CountOf<typename Plan::Offset> first) {
+  using Count = CountOf<typename Plan::Offset>;
+  Vectors<typename Plan::Offset> found{};
+  Count row[batch];
+  for (int b = 0; b < batch; ++b) {
+    Count item = first + static_cast<Count>(b) * place.threads + place.thread;
+    found.valid[b] = item < plan.items;
+    item = found.valid[b] ? item : 0;
+    row[b] = plan.row_vectors.divide(item);
+    found.vector[b] = item - row[b] * plan.row_vectors.divisor;
+  }
+  found.rows = find_rows<Levels>(plan, access, row, found.valid);
+  return found;
+}
+
 /// Where an item goes, for those that look nothing up.
 template <class Plan, class Count>
 constexpr typename Plan::Offset output_position(const Plan& plan, Count item) {

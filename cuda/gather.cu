@@ -63,8 +63,6 @@ __global__ void __launch_bounds__(threads_per_block, (resident_blocks<family, Pl
     gather_elements<Unsigned<Bytes>, Levels>(plan, memory, place);
   else if constexpr (family == Family::lines)
     gather_lines<Unsigned<Bytes>, Levels>(plan, memory, place);
-  else if constexpr (family == Family::rows)
-    gather_rows<Unsigned<Bytes>, Levels>(plan, memory, place);
   else if constexpr (family == Family::shifted)
     gather_shifted<Levels>(plan, memory, place);
   else if constexpr (family == Family::words)
@@ -90,14 +88,6 @@ Kernel<Plan> kernel_for_vector(int vector_bytes) {
     default:
       return gather<family, 1, Levels, Plan>;
   }
-}
-
-/// The families that count in 64 bits without a large plan; see `choose_kernel`.
-template <int Levels, class Plan>
-Kernel<Plan> kernel_for_aligned(const KernelChoice& choice) {
-  return choice.family == Family::rows
-             ? gather<Family::rows, word_bytes, Levels, Plan>
-             : kernel_for_vector<Family::elements, Levels, Plan>(choice.vector_bytes);
 }
 
 /// Items that fill a word are vectors.
@@ -127,7 +117,7 @@ Kernel<Plan> kernel_for_family(const KernelChoice& choice) {
     case Family::tiles:
       return kernel_for_vector<Family::tiles, Levels, Plan>(choice.vector_bytes);
     default:
-      return kernel_for_aligned<Levels, Plan>(choice);
+      return kernel_for_vector<Family::elements, Levels, Plan>(choice.vector_bytes);
   }
 }
 
@@ -144,16 +134,17 @@ Kernel<SmallPlan<std::int32_t>> kernel_for(const SmallPlan<std::int32_t>&,
   }
 }
 
+/// `elements` alone counts in 64 bits without a large plan; see `choose_kernel`.
 Kernel<SmallPlan<std::int64_t>> kernel_for(const SmallPlan<std::int64_t>&,
                                            const KernelChoice& choice) {
   using Plan = SmallPlan<std::int64_t>;
   switch (choice.levels) {
     case 0:
-      return kernel_for_aligned<0, Plan>(choice);
+      return kernel_for_vector<Family::elements, 0, Plan>(choice.vector_bytes);
     case 1:
-      return kernel_for_aligned<1, Plan>(choice);
+      return kernel_for_vector<Family::elements, 1, Plan>(choice.vector_bytes);
     default:
-      return kernel_for_aligned<2, Plan>(choice);
+      return kernel_for_vector<Family::elements, 2, Plan>(choice.vector_bytes);
   }
 }
 

@@ -9,15 +9,12 @@
 namespace multibuffer::cuda {
 namespace {
 
-// A piece of a row is at most eight steps of a warp: 4 KiB of 16-byte vectors. Pieces get shorter
-// where rows are few, until there are some sixteen blocks for each multiprocessor of a large
-// device.
-constexpr std::int64_t most_steps_per_piece = 8;
-constexpr std::int64_t enough_pieces = 16384;
+// Longer rows are worth the narrow stores at both their ends, where those are not aligned: threads
+// that take each word from one row do less than those that put it together from two.
+constexpr std::int64_t least_shifted_run = 512;
 
-// Shorter rows cost a warp that shares one as many lookups as threads that each find their own,
-// and those leave no lane idle.
-constexpr std::int64_t least_steps_per_row = 2;
+// What vectors narrower than a word are to be preferred for.
+constexpr std::int64_t most_narrow_run = 64;
 
 // Shorter lines leave threads with less than a word to put together.
 constexpr std::int64_t least_words_per_line = 2;
@@ -58,19 +55,6 @@ bool is_indexed(const GatherPlan& plan, std::size_t axis) {
                              [&](const PlanIndices& indices) { return indices.steps[axis] != 0; });
 }
 
-/// Whether rows are long enough to share, and at least seven in eight lanes then have work.
-bool fills_warps(std::int64_t vectors) {
-  const std::int64_t steps = ceil_divide(vectors, warp_lanes);
-  return steps >= least_steps_per_row && vectors * 8 >= steps * warp_lanes * 7;
-}
-
-std::int64_t piece_for(std::int64_t vectors, std::int64_t rows) {
-  std::int64_t steps = most_steps_per_piece;
-  while (steps > 1 && ceil_divide(vectors, steps * warp_lanes) < ceil_divide(enough_pieces, rows))
-    steps /= 2;
-  return std::min(vectors, steps * warp_lanes);
-}
-
 bool worth_lines(const GatherPlan& plan) {
   return has_lines(plan) &&
          plan.axes.back().extent * plan.run_bytes >= least_words_per_line * word_bytes;
@@ -109,10 +93,7 @@ int common_vector(const GatherPlan& plan) {
 int convert_vector(const GatherPlan& plan) {
   const int from = bytes_of(plan.conversion->from);
   const int to = bytes_of(plan.conversion->to);
-  int count = word_bytes / std::max(from, to);
-  const auto divides_run = [&] { return plan.run_bytes / from % count == 0; };
-  while (count > 1 && (count * to > output_alignment(plan) || !divides_run())) count /= 2;
-  return count * from;
+  return plan.run_bytes == from ? from : word_bytes / std::max(from, to) * from;
 }
 
 Spans spans_of(const GatherPlan& plan) {
@@ -159,11 +140,16 @@ bool has_lines(const GatherPlan& plan) {
   return alignment(begins) == word_bytes;
 }
 
-std::int64_t vectors_in_run(const GatherPlan& plan, const KernelChoice& choice) {
-  // Wherever in a word a run starts, it ends at most so many words later.
-  if (choice.family == Family::shifted)
-    return (plan.run_bytes + std::int64_t{2} * (word_bytes - 1)) / word_bytes;
-  return plan.run_bytes / choice.vector_bytes;
+std::int64_t vectors_in_row(const GatherPlan& plan, const KernelChoice& choice) {
+  switch (choice.family) {
+    case Family::lines:
+      return ceil_divide(plan.axes.back().extent, word_bytes / choice.vector_bytes);
+    case Family::shifted:
+      // However far into a word a run starts, it ends at most so many words later.
+      return ceil_divide(plan.run_bytes + word_bytes - output_alignment(plan), word_bytes);
+    default:
+      return ceil_divide(plan.run_bytes, choice.vector_bytes);
+  }
 }
 
 int leaf_unit(const GatherPlan& plan, const KernelChoice& choice) {
@@ -181,10 +167,8 @@ int output_unit(const GatherPlan& plan, const KernelChoice& choice) {
 }
 
 int levels_for(const GatherPlan& plan, Family family) {
-  // Vectors of a row, and rows of a tile, are one axis more.
-  const bool one_more =
-      family == Family::elements || family == Family::tiles || family == Family::convert;
-  const std::size_t axes = plan.axes.size() + (one_more ? 1 : 0);
+  // The rows of a tile are one axis more.
+  const std::size_t axes = plan.axes.size() + (family == Family::tiles ? 1 : 0);
   const bool small = plan.tables.size() <= compiled_levels && axes <= small_axes &&
                      plan.indices.size() <= small_indices;
   return small ? static_cast<int>(plan.tables.size()) : any_levels;
@@ -195,22 +179,15 @@ std::int64_t work_items(const GatherPlan& plan, const KernelChoice& choice) {
     case Family::copy:
       return 1;
     case Family::elements:
-      return plan.rows * vectors_in_run(plan, choice);
-    case Family::lines: {
-      const std::int64_t items = plan.axes.back().extent;
-      return plan.rows / items * ceil_divide(items, word_bytes / choice.vector_bytes);
-    }
-    case Family::rows:
     case Family::shifted:
-      return plan.rows * ceil_divide(vectors_in_run(plan, choice), choice.piece);
+    case Family::convert:
+      return plan.rows * vectors_in_row(plan, choice);
+    case Family::lines:
+      return plan.rows / plan.axes.back().extent * vectors_in_row(plan, choice);
     case Family::words: {
       const Spans spans = spans_of(plan);
       const auto head = static_cast<std::int64_t>(bits(plan.out) % word_bytes);
       return spans.count * ceil_divide(head + spans.rows * plan.run_bytes, word_bytes);
-    }
-    case Family::convert: {
-      const std::int64_t vectors = vectors_in_run(plan, choice);
-      return plan.rows * (choice.piece == 0 ? vectors : ceil_divide(vectors, choice.piece));
     }
     case Family::tiles: {
       const std::int64_t side = tile_shape(choice.vector_bytes).side;
@@ -222,14 +199,9 @@ std::int64_t work_items(const GatherPlan& plan, const KernelChoice& choice) {
   return 0;
 }
 
-bool shares_rows(const KernelChoice& choice) {
-  return choice.family == Family::rows || choice.family == Family::shifted ||
-         (choice.family == Family::convert && choice.piece > 0);
-}
-
 std::int64_t items_per_turn(const KernelChoice& choice, int threads) {
   if (choice.family == Family::tiles) return tile_shape(choice.vector_bytes).per_turn;
-  return std::int64_t{threads} / (shares_rows(choice) ? warp_lanes : 1) * batch;
+  return std::int64_t{threads} * batch;
 }
 
 bool fits_31_bits(const GatherPlan& plan, const KernelChoice& choice) {
@@ -272,50 +244,49 @@ bool fits_31_bits(const GatherPlan& plan, const KernelChoice& choice) {
 
 namespace {
 
-KernelChoice choose_convert(const GatherPlan& plan) {
-  KernelChoice choice;
-  choice.family = Family::convert;
-  choice.vector_bytes = convert_vector(plan);
-  const std::int64_t vectors = vectors_in_run(plan, choice);
-  if (fills_warps(vectors)) choice.piece = piece_for(vectors, plan.rows);
-  choice.levels = levels_for(plan, choice.family);
-  choice.wide = choice.levels == any_levels || !fits_31_bits(plan, choice);
-  if (choice.wide) choice.levels = any_levels;
-  return choice;
+/// Where vectors that all sides agree on are narrower than a word, and rows longer than one.
+Family family_for_misaligned(const GatherPlan& plan) {
+  const bool whole_words = output_alignment(plan) == word_bytes && plan.run_bytes % word_bytes == 0;
+  if (whole_words || plan.run_bytes >= least_shifted_run) return Family::shifted;
+  if (spans_are_alike(plan)) return Family::words;
+  return plan.run_bytes > most_narrow_run ? Family::shifted : Family::elements;
+}
+
+Family family_for(const GatherPlan& plan) {
+  if (plan.conversion) return Family::convert;
+  if (plan.axes.empty() && plan.indices.empty() && plan.tables.empty()) return Family::copy;
+  if (worth_tiles(plan)) return Family::tiles;
+  const int vector = common_vector(plan);
+  if (vector == word_bytes) return Family::elements;
+  if (plan.run_bytes == vector) return worth_lines(plan) ? Family::lines : Family::elements;
+  return family_for_misaligned(plan);
+}
+
+int vector_for(const GatherPlan& plan, Family family) {
+  switch (family) {
+    case Family::copy:
+      return 1;
+    case Family::shifted:
+    case Family::words:
+      return word_bytes;
+    case Family::convert:
+      return convert_vector(plan);
+    default:
+      return common_vector(plan);
+  }
 }
 
 }  // namespace
 
 KernelChoice choose_kernel(const GatherPlan& plan) {
-  if (plan.conversion) return choose_convert(plan);
   KernelChoice choice;
-  if (plan.axes.empty() && plan.indices.empty() && plan.tables.empty()) return choice;
-
-  choice.vector_bytes = common_vector(plan);
-  const auto long_enough_for = [&](Family family) {
-    return fills_warps(vectors_in_run(plan, {.family = family, .vector_bytes = word_bytes}));
-  };
-  if (worth_tiles(plan)) {
-    choice.family = Family::tiles;
-  } else if (choice.vector_bytes == word_bytes) {
-    choice.family = long_enough_for(Family::rows) ? Family::rows : Family::elements;
-  } else if (plan.run_bytes == choice.vector_bytes) {
-    choice.family = worth_lines(plan) ? Family::lines : Family::elements;
-  } else if (long_enough_for(Family::shifted)) {
-    choice.family = Family::shifted;
-  } else {
-    choice.family = spans_are_alike(plan) ? Family::words : Family::elements;
-  }
-
-  if (choice.family == Family::shifted || choice.family == Family::words)
-    choice.vector_bytes = word_bytes;
-  if (choice.family == Family::rows || choice.family == Family::shifted)
-    choice.piece = piece_for(vectors_in_run(plan, choice), plan.rows);
+  choice.family = family_for(plan);
+  choice.vector_bytes = vector_for(plan, choice.family);
+  if (choice.family == Family::copy) return choice;
   choice.levels = levels_for(plan, choice.family);
   choice.wide = choice.levels == any_levels || !fits_31_bits(plan, choice);
   // Few gathers are that large, and what it costs to send a plan is lost in them.
-  if (choice.wide && choice.family != Family::elements && choice.family != Family::rows)
-    choice.levels = any_levels;
+  if (choice.wide && choice.family != Family::elements) choice.levels = any_levels;
   return choice;
 }
 

@@ -1,7 +1,6 @@
 #include "kernel_plan.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <span>
 
@@ -54,18 +53,10 @@ std::vector<WalkAxis> walk_of(const GatherPlan& plan, const KernelChoice& choice
 }
 
 template <class Offset>
-KernelPieces<Offset> pieces_of(const GatherPlan& plan, const KernelChoice& choice) {
-  using Count = CountOf<Offset>;
-  const auto pieces = [](std::int64_t vectors, std::int64_t piece, std::int64_t stride) {
-    return KernelPieces<Offset>{narrowed<Count>(vectors), narrowed<Count>(piece),
-                                make_divisor(narrowed<Count>((vectors + piece - 1) / piece)),
-                                narrowed<Offset>(stride)};
-  };
-  if (choice.family == Family::convert && !shares_rows(choice)) return pieces(1, 1, 1);
-  if (choice.family != Family::lines) return pieces(vectors_in_run(plan, choice), choice.piece, 1);
+KernelLine<Offset> line_of(const GatherPlan& plan, const KernelChoice& choice) {
   const PlanAxis& line = plan.axes.back();
-  return pieces(line.extent, word_bytes / choice.vector_bytes,
-                line.stride / leaf_unit(plan, choice));
+  return {narrowed<CountOf<Offset>>(line.extent),
+          narrowed<Offset>(line.stride / leaf_unit(plan, choice))};
 }
 
 template <class Offset>
@@ -80,18 +71,14 @@ KernelSpans<Offset> kernel_spans(const GatherPlan& plan, const KernelChoice& cho
 
 KernelConversion kernel_conversion(const GatherPlan& plan, const KernelChoice& choice) {
   const Conversion& numbers = *plan.conversion;
-  const int count = choice.vector_bytes / bytes_of(numbers.from);
-  const int to_bytes = count * bytes_of(numbers.to);
-  const bool makes_complex = numbers.to == Number::complex64 || numbers.to == Number::complex128;
+  const int to_bytes = static_cast<int>(plan.out_bytes(choice.vector_bytes));
   return {.numbers = numbers,
-          .aligned_source = source_alignment(plan) >= choice.vector_bytes,
-          .aligned_output = output_alignment(plan) >= to_bytes,
-          .lane_bits = shares_rows(choice) ? std::countr_zero(unsigned{warp_lanes}) : 0,
-          .count = count,
-          .turns = count == 1 ? 1 : batch * ((count + 3) / 4),
+          .count = choice.vector_bytes / bytes_of(numbers.from),
           .from_bytes = choice.vector_bytes,
           .to_bytes = to_bytes,
-          .to_part_bytes = bytes_of(numbers.to) / (makes_complex ? 2 : 1)};
+          .aligned_source = source_alignment(plan) >= choice.vector_bytes,
+          .store_bytes = std::min(output_alignment(plan), bytes_of(numbers.to)),
+          .aligned_output = output_alignment(plan) >= to_bytes};
 }
 
 /// `forwards` reads forwards; `plan` is as it was.
@@ -146,18 +133,16 @@ KernelScalars<Offset> scalars_of(const GatherPlan& plan, const GatherPlan& walke
   scalars.table_count = static_cast<int>(plan.tables.size());
   scalars.index_count = static_cast<int>(plan.indices.size());
   scalars.mode = plan.mode;
+  scalars.row_vectors = make_divisor(narrowed<CountOf<Offset>>(vectors_in_row(plan, choice)));
   switch (choice.family) {
     case Family::lines:
-    case Family::rows:
-    case Family::shifted:
-      scalars.pieces = pieces_of<Offset>(plan, choice);
+      scalars.line = line_of<Offset>(plan, choice);
       break;
     case Family::words:
       scalars.spans = kernel_spans<Offset>(plan, choice);
       scalars.out -= static_cast<Address>(scalars.spans.head);
       break;
     case Family::convert:
-      scalars.pieces = pieces_of<Offset>(plan, choice);
       scalars.conversion = kernel_conversion(plan, choice);
       break;
     case Family::tiles:
@@ -165,6 +150,7 @@ KernelScalars<Offset> scalars_of(const GatherPlan& plan, const GatherPlan& walke
       break;
     case Family::copy:
     case Family::elements:
+    case Family::shifted:
       break;
   }
   return scalars;
@@ -196,15 +182,6 @@ PlanParts<Offset> plan_parts(const GatherPlan& plan, const KernelChoice& choice,
                           narrowed<Offset>(stride * part.step),
                           narrowed<Offset>(out_stride * part.step), axis.level});
   }
-  const std::int64_t vectors = plan.run_bytes / choice.vector_bytes;
-  const bool finds_vectors = choice.family == Family::elements ||
-                             (choice.family == Family::convert && !shares_rows(choice));
-  const bool vectors_are_an_axis = finds_vectors && vectors > 1;
-  if (vectors_are_an_axis)
-    parts.axes.push_back(
-        {make_divisor(narrowed<Count>(vectors)),
-         narrowed<Offset>(choice.vector_bytes / parts.scalars.leaf_unit),
-         narrowed<Offset>(plan.out_bytes(choice.vector_bytes) / parts.scalars.out_unit), leaf});
   parts.scalars.axis_count = static_cast<int>(parts.axes.size());
 
   for (std::size_t level = 0; level < plan.tables.size(); ++level) {
@@ -217,7 +194,6 @@ PlanParts<Offset> plan_parts(const GatherPlan& plan, const KernelChoice& choice,
     parts.indices.push_back(indices_of<Offset>(indices, leaf, parts.scalars.leaf_unit));
     for (const WalkAxis& part : walk)
       parts.steps.push_back(narrowed<Offset>(indices.steps[part.from] * part.step));
-    if (vectors_are_an_axis) parts.steps.push_back(0);
   }
   return parts;
 }

@@ -15,9 +15,7 @@
 ///  - Origins are added to what they are relative to: a table's address, or the leaves'.
 ///  - Positions at the last level and in the output count units, vectors where the family has them
 ///    aligned, which keeps them within 31 bits for arrays of up to 32 GiB.
-///  - For `elements`, the vectors of a row are one more axis, the innermost; for `convert`, too,
-///    where threads share nothing.
-///  - For `lines`, the last axis is none: a piece's number tells where in it the piece is.
+///  - For `lines`, the last axis is none: a word's number tells where in it the word is.
 ///  - For `words`, the axes that fill a span have no stride in the output: a word's number tells.
 ///  - For `tiles`, axes count tiles, and the rows of a tile are one more axis, the innermost.
 namespace multibuffer::cuda {
@@ -51,14 +49,11 @@ struct KernelIndices {
   int bytes_each = 8;
 };
 
-/// `rows`, `shifted` and `convert`: how rows are cut into what a warp takes at a time, in vectors;
-/// `lines`: how lines are cut into what a thread does, in items.
+/// `lines`: the last axis.
 template <class Offset>
-struct KernelPieces {
-  CountOf<Offset> row_vectors = 0;
-  CountOf<Offset> vectors = 0;
-  Divisor<CountOf<Offset>> per_row;
-  Offset stride = 1;  ///< lines: from item to item in a leaf
+struct KernelLine {
+  CountOf<Offset> items = 0;
+  Offset stride = 1;  ///< from item to item in a leaf
 };
 
 /// `words`: the output's stretches without holes.
@@ -83,18 +78,15 @@ struct KernelTiles {
   bool writes_words = false;  ///< every column is
 };
 
-/// `convert`: what becomes of a vector. Its pieces are those of `rows` or, where threads share
-/// nothing, vectors.
+/// `convert`: what becomes of a vector.
 struct KernelConversion {
   Conversion numbers;
+  int count = 1;                ///< numbers in a vector
+  int from_bytes = 1;           ///< of a vector
+  int to_bytes = 1;             ///< of a vector
   bool aligned_source = false;  ///< every vector is aligned to its size
-  bool aligned_output = false;
-  int lane_bits = 0;   ///< log2 of how many threads share a piece
-  int count = 1;       ///< numbers in a vector
-  int turns = 1;       ///< of four numbers, for a batch of vectors
-  int from_bytes = 1;  ///< of a vector
-  int to_bytes = 1;
-  int to_part_bytes = 1;  ///< of what is turned round where `to_foreign`
+  int store_bytes = 1;          ///< what results are stored by, where not whole vectors
+  bool aligned_output = false;  ///< every vector is aligned to its size
 };
 
 template <class Offset>
@@ -107,7 +99,8 @@ struct KernelScalars {
   std::int64_t run_bytes = 0;
   Address bad_index = 0;  ///< of a 64-bit word (see BadIndex); 0 where nothing is checked
   CountOf<Offset> items = 0;
-  KernelPieces<Offset> pieces;
+  Divisor<CountOf<Offset>> row_vectors;  ///< see `vectors_in_row`
+  KernelLine<Offset> line;
   KernelSpans<Offset> spans;
   KernelTiles<Offset> tiles;
   KernelConversion conversion;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "cuda/gather_body.hpp"
+#include "cuda/find_rows.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -28,14 +28,6 @@
 ///     put(slot, word)
 ///     take(slot)             what is there
 namespace multibuffer::cuda {
-
-template <int ItemBytes>
-using Unsigned = std::conditional_t<
-    ItemBytes == 16, Bytes16,
-    std::conditional_t<
-        ItemBytes == 8, std::uint64_t,
-        std::conditional_t<ItemBytes == 4, std::uint32_t,
-                           std::conditional_t<ItemBytes == 2, std::uint16_t, std::uint8_t>>>>;
 
 template <int ItemBytes>
 struct TilesOf {

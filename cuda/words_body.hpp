@@ -1,6 +1,6 @@
 #pragma once
 
-#include "cuda/gather_body.hpp"
+#include "cuda/find_rows.hpp"
 #include "cuda/words.hpp"
 
 #include <cstddef>
@@ -10,48 +10,37 @@
 /// shift each together from the words that its bytes lie in; see words.hpp.
 namespace multibuffer::cuda {
 
-/// Family `shifted`: warps take consecutive pieces of rows, counted in words of the output.
+/// Family `shifted`: consecutive threads take consecutive words of the output, those of one row
+/// after those of another. Where rows are not aligned to words, two rows' words are one at times.
 template <int Levels, class Plan, class Access>
 constexpr void gather_shifted(const Plan& plan, Access& access, const Place& place) {
-  using Offset = typename Plan::Offset;
-  using Count = CountOf<Offset>;
-  visit_pieces<Levels>(
-      plan, access, place,
-      [&](const Rows<Offset>& rows, const Count(&begin)[batch], const bool(&valid)[batch]) {
-        // Of each piece's first word: where it lies, where its byte 0 would be in the leaf, and how
-        // many of the row's bytes lie before and after it.
-        Address out[batch];
-        Address source[batch];
-        std::int64_t done[batch];
-        for (int b = 0; b < batch; ++b) {
-          const Address row = output_at(plan, rows.out[b]);
-          const Address head = row % word_bytes;
-          const Address offset = Address{begin[b]} * word_bytes - head;
-          out[b] = row + offset;
-          source[b] = rows.source[b] + offset;
-          done[b] = static_cast<std::int64_t>(offset);
-        }
-        for (Count step = place.thread % warp_lanes; step < plan.pieces.vectors;
-             step += warp_lanes) {
-          const auto offset = static_cast<std::int64_t>(step) * word_bytes;
-          Around around[batch] = {};
-          int first[batch];
-          int last[batch];
-          for (int b = 0; b < batch; ++b) {
-            const std::int64_t at = done[b] + offset;
-            const std::int64_t rest = plan.run_bytes - at;
-            first[b] = at < 0 ? static_cast<int>(-at) : 0;
-            last[b] = static_cast<int>(rest < 0 ? 0 : rest < word_bytes ? rest : word_bytes);
-            if (valid[b] && first[b] < last[b])
-              around[b] =
-                  load_around(access, source[b] + static_cast<Address>(offset), first[b], last[b]);
-          }
-          for (int b = 0; b < batch; ++b)
-            if (valid[b] && first[b] < last[b])
-              store_word(access, out[b] + static_cast<Address>(offset),
-                         word_at(around[b], source[b]), first[b], last[b]);
-        }
-      });
+  using Count = CountOf<typename Plan::Offset>;
+  const Count turn_items = static_cast<Count>(place.threads) * batch;
+  for (Count first = place.block * turn_items; first < plan.items;
+       first += place.blocks * turn_items) {
+    const auto words = find_vectors<Levels>(plan, access, place, first);
+    Address out[batch];
+    Address source[batch];  // of the word's byte 0, which may lie before the row
+    int begin[batch];       // of the word's bytes, what belongs to the row
+    int end[batch];
+    Around around[batch] = {};
+    for (int b = 0; b < batch; ++b) {
+      const Address row = output_at(plan, words.rows.out[b]);
+      const Address head = row % word_bytes;
+      const Address offset = Address{words.vector[b]} * word_bytes - head;
+      const std::int64_t rest = plan.run_bytes - static_cast<std::int64_t>(offset);
+      out[b] = row + offset;
+      source[b] = words.rows.source[b] + offset;
+      begin[b] = words.vector[b] == 0 ? static_cast<int>(head) : 0;
+      end[b] = !words.valid[b] || rest < 0 ? 0
+               : rest < word_bytes         ? static_cast<int>(rest)
+                                           : word_bytes;
+      if (begin[b] < end[b]) around[b] = load_around(access, source[b], begin[b], end[b]);
+    }
+    for (int b = 0; b < batch; ++b)
+      if (begin[b] < end[b])
+        store_word(access, out[b], word_at(around[b], source[b]), begin[b], end[b]);
+  }
 }
 
 /// Family `words`: consecutive threads take consecutive words of the output, and put each together

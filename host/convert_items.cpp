@@ -99,41 +99,6 @@ auto loop_for_numbers() {
   return loop_for<Convert<From, To, saturate>>();
 }
 
-/// visit(T{}) with the type of a number.
-template <class Visit>
-void visit_number(Number number, const Visit& visit) {
-  switch (number) {
-    case Number::boolean:
-      return visit(Bool{});
-    case Number::int8:
-      return visit(std::int8_t{});
-    case Number::int16:
-      return visit(std::int16_t{});
-    case Number::int32:
-      return visit(std::int32_t{});
-    case Number::int64:
-      return visit(std::int64_t{});
-    case Number::uint8:
-      return visit(std::uint8_t{});
-    case Number::uint16:
-      return visit(std::uint16_t{});
-    case Number::uint32:
-      return visit(std::uint32_t{});
-    case Number::uint64:
-      return visit(std::uint64_t{});
-    case Number::float16:
-      return visit(Half{});
-    case Number::bfloat16:
-      return visit(BFloat16{});
-    case Number::float32:
-    case Number::complex64:
-      return visit(float{});
-    case Number::float64:
-    case Number::complex128:
-      return visit(double{});
-  }
-}
-
 /// What holds every number of a narrow type and converts in few instructions; wide ones themselves.
 template <class T>
 using Middle = std::conditional_t<
@@ -164,12 +129,6 @@ void visit_middle(Number number, const Visit& visit) {
   });
 }
 
-/// Whether the parts of a complex number are turned round, not the whole.
-int part_bytes(Number number) {
-  const bool is_complex = number == Number::complex64 || number == Number::complex128;
-  return bytes_of(number) / (is_complex ? 2 : 1);
-}
-
 }  // namespace
 
 ConvertItems::ConvertItems(const Conversion& conversion)
@@ -178,7 +137,7 @@ ConvertItems::ConvertItems(const Conversion& conversion)
   if (conversion.from_foreign || is_moved) add_reversal(from_bytes_);
   if (is_moved) return;
   add_number(conversion);
-  if (conversion.to_foreign) add_reversal(part_bytes(conversion.to));
+  if (conversion.to_foreign) add_reversal(to_bytes_ / (is_complex(conversion.to) ? 2 : 1));
   if (conversion.to == Number::complex64) add(loop_for<MakeComplex<std::uint32_t>>(), 4);
   if (conversion.to == Number::complex128) add(loop_for<MakeComplex<std::uint64_t>>(), 8);
 }

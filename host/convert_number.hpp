@@ -35,6 +35,42 @@ struct BFloat16 {
   std::uint16_t bits;
 };
 
+/// visit(T{}) with the type of a number; of a complex one, with its parts'. Inline, since a device
+/// would pass what `visit` refers to through memory.
+template <class Visit>
+[[gnu::always_inline]] constexpr void visit_number(Number number, const Visit& visit) {
+  switch (number) {
+    case Number::boolean:
+      return visit(Bool{});
+    case Number::int8:
+      return visit(std::int8_t{});
+    case Number::int16:
+      return visit(std::int16_t{});
+    case Number::int32:
+      return visit(std::int32_t{});
+    case Number::int64:
+      return visit(std::int64_t{});
+    case Number::uint8:
+      return visit(std::uint8_t{});
+    case Number::uint16:
+      return visit(std::uint16_t{});
+    case Number::uint32:
+      return visit(std::uint32_t{});
+    case Number::uint64:
+      return visit(std::uint64_t{});
+    case Number::float16:
+      return visit(Half{});
+    case Number::bfloat16:
+      return visit(BFloat16{});
+    case Number::float32:
+    case Number::complex64:
+      return visit(float{});
+    case Number::float64:
+    case Number::complex128:
+      return visit(double{});
+  }
+}
+
 template <class T>
 concept Integer = std::is_integral_v<T>;
 template <class T>

@@ -50,6 +50,10 @@ constexpr int bytes_of(Number number) {
   return 0;
 }
 
+constexpr bool is_complex(Number number) {
+  return number == Number::complex64 || number == Number::complex128;
+}
+
 /// What one number becomes on its way through a gather, which is never what it was: where both
 /// kinds are the same, byte orders differ, and bits are not looked at.
 struct Conversion {

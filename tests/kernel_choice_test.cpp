@@ -30,41 +30,35 @@ TEST(ChooseKernel, CopiesWhatIsOneRun) {
   EXPECT_EQ(family_of(far_plan({}, 4096)), Family::copy);
   GatherPlan through_a_table = rows_plan(1, 4096);
   through_a_table.axes.clear();
-  EXPECT_EQ(family_of(through_a_table), Family::rows);
+  EXPECT_EQ(family_of(through_a_table), Family::elements);
 }
 
 TEST(ChooseKernel, SpreadsRowsOverThreads) {
   struct Expected {
     std::int64_t run_bytes;
     Family family;
-    std::int64_t piece = 0;
   };
-  const Family rows = Family::rows;
   const Family elements = Family::elements;
   const Family words = Family::words;
   const Family shifted = Family::shifted;
   for (const Expected& e : std::initializer_list<Expected>{
-           {1, elements},         // one vector, of one byte
-           {3, words},            // a pixel
-           {8, elements},         //
-           {12, words},           // three floats
-           {16, elements},        //
-           {20, words},           //
-           {36, words},           //
-           {48, elements},        // threads find their rows by themselves, and none is idle
-           {80, elements},        //
-           {512, elements},       // one step of a warp
-           {1000, shifted, 64},   // two steps, wherever in a word a row begins
-           {1024, rows, 64},      //
-           {1040, elements},      // a third step for one vector
-           {1536, rows, 96},      //
-           {4096, rows, 256},     // the longest piece
-           {8192, rows, 256},     // two of them
-           {8193, shifted, 256},  //
+           {1, elements},  // one vector, of one byte
+           {3, words},     // a pixel
+           {8, elements},
+           {12, words},  // three floats
+           {16, elements},
+           {20, words},
+           {36, words},
+           {48, elements},
+           {511, words},
+           {513, shifted},  // long enough for its ends to cost little
+           {1000, shifted},
+           {1024, elements},
+           {8192, elements},
+           {8193, shifted},
        }) {
     const KernelChoice choice = choose_kernel(rows_plan(1'000'000, e.run_bytes));
     EXPECT_EQ(choice.family, e.family) << e.run_bytes;
-    EXPECT_EQ(choice.piece, e.piece) << e.run_bytes;
     EXPECT_EQ(choice.vector_bytes,
               e.family == elements ? common_vector(rows_plan(2, e.run_bytes)) : word_bytes);
   }
@@ -79,6 +73,7 @@ TEST(ChooseKernel, PutsRowsTogetherOnlyWhereSpansOfTheOutputAreAlike) {
   EXPECT_EQ(padded_to(20, 20), Family::words);
   EXPECT_EQ(padded_to(20, 32), Family::words);
   EXPECT_EQ(padded_to(20, 24), Family::elements);
+  EXPECT_EQ(padded_to(100, 104), Family::shifted);
   EXPECT_EQ(padded_to(1000, 1001), Family::shifted);  // each row by itself
 }
 
@@ -86,11 +81,14 @@ TEST(ChooseKernel, ShiftsRowsThatStartAnywhere) {
   GatherPlan plan = rows_plan(1000, 64);
   EXPECT_EQ(family_of(plan), Family::elements);
   plan.unit = 1;
+  EXPECT_EQ(family_of(plan), Family::shifted);  // whole words of the output, short as rows are
+  plan.out += 8;
   EXPECT_EQ(family_of(plan), Family::words);
   plan.run_bytes = plan.axes[0].out_stride = 4096;
   EXPECT_EQ(family_of(plan), Family::shifted);
   plan.unit = 16;
-  EXPECT_EQ(family_of(plan), Family::rows);
+  plan.out -= 8;
+  EXPECT_EQ(family_of(plan), Family::elements);
   plan.out += 8;
   EXPECT_EQ(family_of(plan), Family::shifted);
 }
@@ -172,16 +170,13 @@ TEST(ChooseKernel, PutsWordsTogetherFromItemsThatLieEvenly) {
 }
 
 TEST(ChooseKernel, ConvertsAsManyNumbersAtOnceAsFitIntoAWordOnBothSides) {
-  const auto choice_for = [](Number from, Number to, std::int64_t count, auto change) {
+  const auto as_it_is = [](GatherPlan&) {};
+  const auto vector_for = [](Number from, Number to, std::int64_t count, auto change) {
     GatherPlan plan = rows_plan(1'000'000, count * bytes_of(from));
     plan.conversion = Conversion{.from = from, .to = to};
     plan.axes[0].out_stride = plan.out_bytes(plan.run_bytes);
     change(plan);
-    return choose_kernel(plan);
-  };
-  const auto as_it_is = [](GatherPlan&) {};
-  const auto vector_for = [&](Number from, Number to, std::int64_t count, auto change) {
-    const KernelChoice choice = choice_for(from, to, count, change);
+    const KernelChoice choice = choose_kernel(plan);
     EXPECT_EQ(choice.family, Family::convert);
     return choice.vector_bytes;
   };
@@ -191,20 +186,11 @@ TEST(ChooseKernel, ConvertsAsManyNumbersAtOnceAsFitIntoAWordOnBothSides) {
   EXPECT_EQ(vector_for(u8, f32, 64, as_it_is), 4);
   EXPECT_EQ(vector_for(u8, Number::boolean, 64, as_it_is), 16);
   EXPECT_EQ(vector_for(f32, Number::complex128, 64, as_it_is), 4);
-  EXPECT_EQ(vector_for(f32, f16, 66, as_it_is), 8);  // numbers of one run
-  EXPECT_EQ(vector_for(f32, f16, 63, as_it_is), 4);
-  EXPECT_EQ(vector_for(f32, f16, 64, [](GatherPlan& p) { p.out += 4; }), 8);
-  EXPECT_EQ(vector_for(f32, f16, 64, [](GatherPlan& p) { p.out += 1; }), 4);
-  EXPECT_EQ(vector_for(f32, f16, 64, [](GatherPlan& p) { p.base += 1; }), 16);  // is shifted
-  EXPECT_EQ(choice_for(f32, f16, 1, as_it_is).piece, 0);
-  EXPECT_EQ(choice_for(f32, f16, 252, as_it_is).piece, 63);  // two steps of a warp
-  EXPECT_EQ(choice_for(f32, f16, 1 << 20, as_it_is).piece, 256);
-}
-
-TEST(ChooseKernel, CutsFewLongRowsIntoShortPieces) {
-  for (const auto& [rows, piece] : std::initializer_list<std::pair<std::int64_t, std::int64_t>>{
-           {16384, 256}, {64, 256}, {63, 128}, {31, 64}, {16, 64}, {15, 32}, {1, 32}})
-    EXPECT_EQ(choose_kernel(rows_plan(rows, 1 << 20)).piece, piece) << rows;
+  EXPECT_EQ(vector_for(f32, f16, 63, as_it_is), 16);  // the last of a row is three quarters of one
+  EXPECT_EQ(vector_for(f32, f16, 2, as_it_is), 16);
+  EXPECT_EQ(vector_for(f32, f16, 1, as_it_is), 4);
+  EXPECT_EQ(vector_for(f32, f16, 64, [](GatherPlan& p) { p.out += 1; }), 16);
+  EXPECT_EQ(vector_for(f32, f16, 64, [](GatherPlan& p) { p.base += 1; }), 16);
 }
 
 TEST(ChooseKernel, TakesTheWidestVectorThatEverythingIsAlignedTo) {
@@ -258,8 +244,6 @@ TEST(ChooseKernel, KnowsSmallPlansFromLargeOnes) {
   };
   EXPECT_EQ(levels_with(1024, small_axes, 0), 1);
   EXPECT_EQ(levels_with(1024, small_axes + 1, 0), any_levels);
-  EXPECT_EQ(levels_with(80, small_axes - 1, 0), 1);
-  EXPECT_EQ(levels_with(80, small_axes, 0), any_levels);  // the vectors of a row take an axis
   EXPECT_EQ(levels_with(1024, 1, small_indices), 1);
   EXPECT_EQ(levels_with(1024, 1, small_indices + 1), any_levels);
 }

@@ -27,11 +27,6 @@ extern "C" __global__ void lines(const __grid_constant__ Plan plan) {
   gather_lines<std::uint32_t, 1>(plan, memory, here());
 }
 
-extern "C" __global__ void rows(const __grid_constant__ Plan plan) {
-  const GlobalMemory memory;
-  gather_rows<Bytes16, 1>(plan, memory, here());
-}
-
 extern "C" __global__ void shifted(const __grid_constant__ Plan plan) {
   const GlobalMemory memory;
   gather_shifted<1>(plan, memory, here());

@@ -28,10 +28,8 @@ ptx=$1
 readonly ptx
 
 # A batch is two. Rows that are aligned: each vector is read once.
-for kernel in elements rows; do
-  expect $kernel 2 ld.global.nc.v2.u64
-  expect $kernel 2 st.global.wb.v2.u64
-done
+expect elements 2 ld.global.nc.v2.u64
+expect elements 2 st.global.wb.v2.u64
 # Two aligned words around each that is written; a neighbour reads one of them again.
 for kernel in shifted words; do
   expect $kernel 4 ld.global.nc.v2.u64
@@ -45,7 +43,7 @@ expect converted 2 st.global.wb.v2.u64
 # Past the registers.
 expect tiles 4 cp.async.ca.shared.global
 # Indices and entries of tables.
-for kernel in elements lines rows shifted words tiles converted; do
+for kernel in elements lines shifted words tiles converted; do
   expect $kernel 2 ld.global.nc.s32
   expect $kernel 4 ld.global.nc.s64
   expect $kernel 0 ld.global.u32

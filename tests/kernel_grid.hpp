@@ -82,8 +82,6 @@ void run_block(const Plan& plan, const cuda::KernelChoice& choice, Access& memor
         if constexpr (VectorBytes < cuda::word_bytes)
           return cuda::gather_lines<cuda::Unsigned<VectorBytes>, Levels>(plan, memory, place);
         break;
-      case cuda::Family::rows:
-        return cuda::gather_rows<cuda::Bytes16, Levels>(plan, memory, place);
       case cuda::Family::shifted:
         return cuda::gather_shifted<Levels>(plan, memory, place);
       case cuda::Family::words:

@@ -380,7 +380,6 @@ class CaseMaker {
 inline std::vector<Family> families_for(const GatherPlan& plan) {
   if (plan.conversion) return {Family::convert};
   std::vector<Family> families{Family::elements, Family::shifted};
-  if (cuda::common_vector(plan) == cuda::word_bytes) families.push_back(Family::rows);
   if (cuda::spans_are_alike(plan)) families.push_back(Family::words);
   if (cuda::has_lines(plan)) families.push_back(Family::lines);
   if (cuda::transpose_of(plan).possible) families.push_back(Family::tiles);
@@ -393,37 +392,27 @@ inline KernelChoice random_choice(Random& random, const GatherPlan& plan) {
   KernelChoice choice;
   choice.family =
       families[static_cast<std::size_t>(random.between(0, static_cast<int>(families.size()) - 1))];
-  const bool by_words = choice.family == Family::rows || choice.family == Family::shifted ||
-                        choice.family == Family::words;
+  const bool by_words = choice.family == Family::shifted || choice.family == Family::words;
   choice.vector_bytes = by_words ? cuda::word_bytes : cuda::common_vector(plan);
   if (plan.conversion) {
     choice.vector_bytes = cuda::convert_vector(plan);
-    while (choice.vector_bytes > bytes_of(plan.conversion->from) && random.chance(30))
-      choice.vector_bytes /= 2;
+    if (random.chance(20)) choice.vector_bytes = bytes_of(plan.conversion->from);
   }
   if (choice.family == Family::elements)
     while (choice.vector_bytes > 1 && random.chance(30)) choice.vector_bytes /= 2;
-  if (choice.family == Family::rows || choice.family == Family::shifted) {
-    const std::int64_t vectors = cuda::vectors_in_run(plan, choice);
-    choice.piece = random.chance(50) ? vectors : random.between(std::int64_t{1}, vectors);
-  }
-  if (choice.family == Family::convert && random.chance(50))
-    choice.piece = random.between(std::int64_t{1}, cuda::vectors_in_run(plan, choice));
   choice.levels = random.chance(20) ? any_levels : cuda::levels_for(plan, choice.family);
   choice.wide =
       choice.levels == any_levels || random.chance(30) || !cuda::fits_31_bits(plan, choice);
-  if (choice.wide && choice.family != Family::elements && choice.family != Family::rows)
-    choice.levels = any_levels;
+  if (choice.wide && choice.family != Family::elements) choice.levels = any_levels;
   return choice;
 }
 
 inline std::string describe(const GatherPlan& plan, const KernelChoice& choice) {
   std::string text = "family " + std::to_string(static_cast<int>(choice.family)) + ", vector " +
                      std::to_string(choice.vector_bytes) + ", wide " + std::to_string(choice.wide) +
-                     ", levels " + std::to_string(choice.levels) + ", piece " +
-                     std::to_string(choice.piece) + "; run " + std::to_string(plan.run_bytes) +
-                     ", rows " + std::to_string(plan.rows) + ", tables " +
-                     std::to_string(plan.tables.size()) + ", indices " +
+                     ", levels " + std::to_string(choice.levels) + "; run " +
+                     std::to_string(plan.run_bytes) + ", rows " + std::to_string(plan.rows) +
+                     ", tables " + std::to_string(plan.tables.size()) + ", indices " +
                      std::to_string(plan.indices.size()) + ", axes";
   for (const PlanAxis& axis : plan.axes) text += " " + std::to_string(axis.extent);
   return text;
