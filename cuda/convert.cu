@@ -1,17 +1,19 @@
 #include "cuda/convert.hpp"
 #include "cuda/convert_body.hpp"
 #include "cuda/global_memory.cuh"
+#include "cuda/resident_blocks.cuh"
 
 #include <cstdint>
 
 namespace multibuffer::cuda {
 namespace {
 
-/// How many blocks a multiprocessor is to have registers for: what leaves 64 of them a thread.
-constexpr unsigned resident_blocks = 8;
+/// See resident_blocks.cuh. Indices in 64 bits take more registers.
+template <class Plan>
+constexpr unsigned blocks_for = resident_blocks(sizeof(typename Plan::Offset) == 8 ? 8 : 12);
 
 template <int Levels, class Plan>
-__global__ void __launch_bounds__(threads_per_block, resident_blocks)
+__global__ void __launch_bounds__(threads_per_block, blocks_for<Plan>)
     convert(const __grid_constant__ Plan plan) {
   const Place place{blockIdx.x, gridDim.x, threadIdx.x, threads_per_block};
   const GlobalMemory memory;

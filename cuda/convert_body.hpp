@@ -18,14 +18,6 @@ namespace multibuffer::cuda {
 template <class T>
 using BitsOf = Unsigned<sizeof(T)>;
 
-template <class From, class To, bool saturate, class Bits>
-constexpr BitsOf<To> converted_bits(Bits bits, const Conversion& numbers) {
-  if (numbers.from_foreign) bits = reversed_bytes(bits);
-  const To number = converted<To, saturate>(widened(std::bit_cast<From>(bits)));
-  const auto made = std::bit_cast<BitsOf<To>>(number);
-  return numbers.to_foreign ? reversed_bytes(made) : made;
-}
-
 /// Each vector in its place. `complex`: every number made gets an imaginary part of 0.
 template <class From, class To, bool complex, bool saturate>
 [[gnu::always_inline]] constexpr void convert_vectors(const KernelConversion& c,
@@ -34,11 +26,14 @@ template <class From, class To, bool complex, bool saturate>
   constexpr int most = word_bytes / static_cast<int>(std::max(sizeof(From), sizeof(To) * to_parts));
   for (int b = 0; b < batch; ++b) {
     Bytes16 made;
-    for (int i = 0; i < most; ++i)
-      if (i == 0 || c.count > 1)
-        set_item(
-            made, i * static_cast<int>(to_parts),
-            converted_bits<From, To, saturate>(item_of<BitsOf<From>>(vectors[b], i), c.numbers));
+    const auto convert = [&](int i) {
+      const auto number = std::bit_cast<From>(item_of<BitsOf<From>>(vectors[b], i));
+      set_item(made, i * static_cast<int>(to_parts),
+               std::bit_cast<BitsOf<To>>(converted<To, saturate>(widened(number))));
+    };
+    convert(0);
+    if (c.count > 1)
+      for (int i = 1; i < most; ++i) convert(i);
     vectors[b] = made;
   }
 }
@@ -53,24 +48,18 @@ template <class Item>
   }
 }
 
-/// Numbers that keep their kind are in the other byte order.
-constexpr void reverse_vectors(Number number, Bytes16 (&vectors)[batch]) {
-  switch (bytes_of(number)) {
-    case 2:
-      return reverse_items<std::uint16_t>(vectors);
-    case 4:
-      return reverse_items<std::uint32_t>(vectors);
-    case 8:
-      return reverse_items<std::uint64_t>(vectors);
-    default:
-      return;
-  }
+/// Items of so many bytes, each turned round.
+[[gnu::always_inline]] constexpr void reverse_vectors(int item_bytes, Bytes16 (&vectors)[batch]) {
+  if (item_bytes == 2) return reverse_items<std::uint16_t>(vectors);
+  if (item_bytes == 4) return reverse_items<std::uint32_t>(vectors);
+  if (item_bytes == 8) return reverse_items<std::uint64_t>(vectors);
 }
 
 /// Inline, so that vectors stay in registers.
 [[gnu::always_inline]] constexpr void convert_vectors(const KernelConversion& c,
                                                       Bytes16 (&vectors)[batch]) {
-  if (c.numbers.from == c.numbers.to) return reverse_vectors(c.numbers.from, vectors);
+  if (c.reversed_before != 0) reverse_vectors(c.reversed_before, vectors);
+  if (c.numbers.from == c.numbers.to) return;
   visit_number(c.numbers.from, [&](auto from) {
     visit_number(c.numbers.to, [&](auto to) {
       using From = decltype(from);
@@ -82,6 +71,7 @@ constexpr void reverse_vectors(Number number, Bytes16 (&vectors)[batch]) {
       if constexpr (!std::is_same_v<From, To>) convert_vectors<From, To, false, true>(c, vectors);
     });
   });
+  if (c.reversed_after != 0) reverse_vectors(c.reversed_after, vectors);
 }
 
 /// Of vectors that are aligned to their size, all bytes, also those after a row's end.

@@ -4,6 +4,7 @@
 #include "cuda/gather_body.hpp"
 #include "cuda/global_memory.cuh"
 #include "cuda/lines_body.hpp"
+#include "cuda/resident_blocks.cuh"
 #include "cuda/tiles_body.hpp"
 #include "cuda/words_body.hpp"
 
@@ -15,22 +16,14 @@
 namespace multibuffer::cuda {
 namespace {
 
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
-constexpr unsigned most_blocks = 1024 / threads_per_block;  // that a multiprocessor has room for
-#else
-constexpr unsigned most_blocks = 1536 / threads_per_block;
-#endif
-
-/// How many blocks a multiprocessor is to have registers for. The more threads, the more loads are
-/// in flight: 12 blocks leave 40 registers a thread. Indices in 64 bits take more of them, and so
-/// do `shifted` and `words`, which load two words for each that they store.
+/// See resident_blocks.cuh. Indices in 64 bits take more registers, and so does `words`, which may
+/// need two rows for each word.
 template <Family family, class Plan>
-constexpr unsigned resident_blocks() {
+constexpr unsigned blocks_for() {
   const bool is_wide = sizeof(typename Plan::Offset) == 8;
-  unsigned blocks = is_wide ? 7 : 12;
-  if (family == Family::shifted || family == Family::words) blocks = is_wide ? 5 : 8;
-  if (family == Family::tiles) blocks = is_wide ? 6 : 10;
-  return std::min(blocks, most_blocks);
+  if (family == Family::words) return resident_blocks(is_wide ? 5 : 8);
+  if (family == Family::tiles) return resident_blocks(is_wide ? 6 : 10);
+  return resident_blocks(is_wide ? 7 : 12);
 }
 
 template <int Bytes, int Levels, class Plan>
@@ -55,7 +48,7 @@ __device__ void gather_tiles(const Plan& plan, const GlobalMemory& memory, const
 }
 
 template <Family family, int Bytes, int Levels, class Plan>
-__global__ void __launch_bounds__(threads_per_block, (resident_blocks<family, Plan>()))
+__global__ void __launch_bounds__(threads_per_block, (blocks_for<family, Plan>()))
     gather(const __grid_constant__ Plan plan) {
   const Place place{blockIdx.x, gridDim.x, threadIdx.x, threads_per_block};
   const GlobalMemory memory;

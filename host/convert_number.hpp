@@ -7,6 +7,9 @@
 #include <limits>
 #include <type_traits>
 #include <utility>
+#ifdef __CUDACC__
+#include <cuda_fp16.h>
+#endif
 
 /// One number of one kind as one of another, for every backend: constexpr, so that nvcc compiles it
 /// for the device (--expt-relaxed-constexpr).
@@ -83,6 +86,14 @@ constexpr std::uint8_t widened(Bool value) { return value.bits != 0 ? 1 : 0; }
 
 constexpr float widened(Half half) {
   const std::uint32_t sign = (half.bits & std::uint32_t{0x8000}) << 16;
+#ifdef __CUDA_ARCH__
+  // Devices have an instruction, which is right but for NaNs.
+  if (!std::is_constant_evaluated()) {
+    const float value = __half2float(__ushort_as_half(half.bits));
+    const std::uint32_t nan = sign | 0x7fc00000 | ((half.bits & std::uint32_t{0x3ff}) << 13);
+    return value == value ? value : std::bit_cast<float>(nan);
+  }
+#endif
   const std::uint32_t rest = half.bits & std::uint32_t{0x7fff};
   // The same digits under float's exponent bias; infinity and NaN have an exponent of their own.
   const std::uint32_t normal = (rest << 13) + (std::uint32_t{112} << 23);
@@ -142,13 +153,19 @@ constexpr Half to_half(float value) {
   const auto all = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = (all >> 16) & 0x8000;
   const std::uint32_t rest = all & 0x7fffffff;
+  const std::uint32_t nan = 0x7e00 | ((rest >> 13) & 0x3ff);
+#ifdef __CUDA_ARCH__
+  if (!std::is_constant_evaluated()) {
+    const std::uint16_t nearest = __half_as_ushort(__float2half_rn(value));
+    return {value == value ? nearest : static_cast<std::uint16_t>(sign | nan)};
+  }
+#endif
   // Half of the last place, and a little less where the digit before is even.
   const std::uint32_t normal =
       (rest + 0xfff + ((rest >> 13) & 1) - (std::uint32_t{112} << 23)) >> 13;
   // Beside 0.5, the last place of a float is that of a subnormal half.
   const std::uint32_t tiny = std::bit_cast<std::uint32_t>(std::bit_cast<float>(rest) + 0.5F) -
                              std::bit_cast<std::uint32_t>(0.5F);
-  const std::uint32_t nan = 0x7e00 | ((rest >> 13) & 0x3ff);
   const std::uint32_t bits = rest > 0x7f800000    ? nan
                              : rest >= 0x47800000 ? 0x7c00
                              : rest >= 0x38800000 ? normal

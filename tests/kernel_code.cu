@@ -1,6 +1,7 @@
 // One kernel of each family, for kernel_code_test.sh to read what the compiler makes of it.
 
 #include "cuda/convert_body.hpp"
+#include "cuda/gather_body.hpp"
 #include "cuda/global_memory.cuh"
 #include "cuda/lines_body.hpp"
 #include "cuda/tiles_body.hpp"

@@ -97,8 +97,12 @@ class Reader {
         throw py::error_already_set();
       if (i >= PySequence_Fast_GET_SIZE(sequence)) break;  // a signal's handler is code, too
       if (i + far < PySequence_Fast_GET_SIZE(sequence)) {
-        twins_.prefetch_object(PySequence_Fast_GET_ITEM(sequence, i + far));
-        twins_.prefetch_axes(PySequence_Fast_GET_ITEM(sequence, i + near));
+        PyObject* const later = PySequence_Fast_GET_ITEM(sequence, i + far);
+        PyObject* const soon = PySequence_Fast_GET_ITEM(sequence, i + near);
+        twins_.prefetch_object(later);
+        twins_.prefetch_axes(soon);
+        tensor_twins_.prefetch_object(later);
+        tensor_twins_.prefetch_inner(soon);
       }
       add(PySequence_Fast_GET_ITEM(sequence, i));
     }

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -34,7 +35,24 @@ class TensorTwins {
   /// The start of `object`, which is of the model's type, if it is the model's twin.
   std::optional<const std::byte*> find(PyObject* object) const;
 
+  /// Asks for the memory that `find` is likely to read, in two steps: the object, and what the
+  /// first words of it point to. What they are is not known; a prefetch of anything is harmless.
+  void prefetch_object(PyObject* object) const {
+    if (borrow_) __builtin_prefetch(object, 1);
+  }
+  void prefetch_inner(PyObject* object) const {
+    if (!borrow_ || Py_TYPE(object)->tp_basicsize < words_bytes) return;
+    std::uintptr_t words[words_bytes / sizeof(std::uintptr_t)];
+    std::memcpy(words, object, sizeof words);
+    for (const std::uintptr_t inner : {words[2], words[3]})
+      for (std::uintptr_t line = 0; line < 3 * line_bytes; line += line_bytes)
+        __builtin_prefetch(reinterpret_cast<const void*>(inner + line));
+  }
+
  private:
+  static constexpr Py_ssize_t words_bytes = 4 * sizeof(std::uintptr_t);
+  static constexpr std::uintptr_t line_bytes = 64;
+
   int (*borrow_)(void* object, dlpack::Tensor* out) = nullptr;
   dlpack::Device device_{};
   dlpack::DataType dtype_{};
