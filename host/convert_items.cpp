@@ -30,7 +30,6 @@ void make_each(std::byte* __restrict to, const std::byte* __restrict from, std::
 
 template <class From, class To, bool saturate>
 struct Convert {
-  static constexpr int from_bytes = sizeof(From);
   static void run(std::byte* to, const std::byte* from, std::int64_t count) {
     make_each<From, To>(to, from, count, [](const From& number) -> To {
       // Processors that the host backend runs on leave of a NaN what `converted` asks for.
@@ -46,7 +45,6 @@ struct Convert {
 
 template <class Bits>
 struct Reverse {
-  static constexpr int from_bytes = sizeof(Bits);
   static void run(std::byte* to, const std::byte* from, std::int64_t count) {
     make_each<Bits, Bits>(to, from, count, [](const Bits& bits) { return reversed_bytes(bits); });
   }
@@ -55,7 +53,6 @@ struct Reverse {
 /// A real, and an imaginary part of 0.
 template <class Part>
 struct MakeComplex {
-  static constexpr int from_bytes = sizeof(Part);
   struct Complex {
     Part real, imaginary;
   };
@@ -138,20 +135,20 @@ ConvertItems::ConvertItems(const Conversion& conversion)
   if (is_moved) return;
   add_number(conversion);
   if (conversion.to_foreign) add_reversal(to_bytes_ / (is_complex(conversion.to) ? 2 : 1));
-  if (conversion.to == Number::complex64) add(loop_for<MakeComplex<std::uint32_t>>(), 4);
-  if (conversion.to == Number::complex128) add(loop_for<MakeComplex<std::uint64_t>>(), 8);
+  if (conversion.to == Number::complex64) add(loop_for<MakeComplex<std::uint32_t>>());
+  if (conversion.to == Number::complex128) add(loop_for<MakeComplex<std::uint64_t>>());
 }
 
-void ConvertItems::add(Loop loop, int from_bytes) { steps_[step_count_++] = {loop, from_bytes}; }
+void ConvertItems::add(Loop loop) { steps_[step_count_++] = loop; }
 
 void ConvertItems::add_reversal(int bytes) {
   switch (bytes) {
     case 2:
-      return add(loop_for<Reverse<std::uint16_t>>(), 2);
+      return add(loop_for<Reverse<std::uint16_t>>());
     case 4:
-      return add(loop_for<Reverse<std::uint32_t>>(), 4);
+      return add(loop_for<Reverse<std::uint32_t>>());
     case 8:
-      return add(loop_for<Reverse<std::uint64_t>>(), 8);
+      return add(loop_for<Reverse<std::uint64_t>>());
     default:
       return;  // one byte has no order
   }
@@ -161,7 +158,7 @@ void ConvertItems::add_number(const Conversion& conversion) {
   visit_number(conversion.from, [&](auto from) {
     using From = decltype(from);
     if constexpr (!std::is_same_v<From, Middle<From>>)
-      add(loop_for_numbers<From, Middle<From>, false>(), size_of<From>);
+      add(loop_for_numbers<From, Middle<From>, false>());
   });
   visit_middle(conversion.from, [&](auto middle) {
     using From = decltype(middle);
@@ -169,8 +166,8 @@ void ConvertItems::add_number(const Conversion& conversion) {
       using To = decltype(to);
       if constexpr (std::is_same_v<From, To>) return;
       if constexpr (Integer<From> && Integer<To>)
-        if (conversion.saturate) return add(loop_for_numbers<From, To, true>(), size_of<From>);
-      add(loop_for_numbers<From, To, false>(), size_of<From>);
+        if (conversion.saturate) return add(loop_for_numbers<From, To, true>());
+      add(loop_for_numbers<From, To, false>());
     });
   });
 }
@@ -182,7 +179,7 @@ void ConvertItems::operator()(std::byte* to, const std::byte* from, std::int64_t
     const std::byte* source = from + begin * from_bytes_;
     for (std::size_t i = 0; i < step_count_; ++i) {
       std::byte* made = i + 1 == step_count_ ? to + begin * to_bytes_ : between[i % 2];
-      steps_[i].loop(made, source, items);
+      steps_[i](made, source, items);
       source = made;
     }
   }

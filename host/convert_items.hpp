@@ -27,15 +27,11 @@ class ConvertItems {
 
  private:
   using Loop = void (*)(std::byte* to, const std::byte* from, std::int64_t count);
-  struct Step {
-    Loop loop = nullptr;
-    int from_bytes = 0;
-  };
-  void add(Loop loop, int from_bytes);
+  void add(Loop loop);
   void add_reversal(int bytes);
   void add_number(const Conversion& conversion);
 
-  std::array<Step, 5> steps_;
+  std::array<Loop, 5> steps_{};
   std::size_t step_count_ = 0;
   int from_bytes_;
   int to_bytes_;

@@ -5,6 +5,7 @@
 #include "cuda/compare_body.hpp"
 #include "cuda/kernel_choice.hpp"
 #include "cuda/kernel_plan.hpp"
+#include "host/convert_items.hpp"
 #include "tests/far_plan.hpp"
 #include "tests/kernel_memory.hpp"
 
@@ -176,7 +177,19 @@ TEST(KernelBodies, ReportNothingWhereAllIndicesAreGood) {
 // Far ends of large arrays.
 // ----------------------------------------------------------------------------
 
-/// Runs the first and the last turn of `plan` alone, and checks the bytes at both ends.
+/// What the number (of a gather that converts nothing: the byte) at `source` becomes.
+std::vector<std::byte> expected_of(const GatherPlan& plan, Address source) {
+  const int bytes = plan.conversion ? bytes_of(plan.conversion->from) : 1;
+  std::vector<std::byte> read;
+  for (int i = 0; i < bytes; ++i)
+    read.push_back(PatternMemory::at(source + static_cast<Address>(i)));
+  if (!plan.conversion) return read;
+  std::vector<std::byte> made(static_cast<std::size_t>(bytes_of(plan.conversion->to)));
+  ConvertItems (*plan.conversion)(made.data(), read.data(), 1);
+  return made;
+}
+
+/// Runs the first and the last turn of `plan` alone, and checks what is at both ends.
 void expect_far_ends(const GatherPlan& plan, const KernelChoice& choice) {
   const std::int64_t turn = items_per_turn(choice, threads_per_block);
   const auto turns = static_cast<std::uint32_t>((work_items(plan, choice) + turn - 1) / turn);
@@ -185,14 +198,17 @@ void expect_far_ends(const GatherPlan& plan, const KernelChoice& choice) {
 
   const auto expect_copied = [&](const std::vector<std::int64_t>& index, std::int64_t within) {
     const Row row = interpret(plan, index);
-    const Address out = address_of(plan.out) + static_cast<Address>(row.out_offset + within);
-    ASSERT_TRUE(memory.written.contains(out)) << describe(plan, choice);
-    EXPECT_EQ(memory.written[out], PatternMemory::at(row.source + static_cast<Address>(within)))
-        << describe(plan, choice);
+    Address out =
+        address_of(plan.out) + static_cast<Address>(row.out_offset + plan.out_bytes(within));
+    for (const std::byte byte : expected_of(plan, row.source + static_cast<Address>(within))) {
+      ASSERT_TRUE(memory.written.contains(out)) << describe(plan, choice);
+      EXPECT_EQ(memory.written[out++], byte) << describe(plan, choice);
+    }
   };
   std::vector<std::int64_t> last;
   for (const PlanAxis& axis : plan.axes) last.push_back(axis.extent - 1);
-  for (const std::int64_t byte : {std::int64_t{0}, plan.run_bytes - 1}) {
+  const int number_bytes = plan.conversion ? bytes_of(plan.conversion->from) : 1;
+  for (const std::int64_t byte : {std::int64_t{0}, plan.run_bytes - number_bytes}) {
     if (byte < 4096) expect_copied(std::vector<std::int64_t>(plan.axes.size(), 0), byte);
     if (byte > plan.run_bytes - 17) expect_copied(last, byte);
   }
@@ -224,15 +240,29 @@ TEST(KernelBodies, ReachTheFarEndsOfLargeArrays) {
   expect(far_plan({{1000, 16399, 0, -24601}}, 16399), Family::shifted, false);
   expect(far_plan({{1'000'000, 16399, 0, -24601}}, 16399), Family::shifted, true);
   // Signed bytes as unsigned ones: numbers are converted, and bytes stay what they are.
-  const auto converted = [](GatherPlan plan) {
-    plan.conversion = Conversion{.from = Number::int8, .to = Number::uint8};
+  const auto converted = [](Number from, Number to, GatherPlan plan) {
+    plan.conversion = Conversion{.from = from, .to = to};
     return plan;
   };
+  const auto to_unsigned = [&](GatherPlan plan) {
+    return converted(Number::int8, Number::uint8, std::move(plan));
+  };
   for (const std::int64_t extent : {big - 1, big, big + 1})
-    expect(converted(far_plan({{extent, 16, 0, -16}}, 16)), Family::convert, extent >= big);
-  expect(converted(far_plan({{1000, 16400, 0, -24601}}, 16400)), Family::convert, false);
-  expect(converted(far_plan({{3, std::int64_t{1} << 40, 0, std::int64_t{1} << 41}}, 4096)),
+    expect(to_unsigned(far_plan({{extent, 16, 0, -16}}, 16)), Family::convert, extent >= big);
+  expect(to_unsigned(far_plan({{1000, 16400, 0, -24601}}, 16400)), Family::convert, false);
+  expect(to_unsigned(far_plan({{3, std::int64_t{1} << 40, 0, std::int64_t{1} << 41}}, 4096)),
          Family::convert, true);
+  // Numbers that get larger, and that get smaller, one by one and in rows.
+  const Number f32 = Number::float32, f64 = Number::float64, c128 = Number::complex128;
+  for (const std::int64_t extent : {big - 1, big, big + 1}) {
+    expect(converted(f32, c128, far_plan({{extent, 16, 0, -4}}, 4)), Family::convert,
+           extent >= big);
+    expect(converted(f64, Number::int8, far_plan({{extent, 1, 0, -8}}, 8)), Family::convert,
+           extent >= big);
+  }
+  expect(converted(f32, c128, far_plan({{1000, 65616, 0, -24604}}, 16404)), Family::convert, false);
+  expect(converted(f64, Number::int8, far_plan({{1000, 2051, 0, -24603}}, 16408)), Family::convert,
+         false);
   // Columns of a matrix as large as 31 bits can count, and of a larger one.
   expect(far_plan({{40'000, 80'000, 0, 2}, {40'000, 2, 0, 80'000}}, 2), Family::tiles, false);
   expect(far_plan({{50'000, 100'000, 0, 2}, {50'000, 2, 0, 100'000}}, 2), Family::tiles, true);
