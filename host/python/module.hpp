@@ -28,6 +28,9 @@ void bind_reference(pybind11::module_& module);
 void bind_verify(pybind11::module_& module);
 void bind_devices(pybind11::module_& module);
 
+/// What reads the elements of a `DeviceArray`: its keys, take, gather, copy, astype, and their
+/// plans.
+void bind_gathers(pybind11::class_<DeviceArray>& array);
 /// `update` of `DeviceArray`.
 void bind_update(pybind11::class_<DeviceArray>& array);
 

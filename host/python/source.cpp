@@ -70,14 +70,8 @@ Source source_of(py::handle object) {
   if (py::isinstance<DeviceBuffer>(object)) return source_of(object.cast<const DeviceBuffer&>());
   if (py::isinstance<StackObject>(object))
     return source_from_stack(object.cast<const StackObject&>());
-  if (py::isinstance<DeviceArray>(object)) {
-    const auto& array = object.cast<const DeviceArray&>();
-    return source_of(without_gil([&](const Watch& watch) {
-      Request request;
-      request.watch = watch;
-      return copy(array, Order::C, request);
-    }));
-  }
+  if (py::isinstance<DeviceArray>(object))
+    return source_of(dense_copy(object.cast<const DeviceArray&>()));
   if (PyObject_CheckBuffer(object.ptr()) || offers_more_than_buffer(object))
     return source_from_interfaces(object, Access::read);
   if (is_list(object)) {
@@ -100,8 +94,9 @@ DeviceArray in_place(const Source& source) {
   });
 }
 
-DeviceBuffer dense_copy(const Source& source) {
-  const DeviceArray array = in_place(source);
+DeviceBuffer dense_copy(const Source& source) { return dense_copy(in_place(source)); }
+
+DeviceBuffer dense_copy(const DeviceArray& array) {
   return without_gil([&](const Watch& watch) {
     Request request;
     request.watch = watch;

@@ -47,6 +47,7 @@ DeviceArray in_place(const Source& source);
 
 /// Its elements, dense in C order, in new memory of its device. Releases the GIL.
 DeviceBuffer dense_copy(const Source& source);
+DeviceBuffer dense_copy(const DeviceArray& array);
 
 /// A result as an input again.
 Source source_of(const DeviceBuffer& buffer);
