@@ -4,9 +4,11 @@
 
 #include "arguments.hpp"
 #include "elements.hpp"
+#include "host/storage.hpp"
 #include "host/text.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
+#include "owner.hpp"
 #include "properties.hpp"
 
 #include <cstddef>
@@ -22,6 +24,11 @@ namespace multibuffer::python {
 namespace {
 
 using Shape = std::vector<std::int64_t>;
+
+int traverse_array(const DeviceArray& array, visitproc visit, void* arg) {
+  const std::shared_ptr<const Storage>& storage = array.storage();
+  return storage.use_count() == 1 ? traverse(storage->owner, visit, arg) : 0;
+}
 
 // ---- Words
 
@@ -154,7 +161,7 @@ void bind_device_array(py::module_& module) {
       });
 
   py::class_<DeviceArray> cls(
-      module, "DeviceArray",
+      module, "DeviceArray", py::custom_type_setup(set_up_collection<DeviceArray, traverse_array>),
       "An array of pointers on a device: its memory, tables of offsets where the pointer tables\n"
       "were, and a view of them.\n\n"
       "Basic indices, NumPy's slices and integers, give views, which move no data; index arrays "
@@ -200,7 +207,8 @@ void bind_device_array(py::module_& module) {
   cls.def(
       "native",
       [](const DeviceArray& self) {
-        return without_gil([&](const Watch& watch) { return to_native(self, nullptr, watch); });
+        const DeviceArray shared = self;  // as owner.hpp asks for
+        return without_gil([&](const Watch& watch) { return to_native(shared, nullptr, watch); });
       },
       "All elements, dense, in this machine's byte order: a DeviceBuffer.");
   cls.def("tobytes", to_bytes, "The elements in C order, as bytes.");

@@ -140,9 +140,10 @@ Plan plan(const DeviceArray& array, Asked asked, const py::object& out, const py
   request.stream = stream_argument(stream);
   if (!out.is_none())
     request.out = output_of(out, asked.shape, request.format.value_or(array.format()));
+  const DeviceArray shared = array;  // as owner.hpp asks for
   return without_gil([&](const Watch& watch) {
     request.watch = watch;
-    return Plan(array, request);
+    return Plan(shared, request);
   });
 }
 
