@@ -323,6 +323,8 @@ DeviceBuffer gather(const DeviceArray& array, const Request& request) {
 
 struct Plan::State {
   DeviceArray array;  ///< whose storage stays
+  /// Of index arrays on the device in memory that is not the library's.
+  std::vector<std::shared_ptr<const void>> owners;
   DeviceBuffer result;
   std::shared_ptr<PlannedGather> gather;  ///< null where there is nothing to do
 };
@@ -337,8 +339,13 @@ Plan::Plan(const DeviceArray& array, const Request& request) {
     gather = array.device().backend().plan(ready.plan, ready.check_on_device, ready.uses,
                                            request.stream);
   if (ready.check_on_device) ready.result.check = gather;
+  std::vector<std::shared_ptr<const void>> owners;
+  for (const IndexGroup& group : request.groups)
+    for (const Indices& indices : group.indices)
+      if (indices.buffer() && indices.buffer()->owner())
+        owners.push_back(indices.buffer()->owner());
   state_ = std::make_shared<State>(
-      State{array, DeviceBuffer(std::move(ready.result)), std::move(gather)});
+      State{array, std::move(owners), DeviceBuffer(std::move(ready.result)), std::move(gather)});
 }
 
 const DeviceBuffer& Plan::run() const {

@@ -57,10 +57,11 @@ Asked ask_copy(const DeviceArray& array, Order order) {
   return asked;
 }
 
-Asked ask_take(const DeviceArray& array, py::handle indices, int axis, IndexMode mode) {
+Asked ask_take(const DeviceArray& array, py::handle indices, int axis, IndexMode mode,
+               OnDevice on_device = OnDevice::copied) {
   Asked asked;
   asked.request.mode = mode;
-  asked.arrays.push_back(index_array(indices));
+  asked.arrays.push_back(index_array(indices, on_device));
   const IndexArray& index = asked.arrays[0];
   const int at = normalize_axis(axis, array.ndim());
   asked.shape = array.shape();
@@ -71,12 +72,13 @@ Asked ask_take(const DeviceArray& array, py::handle indices, int axis, IndexMode
   return asked;
 }
 
-Asked ask_gather(const DeviceArray& array, py::handle coordinates, IndexMode mode) {
+Asked ask_gather(const DeviceArray& array, py::handle coordinates, IndexMode mode,
+                 OnDevice on_device = OnDevice::copied) {
   Asked asked;
   asked.request.mode = mode;
   std::vector<IndexArray>& arrays = asked.arrays;
   for (const py::handle index : coordinates) {
-    arrays.push_back(index_array(index));
+    arrays.push_back(index_array(index, on_device));
     if (arrays.back().on_device) arrays.back().shape = arrays.back().on_device->shape();
   }
   if (static_cast<int>(arrays.size()) > array.ndim())
@@ -278,26 +280,34 @@ void bind_gathers(py::class_<DeviceArray>& cls) {
       "plan_take",
       [](const DeviceArray& self, const py::object& indices, int axis, const py::object& mode,
          const py::object& out, const py::object& stream, const py::object& dtype, bool saturate) {
-        return plan(self, converted(ask_take(self, indices, axis, mode_of(mode)), dtype, saturate),
+        return plan(self,
+                    converted(ask_take(self, indices, axis, mode_of(mode), OnDevice::borrowed),
+                              dtype, saturate),
                     out, stream);
       },
       py::arg("indices"), py::arg("axis") = 0, py::arg("mode") = "raise",
       py::arg("out") = py::none(), py::arg("stream") = py::none(), py::kw_only(),
       py::arg("dtype") = py::none(), py::arg("saturate") = false,
-      "take() decided once: a Plan. The indices are copied, also those on a GPU: what is written\n"
-      "there later is not seen. out must not overlap the array.");
+      "take() decided once: a Plan. Indices on the array's GPU, dense integers of 32 or 64 bits, "
+      "stay\n"
+      "where they are, and every run reads what is there then; all others are copied. out must "
+      "not\n"
+      "overlap the array.");
   cls.def(
       "plan_gather",
       [](const DeviceArray& self, const py::object& coordinates, const py::object& mode,
          const py::object& out, const py::object& stream, const py::object& dtype, bool saturate) {
-        return plan(self, converted(ask_gather(self, coordinates, mode_of(mode)), dtype, saturate),
+        return plan(self,
+                    converted(ask_gather(self, coordinates, mode_of(mode), OnDevice::borrowed),
+                              dtype, saturate),
                     out, stream);
       },
       py::arg("coordinates"), py::arg("mode") = "raise", py::arg("out") = py::none(),
       py::arg("stream") = py::none(), py::kw_only(), py::arg("dtype") = py::none(),
       py::arg("saturate") = false,
-      "gather() decided once: a Plan. The coordinates are copied, also those on a GPU: what is\n"
-      "written there later is not seen. out must not overlap the array.");
+      "gather() decided once: a Plan. Coordinates on the array's GPU, dense integers of 32 or 64\n"
+      "bits, stay where they are, and every run reads what is there then; all others are copied.\n"
+      "out must not overlap the array.");
   cls.def(
       "plan_copy",
       [](const DeviceArray& self, const py::object& order, const py::object& out,
