@@ -57,7 +57,7 @@ class BadIndexCheck final : public PendingCheck {
 
   Context& context_;
   BadIndexWords& words_;
-  std::vector<PlanIndices> indices_;
+  decltype(GatherPlan::indices) indices_;
 
   std::mutex mutex_;
   Event done_;  ///< null once the answer is known

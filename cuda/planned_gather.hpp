@@ -28,7 +28,7 @@ class CudaPlannedGather final : public PlannedGather {
   Context& context_;
   cudaStream_t stream_;
   std::byte* out_;
-  std::vector<PlanIndices> indices_;
+  decltype(GatherPlan::indices) indices_;
   std::vector<std::shared_ptr<Memory>> uses_;
   std::shared_ptr<DeviceMemory> word_;  ///< of bad indices; null where nothing is checked
   GatherLaunch launch_;

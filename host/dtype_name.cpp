@@ -1,5 +1,7 @@
 #include "dtype_name.hpp"
 
+#include "text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -49,7 +51,38 @@ constexpr std::array<Name, 14> names{{{"bool", "b1"},
                                       {"complex64", "c8"},
                                       {"complex128", "c16"}}};
 
+/// V for those that NumPy has no letter for.
+char letter_of(ScalarKind kind) {
+  switch (kind) {
+    case ScalarKind::boolean:
+      return 'b';
+    case ScalarKind::signed_integer:
+      return 'i';
+    case ScalarKind::unsigned_integer:
+    case ScalarKind::pointer:
+      return 'u';
+    case ScalarKind::real:
+      return 'f';
+    case ScalarKind::complex:
+      return 'c';
+    case ScalarKind::character:
+    case ScalarKind::bytes:
+      return 'S';
+    case ScalarKind::ucs4:
+      return 'U';
+    default:
+      return 'V';
+  }
+}
+
 }  // namespace
+
+std::string type_string(const Type& type) {
+  const char letter = type.is_struct ? 'V' : letter_of(type.kind);
+  const bool ordered = type.size > 1 && letter != 'S' && letter != 'V';
+  const char order = !ordered ? '|' : type.little_endian ? '<' : '>';
+  return text(order, letter, letter == 'U' ? type.size / 4 : type.size);
+}
 
 std::optional<Format> format_of_dtype_name(std::string_view name) {
   if (name == "bfloat16") return Format("bfloat16", 2);

@@ -7,6 +7,7 @@
 #include "gather_plan.hpp"
 #include "parallel.hpp"
 #include "result.hpp"
+#include "small_vector.hpp"
 #include "storage.hpp"
 #include "text.hpp"
 
@@ -14,6 +15,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstring>
+#include <functional>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -39,9 +41,10 @@ bool any_out_of_range(const T* values, std::int64_t count, std::int64_t extent) 
 template <class T>
 void check_values(const T* values, std::int64_t count, const PlanIndices& indices) {
   std::atomic<bool> bad = false;
-  parallel_for(count, sizeof(T), {}, [&](std::int64_t begin, std::int64_t end) {
+  const auto check = [&](std::int64_t begin, std::int64_t end) {
     if (any_out_of_range(values + begin, end - begin, indices.extent)) bad = true;
-  });
+  };
+  parallel_for(count, sizeof(T), {}, std::ref(check));  // by reference: nothing is allocated
   if (!bad) return;
   for (std::int64_t i = 0; i < count; ++i)
     if (resolve_index(values[i], indices.extent, IndexMode::raise) < 0)
@@ -88,10 +91,10 @@ PlanIndices plan_indices(const Layout& layout, const Result& result, std::size_t
                    .extent = indexed.extent,
                    .level = indexed.level,
                    .stride = indexed.stride,
-                   .shape = indices.shape(),
+                   .shape = SmallVector<std::int64_t, 4>(indices.shape()),
                    .steps = {}};
   // Steps in the common shape: 0 where this array is broadcast.
-  Shape steps(ready_group.shape.size(), 0);
+  SmallVector<std::int64_t, 4> steps(ready_group.shape.size(), 0);
   std::int64_t step = 1;
   for (std::size_t n = 0; n < indices.shape().size(); ++n) {
     const std::int64_t extent = indices.shape()[indices.shape().size() - 1 - n];
@@ -142,7 +145,7 @@ GatherPlan plan_of(const DeviceArray& array, const Request& request, const Resul
   GatherPlan plan;
   plan.base = storage.base;
   plan.unit = storage.unit;
-  plan.tables = storage.tables;
+  plan.tables.assign(storage.tables.begin(), storage.tables.end());
   plan.origins.assign(layout.origins().begin(), layout.origins().end());
   plan.mode = request.mode;
   if (request.format)
@@ -225,10 +228,10 @@ Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_in
   const Device& device = array.device();
   const bool on_host = device.kind() == DeviceKind::host;
   const Result result = result_of(array.layout(), request);
-  const Format format = request.format.value_or(array.format());
-  const Shape shape = result.shape();
-  const Shape dense = dense_strides(shape, format.itemsize(), request.order);
-  const Shape strides = request.out && !request.out->strides.empty() ? request.out->strides : dense;
+  const Format& format = request.format ? *request.format : array.format();
+  Shape shape = result.shape();
+  Shape dense = dense_strides(shape, format.itemsize(), request.order);
+  Shape strides = request.out && !request.out->strides.empty() ? request.out->strides : dense;
   if (request.out) {
     check_output(*request.out, shape, strides, format.itemsize());
     if (on_host && request.out->space == MemorySpace::device)
@@ -242,10 +245,13 @@ Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_in
   const bool empty = std::ranges::find(shape, 0) != shape.end();
   const bool stages_indices = !on_host || keeps_indices;
   StagedIndices staged_indices;
-  std::vector<const Indices*> sources;
+  SmallVector<const Indices*, 2> sources;
   bool check_on_device = false;
-  std::vector<std::shared_ptr<Memory>> uses = array.storage()->arenas;
-  uses.push_back(array.storage()->memory);
+  const Storage& storage = *array.storage();
+  std::vector<std::shared_ptr<Memory>> uses;
+  uses.reserve(storage.arenas.size() + 2);  // mostly, the array and the output
+  uses.assign(storage.arenas.begin(), storage.arenas.end());
+  uses.push_back(storage.memory);
   for (const IndexGroup& group : request.groups) {
     for (const Indices& indices : group.indices) {
       if (indices.space() == MemorySpace::device) {
@@ -264,8 +270,8 @@ Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_in
 
   DeviceBuffer::Parts parts{.device = device,
                             .format = format,
-                            .shape = shape,
-                            .strides = staged ? dense : strides,
+                            .shape = std::move(shape),
+                            .strides = staged ? std::move(dense) : strides,
                             .data = nullptr,
                             .memory = nullptr,
                             .stream = request.stream,
@@ -290,7 +296,8 @@ Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_in
   if (plan.rows > 0 && stages_indices)
     if (auto memory = staged_indices.upload(plan, sources, device, request.stream))
       uses.push_back(std::move(memory));
-  return {std::move(plan), check_on_device, std::move(uses), std::move(parts), staged, strides};
+  return {std::move(plan),  check_on_device, std::move(uses),
+          std::move(parts), staged,          std::move(strides)};
 }
 
 }  // namespace
@@ -316,6 +323,8 @@ DeviceBuffer gather(const DeviceArray& array, const Request& request) {
 
 struct Plan::State {
   DeviceArray array;  ///< whose storage stays
+  /// Of index arrays on the device in memory that is not the library's.
+  std::vector<std::shared_ptr<const void>> owners;
   DeviceBuffer result;
   std::shared_ptr<PlannedGather> gather;  ///< null where there is nothing to do
 };
@@ -330,8 +339,13 @@ Plan::Plan(const DeviceArray& array, const Request& request) {
     gather = array.device().backend().plan(ready.plan, ready.check_on_device, ready.uses,
                                            request.stream);
   if (ready.check_on_device) ready.result.check = gather;
+  std::vector<std::shared_ptr<const void>> owners;
+  for (const IndexGroup& group : request.groups)
+    for (const Indices& indices : group.indices)
+      if (indices.buffer() && indices.buffer()->owner())
+        owners.push_back(indices.buffer()->owner());
   state_ = std::make_shared<State>(
-      State{array, DeviceBuffer(std::move(ready.result)), std::move(gather)});
+      State{array, std::move(owners), DeviceBuffer(std::move(ready.result)), std::move(gather)});
 }
 
 const DeviceBuffer& Plan::run() const {

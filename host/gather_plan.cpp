@@ -6,17 +6,17 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <numeric>
 #include <ranges>
-#include <utility>
+#include <vector>
 
 namespace multibuffer {
 namespace {
 
 void erase_axis(GatherPlan& plan, std::size_t at) {
-  plan.axes.erase(plan.axes.begin() + static_cast<std::ptrdiff_t>(at));
-  for (PlanIndices& indices : plan.indices)
-    indices.steps.erase(indices.steps.begin() + static_cast<std::ptrdiff_t>(at));
+  plan.axes.erase(plan.axes.begin() + at);
+  for (PlanIndices& indices : plan.indices) indices.steps.erase(indices.steps.begin() + at);
 }
 
 void drop_single_axes(GatherPlan& plan) {
@@ -25,6 +25,8 @@ void drop_single_axes(GatherPlan& plan) {
 }
 
 void sort_axes(GatherPlan& plan) {
+  // As they mostly are.
+  if (std::ranges::is_sorted(plan.axes, std::greater{}, &PlanAxis::out_stride)) return;
   std::vector<std::size_t> order(plan.axes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, std::greater{},

@@ -4,11 +4,11 @@
 #include <multibuffer/gather.hpp>
 
 #include "number.hpp"
+#include "small_vector.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 namespace multibuffer {
 
@@ -22,8 +22,9 @@ struct PlanIndices {
   std::int64_t extent = 0;  ///< of that axis
   int level = 0;
   std::int64_t stride = 0;
-  std::vector<std::int64_t> shape;  ///< of the index array, for messages
-  std::vector<std::int64_t> steps;  ///< how far to move in `data` (in values) along each plan axis
+  SmallVector<std::int64_t, 4> shape;  ///< of the index array, for messages
+  /// How far to move in `data` (in values) along each plan axis.
+  SmallVector<std::int64_t, 4> steps;
 };
 
 /// One axis of the walk over the result; contributes index * stride at `level`.
@@ -55,10 +56,10 @@ struct PlanTable {
 struct GatherPlan {
   const std::byte* base = nullptr;  ///< null for arrays in place, whose offsets are addresses
   std::int64_t unit = 1;
-  std::vector<PlanTable> tables;
-  std::vector<std::int64_t> origins;  ///< tables.size() + 1
-  std::vector<PlanAxis> axes;
-  std::vector<PlanIndices> indices;
+  SmallVector<PlanTable, 2> tables;
+  SmallVector<std::int64_t, 4> origins;  ///< tables.size() + 1
+  SmallVector<PlanAxis, 4> axes;
+  SmallVector<PlanIndices, 2> indices;
   IndexMode mode = IndexMode::raise;
   std::optional<Conversion> conversion;
   std::int64_t run_bytes = 0;  ///< of the source

@@ -8,6 +8,7 @@
 #include "text.hpp"
 
 #include <algorithm>
+#include <bitset>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -15,10 +16,10 @@
 namespace multibuffer {
 namespace {
 
-Shape broadcast(const IndexGroup& group, std::size_t number) {
+SmallVector<std::int64_t, 4> broadcast(const IndexGroup& group, std::size_t number) {
   std::size_t ndim = 0;
   for (const Indices& indices : group.indices) ndim = std::max(ndim, indices.shape().size());
-  Shape common(ndim, 1);
+  SmallVector<std::int64_t, 4> common(ndim, 1);
   for (const Indices& indices : group.indices) {
     const std::size_t lead = ndim - indices.shape().size();
     for (std::size_t i = 0; i < indices.shape().size(); ++i) {
@@ -34,7 +35,8 @@ Shape broadcast(const IndexGroup& group, std::size_t number) {
   return common;
 }
 
-ReadyGroup ready(const IndexGroup& group, std::size_t number, int ndim, std::vector<bool>& taken) {
+ReadyGroup ready(const IndexGroup& group, std::size_t number, int ndim,
+                 std::bitset<max_axes>& taken) {
   if (group.axes.size() != group.indices.size() || group.axes.empty())
     throw Error(Errc::invalid_argument, text("group ", number, " has ", group.indices.size(),
                                              " index arrays for ", group.axes.size(), " axes"));
@@ -59,7 +61,7 @@ ReadyGroup ready(const IndexGroup& group, std::size_t number, int ndim, std::vec
 
 Result result_of(const Layout& layout, const Request& request) {
   Result result;
-  std::vector<bool> taken(layout.axes().size());
+  std::bitset<max_axes> taken;
   for (std::size_t g = 0; g < request.groups.size(); ++g)
     result.groups.push_back(ready(request.groups[g], g, layout.ndim(), taken));
 
@@ -97,7 +99,7 @@ void check_output(const Output& out, const Shape& shape, const Shape& strides,
     throw Error(Errc::invalid_argument, text("the output has ", strides.size(),
                                              " strides for the shape ", tuple_text(shape)));
   if (std::ranges::find(shape, 0) != shape.end()) return;
-  std::vector<std::size_t> order(shape.size());
+  SmallVector<std::size_t, 8> order(shape.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::sort(order, {}, [&](std::size_t i) { return strides[i]; });
   std::int64_t span = itemsize;

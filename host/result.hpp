@@ -4,6 +4,8 @@
 #include <multibuffer/gather.hpp>
 #include <multibuffer/layout.hpp>
 
+#include "small_vector.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -23,17 +25,18 @@ struct ResultAxis {
 
 /// A group with its axes counted from the front, its common shape and its place worked out.
 struct ReadyGroup {
-  std::vector<int> axes;
-  Shape shape;
+  SmallVector<int, 4> axes;
+  SmallVector<std::int64_t, 4> shape;
   int position = 0;
 };
 
 /// What a request makes of an array.
 struct Result {
-  std::vector<ReadyGroup> groups;
-  std::vector<ResultAxis> axes;
+  SmallVector<ReadyGroup, 1> groups;
+  SmallVector<ResultAxis, 4> axes;
   Shape shape() const {
     Shape shape;
+    shape.reserve(axes.size());
     for (const ResultAxis& axis : axes) shape.push_back(axis.extent);
     return shape;
   }

@@ -1,11 +1,11 @@
 #pragma once
 
 #include "gather_plan.hpp"
+#include "small_vector.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 namespace multibuffer {
 
@@ -47,9 +47,9 @@ class RowWalk {
   void add_level(int level, std::span<std::int64_t> positions) const;
 
   const GatherPlan& plan_;
-  std::vector<std::int64_t> index_;
-  std::vector<std::int64_t> origins_;  ///< per level: what all but the line's axis contribute
-  std::vector<std::int64_t> places_;   ///< per index array: where it is read
+  SmallVector<std::int64_t, 4> index_;
+  SmallVector<std::int64_t, 4> origins_;  ///< per level: what all but the line's axis contribute
+  SmallVector<std::int64_t, 4> places_;   ///< per index array: where it is read
   std::int64_t out_ = 0;
 };
 

@@ -50,7 +50,7 @@ HostIndices on_host(const Indices& indices, int axis, std::int64_t extent, Index
       PlanIndices bad;
       bad.axis = axis;
       bad.extent = extent;
-      bad.shape = indices.shape();
+      bad.shape.assign(indices.shape().begin(), indices.shape().end());
       throw_bad_index(bad, i, value);
     }
   }
@@ -167,8 +167,9 @@ class Pieces {
     Request request;
     for (std::size_t g = 0; g < part.groups.size(); ++g) {
       IndexGroup group;
-      group.axes = whole_.result.groups[g].axes;
-      group.position = whole_.result.groups[g].position;
+      const ReadyGroup& ready = whole_.result.groups[g];
+      group.axes.assign(ready.axes.begin(), ready.axes.end());
+      group.position = ready.position;
       for (const HostIndices& indices : part.groups[g])
         group.indices.emplace_back(std::span<const std::int64_t>(indices.values), indices.shape);
       request.groups.push_back(std::move(group));

@@ -239,7 +239,8 @@ TEST(ChooseKernel, KnowsSmallPlansFromLargeOnes) {
   const auto levels_with = [](std::int64_t run_bytes, std::size_t axes, std::size_t indices) {
     GatherPlan plan = rows_plan(2, run_bytes);
     plan.axes.assign(axes, {2, run_bytes, 0, 1});
-    plan.indices.assign(indices, {nullptr, 8, 0, 5, 0, 1, {1}, std::vector<std::int64_t>(axes, 0)});
+    plan.indices.assign(indices,
+                        {nullptr, 8, 0, 5, 0, 1, {1}, decltype(PlanIndices::steps)(axes, 0)});
     return choose_kernel(plan).levels;
   };
   EXPECT_EQ(levels_with(1024, small_axes, 0), 1);
@@ -255,7 +256,7 @@ TEST(ChooseKernel, CountsIn64BitsWhere31AreTooFew) {
     return choose_kernel(plan).wide;
   };
   constexpr std::int64_t limit = largest<std::int32_t>;
-  const std::vector<std::int64_t> step{1};
+  const decltype(PlanIndices::steps) step{1};
   EXPECT_FALSE(wide_with([](GatherPlan&) {}));
   EXPECT_FALSE(wide_with([](GatherPlan& p) { p.origins = {1L << 40, 1L << 40}; }));
   EXPECT_TRUE(wide_with([](GatherPlan& p) { p.axes[0].stride = limit / 900; }));

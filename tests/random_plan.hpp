@@ -63,7 +63,7 @@ inline std::int64_t entry_of(const PlanTable& table, std::int64_t position) {
 
 inline Row interpret(const GatherPlan& plan, const std::vector<std::int64_t>& index) {
   Row row;
-  std::vector<std::int64_t> positions = plan.origins;
+  auto positions = plan.origins;
   for (std::size_t i = 0; i < plan.axes.size(); ++i) {
     positions[static_cast<std::size_t>(plan.axes[i].level)] += index[i] * plan.axes[i].stride;
     row.out_offset += index[i] * plan.axes[i].out_stride;

@@ -9,25 +9,6 @@
 #include <optional>
 
 namespace multibuffer::cli {
-namespace {
-
-/// What .npy files call a kind of number.
-char letter_of(ScalarKind kind) {
-  switch (kind) {
-    case ScalarKind::boolean:
-      return 'b';
-    case ScalarKind::signed_integer:
-      return 'i';
-    case ScalarKind::unsigned_integer:
-      return 'u';
-    case ScalarKind::complex:
-      return 'c';
-    default:
-      return 'f';
-  }
-}
-
-}  // namespace
 
 files::NpyType parse_dtype(std::string_view given) {
   const std::optional<Format> format = format_of_dtype_name(given);
@@ -39,10 +20,8 @@ files::NpyType parse_dtype(std::string_view given) {
   if (format->opaque())
     throw Error(Errc::invalid_argument, text("--dtype ", given, ": .npy files have no such type"));
   const Type& type = format->type();
-  const char order = type.size == 1 ? '|' : type.little_endian ? '<' : '>';
-  return {.descr = files::quote(text(order, letter_of(type.kind), type.size)),
-          .format = format->text(),
-          .itemsize = type.size};
+  return {
+      .descr = files::quote(type_string(type)), .format = format->text(), .itemsize = type.size};
 }
 
 }  // namespace multibuffer::cli

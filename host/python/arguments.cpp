@@ -53,19 +53,25 @@ WantedElements wanted_elements(py::handle dtype, bool saturate) {
 
 namespace {
 
+/// The value of what has an index.
+template <class Integer>
+Integer integer(py::handle item, const char* name) {
+  const auto number = py::reinterpret_steal<py::object>(PyNumber_Index(item.ptr()));
+  if (!number) throw py::error_already_set();
+  const Py_ssize_t value = PyNumber_AsSsize_t(number.ptr(), PyExc_OverflowError);
+  if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
+  if (!std::in_range<Integer>(value))
+    throw py::value_error(text(name, ": ", value, " is out of range"));
+  return static_cast<Integer>(value);
+}
+
 /// One integer, or a sequence of them.
 template <class Integer>
 std::vector<Integer> integers(py::handle object, const char* name) {
   const auto integer = [name](py::handle item) {
     if (!PyIndex_Check(item.ptr()))
       throw py::type_error(text(name, " must be integers, not ", Py_TYPE(item.ptr())->tp_name));
-    const auto number = py::reinterpret_steal<py::object>(PyNumber_Index(item.ptr()));
-    if (!number) throw py::error_already_set();
-    const Py_ssize_t value = PyNumber_AsSsize_t(number.ptr(), PyExc_OverflowError);
-    if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
-    if (!std::in_range<Integer>(value))
-      throw py::value_error(text(name, ": ", value, " is out of range"));
-    return static_cast<Integer>(value);
+    return python::integer<Integer>(item, name);
   };
   // An array is both, and a sequence.
   if (PyIndex_Check(object.ptr()) && !PySequence_Check(object.ptr())) return {integer(object)};
@@ -95,6 +101,22 @@ std::vector<std::int64_t> complete(std::vector<std::int64_t> shape, std::int64_t
 }
 
 }  // namespace
+
+int integer_argument(py::handle object, const char* name) {
+  if (!PyIndex_Check(object.ptr()))
+    throw py::type_error(text(name, " must be an integer, not ", Py_TYPE(object.ptr())->tp_name));
+  return integer<int>(object, name);
+}
+
+bool flag_argument(py::handle object, const char* name) {
+  if (object.is_none()) return false;
+  const PyNumberMethods* const number = Py_TYPE(object.ptr())->tp_as_number;
+  if (!number || !number->nb_bool)
+    throw py::type_error(text(name, " must be a bool, not ", Py_TYPE(object.ptr())->tp_name));
+  const int value = PyObject_IsTrue(object.ptr());
+  if (value < 0) throw py::error_already_set();
+  return value != 0;
+}
 
 std::vector<std::int64_t> integers_argument(py::handle object, const char* name) {
   return integers<std::int64_t>(object, name);

@@ -23,6 +23,10 @@ std::string text_argument(pybind11::handle object, const char* name);
 IndexMode mode_of(pybind11::handle name);
 Order order_of(pybind11::handle name);
 
+/// An integer that an int holds, or a truth value. Errors call them `name`.
+int integer_argument(pybind11::handle object, const char* name);
+bool flag_argument(pybind11::handle object, const char* name);
+
 /// One integer, or a sequence of them. Errors call them `name`.
 std::vector<std::int64_t> integers_argument(pybind11::handle object, const char* name);
 

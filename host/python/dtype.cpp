@@ -20,37 +20,6 @@ namespace {
 
 constexpr bool native_little = std::endian::native == std::endian::little;
 
-/// The array interface's letter for a kind of scalar; V for those that it has none for.
-char letter_of(ScalarKind kind) {
-  switch (kind) {
-    case ScalarKind::boolean:
-      return 'b';
-    case ScalarKind::signed_integer:
-      return 'i';
-    case ScalarKind::unsigned_integer:
-    case ScalarKind::pointer:
-      return 'u';
-    case ScalarKind::real:
-      return 'f';
-    case ScalarKind::complex:
-      return 'c';
-    case ScalarKind::character:
-    case ScalarKind::bytes:
-      return 'S';
-    case ScalarKind::ucs4:
-      return 'U';
-    default:
-      return 'V';
-  }
-}
-
-std::string type_string(const Type& type) {
-  const char letter = type.is_struct ? 'V' : letter_of(type.kind);
-  const bool ordered = type.size > 1 && letter != 'S' && letter != 'V';
-  const char order = !ordered ? '|' : type.little_endian ? '<' : '>';
-  return text(order, letter, letter == 'U' ? type.size / 4 : type.size);
-}
-
 py::object description(const Type& type) {
   if (!type.is_struct) return py::str(type_string(type));
   py::list fields;

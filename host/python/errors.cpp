@@ -38,18 +38,31 @@ PyObject* exception_for(Errc code) {
   return PyExc_RuntimeError;
 }
 
+/// Throws on what is for somebody else to translate.
+void translate(std::exception_ptr pointer) {
+  try {
+    if (pointer) std::rethrow_exception(pointer);
+  } catch (const Error& error) {
+    PyErr_SetString(exception_for(error.code()), error.what());
+  } catch (const py::cast_error& error) {
+    PyErr_SetString(PyExc_TypeError, error.what());  // an argument of the wrong kind
+  }
+}
+
 }  // namespace
 
-void translate_errors() {
-  py::register_local_exception_translator([](std::exception_ptr pointer) {
+void translate_errors() { py::register_local_exception_translator(translate); }
+
+void set_python_error() noexcept {
+  try {
     try {
-      if (pointer) std::rethrow_exception(pointer);
-    } catch (const Error& error) {
-      PyErr_SetString(exception_for(error.code()), error.what());
-    } catch (const py::cast_error& error) {
-      PyErr_SetString(PyExc_TypeError, error.what());  // an argument of the wrong kind
+      translate(std::current_exception());
+    } catch (...) {
+      py::detail::translate_exception(std::current_exception());
     }
-  });
+  } catch (...) {
+    PyErr_SetString(PyExc_RuntimeError, "an exception of an unknown kind");
+  }
 }
 
 }  // namespace multibuffer::python

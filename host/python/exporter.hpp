@@ -46,6 +46,11 @@ class HeldBuffer {
   HeldBuffer& operator=(const HeldBuffer&) = delete;
 
   const Py_buffer& buffer() const noexcept { return buffer_; }
+  /// For Python's garbage collector.
+  int traverse(visitproc visit, void* arg) const {
+    Py_VISIT(buffer_.obj);
+    return 0;
+  }
 
  private:
   Py_buffer buffer_{};

@@ -1,6 +1,7 @@
 #include <multibuffer/error.hpp>
 
 #include "host/parallel.hpp"
+#include "host/storage.hpp"
 #include "host/text.hpp"
 #include "indexing.hpp"
 #include "interrupt.hpp"
@@ -26,6 +27,10 @@ constexpr bool native_little = std::endian::native == std::endian::little;
       text("arrays used as indices must be of integer or boolean type, not '", format.text(), "'"));
 }
 
+bool type_is_native(const Type& type) {
+  return type.size == 1 || type.little_endian == native_little;
+}
+
 bool is_index_type(const Type& type) {
   return type.kind == ScalarKind::signed_integer || type.kind == ScalarKind::unsigned_integer ||
          type.kind == ScalarKind::boolean;
@@ -44,7 +49,7 @@ struct Numbers {
   std::span<const std::int64_t> strides;
   const Type& type;
 
-  bool is_native() const { return type.size == 1 || type.little_endian == native_little; }
+  bool is_native() const { return type_is_native(type); }
   bool is_mask() const { return type.kind == ScalarKind::boolean; }
   /// Whether a gather, or a walk over a mask, can read them where they are.
   bool are_readable() const {
@@ -169,7 +174,42 @@ IndexArray from_buffer(const DeviceBuffer& buffer) {
                       std::shared_ptr<const void>(std::move(owner)));
 }
 
-IndexArray from_array(py::handle object) {
+/// Whether a gather on a device can read them where they are.
+bool are_readable_there(const ArrayView& view, const Type& type) {
+  if (type.kind != ScalarKind::signed_integer || type.size < 4 || !type_is_native(type) ||
+      view.layout().levels() > 0)
+    return false;
+  std::int64_t stride = type.size;
+  for (int i = view.ndim(); i-- > 0;) {
+    const Axis& axis = view.layout().axes()[static_cast<std::size_t>(i)];
+    if (axis.extent != 1 && axis.stride != stride) return false;
+    stride *= axis.extent;
+  }
+  const std::byte* start = view.base() + (view.layout().empty() ? 0 : view.layout().origins()[0]);
+  return reinterpret_cast<std::uintptr_t>(start) % static_cast<std::uintptr_t>(type.size) == 0;
+}
+
+/// Somebody else's memory on a device as a buffer: who reads it there says so of the block that
+/// stands for it, and its owner is let go of when that work is done.
+DeviceBuffer borrowed(const Source& source) {
+  const DeviceArray array = in_place(source);
+  const ArrayView& view = source.view;
+  DeviceBuffer::Parts parts{.device = array.device(),
+                            .format = view.format(),
+                            .shape = view.shape(),
+                            .strides = {},
+                            .data = nullptr,
+                            .memory = array.storage()->memory,
+                            .stream = nullptr,
+                            .check = nullptr,
+                            .owner = array.storage()};
+  for (const Axis& axis : view.layout().axes()) parts.strides.push_back(axis.stride);
+  parts.data = const_cast<std::byte*>(view.base() +
+                                      (view.layout().empty() ? 0 : view.layout().origins()[0]));
+  return DeviceBuffer(std::move(parts));
+}
+
+IndexArray from_array(py::handle object, OnDevice on_device) {
   if (const auto array = NumpyArray::of(object))
     if (const auto type = array->native_type(); type && is_index_type(*type))
       return from_numbers({array->data(), array->shape(), array->strides(), *type},
@@ -183,6 +223,11 @@ IndexArray from_array(py::handle object) {
     for (const Axis& axis : layout.axes()) strides.push_back(axis.stride);
     const std::byte* start = source.view.base() + (layout.empty() ? 0 : layout.origins()[0]);
     return from_numbers({start, shape, strides, type}, source.owner);
+  }
+  if (source.device != "host" && on_device == OnDevice::borrowed &&
+      are_readable_there(source.view, type)) {
+    const bool is_ours = py::isinstance<DeviceBuffer>(object);
+    return IndexArray(is_ours ? object.cast<const DeviceBuffer&>() : borrowed(source));
   }
   const DeviceBuffer dense = dense_copy(source);
   if (source.device == "host") return from_buffer(dense);
@@ -267,14 +312,14 @@ Indices IndexArray::indices() {
   return {{static_cast<const std::int64_t*>(data()), count}, shape};
 }
 
-IndexArray index_array(py::handle object) {
+IndexArray index_array(py::handle object, OnDevice on_device) {
   const auto number = [](std::int64_t value, bool is_mask = false) {
     return IndexArray({}, LargeVector<std::int64_t>(1, value), is_mask);
   };
   if (PyBool_Check(object.ptr())) return number(object.is(py::bool_(true)), true);
   if (PyLong_Check(object.ptr()) || is_numpy_integer(object)) return number(integer(object));
   if (PyList_Check(object.ptr()) || PyTuple_Check(object.ptr())) return from_list(object);
-  if (is_array(object)) return from_array(object);
+  if (is_array(object)) return from_array(object, on_device);
   if (PyIndex_Check(object.ptr())) return number(integer(object));
   throw py::index_error(text("indices are integers or booleans, or arrays or lists of them, not ",
                              Py_TYPE(object.ptr())->tp_name));

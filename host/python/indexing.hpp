@@ -43,7 +43,7 @@ class IndexArray {
         borrowed_(values),
         bytes_each_(bytes_each),
         holder_(std::move(holder)) {}
-  /// Dense 32- or 64-bit integers on a device.
+  /// Dense 32- or 64-bit integers on a device, the library's or borrowed.
   explicit IndexArray(DeviceBuffer values) : shape(values.shape()), on_device(std::move(values)) {}
 
   std::vector<std::int64_t> shape;
@@ -65,9 +65,15 @@ class IndexArray {
   Holder holder_;
 };
 
+/// What becomes of an index array that lies on a device.
+enum class OnDevice {
+  copied,   ///< for one gather, which need not keep it until its work is done
+  borrowed  ///< if it can be read where it is: dense, native integers of 32 or 64 bits
+};
+
 /// From numbers, bools, nested lists, and every array that can be an input. Throws IndexError for
 /// elements that are neither integers nor bools.
-IndexArray index_array(pybind11::handle object);
+IndexArray index_array(pybind11::handle object, OnDevice on_device = OnDevice::copied);
 
 /// What a key, NumPy's `a[key]`, asks of an array: view operations and, if it is advanced, index
 /// arrays for axes of the view that they leave.

@@ -35,9 +35,9 @@ bool is_on_gpu(py::handle object) {
 }
 
 Source source_from_buffer(py::handle object, int flags) {
-  auto held = std::make_shared<const HeldBuffer>(object, flags);
+  auto held = std::make_unique<const HeldBuffer>(object, flags);
   Source source = source_of_export(held->buffer());
-  source.owner = std::move(held);
+  source.owner = keep(std::move(held));
   return source;
 }
 

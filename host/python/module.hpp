@@ -3,6 +3,7 @@
 #include <multibuffer/array_view.hpp>
 #include <multibuffer/gather.hpp>
 
+#include "owner.hpp"
 #include "source.hpp"
 
 #include <pybind11/pybind11.h>
@@ -15,8 +16,11 @@ namespace multibuffer::python {
 /// The Python object of a stack: the table, and the buffers that its pointers lead to.
 struct StackObject {
   Stack stack;
-  std::shared_ptr<const void> owner;
+  Owner owner;
   std::string device;
+
+  /// For Python's garbage collector.
+  int traverse(visitproc visit, void* arg) const { return python::traverse(owner, visit, arg); }
 };
 
 // One function for each file that adds classes or functions to the module.
@@ -28,6 +32,9 @@ void bind_reference(pybind11::module_& module);
 void bind_verify(pybind11::module_& module);
 void bind_devices(pybind11::module_& module);
 
+/// What reads the elements of a `DeviceArray`: its keys, take, gather, copy, astype, and their
+/// plans.
+void bind_gathers(pybind11::class_<DeviceArray>& array);
 /// `update` of `DeviceArray`.
 void bind_update(pybind11::class_<DeviceArray>& array);
 

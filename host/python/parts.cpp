@@ -37,7 +37,16 @@ class Holder {
     objects_.push_back(object);
     Py_INCREF(object);
   }
-  void hold(std::shared_ptr<const void> owner) { owners_.push_back(std::move(owner)); }
+  void hold(Owner owner) { owners_.push_back(std::move(owner)); }
+
+  /// For Python's garbage collector.
+  int traverse(visitproc visit, void* arg) const {
+    for (const Py_buffer& buffer : exports_) Py_VISIT(buffer.obj);
+    for (PyObject* object : objects_) Py_VISIT(object);
+    for (const Owner& owner : owners_)
+      if (const int stop = python::traverse(owner, visit, arg)) return stop;
+    return 0;
+  }
 
   /// The answer is there until `keep_last`, or the next.
   const Py_buffer& acquire(py::handle exporter) {
@@ -62,7 +71,7 @@ class Holder {
  private:
   std::deque<Py_buffer> exports_;  ///< they must not move
   std::vector<PyObject*> objects_;
-  std::vector<std::shared_ptr<const void>> owners_;
+  std::vector<Owner> owners_;
 };
 
 const std::byte* start_of(const ArrayView& view) {
@@ -86,7 +95,7 @@ bool lies_like(const dlpack::ManagedTensorVersioned& model,
 /// One pass over a sequence.
 class Reader {
  public:
-  explicit Reader(Holding holding) : holding_(holding), holder_(std::make_shared<Holder>()) {}
+  explicit Reader(Holding holding) : holding_(holding), holder_(std::make_unique<Holder>()) {}
 
   /// `sequence` is a list or a tuple. The export of a part may run code that changes the list: its
   /// size is asked for each time, and a part is held before it is asked for anything.
@@ -107,7 +116,7 @@ class Reader {
       add(PySequence_Fast_GET_ITEM(sequence, i));
     }
     for (const auto& [table, device] : writers_) wait_for_tensors(*table, device);
-    parts_.owner = std::move(holder_);
+    parts_.owner = keep(std::move(holder_));
     return std::move(parts_);
   }
 
@@ -222,7 +231,7 @@ class Reader {
 
   Holding holding_;
   Parts parts_;
-  std::shared_ptr<Holder> holder_;
+  std::unique_ptr<Holder> holder_;
   /// Whose work is waited for in the end.
   std::vector<std::pair<const dlpack::ExchangeTable*, dlpack::Device>> writers_;
 
@@ -303,8 +312,7 @@ void copy_run(Parts& parts, std::size_t number) {
   for (auto start = begin; start != end; ++start, offset += bytes) *start = copies.data() + offset;
   run.source.view = ArrayView::dense(copies.data(), run.source.view.shape(),
                                      run.source.view.format(), false, run.source.view.space());
-  parts.owner = std::make_shared<std::pair<std::shared_ptr<const void>, DeviceBuffer>>(
-      std::move(parts.owner), copies);
+  parts.owner = keep_both(std::move(parts.owner), std::make_shared<const DeviceBuffer>(copies));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "owner.hpp"
 #include "source.hpp"
 
 #include <pybind11/pybind11.h>
@@ -20,7 +21,7 @@ struct Parts {
   };
   std::vector<Run> runs;
   std::vector<const std::byte*> starts;  ///< of every part: where its index 0 is
-  std::shared_ptr<const void> owner;     ///< keeps the memory of all
+  Owner owner;                           ///< keeps the memory of all
 
   /// One past the last part of a run.
   std::size_t end(std::size_t run) const {

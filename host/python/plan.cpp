@@ -13,9 +13,10 @@ void bind_plan(py::module_& module) {
   py::class_<Plan>(
       module, "Plan",
       "A gather decided once, to be run any number of times into the same memory: what\n"
-      "DeviceArray.plan_copy(), plan_take() and plan_gather() return. It holds the array, a\n"
-      "copy of the indices, also of those on a GPU, and the output; so does what run() returns\n"
-      "hold an output of your own.\n\n"
+      "DeviceArray.plan_copy(), plan_take() and plan_gather() return. It holds the array, the\n"
+      "indices and the output; so does what run() returns hold an output of your own. Indices on\n"
+      "the array's GPU are read again by every run, so that new ones may be written there, on the\n"
+      "plan's stream or in an order that you see to; of all others it has a copy.\n\n"
       "On a GPU a run is one launch on the plan's stream: it allocates nothing, waits for "
       "nothing,\n"
       "and may be captured into a CUDA graph (torch.cuda.graph). Other work on an output of your\n"

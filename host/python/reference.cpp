@@ -8,6 +8,7 @@
 #include "interrupt.hpp"
 #include "module.hpp"
 #include "output.hpp"
+#include "owner.hpp"
 #include "properties.hpp"
 
 #include <cstddef>
@@ -27,7 +28,7 @@ using Shape = std::vector<std::int64_t>;
 /// An exporter and the view operations on it: nothing has been read.
 struct ReferenceArray {
   std::shared_ptr<const Description> description;
-  std::shared_ptr<const void> owner;
+  Owner owner;
   Format format;
   std::vector<ViewOperation> operations;
   Layout shape;  ///< the extents alone
@@ -40,6 +41,10 @@ struct ReferenceArray {
     return result;
   }
 };
+
+int traverse_reference(const ReferenceArray& array, visitproc visit, void* arg) {
+  return traverse(array.owner, visit, arg);
+}
 
 ReferenceArray reference_of(const py::object& object) {
   Source source = source_of(object);
@@ -274,6 +279,7 @@ py::object as_numpy(const ReferenceArray& array, const py::object& dtype, const 
 void bind_reference(py::module_& module) {
   py::class_<ReferenceArray> cls(
       module, "Reference",
+      py::custom_type_setup(set_up_collection<ReferenceArray, traverse_reference>),
       "An exporter read by its own pointers, one element at a time: what results are checked\n"
       "against. It has the verbs of DeviceArray, and holds the exporter. It is not fast.");
   bind_properties(

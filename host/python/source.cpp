@@ -24,9 +24,9 @@ bool is_list(py::handle object) {
   return PyList_Check(object.ptr()) || PyTuple_Check(object.ptr());
 }
 
-Source source_from_stack(const StackObject& object) {
-  Source source{object.stack.view(), std::make_shared<const StackObject>(object), object.device,
-                nullptr};
+/// `owner` keeps `object`.
+Source source_from_stack(const StackObject& object, Owner owner) {
+  Source source{object.stack.view(), std::move(owner), object.device, nullptr};
   try {
     source.description = std::make_shared<const Description>(object.stack.raw_export());
   } catch (const Error&) {
@@ -41,7 +41,10 @@ Source source_from_list(py::handle list) {
   Parts parts = parts_of(list, Holding::objects);
   const std::string device = parts.runs[0].source.device;
   Stack stack = gather_parts(parts);
-  return source_from_stack({std::move(stack), std::move(parts.owner), device});
+  auto object = std::make_unique<const StackObject>(
+      StackObject{std::move(stack), std::move(parts.owner), device});
+  const StackObject& held = *object;
+  return source_from_stack(held, keep(std::move(object)));
 }
 
 }  // namespace
@@ -69,14 +72,9 @@ Source source_of(py::handle object) {
   // Our own come first: they can say more than any protocol.
   if (py::isinstance<DeviceBuffer>(object)) return source_of(object.cast<const DeviceBuffer&>());
   if (py::isinstance<StackObject>(object))
-    return source_from_stack(object.cast<const StackObject&>());
+    return source_from_stack(object.cast<const StackObject&>(), keep(object));
   if (py::isinstance<DeviceArray>(object)) {
-    const auto& array = object.cast<const DeviceArray&>();
-    return source_of(without_gil([&](const Watch& watch) {
-      Request request;
-      request.watch = watch;
-      return copy(array, Order::C, request);
-    }));
+    return source_of(dense_copy(object.cast<const DeviceArray&>()));
   }
   if (PyObject_CheckBuffer(object.ptr()) || offers_more_than_buffer(object))
     return source_from_interfaces(object, Access::read);
@@ -100,8 +98,9 @@ DeviceArray in_place(const Source& source) {
   });
 }
 
-DeviceBuffer dense_copy(const Source& source) {
-  const DeviceArray array = in_place(source);
+DeviceBuffer dense_copy(const Source& source) { return dense_copy(in_place(source)); }
+
+DeviceBuffer dense_copy(const DeviceArray& array) {
   return without_gil([&](const Watch& watch) {
     Request request;
     request.watch = watch;
@@ -125,14 +124,6 @@ Source source_of_export(const Py_buffer& buffer) {
   auto description = std::make_shared<const Description>(buffer);
   ArrayView view = ArrayView::from_export(description->raw());
   return {std::move(view), nullptr, "host", std::move(description)};
-}
-
-std::shared_ptr<const void> keep(py::handle object) {
-  return {object.inc_ref().ptr(), [](const void* held) {
-            if (!Py_IsInitialized()) return;
-            const LettingGo guard;
-            Py_DECREF(static_cast<PyObject*>(const_cast<void*>(held)));
-          }};
 }
 
 }  // namespace multibuffer::python

@@ -4,6 +4,7 @@
 #include <multibuffer/device_buffer.hpp>
 
 #include "exporter.hpp"
+#include "owner.hpp"
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>  // here, so that every file converts lists alike
@@ -17,7 +18,7 @@ namespace multibuffer::python {
 /// An input, whatever it came from: the array it describes, and what keeps its memory there.
 struct Source {
   ArrayView view;
-  std::shared_ptr<const void> owner;
+  Owner owner;
   std::string device = "host";  ///< whose memory the leaves are in
   /// What the exporter said, for who follows the pointers himself; NULL where no `Py_buffer` can
   /// say it.
@@ -47,14 +48,12 @@ DeviceArray in_place(const Source& source);
 
 /// Its elements, dense in C order, in new memory of its device. Releases the GIL.
 DeviceBuffer dense_copy(const Source& source);
+DeviceBuffer dense_copy(const DeviceArray& array);
 
 /// A result as an input again.
 Source source_of(const DeviceBuffer& buffer);
 
 /// An export as an input; its owner is whoever holds it.
 Source source_of_export(const Py_buffer& buffer);
-
-/// Keeps `object`; letting go of it takes the GIL.
-std::shared_ptr<const void> keep(pybind11::handle object);
 
 }  // namespace multibuffer::python

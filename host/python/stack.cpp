@@ -6,6 +6,7 @@
 #include "dtype.hpp"
 #include "host/text.hpp"
 #include "module.hpp"
+#include "owner.hpp"
 #include "parts.hpp"
 #include "properties.hpp"
 
@@ -85,7 +86,7 @@ Format format_argument(const py::object& given) {
 StackObject from_pointers(const py::object& pointers, const py::object& shape,
                           const py::object& format, const py::object& strides,
                           const py::object& device_name, const py::object& owner) {
-  const Source table = addresses_of(pointers);
+  Source table = addresses_of(pointers);
   if (table.device != "host")
     throw py::value_error(text("pointers are read by the host, and these are on ", table.device));
   if (!is_address(table.view.format()))
@@ -100,9 +101,8 @@ StackObject from_pointers(const py::object& pointers, const py::object& shape,
   const ArrayView part =
       part_of(integers_argument(shape, "shape"), strides, format_argument(format),
               device == "host" ? MemorySpace::host : MemorySpace::device);
-  using Owner = std::shared_ptr<const void>;
-  auto owners = std::make_shared<std::pair<Owner, Owner>>(table.owner, keep(owner));
-  return {behind(table.view, part), std::move(owners), device};
+  Stack stack = behind(table.view, part);
+  return {std::move(stack), keep_both(std::move(table.owner), keep(owner)), device};
 }
 
 /// An array of rows that a table of pointers in somebody's memory leads to.
@@ -119,6 +119,10 @@ StackObject rows_at(std::uintptr_t table, std::int64_t count,
   const ArrayView row(rows[0], Format(format, parse_format(format).size),
                       Layout(std::move(axes), {0}));
   return {stack(row, std::move(rows)), keep(owner), "host"};
+}
+
+int traverse_stack(const StackObject& object, visitproc visit, void* arg) {
+  return object.traverse(visit, arg);
 }
 
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
@@ -146,6 +150,7 @@ void bind_stack(py::module_& module) {
       module, "Stack", py::custom_type_setup([](PyHeapTypeObject* type) {
         type->as_buffer.bf_getbuffer = get_buffer;
         type->ht_type.tp_as_buffer = &type->as_buffer;
+        set_up_collection<StackObject, traverse_stack>(type);
       }),
       "A table of pointers to separate buffers, which it holds: itself an exporter of the buffer\n"
       "protocol, with suboffsets. memoryview(), Cython and upload() read it; nothing is copied.");

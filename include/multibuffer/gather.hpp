@@ -117,7 +117,7 @@ DeviceBuffer gather(const DeviceArray& array, const Request& request);
 
 /// A gather decided once, to be run any number of times: kernel, addresses, output and index arrays
 /// (those in host memory are copied; those on the device are read again by every run, so that new
-/// ones may be written there; Python's plans copy both) stay as they are. Copies are the same plan,
+/// ones may be written there) stay as they are. Copies are the same plan,
 /// which keeps the array, the output and the indices alive.
 ///
 /// On a CUDA device a run is one launch, or one copy, on the request's stream: no allocation, no

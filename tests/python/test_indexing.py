@@ -527,6 +527,55 @@ class Plans(unittest.TestCase):
         with self.assertRaises(IndexError):
             self.array.plan_take([3])
 
+    def test_indices_on_the_host_are_copied(self):
+        numbers = array.array("q", [2, 0])
+        plans = [self.array.plan_take(numbers), self.array.plan_gather([numbers])]
+        numbers[0] = 1
+        for plan in plans:
+            self.assertEqual(plan.run().tolist(), [list(self.rows[2]), list(self.rows[0])])
+
+    @unittest.skipUnless(DEVICE == "cuda", "indices on a GPU")
+    def test_indices_on_the_device_are_read_by_every_run(self):
+        class Foreign:
+            """Somebody else's array."""
+
+            def __init__(self, buffer):
+                self.buffer = buffer
+                self.__cuda_array_interface__ = buffer.__cuda_array_interface__
+
+        def write(values):
+            upload(array.array(buffer.format, values)).copy(out=buffer)
+            buffer.synchronize()
+
+        for code, foreign, verb in itertools.product("iq", (False, True), ("take", "gather")):
+            with self.subTest(code=code, foreign=foreign, verb=verb):
+                buffer = upload(array.array(code, [2, 0])).copy()
+                indices = Foreign(buffer) if foreign else buffer
+                there = weakref.ref(indices)
+                plan = (self.array.plan_take(indices) if verb == "take" else
+                        self.array.plan_gather([indices]))
+                del indices
+                gc.collect()
+                self.assertIsNotNone(there())
+                for values in ([2, 0], [1, 1], [-3, -1]):
+                    write(values)
+                    self.assertEqual(plan.run().tolist(),
+                                     [list(self.rows[value]) for value in values])
+                write([0, 3])
+                with self.assertRaisesRegex(IndexError, "index 3"):
+                    plan.run().synchronize()
+                del plan
+                gc.collect()
+                self.assertEqual(there() is None, foreign)
+
+    @unittest.skipUnless(DEVICE == "cuda", "indices on a GPU")
+    def test_indices_that_cannot_be_read_there_are_copied(self):
+        narrow = upload(array.array("H", [2, 0])).copy()
+        strided = multibuffer.upload(array.array("q", [2, 9, 0, 9]), device=DEVICE)[::2]
+        for numbers in (narrow, strided):
+            plan = self.array.plan_take(numbers)
+            self.assertEqual(plan.run().tolist(), [list(self.rows[2]), list(self.rows[0])])
+
     def test_streams(self):
         class Named:
             cuda_stream = 1  # the default one's handle

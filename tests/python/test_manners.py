@@ -200,6 +200,32 @@ class Help(unittest.TestCase):
             with self.assertRaisesRegex(TypeError, message):
                 call()
 
+    def test_arguments_that_do_not_go_with_the_parameters(self):
+        array = multibuffer.upload([b"ab", b"cd"])
+        for call, message in (
+                (lambda: array.take(), r"take\(\) is missing the argument 'indices'"),
+                (lambda: array.take([0], 0, "raise", None, None), "at most 4 positional .* 5 were"),
+                (lambda: array.take([0], axis=0, indices=[1]), "multiple values .* 'indices'"),
+                (lambda: array.gather([[0]], axis=0), "unexpected keyword argument 'axis'"),
+                (lambda: array.take([0], axis="x"), "axis must be an integer, not str"),
+                (lambda: array.copy(saturate="x"), "saturate must be a bool, not str"),
+                (lambda: array.copy("C", None, "f4"), "at most 2 positional"),
+                (lambda: multibuffer.DeviceArray.take(3, [0]), "DeviceArray"),
+                (lambda: multibuffer.DeviceArray.take(), "argument")):
+            with self.assertRaisesRegex(TypeError, message):
+                call()
+        with self.assertRaises((ValueError, OverflowError)):
+            array.take([0], axis=2**70)
+        with self.assertRaises((ValueError, TypeError)):
+            array.take([0], axis=2**40)
+        # Names that are made, not written, and every argument by its own.
+        made = {"".join(letters): value for letters, value in (
+            (("a", "xis"), 1), (("ind", "ices"), [1]), (("mo", "de"), "clip"), (("ou", "t"), None),
+            (("dt", "ype"), "u2"), (("satu", "rate"), True))}
+        self.assertEqual(array.take(**made).tolist(), [[98], [100]])
+        self.assertEqual(array.take([0], True).tolist(), [[97], [99]])
+        self.assertEqual(array.copy(saturate=None).tolist(), [[97, 98], [99, 100]])
+
     def test_shapes_and_axes_that_are_none(self):
         array = multibuffer.upload([b"ab", b"cd"])
         for view in (array, multibuffer.reference([b"ab", b"cd"])):

@@ -1,17 +1,115 @@
 """stack(), reference() and verify()."""
 
 import array
+import ctypes
 import gc
 import subprocess
 import sys
 import textwrap
 import unittest
+import weakref
 import zlib
 
 import multibuffer
 from support import Tables, needs, optional_import
 
 numpy = optional_import("numpy")
+
+
+class Row(bytearray):
+    """Memory that can have attributes."""
+
+
+def address_of(row):
+    return ctypes.addressof(ctypes.c_char.from_buffer(row))
+
+
+class Cycles(unittest.TestCase):
+    """What an array holds may hold the array."""
+
+    def in_place(self, obj):
+        return multibuffer.upload(obj, device="host", placement="in_place")
+
+    def ways(self):
+        def over_its_address(row):
+            return multibuffer.from_pointers([address_of(row)], (4,), "B", device="host", owner=row)
+
+        return {
+            "stack": lambda row: multibuffer.stack([row, row]),
+            "by address": over_its_address,
+            "in place": self.in_place,
+            "list in place": lambda row: self.in_place([row, row]),
+            "nested list in place": lambda row: self.in_place([[row], [b"abcd"]]),
+            "stack in place": lambda row: self.in_place(multibuffer.stack([row])),
+            "address in place": lambda row: self.in_place(over_its_address(row)),
+            "reference": multibuffer.reference,
+            "reference to a list": lambda row: multibuffer.reference([row]),
+            "its field": lambda row: multibuffer.reference(multibuffer.stack([row]))[0],
+        }
+
+    def test_they_are_collected(self):
+        for name, make in self.ways().items():
+            with self.subTest(name):
+                row = Row(b"abcd")
+                row.array = make(row)
+                there = weakref.ref(row)
+                del row
+                gc.collect()
+                self.assertIsNone(there())
+
+    def test_not_while_somebody_has_the_array(self):
+        for name, make in self.ways().items():
+            with self.subTest(name):
+                row = Row(b"abcd")
+                row.array = make(row)
+                there, kept = weakref.ref(row), row.array
+                del row
+                gc.collect()
+                self.assertEqual(bytes(there()), b"abcd")
+                self.assertIs(there().array, kept)
+                if isinstance(kept, multibuffer.Stack):
+                    self.assertEqual(memoryview(kept).tolist()[0], list(b"abcd"))
+                else:
+                    self.assertTrue(kept.tobytes().startswith(b"abcd"))
+                del kept
+                gc.collect()
+                self.assertIsNone(there())
+
+    def test_not_while_somebody_has_a_view(self):
+        row = Row(b"abcd")
+        row.array = self.in_place([row])
+        there, view, plan = weakref.ref(row), row.array[:, ::-1], row.array.plan_copy()
+        del row
+        gc.collect()
+        self.assertEqual(view.tobytes(), b"dcba")
+        del view
+        gc.collect()
+        self.assertEqual(plan.run().tobytes(), b"abcd")
+        del plan
+        gc.collect()
+        self.assertIsNone(there())
+
+    def test_not_while_an_export_is_held(self):
+        row = Row(b"abcd")
+        row.view = memoryview(multibuffer.stack([row]))
+        there, view = weakref.ref(row), row.view
+        del row
+        gc.collect()
+        self.assertEqual(view.tolist(), [list(b"abcd")])
+        del view
+        gc.collect()
+        self.assertIsNone(there())
+
+    def test_an_object_that_never_began_is_collected_too(self):
+        for kind in (multibuffer.Stack, multibuffer.DeviceArray, multibuffer.Reference):
+            empty = kind.__new__(kind)
+            gc.collect()
+            del empty
+            gc.collect()
+        with self.assertRaises(TypeError):
+            multibuffer.DeviceArray.__new__(multibuffer.DeviceArray).copy()
+        with self.assertRaises(TypeError):
+            multibuffer.DeviceArray.__new__(multibuffer.DeviceArray)[0]
 
 
 class Stack(unittest.TestCase):

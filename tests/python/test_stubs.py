@@ -4,6 +4,7 @@ import ast
 import inspect
 import os
 import re
+import types
 import unittest
 
 import multibuffer
@@ -46,9 +47,11 @@ def stub_parameters(function):
 
 
 def module_parameters(function):
-    """The same from what pybind11 writes into the first line of a docstring."""
-    if inspect.isfunction(function):
-        parameters = inspect.signature(function).parameters.values()
+    """The same of a Python function, or of one that Python knows the signature of; else from what
+    pybind11 writes into the first line of a docstring."""
+    if inspect.isfunction(function) or isinstance(function, types.MethodDescriptorType):
+        parameters = [p for p in inspect.signature(function).parameters.values()
+                      if p.name != "self"]
         result = [(p.name, ... if p.default is p.empty else p.default) for p in parameters]
         keyword_only = [p.kind is p.KEYWORD_ONLY for p in parameters]
         if any(keyword_only):

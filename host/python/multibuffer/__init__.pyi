@@ -142,6 +142,8 @@ class DeviceArray:
         saturate: bool = False,
         out: _Out,
     ) -> _Out: ...
+    # Every run reads indices on the array's GPU again, if dense integers of 32 or 64 bits; all others
+    # are copied, once.
     def plan_take(
         self,
         indices: _Indices,

@@ -1,0 +1,322 @@
+#include <multibuffer/device_array.hpp>
+#include <multibuffer/error.hpp>
+#include <multibuffer/gather.hpp>
+
+#include "arguments.hpp"
+#include "errors.hpp"
+#include "host/text.hpp"
+#include "indexing.hpp"
+#include "interrupt.hpp"
+#include "module.hpp"
+#include "output.hpp"
+#include "vectorcall.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace py = pybind11;
+
+namespace multibuffer::python {
+namespace {
+
+using Shape = std::vector<std::int64_t>;
+
+/// Index arrays for `axes`, as the library takes them; what they borrow lives in `arrays`.
+IndexGroup group_of(const DeviceArray& array, std::vector<int> axes,
+                    std::vector<IndexArray>& arrays) {
+  IndexGroup group;
+  group.axes = std::move(axes);
+  for (IndexArray& index : arrays) {
+    if (index.on_device && array.device().kind() == DeviceKind::host) {
+      const std::vector<std::byte> bytes = index.on_device->to_host();
+      const DeviceBuffer here = DeviceBuffer::from_host(
+          Device::host(), bytes.data(), index.on_device->shape(), index.on_device->format());
+      index.on_device = here;
+    }
+    group.indices.push_back(index.indices());
+  }
+  return group;
+}
+
+/// A gather as it was asked for. What its index arrays borrow lives as long as it.
+struct Asked {
+  Request request;
+  Shape shape;  ///< of the result
+  std::vector<IndexArray> arrays;
+};
+
+Asked ask_copy(const DeviceArray& array, Order order) {
+  Asked asked;
+  asked.request.order = order;
+  asked.shape = array.shape();
+  return asked;
+}
+
+Asked ask_take(const DeviceArray& array, py::handle indices, int axis, IndexMode mode,
+               OnDevice on_device = OnDevice::copied) {
+  Asked asked;
+  asked.request.mode = mode;
+  asked.arrays.push_back(index_array(indices, on_device));
+  const IndexArray& index = asked.arrays[0];
+  const int at = normalize_axis(axis, array.ndim());
+  asked.shape = array.shape();
+  const Shape& inner = index.on_device ? index.on_device->shape() : index.shape;
+  asked.shape.erase(asked.shape.begin() + at);
+  asked.shape.insert(asked.shape.begin() + at, inner.begin(), inner.end());
+  asked.request.groups.push_back(group_of(array, {at}, asked.arrays));
+  return asked;
+}
+
+Asked ask_gather(const DeviceArray& array, py::handle coordinates, IndexMode mode,
+                 OnDevice on_device = OnDevice::copied) {
+  Asked asked;
+  asked.request.mode = mode;
+  std::vector<IndexArray>& arrays = asked.arrays;
+  for (const py::handle index : coordinates) {
+    arrays.push_back(index_array(index, on_device));
+    if (arrays.back().on_device) arrays.back().shape = arrays.back().on_device->shape();
+  }
+  if (static_cast<int>(arrays.size()) > array.ndim())
+    throw py::index_error(
+        text(arrays.size(), " coordinates for an array with ", array.ndim(), " axes"));
+  asked.shape = broadcast_shape(arrays);
+  const Shape whole = array.shape();
+  asked.shape.insert(asked.shape.end(), whole.begin() + static_cast<std::ptrdiff_t>(arrays.size()),
+                     whole.end());
+  if (!arrays.empty()) {
+    std::vector<int> axes;
+    for (std::size_t i = 0; i < arrays.size(); ++i) axes.push_back(static_cast<int>(i));
+    asked.request.groups.push_back(group_of(array, std::move(axes), arrays));
+  }
+  return asked;
+}
+
+/// The same for elements of `dtype`, or of the array's own where that is None.
+Asked converted(Asked asked, py::handle dtype, bool saturate) {
+  WantedElements wanted = wanted_elements(dtype, saturate);
+  asked.request.format = std::move(wanted.format);
+  asked.request.overflow = wanted.overflow;
+  return asked;
+}
+
+/// How many bytes a request moves, where that is known to be few; work on a device is always long.
+std::int64_t bytes_moved(const DeviceArray& array, const Request& request) {
+  constexpr std::int64_t many = std::numeric_limits<std::int64_t>::max();
+  if (array.device().kind() != DeviceKind::host) return many;
+  double bytes = static_cast<double>(array.itemsize());
+  std::vector<bool> indexed(array.layout().axes().size());
+  for (const IndexGroup& group : request.groups) {
+    for (const int axis : group.axes) indexed[static_cast<std::size_t>(axis)] = true;
+    for (const Indices& indices : group.indices)
+      for (const std::int64_t extent : indices.shape()) bytes *= static_cast<double>(extent);
+  }
+  for (std::size_t i = 0; i < indexed.size(); ++i)
+    if (!indexed[i]) bytes *= static_cast<double>(array.layout().axes()[i].extent);
+  return bytes < 1e9 ? static_cast<std::int64_t>(bytes) : many;
+}
+
+/// Runs it; the result is `out`, if there is one.
+py::object run(const DeviceArray& array, Asked asked, py::handle out) {
+  Request& request = asked.request;
+  if (!out.is_none())
+    request.out = output_of(out, asked.shape, request.format.value_or(array.format()));
+  DeviceBuffer result = without_gil_for(bytes_moved(array, request), [&](const Watch& watch) {
+    request.watch = watch;
+    DeviceBuffer buffer = gather(array, request);
+    // Nobody can wait for the caller's memory but who has the buffer.
+    if (request.out) buffer.synchronize();
+    return buffer;
+  });
+  if (!out.is_none()) return py::reinterpret_borrow<py::object>(out);
+  return py::cast(std::move(result));
+}
+
+/// Decides it once, for an object that runs it.
+Plan plan(const DeviceArray& array, Asked asked, const py::object& out, const py::object& stream) {
+  Request& request = asked.request;
+  request.stream = stream_argument(stream);
+  if (!out.is_none())
+    request.out = output_of(out, asked.shape, request.format.value_or(array.format()));
+  const DeviceArray shared = array;  // as owner.hpp asks for
+  return without_gil([&](const Watch& watch) {
+    request.watch = watch;
+    return Plan(shared, request);
+  });
+}
+
+py::object get_item(const DeviceArray& array, const py::object& key) {
+  if (PyUnicode_Check(key.ptr())) return py::cast(array.field(key.cast<std::string>()));
+  if (is_list_of_names(key)) return py::cast(array.fields(key.cast<std::vector<std::string>>()));
+  Selection selection = select(key, array.shape());
+  DeviceArray view = array;
+  for (const ViewOperation& operation : selection.operations) view = view.apply(operation);
+  if (!selection.advanced()) return py::cast(std::move(view));
+  Request request;
+  request.groups.push_back(group_of(view, selection.axes, selection.indices));
+  request.groups[0].position = selection.position;
+  try {
+    return run(view, {std::move(request), {}, {}}, py::none());
+  } catch (const Error& error) {
+    if (error.code() == Errc::index_out_of_range) check_bounds(selection);  // in NumPy's words
+    throw;
+  }
+}
+
+// ---- The methods that small gathers are asked by
+
+/// What several of them take: null is what was not given.
+py::handle or_none(py::handle argument) { return argument ? argument : py::handle(Py_None); }
+IndexMode mode_or_raise(py::handle mode) { return mode ? mode_of(mode) : IndexMode::raise; }
+bool is_set(py::handle flag) { return flag && flag_argument(flag, "saturate"); }
+
+struct Take {
+  static constexpr const char* name = "take";
+  static constexpr const char* doc =
+      "take($self, indices, axis=0, mode='raise', out=None, *, dtype=None, saturate=False)\n"
+      "--\n\n"
+      "numpy.take: the elements, or sub-arrays, at indices of one axis. mode says what an index\n"
+      "out of range means: 'raise', 'clip' or 'wrap'. dtype and saturate are those of astype.\n"
+      "Returns a DeviceBuffer, or out, if given, which must not overlap the array.";
+  static constexpr std::array<Parameter, 6> parameters{{{"indices", true},
+                                                        {"axis"},
+                                                        {"mode"},
+                                                        {"out"},
+                                                        {"dtype", false, true},
+                                                        {"saturate", false, true}}};
+  static py::object call(const DeviceArray& self, const std::array<py::handle, 6>& arguments) {
+    const auto& [indices, axis, mode, out, dtype, saturate] = arguments;
+    const int at = axis ? integer_argument(axis, "axis") : 0;
+    return run(self,
+               converted(ask_take(self, indices, at, mode_or_raise(mode)), or_none(dtype),
+                         is_set(saturate)),
+               or_none(out));
+  }
+};
+
+struct Gather {
+  static constexpr const char* name = "gather";
+  static constexpr const char* doc =
+      "gather($self, coordinates, mode='raise', out=None, *, dtype=None, saturate=False)\n"
+      "--\n\n"
+      "One element, or sub-array, for each coordinate: coordinates[i] are indices of axis i, and\n"
+      "they broadcast. dtype and saturate are those of astype. Returns a DeviceBuffer, or out, if\n"
+      "given, which must not overlap the array.";
+  static constexpr std::array<Parameter, 5> parameters{{{"coordinates", true},
+                                                        {"mode"},
+                                                        {"out"},
+                                                        {"dtype", false, true},
+                                                        {"saturate", false, true}}};
+  static py::object call(const DeviceArray& self, const std::array<py::handle, 5>& arguments) {
+    const auto& [coordinates, mode, out, dtype, saturate] = arguments;
+    return run(self,
+               converted(ask_gather(self, coordinates, mode_or_raise(mode)), or_none(dtype),
+                         is_set(saturate)),
+               or_none(out));
+  }
+};
+
+struct Copy {
+  static constexpr const char* name = "copy";
+  static constexpr const char* doc =
+      "copy($self, order='C', out=None, *, dtype=None, saturate=False)\n"
+      "--\n\n"
+      "All elements, dense in order 'C' or 'F'. dtype and saturate are those of astype. Returns\n"
+      "a DeviceBuffer, or out, if given, which must not overlap the array.";
+  static constexpr std::array<Parameter, 4> parameters{
+      {{"order"}, {"out"}, {"dtype", false, true}, {"saturate", false, true}}};
+  static py::object call(const DeviceArray& self, const std::array<py::handle, 4>& arguments) {
+    const auto& [order, out, dtype, saturate] = arguments;
+    const Order wanted = order ? order_of(order) : Order::C;
+    return run(self, converted(ask_copy(self, wanted), or_none(dtype), is_set(saturate)),
+               or_none(out));
+  }
+};
+
+/// `a[key]` as the interpreter asks for it.
+PyObject* subscript(PyObject* self, PyObject* key) {
+  try {
+    return get_item(self_of<DeviceArray>(self), py::reinterpret_borrow<py::object>(key))
+        .release()
+        .ptr();
+  } catch (...) {
+    set_python_error();
+    return nullptr;
+  }
+}
+
+}  // namespace
+
+void bind_gathers(py::class_<DeviceArray>& cls) {
+  cls.def("__getitem__", get_item, py::arg("key"),
+          "NumPy's a[key]: a view for slices, integers, None and ...; a DeviceBuffer for index\n"
+          "arrays and masks; a view of a field for its name, of several for a list of names.");
+  // The method above is for who asks for it by name.
+  reinterpret_cast<PyHeapTypeObject*>(cls.ptr())->as_mapping.mp_subscript = subscript;
+  def_vectorcall<Take>(cls);
+  def_vectorcall<Gather>(cls);
+  def_vectorcall<Copy>(cls);
+  cls.def(
+      "astype",
+      [](const DeviceArray& self, const py::object& dtype, const py::object& order, bool saturate,
+         const py::object& out) {
+        if (dtype.is_none()) throw py::type_error("astype(None): name the dtype");
+        return run(self, converted(ask_copy(self, order_of(order)), dtype, saturate), out);
+      },
+      py::arg("dtype"), py::kw_only(), py::arg("order") = "C", py::arg("saturate") = false,
+      py::arg("out") = py::none(),
+      "All elements as others, converted as they are gathered: bool, integers of 8 to 64 bits,\n"
+      "float16, bfloat16, float32, float64, complex64 and complex128, in either byte order\n"
+      "('>f4'). As numpy.astype where that is defined: integers that do not fit wrap or, if\n"
+      "saturate, become the nearest that do; reals are rounded once, to nearest; reals become\n"
+      "integers towards zero, the nearest there is for those beyond, and 0 for a NaN. Complex\n"
+      "numbers become complex alone. Returns a DeviceBuffer, or out, if given, which must not\n"
+      "overlap the array.");
+  cls.def(
+      "plan_take",
+      [](const DeviceArray& self, const py::object& indices, int axis, const py::object& mode,
+         const py::object& out, const py::object& stream, const py::object& dtype, bool saturate) {
+        return plan(self,
+                    converted(ask_take(self, indices, axis, mode_of(mode), OnDevice::borrowed),
+                              dtype, saturate),
+                    out, stream);
+      },
+      py::arg("indices"), py::arg("axis") = 0, py::arg("mode") = "raise",
+      py::arg("out") = py::none(), py::arg("stream") = py::none(), py::kw_only(),
+      py::arg("dtype") = py::none(), py::arg("saturate") = false,
+      "take() decided once: a Plan. Indices on the array's GPU, dense integers of 32 or 64 bits, "
+      "stay\n"
+      "where they are, and every run reads what is there then; all others are copied. out must "
+      "not\n"
+      "overlap the array.");
+  cls.def(
+      "plan_gather",
+      [](const DeviceArray& self, const py::object& coordinates, const py::object& mode,
+         const py::object& out, const py::object& stream, const py::object& dtype, bool saturate) {
+        return plan(self,
+                    converted(ask_gather(self, coordinates, mode_of(mode), OnDevice::borrowed),
+                              dtype, saturate),
+                    out, stream);
+      },
+      py::arg("coordinates"), py::arg("mode") = "raise", py::arg("out") = py::none(),
+      py::arg("stream") = py::none(), py::kw_only(), py::arg("dtype") = py::none(),
+      py::arg("saturate") = false,
+      "gather() decided once: a Plan. Coordinates on the array's GPU, dense integers of 32 or 64\n"
+      "bits, stay where they are, and every run reads what is there then; all others are copied.\n"
+      "out must not overlap the array.");
+  cls.def(
+      "plan_copy",
+      [](const DeviceArray& self, const py::object& order, const py::object& out,
+         const py::object& stream, const py::object& dtype, bool saturate) {
+        return plan(self, converted(ask_copy(self, order_of(order)), dtype, saturate), out, stream);
+      },
+      py::arg("order") = "C", py::arg("out") = py::none(), py::arg("stream") = py::none(),
+      py::kw_only(), py::arg("dtype") = py::none(), py::arg("saturate") = false,
+      "copy() decided once: a Plan. out must not overlap the array.");
+}
+
+}  // namespace multibuffer::python
