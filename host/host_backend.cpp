@@ -90,6 +90,16 @@ FirstMismatch compare_range(const std::byte* actual, const std::byte* expected, 
   return found;
 }
 
+/// Is told of bytes of the source, and tells of those of the result.
+Watch in_result_bytes(const GatherPlan& plan, const Watch& watch) {
+  Watch result{.stop = watch.stop, .progress = {}};
+  if (watch.progress)
+    result.progress = [&](std::int64_t done, std::int64_t total) {
+      watch.progress(plan.out_bytes(done), plan.out_bytes(total));
+    };
+  return result;
+}
+
 /// With indices that have been checked, and that `uses` keeps.
 class HostPlannedGather final : public PlannedGather {
  public:
@@ -154,7 +164,7 @@ class HostBackend final : public Backend {
     const std::int64_t bytes = plan.rows * plan.run_bytes;
     const bool streaming = worth_streaming(plan.out_bytes(bytes));
     const std::vector<GatherPlan> parts = host_plans(plan);
-    parallel_for(bytes, 1, watch, [&](std::int64_t begin, std::int64_t end) {
+    parallel_for(bytes, 1, in_result_bytes(plan, watch), [&](std::int64_t begin, std::int64_t end) {
       host_gather_bytes(parts, begin, end, streaming);
     });
     return nullptr;
