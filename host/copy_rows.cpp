@@ -80,19 +80,12 @@ struct StreamedRow {
   }
 };
 
-void prefetch_lines(const std::byte* row, std::int64_t bytes) {
-  constexpr std::int64_t most = 8 * line_bytes;
-  __builtin_prefetch(row, 0, second_cache);
-  for (std::int64_t at = line_bytes; at < std::min(bytes, most); at += line_bytes)
-    __builtin_prefetch(row + at, 0, second_cache);
-}
-
 template <class CopyRow>
 void copy_each(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
                std::int64_t row_bytes, const CopyRow& copy_row) {
   const std::size_t both = std::min(rows.size(), ahead.size());
   for (std::size_t i = 0; i < both; ++i) {
-    prefetch_lines(ahead[i].from, row_bytes);
+    prefetch_rest_of_row(ahead[i].from, row_bytes);
     copy_row(rows[i].to, rows[i].from, row_bytes);
   }
   for (std::size_t i = both; i < rows.size(); ++i) copy_row(rows[i].to, rows[i].from, row_bytes);
@@ -135,7 +128,7 @@ void copy_joined(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
   std::byte* const begin = buffer + reinterpret_cast<std::uintptr_t>(rows[0].to) % line_bytes;
   std::byte* to = begin;
   for (std::size_t i = 0; i < rows.size(); ++i, to += row_bytes) {
-    if (i < ahead.size()) prefetch_lines(ahead[i].from, row_bytes);
+    if (i < ahead.size()) prefetch_rest_of_row(ahead[i].from, row_bytes);
     copy_row(to, rows[i].from, row_bytes);
   }
   stream_bytes(rows[0].to, begin, to - begin);
@@ -165,10 +158,22 @@ void copy_bytes(std::byte* to, const std::byte* from, std::int64_t bytes, bool s
   std::memcpy(to, from, static_cast<std::size_t>(bytes));
 }
 
-void prefetch_row(const std::byte* row, std::int64_t bytes) { prefetch_lines(row, bytes); }
+void prefetch_row(const std::byte* row, std::int64_t bytes) {
+  prefetch_first_line(row);
+  prefetch_rest_of_row(row, bytes);
+}
+
+void prefetch_rest_of_row(const std::byte* row, std::int64_t bytes) {
+  constexpr std::int64_t most = 8 * line_bytes;
+  const auto into_line =
+      static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(row) % line_bytes);
+  for (std::int64_t at = line_bytes - into_line; at < std::min(bytes, most); at += line_bytes)
+    prefetch_first_line(row + at);
+}
 
 void copy_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
                std::int64_t row_bytes, bool streaming) {
+  if (row_bytes <= block_bytes) ahead = {};  // the walk has asked for all of them
   const bool whole_lines =
       row_bytes % line_bytes == 0 &&
       std::ranges::all_of(rows, [](const RowCopy& row) { return is_aligned(row.to, line_bytes); });

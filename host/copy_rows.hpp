@@ -21,7 +21,11 @@ void copy_bytes(std::byte* to, const std::byte* from, std::int64_t bytes, bool s
 /// Asks the caches for the first lines of a row; the hardware follows a longer one by itself.
 void prefetch_row(const std::byte* row, std::int64_t bytes);
 
-/// Copies rows of `row_bytes` and asks the caches for the rows in `ahead`, which are copied next.
+/// The same but for the line that the row begins in, which a `RowWalk` has asked for.
+void prefetch_rest_of_row(const std::byte* row, std::int64_t bytes);
+
+/// Copies rows of `row_bytes` and asks the caches for the rest of those in `ahead`, which are
+/// copied next.
 void copy_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
                std::int64_t row_bytes, bool streaming);
 

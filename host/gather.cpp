@@ -16,8 +16,10 @@
 #include <cstddef>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <numeric>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 // A request becomes a plan in three steps, and the plan runs on the array's backend:
@@ -27,15 +29,23 @@
 namespace multibuffer {
 namespace {
 
-/// Whether some value is out of range: all of them, without a branch that depends on one.
+/// Whether some value is out of range: all of them, without a branch that depends on one, and in
+/// their own width, so that a vector holds as many as it can.
 template <class T>
 bool any_out_of_range(const T* values, std::int64_t count, std::int64_t extent) {
-  bool any = false;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto value = static_cast<std::int64_t>(values[i]);
-    any |= value >= extent || value < -extent;
-  }
-  return any;
+  using Unsigned = std::make_unsigned_t<T>;
+  using Limits = std::numeric_limits<T>;
+  const auto least = static_cast<T>(std::max<std::int64_t>(-extent, Limits::min()));
+  const auto most = static_cast<T>(std::min<std::int64_t>(extent - 1, Limits::max()));
+  const auto range =
+      static_cast<Unsigned>(static_cast<Unsigned>(most) - static_cast<Unsigned>(least));
+  Unsigned any = 0;
+  for (std::int64_t i = 0; i < count; ++i)
+    any |= static_cast<Unsigned>(static_cast<Unsigned>(values[i]) - static_cast<Unsigned>(least)) >
+                   range
+               ? 1
+               : 0;
+  return any != 0;
 }
 
 template <class T>

@@ -93,6 +93,16 @@ FirstMismatch compare_range(const std::byte* actual, const std::byte* expected, 
   return found;
 }
 
+/// Is told of bytes of the source, and tells of those of the result.
+Watch in_result_bytes(const GatherPlan& plan, const Watch& watch) {
+  Watch result{.stop = watch.stop, .progress = {}};
+  if (watch.progress)
+    result.progress = [&](std::int64_t done, std::int64_t total) {
+      watch.progress(plan.out_bytes(done), plan.out_bytes(total));
+    };
+  return result;
+}
+
 /// With indices that have been checked, and that `uses` keeps.
 class HostPlannedGather final : public PlannedGather {
  public:
@@ -160,7 +170,8 @@ class HostBackend final : public Backend {
     const auto gather_part = [&](std::int64_t begin, std::int64_t end) {
       host_gather_bytes(parts, begin, end, streaming);
     };
-    parallel_for(bytes, 1, watch, std::ref(gather_part));  // by reference: nothing is allocated
+    // By reference: nothing is allocated.
+    parallel_for(bytes, 1, in_result_bytes(plan, watch), std::ref(gather_part));
     return nullptr;
   }
 

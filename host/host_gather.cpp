@@ -15,8 +15,9 @@
 
 // Two ways to copy a range of rows. Where the innermost axes are strided on both sides, a plane (or
 // the part of one that is left) is copied at a time. Else the rows' addresses are worked out a
-// batch ahead of the copying, so that the caches can fetch one batch while another is copied. What
-// is to be converted takes the same ways.
+// batch ahead of the copying, and the caches asked for each row as soon as its address is known
+// (row_walk.cpp), so that they fetch one batch while another is copied. What is to be converted
+// takes the same ways.
 
 namespace multibuffer {
 namespace {

@@ -17,7 +17,7 @@ struct RowCopy {
 
 /// A walk over the rows of a plan in host memory, in the order of its axes. Rows come line by line,
 /// a line being the innermost axis; what the other axes contribute is carried along by an odometer,
-/// so that no row costs a division.
+/// so that no row costs a division. The second cache is asked for the line that each row begins in.
 class RowWalk {
  public:
   RowWalk(const GatherPlan& plan, std::int64_t first_row);
@@ -43,10 +43,28 @@ class RowWalk {
  private:
   void advance(std::size_t axis, std::int64_t steps);
   void move(std::size_t axis, std::int64_t steps);
-  void fill_in_line(std::span<RowCopy> copies) const;
+  PlanAxis line() const;
+
+  /// What rows of a line add to their positions, each its own: by an index array or by a stride.
+  struct LineTerm {
+    const PlanIndices* indices = nullptr;
+    std::int64_t stride = 0;
+    bool is_none() const { return !indices && stride == 0; }
+  };
+
+  // Ways to fill in copies of rows on one line; see row_walk.cpp.
+  using Fill = void (RowWalk::*)(std::span<RowCopy> copies) const;
+  void choose_fill();
+  template <class Before, class Entry, class After>
+  void fill_row_by_row(std::span<RowCopy> copies) const;
+  void fill_by_levels(std::span<RowCopy> copies) const;
+  template <class Value>
+  auto term_of(const LineTerm& term) const;
   void add_level(int level, std::span<std::int64_t> positions) const;
 
   const GatherPlan& plan_;
+  Fill fill_;
+  LineTerm before_, after_;  ///< the only table, or the sides of the only sum
   SmallVector<std::int64_t, 4> index_;
   SmallVector<std::int64_t, 4> origins_;  ///< per level: what all but the line's axis contribute
   SmallVector<std::int64_t, 4> places_;   ///< per index array: where it is read

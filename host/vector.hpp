@@ -22,6 +22,9 @@ inline constexpr std::int64_t line_bytes = 64;  ///< of a cache
 /// soon used up (sixteen lines on Intel's cores), and then copies of what is there have to wait.
 inline constexpr int second_cache = 2;
 
+/// Asks the second cache for the line that `row` begins in. Where no memory is, nothing happens.
+inline void prefetch_first_line(const std::byte* row) { __builtin_prefetch(row, 0, second_cache); }
+
 template <class Item>
 using Vector [[gnu::vector_size(16)]] = Item;
 

@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -146,6 +148,27 @@ TEST_P(BackendTest, HostIndicesAreCheckedBeforeAnythingIsWritten) {
   expect_error(Errc::index_out_of_range, "1 indices for axis 0, whose extent is 0", [&] {
     take(array.slice(0, {0, 0, 1}), 0, Indices(Numbers{0}));
   });
+}
+
+template <class T>
+void expect_each_to_be_refused(const DeviceArray& array, std::span<const T> bad) {
+  std::vector<T> values(100, T{2});
+  values[3] = -3;
+  EXPECT_EQ(take(array, 0, Indices(values)).shape()[0], 100);
+  for (const T value : bad) {
+    values[97] = value;
+    expect_error(Errc::index_out_of_range,
+                 "index " + std::to_string(value) + " at position (97,) on axis 0",
+                 [&] { take(array, 0, Indices(values)); });
+  }
+}
+
+TEST_P(BackendTest, IndicesOutOfRangeAreFoundInEitherWidth) {
+  const Rows rows(3, 2);
+  const DeviceArray array = upload(rows.view(), device());
+  expect_each_to_be_refused<std::int32_t>(array, std::array{3, -4, INT32_MAX, INT32_MIN});
+  expect_each_to_be_refused<std::int64_t>(
+      array, std::array<std::int64_t, 6>{3, -4, INT64_MAX, INT64_MIN, 1LL << 32, -(1LL << 32)});
 }
 
 TEST_P(BackendTest, DeviceIndicesAreCheckedWhenTheResultIsAskedFor) {

@@ -226,10 +226,10 @@ TEST(ConversionOf, IsNoneWhereElementsStayWhatTheyAre) {
   EXPECT_EQ(*reordering, (Conversion{Number::uint32, Number::uint32, true, false, false}));
 }
 
-TEST(HostGather, ConvertsWhateverAPlanSays) {
+TEST(HostGather, CopiesAndConvertsWhateverAPlanSays) {
   testing::Random random(1);
-  for (int i = 0; i < 3000; ++i) {
-    testing::Case c = testing::CaseMaker(random, {.conversions = 100}).make();
+  for (int i = 0; i < 5000; ++i) {
+    testing::Case c = testing::CaseMaker(random, {.conversions = 50}).make();
     const std::vector<std::byte> expected = c.expected();
     std::fill_n(c.out[0].data(), c.out[0].bytes(), testing::prefill);
     for (const GatherPlan& part : host_plans(c.plan))
@@ -240,6 +240,21 @@ TEST(HostGather, ConvertsWhateverAPlanSays) {
     ASSERT_EQ(std::memcmp(c.out[0].data(), expected.data(), expected.size()), 0)
         << "plan " << i << ", " << c.plan.rows << " rows of " << c.plan.run_bytes << " bytes";
   }
+}
+
+TEST(HostGather, TellsItsProgressInBytesOfTheResult) {
+  const std::vector<std::uint8_t> source(std::size_t{3} << 20);
+  const DeviceArray array =
+      upload(ArrayView::dense(source.data(), Numbers{3 << 20}, Format("B", 1)), Device::host());
+  Request request = into(Format("d", 8));
+  std::vector<std::int64_t> steps{0};
+  request.watch.progress = [&](std::int64_t done, std::int64_t total) {
+    EXPECT_EQ(total, 24 << 20);
+    EXPECT_GE(done, steps.back());
+    steps.push_back(done);
+  };
+  copy(array, Order::C, request);
+  EXPECT_EQ(steps.back(), 24 << 20);
 }
 
 TEST(HostGather, ConvertsLongRunsAndTransposes) {

@@ -291,28 +291,43 @@ TEST(Streaming, IsForWhatTheCachesWouldNotKeep) {
 }
 
 /// The caller may write to its index array from another thread: what comes out is then nothing to
-/// rely on, but it comes out of the array.
+/// rely on, but it comes out of the array, whichever side of a table the indices are on.
 TEST(HostGather, IndicesThatChangedAfterTheirCheckLeadNowhereElse) {
   const std::array<std::int32_t, 4> values{10, 11, 12, 13};
-  const std::array<std::int64_t, 5> indices{3, std::int64_t{1} << 40, -1, -5, INT64_MIN};
-  std::array<std::int32_t, 5> out{};
-  GatherPlan plan;
-  plan.base = reinterpret_cast<const std::byte*>(values.data());
-  plan.origins = {0};
-  plan.axes = {{5, 4, 0, 0}};
-  plan.indices = {{.data = indices.data(),
-                   .bytes_each = 8,
-                   .axis = 0,
-                   .extent = 4,
-                   .level = 0,
-                   .stride = 4,
-                   .shape = {5},
-                   .steps = {1}}};
-  plan.run_bytes = 4;
-  plan.rows = 5;
-  plan.out = reinterpret_cast<std::byte*>(out.data());
-  host_gather(plan, 0, 5, false);
-  EXPECT_EQ(out, (std::array<std::int32_t, 5>{13, 10, 13, 10, 10}));
+  const std::array<std::int64_t, 4> offsets{0, 4, 8, 12};
+  const std::array<std::int64_t, 5> wide{3, std::int64_t{1} << 40, -1, -5, INT64_MIN};
+  const std::array<std::int32_t, 5> narrow{3, 1 << 30, -1, -5, INT32_MIN};
+  GatherPlan direct;
+  direct.base = reinterpret_cast<const std::byte*>(values.data());
+  direct.origins = {0};
+  direct.axes = {{5, 4, 0, 0}};
+  direct.indices = {{.data = wide.data(),
+                     .bytes_each = 8,
+                     .axis = 0,
+                     .extent = 4,
+                     .level = 0,
+                     .stride = 4,
+                     .shape = {5},
+                     .steps = {1}}};
+  direct.run_bytes = 4;
+  direct.rows = 5;
+  GatherPlan before_table = direct;
+  before_table.tables = {{offsets.data(), true}};
+  before_table.origins = {0, 0};
+  before_table.indices[0].stride = 1;
+  GatherPlan behind_table = before_table;
+  behind_table.indices[0].level = 1;
+  behind_table.indices[0].stride = 4;
+  for (GatherPlan plan : {direct, before_table, behind_table}) {
+    for (const bool is_wide : {true, false}) {
+      std::array<std::int32_t, 5> out{};
+      plan.indices[0].data = is_wide ? static_cast<const void*>(wide.data()) : narrow.data();
+      plan.indices[0].bytes_each = is_wide ? 8 : 4;
+      plan.out = reinterpret_cast<std::byte*>(out.data());
+      host_gather(plan, 0, 5, false);
+      EXPECT_EQ(out, (std::array<std::int32_t, 5>{13, 10, 13, 10, 10}));
+    }
+  }
 }
 
 }  // namespace
