@@ -7,7 +7,7 @@
 
 namespace multibuffer {
 
-/// What one pass over addresses tells.
+/// What one pass over addresses tells, or over numbers that stand for them.
 struct AddressFacts {
   std::int64_t count = 0;
   std::uint64_t first = 0;
@@ -21,6 +21,7 @@ struct AddressFacts {
   bool falling = true;
 
   void add(std::span<const std::int64_t> addresses);
+  void add(std::span<const std::uint32_t> places);
   /// The facts of addresses that come behind these.
   void append(const AddressFacts& next);
   /// The facts of the same addresses moved on by `distance`.
@@ -36,6 +37,12 @@ struct Distinct {
 /// Numbers addresses by first appearance. Mostly nothing repeats, which is found out without
 /// hashing: by their order, else by bitmaps if they lie close enough together, which then number
 /// what does repeat, too.
+///
+/// Memory beyond the result, at the most: bitmaps of eight bytes an address, all threads together,
+/// and a table of 32 (of half that for fewer than 2^31 addresses).
 Distinct number_distinct(LargeVector<std::int64_t> addresses, const AddressFacts& facts);
+
+/// The same for places that stand for addresses.
+Distinct number_distinct(LargeVector<std::uint32_t> places);
 
 }  // namespace multibuffer
