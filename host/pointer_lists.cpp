@@ -63,8 +63,11 @@ bool list_places(std::uint32_t* out, SlotRange slots, Window window, Marks marks
     distances |= pointers;
     const Places places = __builtin_convertvector(pointers >> window.shift, Places);
     std::memcpy(out + i, &places, sizeof places);
-    if constexpr (Mark)
+    if constexpr (Mark) {
       for (std::int64_t j = 0; j < block; ++j) marks.set(out[i + j]);
+      // GCC 12 would carry the eight words along, to store them once more behind the loop.
+      std::atomic_signal_fence(std::memory_order_acq_rel);
+    }
   }
   std::uint64_t all = 0;
   for (int j = 0; j < block; ++j) all |= distances[j];
