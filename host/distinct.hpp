@@ -38,8 +38,9 @@ struct Distinct {
 /// hashing: by their order, else by bitmaps if they lie close enough together, which then number
 /// what does repeat, too.
 ///
-/// Memory beyond the result, at the most: bitmaps of eight bytes an address, all threads together,
-/// and a table of 32 (of half that for fewer than 2^31 addresses).
+/// Memory beyond the addresses and the result, an address, at the most: 8 bytes while bitmaps tell
+/// whether any repeats; where some do, 24 for bitmaps and counts, or 32 for a table (16 for fewer
+/// than 2^31 addresses).
 Distinct number_distinct(LargeVector<std::int64_t> addresses, const AddressFacts& facts);
 
 /// The same for places that stand for addresses.
