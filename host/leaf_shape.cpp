@@ -65,6 +65,9 @@ bool surely_disjoint(const Sequence& leaves, std::int64_t span) {
   if (leaves.size() <= 1) return true;
   if (!leaves.is_listed()) return magnitude(leaves.step()) >= span;
   return leaves.visit([&](const auto& leaf) {
+    if (magnitude(leaves.step()) >= span)
+      for (std::int64_t i = 1; i < leaves.size(); ++i)
+        if (leaf(i) != leaf(0)) return true;
     std::atomic<std::uint64_t> differences = 0;
     parallel_for(leaves.size(), sizeof span, {}, [&](std::int64_t begin, std::int64_t end) {
       const std::int64_t first = leaf(0);

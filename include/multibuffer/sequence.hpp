@@ -53,7 +53,8 @@ class Sequence {
   bool empty() const noexcept { return size_ == 0; }
   /// Whether they take memory, which evenly spaced numbers do not.
   bool is_listed() const noexcept { return list_ != nullptr; }
-  /// Of a sequence that is evenly spaced.
+  /// The distance of neighbours that are evenly spaced; of picked numbers, what divides the
+  /// distance of any two; 0 of listed ones.
   std::int64_t step() const noexcept { return step_; }
 
   std::int64_t operator[](std::int64_t i) const noexcept {
