@@ -8,13 +8,24 @@
 #include <atomic>
 #include <bit>
 #include <cstddef>
+#include <limits>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace multibuffer {
 namespace {
 
-using Numbers = LargeVector<std::int64_t>;
+// `Number` is an address, or a place of 32 bits that stands for one; `Id` is the type that numbers
+// of distinct ones are kept in: 32 bits unless there are so many that -1 and negative numbers, by
+// which "none yet" and "another share's" are said, would not be told from them.
+
+template <class Id>
+constexpr Id none = static_cast<Id>(-1);
+template <class Id>
+bool is_negative(Id id) {
+  return static_cast<std::make_signed_t<Id>>(id) < 0;
+}
 
 std::size_t index_of(std::uint64_t number) { return static_cast<std::size_t>(number); }
 
@@ -25,7 +36,8 @@ struct Span {
       : least(facts.least),
         shift(std::countr_zero(facts.differences)),
         units(((facts.most - facts.least) >> shift) + 1) {}
-  std::size_t unit(std::int64_t address) const {
+  template <class Number>
+  std::size_t unit(Number address) const {
     return index_of((static_cast<std::uint64_t>(address) - least) >> shift);
   }
 
@@ -45,9 +57,9 @@ constexpr std::size_t bytes_that_stay_near = std::size_t{4} << 20;
 
 /// Calls `visit(i, unit)` for the addresses [begin, end), in order, and `soon(unit)` some time
 /// before it.
-template <class Soon, class Visit>
-void for_units(const Numbers& addresses, const Span& span, std::size_t begin, std::size_t end,
-               const Soon& soon, const Visit& visit) {
+template <class Number, class Soon, class Visit>
+void for_units(const LargeVector<Number>& addresses, const Span& span, std::size_t begin,
+               std::size_t end, const Soon& soon, const Visit& visit) {
   const std::size_t late = end - std::min(end - begin, lookups_ahead);
   for (std::size_t i = begin; i < late; ++i) {
     soon(span.unit(addresses[i + lookups_ahead]));
@@ -84,8 +96,9 @@ class Shares {
 
 /// Sets the bits of the addresses [begin, end). Stops early, and returns false, where one was set
 /// before.
-bool add_all(Bitmap& seen, const Numbers& addresses, const Span& span, std::size_t begin,
-             std::size_t end) {
+template <class Number>
+bool add_all(Bitmap& seen, const LargeVector<Number>& addresses, const Span& span,
+             std::size_t begin, std::size_t end) {
   constexpr std::size_t chunk = 4096;
   const bool near = seen.size() * sizeof seen[0] <= bytes_that_stay_near;
   std::uint64_t repeated = 0;
@@ -108,7 +121,8 @@ bool add_all(Bitmap& seen, const Numbers& addresses, const Span& span, std::size
 }
 
 /// Whether no address repeats, as far as bitmaps, one a share, can tell.
-bool distinct_by_bitmap(const Numbers& addresses, const Span& span) {
+template <class Number>
+bool distinct_by_bitmap(const LargeVector<Number>& addresses, const Span& span) {
   const std::uint64_t words = span.units / 64 + 1;
   if (words > addresses.size()) return false;
   const Shares shares(addresses.size(), words);
@@ -141,9 +155,10 @@ bool distinct_by_bitmap(const Numbers& addresses, const Span& span) {
 ///
 /// An address that is not shared is new wherever it is seen, and needs two bits; the shared ones,
 /// counted through, have a table.
+template <class Number, class Id>
 class NumberByMarks {
  public:
-  NumberByMarks(const Numbers& addresses, const Span& span)
+  NumberByMarks(const LargeVector<Number>& addresses, const Span& span)
       : addresses_(addresses),
         span_(span),
         words_(index_of(span.units / 64 + 1)),
@@ -212,14 +227,14 @@ class NumberByMarks {
     }
     for (std::size_t share = 0; share < marks_.size(); ++share)
       first_number_[share + 1] += first_number_[share];
-    numbers_.assign(index_of(static_cast<std::uint64_t>(shared)), -1);
+    numbers_.assign(index_of(static_cast<std::uint64_t>(shared)), none<Id>);
     distinct_.resize(index_of(static_cast<std::uint64_t>(first_number_.back())));
   }
 
   void count_on(std::size_t share) {
     const Marks& marks = marks_[share];
     const bool is_first = share == 0;
-    std::int64_t next = first_number_[share];
+    auto next = static_cast<Id>(first_number_[share]);
     const auto take_next = [&](std::size_t i) {
       distinct_[static_cast<std::size_t>(next)] = addresses_[i];
       return next++;
@@ -233,13 +248,14 @@ class NumberByMarks {
             ids_[i] = take_next(i);
             return;
           }
-          const std::int64_t rank = rank_[w] + std::popcount(shared_[w] & (bit_of(unit) - 1));
+          const auto rank =
+              static_cast<Id>(rank_[w] + std::popcount(shared_[w] & (bit_of(unit) - 1)));
           if (!is_first && (marks[w].again & bit_of(unit)) != 0) {
             ids_[i] = ~rank;
             return;
           }
-          std::int64_t& number = numbers_[static_cast<std::size_t>(rank)];
-          if (number < 0) number = take_next(i);
+          Id& number = numbers_[static_cast<std::size_t>(rank)];
+          if (is_negative(number)) number = take_next(i);
           ids_[i] = number;
         });
   }
@@ -247,34 +263,35 @@ class NumberByMarks {
   void fill_in() {
     shares_.for_each([this](std::size_t share) {
       for (std::size_t i = shares_.begin(share); i < shares_.end(share); ++i)
-        if (ids_[i] < 0) ids_[i] = numbers_[static_cast<std::size_t>(~ids_[i])];
+        if (is_negative(ids_[i])) ids_[i] = numbers_[static_cast<std::size_t>(~ids_[i])];
     });
   }
 
-  const Numbers& addresses_;
+  const LargeVector<Number>& addresses_;
   Span span_;
   std::size_t words_;
   Shares shares_;
   std::vector<Marks> marks_;  ///< per share; first touched by who works on it
   Bitmap shared_;
-  Numbers rank_;                            ///< per word: how many shared ones are before it
+  LargeVector<std::int64_t> rank_;          ///< per word: how many shared ones are before it
   std::vector<std::int64_t> first_number_;  ///< per share
-  Numbers numbers_;                         ///< of the shared ones, by rank
-  Numbers distinct_, ids_;
+  LargeVector<Id> numbers_;                 ///< of the shared ones, by rank
+  LargeVector<Number> distinct_;
+  LargeVector<Id> ids_;
 };
 
 /// `Table::place` says where the number of an address is, to be asked for early; `Table::find` is
 /// the number itself, -1 where the address is not among `distinct` yet.
-template <class Table>
-Distinct number_by(Table table, const Numbers& addresses) {
-  Numbers ids(addresses.size());
-  Numbers distinct;
+template <class Id, class Number, class Table>
+Distinct number_by(Table table, const LargeVector<Number>& addresses) {
+  LargeVector<Id> ids(addresses.size());
+  LargeVector<Number> distinct;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     if (i + lookups_ahead < addresses.size())
       __builtin_prefetch(table.place(addresses[i + lookups_ahead]), 1);
-    std::int64_t& id = table.find(addresses[i], distinct);
-    if (id < 0) {
-      id = static_cast<std::int64_t>(distinct.size());
+    Id& id = table.find(addresses[i], distinct);
+    if (id == none<Id>) {
+      id = static_cast<Id>(distinct.size());
       distinct.push_back(addresses[i]);
     }
     ids[i] = id;
@@ -283,40 +300,42 @@ Distinct number_by(Table table, const Numbers& addresses) {
 }
 
 /// A number for every place where an address could lie.
+template <class Number, class Id>
 class NumberByPlace {
  public:
-  explicit NumberByPlace(const Span& span) : span_(span), numbers_(index_of(span.units), -1) {}
-  const std::int64_t* place(std::int64_t address) const { return &numbers_[span_.unit(address)]; }
-  std::int64_t& find(std::int64_t address, const Numbers& /*distinct*/) {
-    return numbers_[span_.unit(address)];
+  explicit NumberByPlace(const Span& span) : span_(span), ids_(index_of(span.units), none<Id>) {}
+  const Id* place(Number address) const { return &ids_[span_.unit(address)]; }
+  Id& find(Number address, const LargeVector<Number>& /*distinct*/) {
+    return ids_[span_.unit(address)];
   }
 
  private:
   Span span_;
-  Numbers numbers_;
+  LargeVector<Id> ids_;
 };
 
 /// Open addressing at half load: one probe a pointer, mostly.
+template <class Number, class Id>
 class NumberByHash {
  public:
   explicit NumberByHash(std::size_t addresses)
       : shift_(64 - std::countr_zero(std::bit_ceil(addresses * 2))),
-        numbers_(std::bit_ceil(addresses * 2), -1) {}
-  const std::int64_t* place(std::int64_t address) const { return &numbers_[slot(address)]; }
-  std::int64_t& find(std::int64_t address, const Numbers& distinct) {
+        ids_(std::bit_ceil(addresses * 2), none<Id>) {}
+  const Id* place(Number address) const { return &ids_[slot(address)]; }
+  Id& find(Number address, const LargeVector<Number>& distinct) {
     std::size_t at = slot(address);
-    while (numbers_[at] >= 0 && distinct[static_cast<std::size_t>(numbers_[at])] != address)
-      at = (at + 1) & (numbers_.size() - 1);
-    return numbers_[at];
+    while (ids_[at] != none<Id> && distinct[static_cast<std::size_t>(ids_[at])] != address)
+      at = (at + 1) & (ids_.size() - 1);
+    return ids_[at];
   }
 
  private:
-  std::size_t slot(std::int64_t address) const {
+  std::size_t slot(Number address) const {
     return static_cast<std::uint64_t>(address) * 0x9E3779B97F4A7C15u >> shift_;  // Fibonacci
   }
 
   int shift_;
-  Numbers numbers_;
+  LargeVector<Id> ids_;
 };
 
 /// What lies between the least and the greatest address, and the bits in which any differs from
@@ -326,9 +345,10 @@ struct Extremes {
   std::uint64_t most = 0;
   std::uint64_t differences = 0;
 };
-Extremes extremes_of(std::span<const std::int64_t> addresses, std::uint64_t first) {
+template <class Number>
+Extremes extremes_of(std::span<const Number> addresses, std::uint64_t first) {
   Extremes found;
-  for (const std::int64_t address : addresses) {
+  for (const Number address : addresses) {
     const auto number = static_cast<std::uint64_t>(address);
     found.least = number < found.least ? number : found.least;
     found.most = number > found.most ? number : found.most;
@@ -336,18 +356,19 @@ Extremes extremes_of(std::span<const std::int64_t> addresses, std::uint64_t firs
   }
   return found;
 }
-MULTIBUFFER_WIDE Extremes extremes_of_wide(std::span<const std::int64_t> addresses,
-                                           std::uint64_t first) {
+template <class Number>
+MULTIBUFFER_WIDE Extremes extremes_of_wide(std::span<const Number> addresses, std::uint64_t first) {
   return extremes_of(addresses, first);
 }
 
-}  // namespace
-
-void AddressFacts::add(std::span<const std::int64_t> addresses) {
+template <class Number>
+void add_to(AddressFacts& facts, std::span<const Number> addresses) {
   if (addresses.empty()) return;
+  auto& [count, first, last, least, most, differences, rising, falling] = facts;
   const auto number = [&](std::size_t i) { return static_cast<std::uint64_t>(addresses[i]); };
   if (count == 0) first = number(0);
-  static const auto find_extremes = has_wide_vectors() ? extremes_of_wide : extremes_of;
+  static const auto find_extremes =
+      has_wide_vectors() ? extremes_of_wide<Number> : extremes_of<Number>;
   const Extremes found = find_extremes(addresses, first);
   least = std::min(least, found.least);
   most = std::max(most, found.most);
@@ -365,6 +386,60 @@ void AddressFacts::add(std::span<const std::int64_t> addresses) {
   last = number(addresses.size() - 1);
   count += static_cast<std::int64_t>(addresses.size());
 }
+
+/// The facts of all of them, found on all threads.
+template <class Number>
+AddressFacts facts_of(const LargeVector<Number>& numbers) {
+  constexpr std::size_t piece = std::size_t{1} << 16;
+  constexpr std::size_t chunk = 1024;  // what is looked at twice stays in the first cache
+  std::vector<AddressFacts> pieces((numbers.size() + piece - 1) / piece);
+  parallel_for(std::ssize(pieces), static_cast<std::int64_t>(piece * sizeof(Number)), {},
+               [&](std::int64_t from, std::int64_t to) {
+                 for (auto p = static_cast<std::size_t>(from); p < static_cast<std::size_t>(to);
+                      ++p)
+                   for (std::span rest = std::span(numbers).subspan(
+                            p * piece, std::min(piece, numbers.size() - p * piece));
+                        !rest.empty(); rest = rest.subspan(std::min(chunk, rest.size())))
+                     pieces[p].add(rest.first(std::min(chunk, rest.size())));
+               });
+  AddressFacts all;
+  for (const AddressFacts& facts : pieces) all.append(facts);
+  return all;
+}
+
+/// Numbers addresses of which some repeat.
+template <class Id, class Number>
+Distinct number_repeated(const LargeVector<Number>& addresses, const Span& span) {
+  // Four places an address are still less than a table at half load is with its misses.
+  const bool has_places = span.units / 4 <= addresses.size();
+  using ByMarks = NumberByMarks<Number, Id>;
+  if (ByMarks::fits(addresses.size(), span)) {
+    ByMarks by_marks(addresses, span);
+    if (by_marks.is_quick() || !has_places) return std::move(by_marks).number();
+  }
+  if (has_places) return number_by<Id>(NumberByPlace<Number, Id>(span), addresses);
+  return number_by<Id>(NumberByHash<Number, Id>(addresses.size()), addresses);
+}
+
+template <class Number>
+Distinct number_any(LargeVector<Number> addresses, const AddressFacts& facts) {
+  const std::int64_t count = facts.count;
+  if (count == 0) return {};
+  if (facts.differences == 0)
+    return {Sequence::evenly(static_cast<std::int64_t>(addresses[0]), 0, 1),
+            Sequence::evenly(0, 0, count)};
+  const Span span(facts);
+  if (facts.rising || facts.falling || distinct_by_bitmap(addresses, span))
+    return {list_of(std::move(addresses)), Sequence::evenly(0, 1, count)};
+  if (count <= std::numeric_limits<std::int32_t>::max())
+    return number_repeated<std::uint32_t>(addresses, span);
+  return number_repeated<std::int64_t>(addresses, span);
+}
+
+}  // namespace
+
+void AddressFacts::add(std::span<const std::int64_t> addresses) { add_to(*this, addresses); }
+void AddressFacts::add(std::span<const std::uint32_t> places) { add_to(*this, places); }
 
 void AddressFacts::append(const AddressFacts& next) {
   if (next.count == 0) return;
@@ -387,21 +462,12 @@ void AddressFacts::move(std::int64_t distance) {
 }
 
 Distinct number_distinct(LargeVector<std::int64_t> addresses, const AddressFacts& facts) {
-  const std::int64_t count = facts.count;
-  if (count == 0) return {};
-  if (facts.differences == 0)
-    return {Sequence::evenly(addresses[0], 0, 1), Sequence::evenly(0, 0, count)};
-  const Span span(facts);
-  if (facts.rising || facts.falling || distinct_by_bitmap(addresses, span))
-    return {Sequence::listed(std::move(addresses)), Sequence::evenly(0, 1, count)};
-  // Four places an address are still less than a table at half load is with its misses.
-  const bool has_places = span.units / 4 <= addresses.size();
-  if (NumberByMarks::fits(addresses.size(), span)) {
-    NumberByMarks by_marks(addresses, span);
-    if (by_marks.is_quick() || !has_places) return std::move(by_marks).number();
-  }
-  if (has_places) return number_by(NumberByPlace(span), addresses);
-  return number_by(NumberByHash(addresses.size()), addresses);
+  return number_any(std::move(addresses), facts);
+}
+
+Distinct number_distinct(LargeVector<std::uint32_t> places) {
+  const AddressFacts facts = facts_of(places);
+  return number_any(std::move(places), facts);
 }
 
 }  // namespace multibuffer

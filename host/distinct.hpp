@@ -7,7 +7,7 @@
 
 namespace multibuffer {
 
-/// What one pass over addresses tells.
+/// What one pass over addresses tells, or over numbers that stand for them.
 struct AddressFacts {
   std::int64_t count = 0;
   std::uint64_t first = 0;
@@ -21,6 +21,7 @@ struct AddressFacts {
   bool falling = true;
 
   void add(std::span<const std::int64_t> addresses);
+  void add(std::span<const std::uint32_t> places);
   /// The facts of addresses that come behind these.
   void append(const AddressFacts& next);
   /// The facts of the same addresses moved on by `distance`.
@@ -36,6 +37,13 @@ struct Distinct {
 /// Numbers addresses by first appearance. Mostly nothing repeats, which is found out without
 /// hashing: by their order, else by bitmaps if they lie close enough together, which then number
 /// what does repeat, too.
+///
+/// Memory beyond the addresses and the result, an address, at the most: 8 bytes while bitmaps tell
+/// whether any repeats; where some do, 24 for bitmaps and counts, or 32 for a table (16 for fewer
+/// than 2^31 addresses).
 Distinct number_distinct(LargeVector<std::int64_t> addresses, const AddressFacts& facts);
+
+/// The same for places that stand for addresses.
+Distinct number_distinct(LargeVector<std::uint32_t> places);
 
 }  // namespace multibuffer

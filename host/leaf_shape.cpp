@@ -64,19 +64,25 @@ Packing packing_of(const LeafShape& leaf) {
 bool surely_disjoint(const Sequence& leaves, std::int64_t span) {
   if (leaves.size() <= 1) return true;
   if (!leaves.is_listed()) return magnitude(leaves.step()) >= span;
-  const auto list = leaves.list();
-  std::atomic<std::uint64_t> differences = 0;
-  parallel_for(leaves.size(), sizeof list[0], {}, [&](std::int64_t begin, std::int64_t end) {
-    std::uint64_t here = 0;
-    for (std::int64_t i = begin; i < end; ++i)
-      here |= static_cast<std::uint64_t>(list[static_cast<std::size_t>(i)] ^ list[0]);
-    differences |= here;
+  return leaves.visit([&](const auto& leaf) {
+    if (magnitude(leaves.step()) >= span)
+      for (std::int64_t i = 1; i < leaves.size(); ++i)
+        if (leaf(i) != leaf(0)) return true;
+    std::atomic<std::uint64_t> differences = 0;
+    parallel_for(leaves.size(), sizeof span, {}, [&](std::int64_t begin, std::int64_t end) {
+      const std::int64_t first = leaf(0);
+      std::uint64_t here = 0;
+      for (std::int64_t i = begin; i < end; ++i)
+        here |= static_cast<std::uint64_t>(leaf(i) ^ first);
+      differences |= here;
+    });
+    if (differences == 0) return false;
+    const std::uint64_t alignment = std::uint64_t{1} << std::countr_zero(differences.load());
+    if (alignment >= static_cast<std::uint64_t>(span)) return true;
+    for (std::int64_t i = 1; i < leaves.size(); ++i)
+      if (leaf(i) - leaf(i - 1) < span) return false;
+    return true;
   });
-  if (differences == 0) return false;
-  const std::uint64_t alignment = std::uint64_t{1} << std::countr_zero(differences.load());
-  if (alignment >= static_cast<std::uint64_t>(span)) return true;
-  const auto too_close = [&](std::int64_t a, std::int64_t b) { return b - a < span; };
-  return std::ranges::adjacent_find(list, too_close) == list.end();
 }
 
 }  // namespace multibuffer

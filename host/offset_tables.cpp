@@ -40,14 +40,15 @@ void for_pieces(const SlotSet& set, const std::function<void(std::int64_t)>& pie
   });
 }
 
-CommonFactor common_of_piece(const Sequence& entries, std::int64_t begin, std::int64_t end) {
-  CommonFactor common{end - begin, entries[begin], entries[begin], entries[begin], 0};
+template <class Entry>
+CommonFactor common_of_piece(const Entry& entry, std::int64_t begin, std::int64_t end) {
+  CommonFactor common{end - begin, entry(begin), entry(begin), entry(begin), 0};
   for (std::int64_t i = begin + 1; i < end; ++i) {
-    common.least = std::min(common.least, entries[i]);
-    common.most = std::max(common.most, entries[i]);
+    common.least = std::min(common.least, entry(i));
+    common.most = std::max(common.most, entry(i));
   }
   // Mostly the factor divides all distances after a few of them, and a multiplication tells.
-  const auto distance = [&](std::int64_t i) { return number(entries[i]) - number(common.least); };
+  const auto distance = [&](std::int64_t i) { return number(entry(i)) - number(common.least); };
   std::uint64_t factor = number(common.most) - number(common.least);
   for (std::int64_t i = begin; factor > 1 && i < end;) {
     const ExactDivisor divisor(factor);
@@ -67,9 +68,11 @@ LargeVector<Entry> counted_as(const Sequence& entries, const SlotSet& reached, s
   for_pieces(
       reached, [](std::int64_t) {},
       [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i)
-          result[index_of(i)] =
-              static_cast<Entry>(divisor.divide(number(entries[i]) - number(least)));
+        entries.visit([&](const auto& entry) {
+          for (std::int64_t i = begin; i < end; ++i)
+            result[index_of(i)] =
+                static_cast<Entry>(divisor.divide(number(entry(i)) - number(least)));
+        });
       });
   return result;
 }
@@ -166,19 +169,19 @@ std::optional<std::vector<std::int64_t>> OffsetTables::affine_strides(std::size_
 /// The step that entries make along `axis`, if it is the same from each of `positions`.
 std::optional<std::int64_t> OffsetTables::step_along(const Axis& axis,
                                                      const SlotSet& positions) const {
-  const std::span<const std::int64_t> entries =
-      tables_[static_cast<std::size_t>(axis.level)].list();
-  const auto step_at = [&](std::int64_t position) {
-    return number(entries[index_of(position + axis.stride)]) - number(entries[index_of(position)]);
-  };
   constexpr std::int64_t chunk = 1024;  // tables that are not affine mostly show it soon
   std::optional<std::uint64_t> step;
   std::uint64_t deviation = 0;
-  positions.for_each_run([&](std::int64_t first, std::int64_t count) {
-    if (!step) step = step_at(first);
-    for (std::int64_t begin = 0; deviation == 0 && begin < count; begin += chunk)
-      for (std::int64_t i = begin; i < std::min(count, begin + chunk); ++i)
-        deviation |= step_at(first + i) - *step;
+  tables_[static_cast<std::size_t>(axis.level)].visit([&](const auto& entry) {
+    const auto step_at = [&](std::int64_t position) {
+      return number(entry(position + axis.stride)) - number(entry(position));
+    };
+    positions.for_each_run([&](std::int64_t first, std::int64_t count) {
+      if (!step) step = step_at(first);
+      for (std::int64_t begin = 0; deviation == 0 && begin < count; begin += chunk)
+        for (std::int64_t i = begin; i < std::min(count, begin + chunk); ++i)
+          deviation |= step_at(first + i) - *step;
+    });
   });
   if (deviation != 0) return std::nullopt;
   return static_cast<std::int64_t>(step.value_or(0));
@@ -205,7 +208,8 @@ CommonFactor common_factor(const Sequence& entries, const SlotSet& reached) {
   for_pieces(
       reached, [&](std::int64_t count) { pieces.resize(index_of(count)); },
       [&](std::int64_t piece, std::int64_t begin, std::int64_t end) {
-        pieces[index_of(piece)] = common_of_piece(entries, begin, end);
+        pieces[index_of(piece)] =
+            entries.visit([&](const auto& entry) { return common_of_piece(entry, begin, end); });
       });
   CommonFactor common;
   for (const CommonFactor& piece : pieces) common.append(piece);

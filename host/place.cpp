@@ -51,10 +51,12 @@ std::int64_t count_adjacent(const Sequence& addresses, std::int64_t distance) {
   if (!addresses.is_listed()) return addresses.step() == distance ? addresses.size() - 1 : 0;
   std::atomic<std::int64_t> all = 0;
   parallel_for(addresses.size(), sizeof distance, {}, [&](std::int64_t begin, std::int64_t end) {
-    std::int64_t count = 0;
-    for (std::int64_t i = std::max<std::int64_t>(begin, 1); i < end; ++i)
-      count += addresses[i] - addresses[i - 1] == distance;
-    all += count;
+    all += addresses.visit([&](const auto& address) {
+      std::int64_t count = 0;
+      for (std::int64_t i = std::max<std::int64_t>(begin, 1); i < end; ++i)
+        count += address(i) - address(i - 1) == distance;
+      return count;
+    });
   });
   return all;
 }

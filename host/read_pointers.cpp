@@ -1,9 +1,14 @@
 #include "read_pointers.hpp"
 
+#include <multibuffer/error.hpp>
+
 #include "parallel.hpp"
+#include "pointer_lists.hpp"
+#include "text.hpp"
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <optional>
 #include <span>
@@ -11,14 +16,18 @@
 #include <vector>
 
 // One pass over the tables. As long as pointers are evenly spaced they are only looked at; from
-// where they are not, they are copied and what else is to be known of them is found out, a chunk
-// at a time that stays in the first-level cache. Pieces are worked on side by side, and what one
-// thread took for evenly spaced is written out afterwards if another found that all are not.
+// where they are not, they are listed and what else is to be known of them is found out. Pieces are
+// worked on side by side, and what one thread took for evenly spaced is written out afterwards if
+// another found that all are not.
+//
+// Pointers are listed by their places in a window that a sample suggests; if one turns out to be
+// outside, all are read once more, as addresses. Nothing of the first reading is used then, so that
+// it does not matter if somebody writes to the tables meanwhile.
 
 namespace multibuffer {
 namespace {
 
-constexpr std::int64_t chunk_slots = 1024;
+constexpr std::int64_t chunk_slots = AddressList::most_slots;
 constexpr std::int64_t piece_slots = std::int64_t{1} << 16;
 constexpr auto slot_bytes = static_cast<std::int64_t>(sizeof(void*));
 
@@ -37,57 +46,83 @@ std::uint64_t number(std::int64_t address) { return static_cast<std::uint64_t>(a
 
 class Reader {
  public:
-  Reader(const Slots& slots, std::int64_t origin)
-      : slots_(slots), origin_(origin), count_(slots.slot_count()), even_(look_ahead()) {}
+  Reader(const Slots& slots, std::int64_t origin, const Watch& watch)
+      : slots_(slots),
+        origin_(origin),
+        watch_(watch),
+        count_(slots.slot_count()),
+        even_(look_ahead()),
+        is_even_(static_cast<std::size_t>((count_ + piece_slots - 1) / piece_slots)) {}
 
-  PointersRead read(Aliases aliases, const Watch& watch) {
-    const std::int64_t pieces = (count_ + piece_slots - 1) / piece_slots;
-    pieces_.resize(static_cast<std::size_t>(pieces));
-    addresses_.resize(static_cast<std::size_t>(count_));
-    for_pieces(watch, [&](std::int64_t piece) { read_piece(piece); });
-    if (std::ranges::all_of(pieces_, &Piece::is_even)) {
-      if (even_has_null()) return {{}, first_null()};
-      const std::int64_t step = even_.step();
-      return {{Sequence::evenly(moved_on(even_[0]), step, step == 0 ? 1 : count_),
-               Sequence::evenly(0, step == 0 ? 0 : 1, count_)},
-              nullptr};
+  PointersRead read(Aliases aliases) {
+    if (const auto guess = guess_window(slots_)) {
+      WindowList list(count_, *guess, aliases);
+      if (read_into(list)) {
+        if (all_even()) return even_pointers();
+        return {std::move(list).distinct(origin_), nullptr};
+      }
     }
-    for_pieces(watch, [&](std::int64_t piece) {
-      if (at(piece).is_even) list_even(at(piece), begin_of(piece), end_of(piece));
-    });
-    AddressFacts facts;
-    for (const Piece& piece : pieces_) facts.append(piece.facts);
-    if (facts.least == 0) return {{}, first_null()};
-    if (aliases == Aliases::ignored)
-      return {{Sequence::listed(std::move(addresses_)), Sequence::evenly(0, 1, count_)}, nullptr};
-    facts.move(origin_);
-    return {number_distinct(std::move(addresses_), facts), nullptr};
+    AddressList list(count_, std::ssize(is_even_), origin_, aliases);
+    read_into(list);
+    if (all_even()) return even_pointers();
+    if (list.has_null()) return {{}, first_null()};
+    return {std::move(list).distinct(), nullptr};
   }
 
  private:
-  struct Piece {
-    AddressFacts facts;  ///< of the pointers listed so far, as they were read
-    bool is_even = true;
-  };
-
-  std::int64_t moved_on(std::int64_t address) const {
-    return static_cast<std::int64_t>(number(address) + number(origin_));
+  bool all_even() const {
+    return std::ranges::all_of(is_even_, [](char even) { return even != 0; });
   }
 
-  Piece& at(std::int64_t piece) { return pieces_[static_cast<std::size_t>(piece)]; }
+  PointersRead even_pointers() const {
+    if (even_has_null()) return {{}, first_null()};
+    const std::int64_t step = even_.step();
+    const auto first = static_cast<std::int64_t>(number(even_[0]) + number(origin_));
+    return {{Sequence::evenly(first, step, step == 0 ? 1 : count_),
+             Sequence::evenly(0, step == 0 ? 0 : 1, count_)},
+            nullptr};
+  }
+
   static std::int64_t begin_of(std::int64_t piece) { return piece * piece_slots; }
   std::int64_t end_of(std::int64_t piece) const {
     return std::min(count_, (piece + 1) * piece_slots);
   }
+  char& is_even(std::int64_t piece) { return is_even_[static_cast<std::size_t>(piece)]; }
 
-  template <class Work>
-  void for_pieces(const Watch& watch, Work&& work) {
-    parallel_for(
-        static_cast<std::int64_t>(pieces_.size()), piece_slots * slot_bytes, {watch.stop, {}},
-        [&](std::int64_t begin, std::int64_t end) {
-          for (std::int64_t piece = begin; piece < end; ++piece) work(piece);
-        },
-        "reading pointer tables");
+  /// Reads all slots; lists all pointers unless all are evenly spaced. Returns false if the list
+  /// cannot take them.
+  template <class List>
+  bool read_into(List& list) {
+    std::ranges::fill(is_even_, 1);
+    return for_pieces(
+               list, [&](std::int64_t piece, int lane) { return read_piece(list, piece, lane); }) &&
+           (all_even() || for_pieces(list, [&](std::int64_t piece, int lane) {
+              return is_even(piece) == 0 ||
+                     list_even(list, piece, lane, begin_of(piece), end_of(piece));
+            }));
+  }
+
+  /// Calls `work(piece, lane)` for every piece, until it returns false: then returns false. Lanes
+  /// are worked on side by side, each takes the next piece that nobody has.
+  template <class List, class Work>
+  bool for_pieces(const List& list, const Work& work) const {
+    std::atomic<std::int64_t> next = 0;
+    std::atomic<std::int64_t> done = 0;
+    std::atomic<bool> goes_on = true;
+    const std::int64_t lanes = list.lanes();
+    parallel_for(lanes, (count_ / lanes + 1) * slot_bytes, {},
+                 [&](std::int64_t lane, std::int64_t end) {
+                   for (; lane < end; ++lane)
+                     while (goes_on && !watch_.stop.stop_requested()) {
+                       const std::int64_t piece = next++;
+                       if (piece >= std::ssize(is_even_)) break;
+                       if (!work(piece, static_cast<int>(lane))) goes_on = false;
+                       ++done;
+                     }
+                 });
+    if (goes_on && done < std::ssize(is_even_))
+      throw Error(Errc::cancelled, "while reading pointer tables");
+    return goes_on;
   }
 
   /// Calls `visit(address, count, index)` for the slots [begin, end), in chunks; until it returns
@@ -136,38 +171,38 @@ class Reader {
     return deviation == 0;
   }
 
-  void read_piece(std::int64_t number) {
-    Piece& piece = at(number);
-    const std::int64_t begin = begin_of(number);
+  template <class List>
+  bool read_piece(List& list, std::int64_t piece, int lane) {
+    const std::int64_t begin = begin_of(piece);
+    bool fits = true;
     Chunk chunk;
-    for_chunks(begin, end_of(number),
+    for_chunks(begin, end_of(piece),
                [&](const std::byte* slot, std::int64_t count, std::int64_t index) {
-                 load(chunk, slot, count);
-                 if (piece.is_even && !continues_even(chunk, count, index)) {
-                   piece.is_even = false;
-                   list_even(piece, begin, index);
+                 if (is_even(piece) != 0) {
+                   load(chunk, slot, count);
+                   if (continues_even(chunk, count, index)) return true;
+                   is_even(piece) = 0;
+                   fits = list_even(list, piece, lane, begin, index);
                  }
-                 if (!piece.is_even) list(piece, chunk, count, index);
-                 return true;
+                 return fits = fits && list.list(piece, lane, {slot, count, slots_.step()}, index);
                });
-  }
-
-  void list(Piece& piece, const Chunk& chunk, std::int64_t count, std::int64_t index) {
-    piece.facts.add(std::span(chunk).first(static_cast<std::size_t>(count)));
-    std::int64_t* out = addresses_.data() + index;
-    for (std::int64_t i = 0; i < count; ++i) out[i] = moved_on(chunk[static_cast<std::size_t>(i)]);
+    return fits;
   }
 
   /// Lists what was seen to be evenly spaced, without reading it again.
-  void list_even(Piece& piece, std::int64_t begin, std::int64_t end) {
+  template <class List>
+  bool list_even(List& list, std::int64_t piece, int lane, std::int64_t begin, std::int64_t end) {
     Chunk chunk;
     while (begin < end) {
       const std::int64_t count = std::min(chunk_slots, end - begin);
       for (std::int64_t i = 0; i < count; ++i)
         chunk[static_cast<std::size_t>(i)] = even_[begin + i];
-      list(piece, chunk, count, begin);
+      if (!list.list(piece, lane, {std::as_bytes(std::span(chunk)).data(), count, slot_bytes},
+                     begin))
+        return false;
       begin += count;
     }
+    return true;
   }
 
   /// Whether NULL is among the evenly spaced pointers.
@@ -195,17 +230,17 @@ class Reader {
 
   const Slots& slots_;
   std::int64_t origin_;
+  const Watch& watch_;
   std::int64_t count_;
-  Sequence even_;  ///< the pointers that would be there if all were evenly spaced
-  std::vector<Piece> pieces_;
-  LargeVector<std::int64_t> addresses_;
+  Sequence even_;              ///< the pointers that would be there if all were evenly spaced
+  std::vector<char> is_even_;  ///< by piece; not of bits, since threads write to it
 };
 
 }  // namespace
 
 PointersRead read_pointers(const Slots& slots, std::int64_t origin, Aliases aliases,
                            const Watch& watch) {
-  return Reader(slots, origin).read(aliases, watch);
+  return Reader(slots, origin, watch).read(aliases);
 }
 
 }  // namespace multibuffer

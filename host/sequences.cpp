@@ -18,6 +18,17 @@ Sequence listed(std::int64_t size, const Number& number) {
   return Sequence::listed(std::move(result));
 }
 
+template <class Number>
+Sequence shortest(LargeVector<Number> numbers) {
+  if (numbers.empty()) return {};
+  const auto number = [&](std::size_t i) { return static_cast<std::uint64_t>(numbers[i]); };
+  const std::uint64_t step = numbers.size() > 1 ? number(1) - number(0) : 0;
+  for (std::size_t i = 1; i < numbers.size(); ++i)
+    if (number(i) - number(i - 1) != step) return list_of(std::move(numbers));
+  return Sequence::evenly(static_cast<std::int64_t>(numbers[0]), static_cast<std::int64_t>(step),
+                          static_cast<std::int64_t>(numbers.size()));
+}
+
 }  // namespace
 
 Sequence composed(const Sequence& numbers, const Sequence& positions) {
@@ -30,24 +41,22 @@ Sequence composed(const Sequence& numbers, const Sequence& positions) {
                        positions.size() == numbers.size();
   if (are_all) return numbers;
 
-  return listed(positions.size(), [&](std::int64_t i) { return numbers[positions[i]]; });
+  if (!numbers.is_listed())
+    if (auto scaled = positions.scaled(numbers[0], numbers.step())) return std::move(*scaled);
+  return numbers.visit([&](const auto& number) {
+    return positions.visit([&](const auto& position) {
+      return listed(positions.size(), [&](std::int64_t i) { return number(position(i)); });
+    });
+  });
 }
 
 Sequence moved(const Sequence& numbers, std::int64_t distance) {
   if (distance == 0 || numbers.empty()) return numbers;
-  if (!numbers.is_listed())
-    return Sequence::evenly(numbers[0] + distance, numbers.step(), numbers.size());
+  if (auto scaled = numbers.scaled(distance, 1)) return std::move(*scaled);
   return listed(numbers.size(), [&](std::int64_t i) { return numbers[i] + distance; });
 }
 
-Sequence sequence_of(LargeVector<std::int64_t> numbers) {
-  if (numbers.empty()) return {};
-  const auto number = [&](std::size_t i) { return static_cast<std::uint64_t>(numbers[i]); };
-  const std::uint64_t step = numbers.size() > 1 ? number(1) - number(0) : 0;
-  for (std::size_t i = 1; i < numbers.size(); ++i)
-    if (number(i) - number(i - 1) != step) return Sequence::listed(std::move(numbers));
-  return Sequence::evenly(numbers[0], static_cast<std::int64_t>(step),
-                          static_cast<std::int64_t>(numbers.size()));
-}
+Sequence sequence_of(LargeVector<std::int64_t> numbers) { return shortest(std::move(numbers)); }
+Sequence sequence_of(LargeVector<std::uint32_t> numbers) { return shortest(std::move(numbers)); }
 
 }  // namespace multibuffer

@@ -62,10 +62,12 @@ Vector<Item> interleave_upper(const Vector<Item>& a, const Vector<Item>& b) {
 // bytes, of integers as well.
 #if defined(__x86_64__)
 #define MULTIBUFFER_SHUFFLES [[gnu::target("ssse3"), gnu::flatten]]
-#define MULTIBUFFER_WIDE [[gnu::target("avx512f"), gnu::flatten]]
+#define MULTIBUFFER_WIDE [[gnu::target("avx512f,bmi2"), gnu::flatten]]
 #define MULTIBUFFER_ARITHMETIC [[gnu::target("avx2"), gnu::flatten]]
 inline bool has_shuffles() { return __builtin_cpu_supports("ssse3") != 0; }
-inline bool has_wide_vectors() { return __builtin_cpu_supports("avx512f") != 0; }
+inline bool has_wide_vectors() {
+  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("bmi2") != 0;
+}
 inline bool has_wide_arithmetic() { return __builtin_cpu_supports("avx2") != 0; }
 #else
 #define MULTIBUFFER_SHUFFLES [[gnu::flatten]]

@@ -281,6 +281,91 @@ TEST(Resolve, ManyAliasesAreNumberedByFirstAppearance) {
   }
 }
 
+/// Tables of made-up pointers, none of which is followed.
+class RandomTables {
+ public:
+  static constexpr std::array kinds{"dense",     "reversed", "sparse",  "rising", "drawn",
+                                    "one often", "evenly",   "outlier", "far",    "one"};
+
+  Numbers table(std::string_view kind, std::int64_t count, std::int64_t apart) {
+    Numbers rows(static_cast<std::size_t>(count));
+    const std::int64_t base = (std::int64_t{1} << 44) + below(1 << 20) * apart;
+    for (std::int64_t i = 0; i < count; ++i) rows[static_cast<std::size_t>(i)] = base + i * apart;
+    if (kind == "reversed") std::ranges::reverse(rows);
+    if (kind == "rising" || kind == "sparse")
+      for (std::size_t i = 1; i < rows.size(); ++i)
+        rows[i] = rows[i - 1] + (1 + below(100)) * apart;
+    if (kind == "far")
+      for (std::int64_t& row : rows) row = base + (row - base) * (std::int64_t{1} << 20);
+    if (kind == "one")
+      for (std::int64_t& row : rows) row = base;
+    if (kind == "dense" || kind == "sparse" || kind == "far" || kind == "one often")
+      std::ranges::shuffle(rows, random_);
+    if (kind == "one often")
+      for (std::int64_t& row : rows)
+        if (below(3) == 0) row = rows[0];
+    if (kind == "drawn")
+      for (std::int64_t& row : rows) row = base + below(count) * apart;
+    if (kind == "outlier") any_of(rows) += std::int64_t{1} << 46;
+    return rows;
+  }
+  std::int64_t& any_of(Numbers& rows) {
+    return rows[static_cast<std::size_t>(below(std::ssize(rows)))];
+  }
+
+ private:
+  std::int64_t below(std::int64_t end) {
+    return std::uniform_int_distribution<std::int64_t>(0, end - 1)(random_);
+  }
+  std::mt19937_64 random_{2026};
+};
+
+/// What `resolve` finds is what a map of the pointers finds.
+void expect_resolved(const Numbers& rows, std::int64_t step) {
+  // Between the slots lies what must not be read as a pointer: NULL.
+  Numbers memory(rows.size() * static_cast<std::size_t>(step), 0);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    memory[i * static_cast<std::size_t>(step)] = rows[i];
+  const ArrayView view(memory.data(), bytes,
+                       Layout({{std::ssize(rows), step * 8, 0}, {4, 1, 1}}, {0, 24}));
+  std::unordered_map<std::int64_t, std::int64_t> id_of;
+  Numbers ids, leaves;
+  for (const std::int64_t row : rows) {
+    const auto [at, is_new] = id_of.try_emplace(row, std::ssize(leaves));
+    if (is_new) leaves.push_back(row + 24);
+    ids.push_back(at->second);
+  }
+  if (const auto null = std::ranges::find(rows, 0); null != rows.end()) {
+    const auto at = rows.size() == 1 ? 0 : null - rows.begin();
+    expect_error(Errc::null_pointer, text("at index [", at, ", :]"), [&] { resolve(view); });
+    return;
+  }
+  const Resolution found = resolve(view);
+  ASSERT_EQ(numbers(found.leaves), leaves);
+  ASSERT_EQ(numbers(found.tables[0]), ids);
+  const Resolution ignored = resolve(view, {}, Aliases::ignored);
+  for (std::int64_t i = 0; i < std::ssize(rows); ++i)
+    ASSERT_EQ(ignored.leaves[ignored.tables[0][i]], rows[static_cast<std::size_t>(i)] + 24);
+}
+
+// Short tables are one thread's, long ones several threads'.
+TEST(Resolve, AgreesWithAMapWhateverTheTable) {
+  RandomTables random;
+  const auto expect_all = [&](std::int64_t count, std::int64_t apart, std::int64_t step) {
+    for (const char* kind : RandomTables::kinds) {
+      SCOPED_TRACE(text(kind, ": ", count, " pointers, ", apart, " bytes apart, every ", step));
+      Numbers rows = random.table(kind, count, apart);
+      expect_resolved(rows, step);
+      random.any_of(rows) = 0;
+      expect_resolved(rows, step);
+    }
+  };
+  for (const std::int64_t count : {1, 2, 3, 7, 8, 9, 100, 1025, 3000})
+    for (const std::int64_t apart : {1, 2, 4, 8, 16, 24, 32, 48, 64})
+      for (const std::int64_t step : {1, 3}) expect_all(count, apart, step);
+  for (const std::int64_t apart : {8, 48}) expect_all(300'000, apart, apart == 8 ? 1 : 2);
+}
+
 TEST(Resolve, StopsWhenAsked) {
   std::stop_source source;
   source.request_stop();

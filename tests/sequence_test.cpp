@@ -18,14 +18,41 @@ namespace {
 
 static_assert(std::random_access_iterator<Segments::Iterator>);
 
-TEST(Sequence, IsTheSameInEitherForm) {
+using Numbers = LargeVector<std::int64_t>;
+using Picks = LargeVector<std::uint32_t>;
+
+TEST(Sequence, IsTheSameInEveryForm) {
   const Sequence evenly = Sequence::evenly(5, -3, 4);
   const Sequence listed = Sequence::listed({5, 2, -1, -4});
+  const Sequence picked = Sequence::picked(8, -3, {1, 2, 3, 4});
   EXPECT_EQ(evenly, listed);
-  EXPECT_FALSE(sequence_of({5, 2, -1, -4}).is_listed());
-  EXPECT_TRUE(sequence_of({5, 2, -1, -3}).is_listed());
+  EXPECT_EQ(evenly, picked);
+  EXPECT_FALSE(sequence_of(Numbers{5, 2, -1, -4}).is_listed());
+  EXPECT_TRUE(sequence_of(Numbers{5, 2, -1, -3}).is_listed());
+  EXPECT_EQ(sequence_of(Picks{5, 2}), Sequence::evenly(5, -3, 2));
+  EXPECT_EQ(sequence_of(Picks{0, 1u << 31, ~0u}),
+            Sequence::listed({0, 1ll << 31, (1ll << 32) - 1}));
   EXPECT_NE(evenly, Sequence::listed({5, 2, -1}));
-  EXPECT_EQ(sequence_of({}).size(), 0);
+  EXPECT_EQ(sequence_of(Numbers{}).size(), 0);
+}
+
+TEST(Sequence, IsVisitedInEveryForm) {
+  const Sequence forms[] = {Sequence::evenly(5, -3, 4), Sequence::listed({5, 2, -1, -4}),
+                            Sequence::picked(8, -3, {1, 2, 3, 4})};
+  for (const Sequence& numbers : forms) {
+    const auto sum = numbers.visit([&](const auto& number) {
+      std::int64_t all = 0;
+      for (std::int64_t i = 0; i < numbers.size(); ++i) all += number(i) * (i + 1);
+      return all;
+    });
+    EXPECT_EQ(sum, 5 + 2 * 2 - 3 - 4 * 4);
+  }
+}
+
+TEST(Sequence, ScalesWhatIsNotListedWithoutAList) {
+  EXPECT_FALSE(Sequence::listed({5, 2}).scaled(1, 1).has_value());
+  EXPECT_EQ(*Sequence::evenly(5, -3, 2).scaled(100, 10), Sequence::listed({150, 120}));
+  EXPECT_EQ(*Sequence::picked(5, -3, {2, 7}).scaled(100, 10), Sequence::listed({90, -60}));
 }
 
 TEST(Sequence, IsEmptyWhenMovedFrom) {
@@ -38,9 +65,10 @@ TEST(Sequence, IsEmptyWhenMovedFrom) {
 }
 
 TEST(Sequence, ComposesAndMoves) {
-  const Sequence numbers[] = {Sequence::evenly(100, 10, 6), Sequence::listed({7, 3, 3, 9, 0, 1})};
+  const Sequence numbers[] = {Sequence::evenly(100, 10, 6), Sequence::listed({7, 3, 3, 9, 0, 1}),
+                              Sequence::picked(1000, -7, {1, 9, 9, 0, 2, 4})};
   const Sequence positions[] = {Sequence::evenly(5, -2, 3), Sequence::listed({0, 0, 4}),
-                                Sequence::evenly(0, 1, 6)};
+                                Sequence::evenly(0, 1, 6), Sequence::picked(5, -1, {0, 5, 2, 2})};
   for (const Sequence& n : numbers) {
     for (const Sequence& p : positions) {
       const Sequence c = composed(n, p);

@@ -37,13 +37,15 @@ struct Resolution {
 /// place every slot may as well have a leaf to itself.
 enum class Aliases { found, ignored };
 
-/// Follows the pointer tables of `view`, each slot once, on all of the host's threads.
+/// Follows the pointer tables of `view` on all of the host's threads. Each slot is read once, or
+/// twice where a sample of the pointers has told too little of them: never are both readings used.
 ///
 /// Each level's slots become entries that mirror them: with g the gcd of the level's strides, table
 /// ranges that overlap in one residue class mod g share their entries, and entry strides are
 /// stride / g. Where axes reach so far that most of that would be gaps, the gaps between the pieces
 /// are left out, and the pieces are what is shared. Time and memory follow the memory that the
-/// tables take, not the product of the extents.
+/// tables take, not the product of the extents: beyond the result at most 8 bytes a slot where no
+/// pointer repeats, and 32 where some do.
 ///
 /// An array with an extent of 0 is never dereferenced: no levels, no leaves. A NULL pointer throws
 /// `null_pointer` with the index path that leads to it.
