@@ -198,7 +198,7 @@ template <class Before, class Entry, class After>
 void RowWalk::fill_row_by_row(std::span<RowCopy> copies) const {
   const auto before = term_of<Before>(before_);
   const auto after = term_of<After>(after_);
-  const std::int64_t first = origins_.front();
+  const std::int64_t first = origins_[0];
   // Arrays in place have no base: their offsets are addresses.
   auto base = reinterpret_cast<std::uintptr_t>(plan_.base);
   const Entry* table = nullptr;

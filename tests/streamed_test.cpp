@@ -137,7 +137,8 @@ TEST(Slices, PartsGatheredOneByOneMakeTheResult) {
       const Part part = part_of(whole, box);
       Request piece;
       for (std::size_t g = 0; g < part.groups.size(); ++g) {
-        IndexGroup group{whole.result.groups[g].axes, {}, whole.result.groups[g].position};
+        const ReadyGroup& ready = whole.result.groups[g];
+        IndexGroup group{{ready.axes.begin(), ready.axes.end()}, {}, ready.position};
         for (const HostIndices& indices : part.groups[g])
           group.indices.emplace_back(std::span<const std::int64_t>(indices.values), indices.shape);
         piece.groups.push_back(std::move(group));
