@@ -7,9 +7,6 @@
 #include <limits>
 #include <type_traits>
 #include <utility>
-#ifdef __CUDACC__
-#include <cuda_fp16.h>
-#endif
 
 /// One number of one kind as one of another, for every backend: constexpr, so that nvcc compiles it
 /// for the device (--expt-relaxed-constexpr).
@@ -89,7 +86,8 @@ constexpr float widened(Half half) {
 #ifdef __CUDA_ARCH__
   // Devices have an instruction, which is right but for NaNs.
   if (!std::is_constant_evaluated()) {
-    const float value = __half2float(__ushort_as_half(half.bits));
+    float value;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(half.bits));
     const std::uint32_t nan = sign | 0x7fc00000 | ((half.bits & std::uint32_t{0x3ff}) << 13);
     return value == value ? value : std::bit_cast<float>(nan);
   }
@@ -156,7 +154,8 @@ constexpr Half to_half(float value) {
   const std::uint32_t nan = 0x7e00 | ((rest >> 13) & 0x3ff);
 #ifdef __CUDA_ARCH__
   if (!std::is_constant_evaluated()) {
-    const std::uint16_t nearest = __half_as_ushort(__float2half_rn(value));
+    std::uint16_t nearest;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(nearest) : "f"(value));
     return {value == value ? nearest : static_cast<std::uint16_t>(sign | nan)};
   }
 #endif
