@@ -665,7 +665,7 @@ void add_all() {
     for (const std::int64_t size : few)
       for (const int levels : {1, 2, 3})
         add(
-            "levels/" + std::to_string(levels),
+            "levels/" + std::to_string(levels) + "_deep",
             [=](State& s, std::int64_t bytes) { through_tables(s, bytes, levels); }, size);
 
     add("transposes/multibuffer/1", transposed<std::uint8_t>);

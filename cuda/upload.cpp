@@ -130,7 +130,8 @@ UploadWay Uploader::upload(const Placement& placement,
   const UploadWay way =
       image.leaf_bytes() == 0
           ? UploadWay::packed
-          : choose_upload(upload_facts(placement, find_page_locked), thread_count());
+          : choose_upload(upload_facts(placement, thread_count(), find_page_locked),
+                          thread_count());
   if (way == UploadWay::straight || way == UploadWay::batched)
     copy_runs(placement, arena, stream, watch);
   if (way == UploadWay::pulled) pull(placement, arena, stream, watch);

@@ -28,13 +28,16 @@ std::optional<PageLockedRange> PageLockedRanges::around(const std::byte* begin,
   return known->second;
 }
 
-UploadFacts upload_facts(const Placement& placement, const FindPageLocked& find) {
+UploadFacts upload_facts(const Placement& placement, std::int64_t threads,
+                         const FindPageLocked& find) {
   UploadFacts facts;
   for (const Segment& segment : placement.segments) facts.bytes += segment.bytes;
   facts.runs = placement.packing.empty() ? static_cast<std::int64_t>(placement.segments.size())
                                          : facts.bytes / placement.run_bytes;
   facts.equal_leaves = placement.kind == PlacementKind::packed;
   if (facts.bytes < upload_thresholds::bytes_a_question) return facts;
+  if (facts.runs > 1 && facts.bytes / facts.runs < upload_thresholds::least_pulled_run(threads))
+    return facts;
 
   // From a segment's first byte to its last, gaps between its runs included.
   std::int64_t gaps = 0;

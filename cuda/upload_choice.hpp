@@ -80,7 +80,10 @@ class PageLockedRanges {
   std::int64_t questions_ = 0;
 };
 
-/// What is to be known of a placement that is not in place.
-UploadFacts upload_facts(const Placement& placement, const FindPageLocked& find);
+/// What is to be known of a placement that is not in place, where `threads` would pack. Of runs so
+/// short that they are packed wherever they lie, nothing is asked: asking after four million rows
+/// of 64 bytes took twice as long as packing them (the host of an H200, 8 ns each).
+UploadFacts upload_facts(const Placement& placement, std::int64_t threads,
+                         const FindPageLocked& find);
 
 }  // namespace multibuffer::cuda

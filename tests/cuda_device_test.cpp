@@ -241,7 +241,8 @@ class CudaPageLocked : public CudaDevice {
     return place(resolve(view), PlacementKind::packed);
   }
   void expect_way(UploadWay way, const Placement& placement) {
-    EXPECT_EQ(choose_upload(upload_facts(placement, find_page_locked), thread_count()), way);
+    const std::int64_t threads = thread_count();
+    EXPECT_EQ(choose_upload(upload_facts(placement, threads, find_page_locked), threads), way);
     std::vector<std::byte> expected(static_cast<std::size_t>(placement.arena_bytes));
     pack(placement, 0, placement.arena_bytes, expected.data());
     const Stream stream = make_stream();

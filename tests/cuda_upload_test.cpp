@@ -109,6 +109,9 @@ class Rows {
   std::vector<const std::byte*> pointers_;
 };
 
+/// So that nothing is packed unasked.
+constexpr std::int64_t nobody_packs = 0;
+
 FindPageLocked always(PageLockedRange range) {
   return [range](const std::byte* address) -> std::optional<PageLockedRange> {
     if (address < range.begin || address >= range.end) return std::nullopt;
@@ -119,11 +122,11 @@ FindPageLocked always(PageLockedRange range) {
 TEST(UploadFacts, RowsInOnePageLockedBlockCostOneQuestion) {
   const Rows rows(100, 4 * KiB);
   int questions = 0;
-  const UploadFacts facts =
-      upload_facts(rows.placement(), [&](const std::byte*) -> std::optional<PageLockedRange> {
-        ++questions;
-        return PageLockedRange{rows.begin(), rows.end(), true};
-      });
+  const UploadFacts facts = upload_facts(rows.placement(), nobody_packs,
+                                         [&](const std::byte*) -> std::optional<PageLockedRange> {
+                                           ++questions;
+                                           return PageLockedRange{rows.begin(), rows.end(), true};
+                                         });
   EXPECT_EQ(questions, 1);
   EXPECT_TRUE(facts.page_locked);
   EXPECT_TRUE(facts.mapped);
@@ -135,7 +138,8 @@ TEST(UploadFacts, RowsInOnePageLockedBlockCostOneQuestion) {
 TEST(UploadFacts, OnePageableRowAmongOthersIsEnough) {
   const Rows rows(100, 4 * KiB);
   // All but the row that comes last, the first in memory.
-  EXPECT_FALSE(upload_facts(rows.placement(), always({rows.begin() + 4 * KiB, rows.end(), true}))
+  EXPECT_FALSE(upload_facts(rows.placement(), nobody_packs,
+                            always({rows.begin() + 4 * KiB, rows.end(), true}))
                    .page_locked);
 }
 
@@ -146,7 +150,7 @@ TEST(UploadFacts, ARowAcrossTwoRegistrationsIsNotPageLocked) {
     if (address < middle) return PageLockedRange{rows.begin(), middle, true};
     return PageLockedRange{middle, rows.end(), true};
   };
-  EXPECT_FALSE(upload_facts(rows.placement(), two).page_locked);
+  EXPECT_FALSE(upload_facts(rows.placement(), nobody_packs, two).page_locked);
   PageLockedRanges ranges(two);
   EXPECT_TRUE(ranges.around(rows.row(50), KiB));
   EXPECT_FALSE(ranges.around(rows.row(50), KiB + 1));
@@ -158,20 +162,21 @@ TEST(UploadFacts, GapsOfALeafArePageLockedTooOrNoneOfItIs) {
   const Rows rows(100, 4 * KiB);
   const Placement strided = rows.placement(2);
   ASSERT_FALSE(strided.packing.empty());
-  EXPECT_EQ(upload_facts(strided, always({rows.begin(), rows.end(), true})).runs, 100 * 2 * KiB);
+  EXPECT_EQ(upload_facts(strided, nobody_packs, always({rows.begin(), rows.end(), true})).runs,
+            100 * 2 * KiB);
   // The first row in memory that is pointed to at the end of the list: only its half is locked.
   const auto half = [&](const std::byte* address) -> std::optional<PageLockedRange> {
     if (address < rows.begin() + 2 * KiB)
       return PageLockedRange{rows.begin(), rows.begin() + 2 * KiB, true};
     return PageLockedRange{rows.begin() + 4 * KiB, rows.end(), true};
   };
-  EXPECT_FALSE(upload_facts(strided, half).page_locked);
+  EXPECT_FALSE(upload_facts(strided, nobody_packs, half).page_locked);
 }
 
 TEST(UploadFacts, MemoryThatTheDeviceSeesElsewhereIsNotMapped) {
   const Rows rows(100, 4 * KiB);
   const UploadFacts facts =
-      upload_facts(rows.placement(), always({rows.begin(), rows.end(), false}));
+      upload_facts(rows.placement(), nobody_packs, always({rows.begin(), rows.end(), false}));
   EXPECT_TRUE(facts.page_locked);
   EXPECT_FALSE(facts.mapped);
 }
@@ -179,18 +184,32 @@ TEST(UploadFacts, MemoryThatTheDeviceSeesElsewhereIsNotMapped) {
 TEST(UploadFacts, QuestionsAreGivenUpWhereTheyCostMoreThanPacking) {
   const Rows rows(10'000, 64);
   int questions = 0;
-  const UploadFacts facts = upload_facts(
-      rows.placement(), [&](const std::byte* address) -> std::optional<PageLockedRange> {
-        ++questions;
-        return PageLockedRange{address, address + 64, true};
-      });
+  const UploadFacts facts =
+      upload_facts(rows.placement(), nobody_packs,
+                   [&](const std::byte* address) -> std::optional<PageLockedRange> {
+                     ++questions;
+                     return PageLockedRange{address, address + 64, true};
+                   });
   EXPECT_FALSE(facts.page_locked);
   EXPECT_LE(questions, 11);  // 640 kB
   const Rows few(100, 64);
-  upload_facts(few.placement(), [&](const std::byte*) -> std::optional<PageLockedRange> {
-    ADD_FAILURE() << "a question about 6 kB";
-    return std::nullopt;
-  });
+  upload_facts(few.placement(), nobody_packs,
+               [&](const std::byte*) -> std::optional<PageLockedRange> {
+                 ADD_FAILURE() << "a question about 6 kB";
+                 return std::nullopt;
+               });
+}
+
+TEST(UploadFacts, ShortRunsArePackedUnasked) {
+  for (const auto& [row_bytes, asked] : {std::pair{1000, 0}, {1024, 1}}) {
+    const Rows rows(1000, row_bytes);
+    int questions = 0;
+    upload_facts(rows.placement(), 2, [&](const std::byte*) -> std::optional<PageLockedRange> {
+      ++questions;
+      return PageLockedRange{rows.begin(), rows.end(), true};
+    });
+    EXPECT_EQ(questions, asked) << row_bytes;
+  }
 }
 
 // ---- The pieces of a copy, and the gather that reads what a copy would
