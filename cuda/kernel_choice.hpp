@@ -9,7 +9,7 @@ namespace multibuffer::cuda {
 
 /// How a gather is spread over threads: but for `tiles`, consecutive threads take consecutive
 /// vectors of the output, and each finds its own in the tables. Threads that share the cost of
-/// finding a long row would have less in flight, and were up to 4 % slower on an H200 from 4 KiB
+/// finding a long row would have less in flight, and were up to 5 % slower on an H200 from 4 KiB
 /// on.
 enum class Family {
   copy,      ///< no kernel: one contiguous run, which the copy engine's own code does best

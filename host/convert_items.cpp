@@ -72,27 +72,40 @@ auto loop_for() {
   return has_wide_arithmetic() ? &run_wide<Work> : &Work::run;
 }
 
-/// The same, of halves and floats, by instructions for sixteen of them, which agree with
-/// `converted` also in what becomes of a NaN.
-template <class From, class To>
+template <class From, class To, bool saturate>
+constexpr bool has_sixteens = [] {
+  if (std::is_same_v<From, Half>) return std::is_same_v<To, float>;
+  if (std::is_same_v<From, float>)
+    return std::is_same_v<To, Half> || std::is_same_v<To, std::int32_t>;
+  return std::is_same_v<From, std::int32_t> && saturate && Integer<To> && sizeof(To) <= 2;
+}();
+
+/// The same, by instructions for sixteen numbers, which agree with `converted` also in what becomes
+/// of a NaN.
+template <class From, class To, bool saturate>
 MULTIBUFFER_WIDE void convert_sixteens(std::byte* to, const std::byte* from, std::int64_t count) {
   constexpr std::int64_t sixteen = 16;
   std::int64_t done = 0;
   for (; done + sixteen <= count; done += sixteen) {
+    std::byte* const made = to + done * size_of<To>;
+    const std::byte* const read = from + done * size_of<From>;
     if constexpr (std::is_same_v<From, Half>)
-      widen_halves(to + done * size_of<To>, from + done * size_of<From>);
+      widen_halves(made, read);
+    else if constexpr (std::is_same_v<To, Half>)
+      narrow_to_halves(made, read);
+    else if constexpr (std::is_same_v<From, float>)
+      truncate_floats(made, read);
     else
-      narrow_to_halves(to + done * size_of<To>, from + done * size_of<From>);
+      narrow_integers<To>(made, read);
   }
-  Convert<From, To, false>::run(to + done * size_of<To>, from + done * size_of<From>, count - done);
+  Convert<From, To, saturate>::run(to + done * size_of<To>, from + done * size_of<From>,
+                                   count - done);
 }
 
 template <class From, class To, bool saturate>
 auto loop_for_numbers() {
-  constexpr bool of_halves = (std::is_same_v<From, Half> && std::is_same_v<To, float>) ||
-                             (std::is_same_v<From, float> && std::is_same_v<To, Half>);
-  if constexpr (of_halves)
-    if (has_wide_vectors()) return &convert_sixteens<From, To>;
+  if constexpr (has_sixteens<From, To, saturate>)
+    if (has_wide_vectors()) return &convert_sixteens<From, To, saturate>;
   return loop_for<Convert<From, To, saturate>>();
 }
 
@@ -165,6 +178,11 @@ void ConvertItems::add_number(const Conversion& conversion) {
     visit_number(conversion.to, [&](auto to) {
       using To = decltype(to);
       if constexpr (std::is_same_v<From, To>) return;
+      // What saturates twice saturates once.
+      if constexpr (std::is_same_v<From, float> && Integer<To> && sizeof(To) <= 2) {
+        add(loop_for_numbers<float, std::int32_t, false>());
+        return add(loop_for_numbers<std::int32_t, To, true>());
+      }
       if constexpr (Integer<From> && Integer<To>)
         if (conversion.saturate) return add(loop_for_numbers<From, To, true>());
       add(loop_for_numbers<From, To, false>());

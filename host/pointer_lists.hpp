@@ -5,7 +5,6 @@
 #include "distinct.hpp"
 #include "slots.hpp"
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>

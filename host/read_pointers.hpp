@@ -17,8 +17,8 @@ struct PointersRead {
   const std::byte* null_slot = nullptr;  ///< the first that holds NULL; then there are no targets
 };
 
-/// Reads the slots that `slots` names on all threads; once more if a guess about them fails, and
-/// then nothing of the first reading is used. Throws `cancelled`.
+/// Reads the slots that `slots` names on all threads, after a look at a few; once more if that led
+/// to a wrong guess, and then nothing of the first reading is used. Throws `cancelled`.
 PointersRead read_pointers(const Slots& slots, std::int64_t origin, Aliases aliases,
                            const Watch& watch);
 

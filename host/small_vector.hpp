@@ -21,10 +21,17 @@ class SmallVector {
   using const_iterator = const T*;
 
   SmallVector() noexcept = default;
-  explicit SmallVector(std::size_t count, const T& value = T()) { resize(count, value); }
-  explicit SmallVector(std::span<const T> values) { assign(values.begin(), values.end()); }
-  SmallVector(std::initializer_list<T> values) { assign(values.begin(), values.end()); }
-  SmallVector(const SmallVector& other) { assign(other.begin(), other.end()); }
+  // By way of an empty vector, whose destructor runs if an element throws.
+  explicit SmallVector(std::size_t count, const T& value = T()) : SmallVector() {
+    resize(count, value);
+  }
+  explicit SmallVector(std::span<const T> values) : SmallVector() {
+    assign(values.begin(), values.end());
+  }
+  SmallVector(std::initializer_list<T> values) : SmallVector() {
+    assign(values.begin(), values.end());
+  }
+  SmallVector(const SmallVector& other) : SmallVector() { assign(other.begin(), other.end()); }
   SmallVector(SmallVector&& other) noexcept { take(other); }
   ~SmallVector() { release(); }
 
@@ -63,7 +70,7 @@ class SmallVector {
     std::destroy_n(data_, size_);
     size_ = 0;
   }
-  void resize(std::size_t count, const T& value = T()) {
+  void resize(std::size_t count, T value = T()) {
     if (count < size_) {
       std::destroy(data_ + count, end());
     } else {
@@ -81,7 +88,7 @@ class SmallVector {
     std::uninitialized_copy(first, last, data_);
     size_ = count;
   }
-  void assign(std::size_t count, const T& value) {
+  void assign(std::size_t count, T value) {
     clear();
     resize(count, value);
   }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #if defined(__x86_64__)
@@ -57,7 +58,7 @@ Vector<Item> interleave_upper(const Vector<Item>& a, const Vector<Item>& b) {
 // A function with MULTIBUFFER_SHUFFLES, and all that is inlined into it, moves the items of a
 // vector to any places in one instruction; it may be called where `has_shuffles`. One with
 // MULTIBUFFER_WIDE may be called where `has_wide_vectors`, and can `stream_wide_line`,
-// `widen_halves` and `narrow_to_halves`. In one with
+// `widen_halves`, `narrow_to_halves`, `truncate_floats` and `narrow_integers`. In one with
 // MULTIBUFFER_ARITHMETIC, for where `has_wide_arithmetic`, the compiler's own vectors are of 32
 // bytes, of integers as well.
 #if defined(__x86_64__)
@@ -107,11 +108,40 @@ inline constexpr __mmask16 all_sixteen = 0xffff;
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
                       _mm512_maskz_cvtps_ph(all_sixteen, _mm512_loadu_ps(from), nearest));
 }
+/// Sixteen floats as int32, towards zero: the nearest that there is for those beyond, 0 for a NaN.
+[[gnu::target("avx512f")]] inline void truncate_floats(std::byte* to, const std::byte* from) {
+  const __m512 floats = _mm512_loadu_ps(from);
+  const __mmask16 numbers = _mm512_cmp_ps_mask(floats, floats, _CMP_ORD_Q);
+  const __mmask16 too_large = _mm512_cmp_ps_mask(floats, _mm512_set1_ps(2147483648.0F), _CMP_GE_OQ);
+  // All that has no int32 becomes the lowest.
+  const __m512i integers = _mm512_maskz_cvttps_epi32(numbers, floats);
+  _mm512_storeu_si512(to,
+                      _mm512_mask_mov_epi32(integers, too_large, _mm512_set1_epi32(0x7fffffff)));
+}
+/// Sixteen int32 as integers of one or two bytes, the nearest that there are.
+template <class To>
+[[gnu::target("avx512f")]] inline void narrow_integers(std::byte* to, const std::byte* from) {
+  __m512i integers = _mm512_loadu_si512(from);
+  if constexpr (std::is_unsigned_v<To>)
+    integers = _mm512_maskz_max_epi32(all_sixteen, integers, _mm512_setzero_si512());
+  if constexpr (sizeof(To) == 1)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                     std::is_signed_v<To> ? _mm512_maskz_cvtsepi32_epi8(all_sixteen, integers)
+                                          : _mm512_maskz_cvtusepi32_epi8(all_sixteen, integers));
+  else
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                        std::is_signed_v<To>
+                            ? _mm512_maskz_cvtsepi32_epi16(all_sixteen, integers)
+                            : _mm512_maskz_cvtusepi32_epi16(all_sixteen, integers));
+}
 #else
 // Wide vectors are x86-64's alone: the others are never called.
 inline void stream_wide_line(std::byte* to, const std::byte* from) { stream_line(to, from); }
 inline void widen_halves(std::byte* /*to*/, const std::byte* /*from*/) {}
 inline void narrow_to_halves(std::byte* /*to*/, const std::byte* /*from*/) {}
+inline void truncate_floats(std::byte* /*to*/, const std::byte* /*from*/) {}
+template <class To>
+void narrow_integers(std::byte* /*to*/, const std::byte* /*from*/) {}
 #endif
 inline void finish_streaming() {
 #if defined(__x86_64__)

@@ -16,6 +16,13 @@ namespace multibuffer::python {
 /// the rules.
 void acquire_buffer(pybind11::handle exporter, int flags, Py_buffer& buffer);
 
+/// What a `tp_traverse` shows of an export. Not a memoryview: when the collector clears a cycle,
+/// that lets go of its memory whether or not it is exported; a cycle through one stays.
+inline int visit_exporter(const Py_buffer& buffer, visitproc visit, void* arg) {
+  if (buffer.obj && !PyMemoryView_Check(buffer.obj)) Py_VISIT(buffer.obj);
+  return 0;
+}
+
 /// For destructors: takes the GIL on whatever thread, and sets aside an exception under way, since
 /// letting go may run Python code.
 class LettingGo {
@@ -47,10 +54,7 @@ class HeldBuffer {
 
   const Py_buffer& buffer() const noexcept { return buffer_; }
   /// For Python's garbage collector.
-  int traverse(visitproc visit, void* arg) const {
-    Py_VISIT(buffer_.obj);
-    return 0;
-  }
+  int traverse(visitproc visit, void* arg) const { return visit_exporter(buffer_, visit, arg); }
 
  private:
   Py_buffer buffer_{};

@@ -172,7 +172,7 @@ py::object get_item(const DeviceArray& array, const py::object& key) {
 /// What several of them take: null is what was not given.
 py::handle or_none(py::handle argument) { return argument ? argument : py::handle(Py_None); }
 IndexMode mode_or_raise(py::handle mode) { return mode ? mode_of(mode) : IndexMode::raise; }
-bool is_set(py::handle flag) { return flag && flag_argument(flag, "saturate"); }
+bool saturates(py::handle flag) { return flag && flag_argument(flag, "saturate"); }
 
 struct Take {
   static constexpr const char* name = "take";
@@ -193,7 +193,7 @@ struct Take {
     const int at = axis ? integer_argument(axis, "axis") : 0;
     return run(self,
                converted(ask_take(self, indices, at, mode_or_raise(mode)), or_none(dtype),
-                         is_set(saturate)),
+                         saturates(saturate)),
                or_none(out));
   }
 };
@@ -215,7 +215,7 @@ struct Gather {
     const auto& [coordinates, mode, out, dtype, saturate] = arguments;
     return run(self,
                converted(ask_gather(self, coordinates, mode_or_raise(mode)), or_none(dtype),
-                         is_set(saturate)),
+                         saturates(saturate)),
                or_none(out));
   }
 };
@@ -232,7 +232,7 @@ struct Copy {
   static py::object call(const DeviceArray& self, const std::array<py::handle, 4>& arguments) {
     const auto& [order, out, dtype, saturate] = arguments;
     const Order wanted = order ? order_of(order) : Order::C;
-    return run(self, converted(ask_copy(self, wanted), or_none(dtype), is_set(saturate)),
+    return run(self, converted(ask_copy(self, wanted), or_none(dtype), saturates(saturate)),
                or_none(out));
   }
 };
@@ -288,11 +288,9 @@ void bind_gathers(py::class_<DeviceArray>& cls) {
       py::arg("indices"), py::arg("axis") = 0, py::arg("mode") = "raise",
       py::arg("out") = py::none(), py::arg("stream") = py::none(), py::kw_only(),
       py::arg("dtype") = py::none(), py::arg("saturate") = false,
-      "take() decided once: a Plan. Indices on the array's GPU, dense integers of 32 or 64 bits, "
-      "stay\n"
-      "where they are, and every run reads what is there then; all others are copied. out must "
-      "not\n"
-      "overlap the array.");
+      "take() decided once: a Plan. Indices on the array's GPU, dense integers of 32 or 64\n"
+      "bits, stay where they are, and every run reads what is there then; all others are\n"
+      "copied. out must not overlap the array.");
   cls.def(
       "plan_gather",
       [](const DeviceArray& self, const py::object& coordinates, const py::object& mode,

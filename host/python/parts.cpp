@@ -4,6 +4,7 @@
 #include <multibuffer/gather.hpp>
 
 #include "dtype.hpp"
+#include "exporter.hpp"
 #include "host/text.hpp"
 #include "interfaces.hpp"
 #include "interrupt.hpp"
@@ -41,7 +42,8 @@ class Holder {
 
   /// For Python's garbage collector.
   int traverse(visitproc visit, void* arg) const {
-    for (const Py_buffer& buffer : exports_) Py_VISIT(buffer.obj);
+    for (const Py_buffer& buffer : exports_)
+      if (const int stop = visit_exporter(buffer, visit, arg)) return stop;
     for (PyObject* object : objects_) Py_VISIT(object);
     for (const Owner& owner : owners_)
       if (const int stop = python::traverse(owner, visit, arg)) return stop;

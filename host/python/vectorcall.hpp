@@ -49,8 +49,8 @@ class ParameterNames {
 template <class Self, class Method>
 PyObject* vectorcall(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                      PyObject* keywords) {
-  static const ParameterNames names(Method::name, Method::parameters);
   try {
+    static const ParameterNames names(Method::name, Method::parameters);
     std::array<pybind11::handle, Method::parameters.size()> bound;
     const auto positional = static_cast<std::size_t>(count);
     names.bind({arguments, positional}, arguments + count, keywords, bound);

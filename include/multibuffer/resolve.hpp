@@ -37,8 +37,9 @@ struct Resolution {
 /// place every slot may as well have a leaf to itself.
 enum class Aliases { found, ignored };
 
-/// Follows the pointer tables of `view` on all of the host's threads. Each slot is read once, or
-/// twice where a sample of the pointers has told too little of them: never are both readings used.
+/// Follows the pointer tables of `view` on all of the host's threads. Slots are read once, but
+/// for a few that tell how, and all of them twice where those have told too little: what is used
+/// was checked in the same reading.
 ///
 /// Each level's slots become entries that mirror them: with g the gcd of the level's strides, table
 /// ranges that overlap in one residue class mod g share their entries, and entry strides are
