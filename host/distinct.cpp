@@ -263,7 +263,8 @@ class NumberByMarks {
   void fill_in() {
     shares_.for_each([this](std::size_t share) {
       for (std::size_t i = shares_.begin(share); i < shares_.end(share); ++i)
-        if (is_negative(ids_[i])) ids_[i] = numbers_[static_cast<std::size_t>(~ids_[i])];
+        if (const auto rank = ~ids_[i]; is_negative(ids_[i]))
+          ids_[i] = numbers_[static_cast<std::size_t>(rank)];
     });
   }
 

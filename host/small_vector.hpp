@@ -147,7 +147,7 @@ class SmallVector {
     other.clear();
   }
 
-  alignas(T) std::byte own_[N * sizeof(T)];
+  alignas(T) std::byte own_[N * sizeof(T)];  // NOLINT(bugprone-sizeof-expression): of any T
   T* data_ = own();
   std::size_t size_ = 0;
   std::size_t capacity_ = N;
