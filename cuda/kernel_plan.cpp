@@ -72,11 +72,9 @@ KernelSpans<Offset> kernel_spans(const GatherPlan& plan, const KernelChoice& cho
 KernelConversion kernel_conversion(const GatherPlan& plan, const KernelChoice& choice) {
   const Conversion& numbers = *plan.conversion;
   const int to_bytes = static_cast<int>(plan.out_bytes(choice.vector_bytes));
-  const bool is_moved = numbers.from == numbers.to;
-  const int part_bytes = bytes_of(numbers.to) / (is_complex(numbers.to) ? 2 : 1);
   return {.numbers = numbers,
-          .reversed_before = numbers.from_foreign || is_moved ? bytes_of(numbers.from) : 0,
-          .reversed_after = numbers.to_foreign && !is_moved ? part_bytes : 0,
+          .reversed_before = reversed_before(numbers),
+          .reversed_after = reversed_after(numbers),
           .count = choice.vector_bytes / bytes_of(numbers.from),
           .from_bytes = choice.vector_bytes,
           .to_bytes = to_bytes,

@@ -81,8 +81,8 @@ struct KernelTiles {
 /// `convert`: what becomes of a vector.
 struct KernelConversion {
   Conversion numbers;
-  int reversed_before = 0;      ///< bytes of what is turned round before numbers are converted
-  int reversed_after = 0;       ///< and after that; 0: nothing is
+  int reversed_before = 0;  ///< see host/number.hpp
+  int reversed_after = 0;
   int count = 1;                ///< numbers in a vector
   int from_bytes = 1;           ///< of a vector
   int to_bytes = 1;             ///< of a vector

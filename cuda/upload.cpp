@@ -127,11 +127,11 @@ UploadWay Uploader::upload(const Placement& placement,
                            const std::vector<std::int64_t>& table_offsets, std::byte* arena,
                            cudaStream_t stream, const Watch& watch) {
   const ArenaImage image(placement, table_offsets);
+  const std::int64_t threads = thread_count();
   const UploadWay way =
       image.leaf_bytes() == 0
           ? UploadWay::packed
-          : choose_upload(upload_facts(placement, thread_count(), find_page_locked),
-                          thread_count());
+          : choose_upload(upload_facts(placement, threads, find_page_locked), threads);
   if (way == UploadWay::straight || way == UploadWay::batched)
     copy_runs(placement, arena, stream, watch);
   if (way == UploadWay::pulled) pull(placement, arena, stream, watch);

@@ -4,12 +4,19 @@
 
 namespace multibuffer::cuda {
 
+namespace {
+
+/// Runs that threads pack sooner than a kernel reads them, wherever they lie.
+bool are_short(const UploadFacts& facts, std::int64_t threads) {
+  return facts.runs > 1 && facts.bytes / facts.runs < upload_thresholds::least_pulled_run(threads);
+}
+
+}  // namespace
+
 UploadWay choose_upload(const UploadFacts& facts, std::int64_t threads) {
-  if (!facts.page_locked || facts.runs == 0) return UploadWay::packed;
+  if (!facts.page_locked || facts.runs == 0 || are_short(facts, threads)) return UploadWay::packed;
   if (facts.runs == 1) return UploadWay::straight;
-  const std::int64_t run = facts.bytes / facts.runs;
-  if (run >= upload_thresholds::least_batch_run) return UploadWay::batched;
-  if (run < upload_thresholds::least_pulled_run(threads)) return UploadWay::packed;
+  if (facts.bytes / facts.runs >= upload_thresholds::least_batch_run) return UploadWay::batched;
   // What a kernel cannot read, or would have to walk through with a table of sizes.
   if (!facts.mapped || !facts.equal_leaves) return UploadWay::packed;
   return UploadWay::pulled;
@@ -36,8 +43,7 @@ UploadFacts upload_facts(const Placement& placement, std::int64_t threads,
                                          : facts.bytes / placement.run_bytes;
   facts.equal_leaves = placement.kind == PlacementKind::packed;
   if (facts.bytes < upload_thresholds::bytes_a_question) return facts;
-  if (facts.runs > 1 && facts.bytes / facts.runs < upload_thresholds::least_pulled_run(threads))
-    return facts;
+  if (are_short(facts, threads)) return facts;
 
   // From a segment's first byte to its last, gaps between its runs included.
   std::int64_t gaps = 0;

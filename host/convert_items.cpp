@@ -143,11 +143,10 @@ void visit_middle(Number number, const Visit& visit) {
 
 ConvertItems::ConvertItems(const Conversion& conversion)
     : from_bytes_(bytes_of(conversion.from)), to_bytes_(bytes_of(conversion.to)) {
-  const bool is_moved = conversion.from == conversion.to;
-  if (conversion.from_foreign || is_moved) add_reversal(from_bytes_);
-  if (is_moved) return;
+  add_reversal(reversed_before(conversion));
+  if (conversion.from == conversion.to) return;
   add_number(conversion);
-  if (conversion.to_foreign) add_reversal(to_bytes_ / (is_complex(conversion.to) ? 2 : 1));
+  add_reversal(reversed_after(conversion));
   if (conversion.to == Number::complex64) add(loop_for<MakeComplex<std::uint32_t>>());
   if (conversion.to == Number::complex128) add(loop_for<MakeComplex<std::uint64_t>>());
 }
@@ -163,7 +162,7 @@ void ConvertItems::add_reversal(int bytes) {
     case 8:
       return add(loop_for<Reverse<std::uint64_t>>());
     default:
-      return;  // one byte has no order
+      return;  // nothing, or one byte, which has no order
   }
 }
 

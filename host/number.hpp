@@ -66,4 +66,15 @@ struct Conversion {
   bool operator==(const Conversion&) const = default;
 };
 
+/// The bytes of what is turned round before numbers are converted, and after that (of complex ones
+/// the parts); 0 where nothing is.
+constexpr int reversed_before(const Conversion& conversion) {
+  const bool is_moved = conversion.from == conversion.to;
+  return conversion.from_foreign || is_moved ? bytes_of(conversion.from) : 0;
+}
+constexpr int reversed_after(const Conversion& conversion) {
+  if (!conversion.to_foreign || conversion.from == conversion.to) return 0;
+  return bytes_of(conversion.to) / (is_complex(conversion.to) ? 2 : 1);
+}
+
 }  // namespace multibuffer

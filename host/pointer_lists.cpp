@@ -17,8 +17,6 @@ namespace {
 
 std::size_t index_of(std::int64_t number) { return static_cast<std::size_t>(number); }
 
-constexpr auto slot_bytes = static_cast<std::int64_t>(sizeof(void*));
-
 std::uint64_t load_pointer(const std::byte* slot) {
   std::uint64_t pointer = 0;
   std::memcpy(&pointer, slot, sizeof pointer);  // slots may lie at any address
@@ -210,11 +208,7 @@ int AddressList::lanes() const { return thread_count(); }
 bool AddressList::list(std::int64_t piece, int /*lane*/, const SlotRange& slots,
                        std::int64_t index) {
   std::array<std::int64_t, most_slots> chunk;
-  const auto load = [&](std::int64_t step) {
-    for (std::int64_t i = 0; i < slots.count; ++i)
-      chunk[index_of(i)] = static_cast<std::int64_t>(load_pointer(slots.address + i * step));
-  };
-  slots.step == slot_bytes ? load(slot_bytes) : load(slots.step);
+  load_pointers(chunk.data(), slots);
   facts_[index_of(piece)].add(std::span(chunk).first(index_of(slots.count)));
   std::int64_t* out = addresses_.data() + index;
   for (std::int64_t i = 0; i < slots.count; ++i)

@@ -7,7 +7,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 // The two forms in which a level's pointers are listed. Mostly they lie close enough together for
@@ -22,12 +24,26 @@
 
 namespace multibuffer {
 
+inline constexpr auto slot_bytes = static_cast<std::int64_t>(sizeof(void*));
+
 /// Slots that lie `step` bytes apart.
 struct SlotRange {
   const std::byte* address = nullptr;
   std::int64_t count = 0;
   std::int64_t step = 0;
 };
+/// Reads the pointers in them, each once. Slots may lie at any address.
+inline void load_pointers(std::int64_t* out, const SlotRange& slots) {
+  const auto load = [&](auto step) {
+    for (std::int64_t i = 0; i < slots.count; ++i)
+      std::memcpy(out + i, slots.address + i * step, sizeof *out);
+  };
+  // A step that the compiler knows makes vectors of the loop.
+  if (slots.step == slot_bytes)
+    load(std::integral_constant<std::int64_t, slot_bytes>());
+  else
+    load(slots.step);
+}
 
 /// 2^32 places, 2^shift bytes apart, from `base` on. NULL is none of them.
 struct Window {

@@ -28,17 +28,8 @@ namespace {
 
 constexpr std::int64_t chunk_slots = AddressList::most_slots;
 constexpr std::int64_t piece_slots = std::int64_t{1} << 16;
-constexpr auto slot_bytes = static_cast<std::int64_t>(sizeof(void*));
 
 using Chunk = std::array<std::int64_t, chunk_slots>;
-
-/// `count` pointers whose slots lie `Step` bytes apart, or any distance (Step = 0).
-template <std::int64_t Step>
-void load_slots(std::int64_t* out, const std::byte* slot, std::int64_t count, std::int64_t step) {
-  if constexpr (Step != 0) step = Step;
-  // Slots may lie at any address.
-  for (std::int64_t i = 0; i < count; ++i) std::memcpy(out + i, slot + i * step, sizeof *out);
-}
 
 /// Addresses are compared and moved on as unsigned numbers, which may wrap around.
 std::uint64_t number(std::int64_t address) { return static_cast<std::uint64_t>(address); }
@@ -140,22 +131,12 @@ class Reader {
     }
   }
 
-  void load(Chunk& chunk, const std::byte* slot, std::int64_t count) const {
-    if (slots_.step() == slot_bytes) {
-      load_slots<slot_bytes>(chunk.data(), slot, count, 0);
-    } else {
-      load_slots<0>(chunk.data(), slot, count, slots_.step());
-    }
-  }
-
   /// The sequence that the first two pointers begin.
   Sequence look_ahead() const {
     std::array<std::int64_t, 2> pointers{};
     for_chunks(0, std::min<std::int64_t>(count_, 2),
                [&](const std::byte* slot, std::int64_t count, std::int64_t index) {
-                 for (std::int64_t i = 0; i < count; ++i)
-                   std::memcpy(&pointers[static_cast<std::size_t>(index + i)],
-                               slot + i * slots_.step(), sizeof pointers[0]);
+                 load_pointers(pointers.data() + index, {slot, count, slots_.step()});
                  return true;
                });
     const std::uint64_t step = count_ < 2 ? 0 : number(pointers[1]) - number(pointers[0]);
@@ -178,7 +159,7 @@ class Reader {
     for_chunks(begin, end_of(piece),
                [&](const std::byte* slot, std::int64_t count, std::int64_t index) {
                  if (is_even(piece) != 0) {
-                   load(chunk, slot, count);
+                   load_pointers(chunk.data(), {slot, count, slots_.step()});
                    if (continues_even(chunk, count, index)) return true;
                    is_even(piece) = 0;
                    fits = list_even(list, piece, lane, begin, index);

@@ -55,7 +55,7 @@ namespace {
 
 /// The value of what has an index.
 template <class Integer>
-Integer integer(py::handle item, const char* name) {
+Integer value_of_index(py::handle item, const char* name) {
   const auto number = py::reinterpret_steal<py::object>(PyNumber_Index(item.ptr()));
   if (!number) throw py::error_already_set();
   const Py_ssize_t value = PyNumber_AsSsize_t(number.ptr(), PyExc_OverflowError);
@@ -71,7 +71,7 @@ std::vector<Integer> integers(py::handle object, const char* name) {
   const auto integer = [name](py::handle item) {
     if (!PyIndex_Check(item.ptr()))
       throw py::type_error(text(name, " must be integers, not ", Py_TYPE(item.ptr())->tp_name));
-    return python::integer<Integer>(item, name);
+    return value_of_index<Integer>(item, name);
   };
   // An array is both, and a sequence.
   if (PyIndex_Check(object.ptr()) && !PySequence_Check(object.ptr())) return {integer(object)};
@@ -105,7 +105,7 @@ std::vector<std::int64_t> complete(std::vector<std::int64_t> shape, std::int64_t
 int integer_argument(py::handle object, const char* name) {
   if (!PyIndex_Check(object.ptr()))
     throw py::type_error(text(name, " must be an integer, not ", Py_TYPE(object.ptr())->tp_name));
-  return integer<int>(object, name);
+  return value_of_index<int>(object, name);
 }
 
 bool flag_argument(py::handle object, const char* name) {

@@ -94,7 +94,7 @@ Description::Description(const BufferExport& source)
 }
 
 Description::Description(const ArrayView& direct) {
-  fields_.buf = direct.base() + (direct.layout().empty() ? 0 : direct.layout().origins()[0]);
+  fields_.buf = start_of(direct);
   fields_.len = direct.nbytes();
   fields_.itemsize = direct.itemsize();
   fields_.readonly = direct.readonly();

@@ -4,12 +4,18 @@
 
 #include <pybind11/pybind11.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace multibuffer::python {
+
+/// Where the element of index 0 is, behind however many pointers.
+inline const std::byte* start_of(const ArrayView& view) {
+  return view.base() + (view.layout().empty() ? 0 : view.layout().origins()[0]);
+}
 
 /// Takes an export into `buffer`, which must stay where it is until it is released: its arrays may
 /// lie inside of it. Needs the GIL. Throws the exporter's own exception, or BufferError if it broke

@@ -169,10 +169,19 @@ py::object get_item(const DeviceArray& array, const py::object& key) {
 
 // ---- The methods that small gathers are asked by
 
-/// What several of them take: null is what was not given.
-py::handle or_none(py::handle argument) { return argument ? argument : py::handle(Py_None); }
+// What several of them take: null is what was not given.
+
 IndexMode mode_or_raise(py::handle mode) { return mode ? mode_of(mode) : IndexMode::raise; }
-bool saturates(py::handle flag) { return flag && flag_argument(flag, "saturate"); }
+
+/// What was asked for, as elements of `dtype`, in `out`.
+py::object answer(const DeviceArray& self, Asked asked, py::handle dtype, py::handle saturate,
+                  py::handle out) {
+  const auto or_none = [](py::handle argument) {
+    return argument ? argument : py::handle(Py_None);
+  };
+  const bool saturates = saturate && flag_argument(saturate, "saturate");
+  return run(self, converted(std::move(asked), or_none(dtype), saturates), or_none(out));
+}
 
 struct Take {
   static constexpr const char* name = "take";
@@ -191,10 +200,7 @@ struct Take {
   static py::object call(const DeviceArray& self, const std::array<py::handle, 6>& arguments) {
     const auto& [indices, axis, mode, out, dtype, saturate] = arguments;
     const int at = axis ? integer_argument(axis, "axis") : 0;
-    return run(self,
-               converted(ask_take(self, indices, at, mode_or_raise(mode)), or_none(dtype),
-                         saturates(saturate)),
-               or_none(out));
+    return answer(self, ask_take(self, indices, at, mode_or_raise(mode)), dtype, saturate, out);
   }
 };
 
@@ -213,10 +219,7 @@ struct Gather {
                                                         {"saturate", false, true}}};
   static py::object call(const DeviceArray& self, const std::array<py::handle, 5>& arguments) {
     const auto& [coordinates, mode, out, dtype, saturate] = arguments;
-    return run(self,
-               converted(ask_gather(self, coordinates, mode_or_raise(mode)), or_none(dtype),
-                         saturates(saturate)),
-               or_none(out));
+    return answer(self, ask_gather(self, coordinates, mode_or_raise(mode)), dtype, saturate, out);
   }
 };
 
@@ -232,8 +235,7 @@ struct Copy {
   static py::object call(const DeviceArray& self, const std::array<py::handle, 4>& arguments) {
     const auto& [order, out, dtype, saturate] = arguments;
     const Order wanted = order ? order_of(order) : Order::C;
-    return run(self, converted(ask_copy(self, wanted), or_none(dtype), saturates(saturate)),
-               or_none(out));
+    return answer(self, ask_copy(self, wanted), dtype, saturate, out);
   }
 };
 

@@ -36,13 +36,18 @@ bool is_index_type(const Type& type) {
          type.kind == ScalarKind::boolean;
 }
 
+/// Whether gathers read such indices as they are.
+bool gathers_read(const Type& type) {
+  return type.kind == ScalarKind::signed_integer && type.size >= 4 && type_is_native(type);
+}
+
 const Type& index_type(const Format& format) {
   if (format.opaque() || format.type().is_struct || !is_index_type(format.type()))
     refuse_elements(format);
   return format.type();
 }
 
-/// Numbers in host memory, as who has them says they lie.
+/// Numbers in memory, as who has them says they lie.
 struct Numbers {
   const std::byte* start;
   std::span<const std::int64_t> shape;
@@ -53,8 +58,7 @@ struct Numbers {
   bool is_mask() const { return type.kind == ScalarKind::boolean; }
   /// Whether a gather, or a walk over a mask, can read them where they are.
   bool are_readable() const {
-    const bool right_type = type.kind == ScalarKind::signed_integer && type.size >= 4;
-    if (!is_mask() && !(right_type && is_native())) return false;
+    if (!is_mask() && !gathers_read(type)) return false;
     std::int64_t stride = type.size;
     for (std::size_t i = shape.size(); i-- > 0; stride *= shape[i]) {
       if (shape[i] == 0) return true;
@@ -174,19 +178,10 @@ IndexArray from_buffer(const DeviceBuffer& buffer) {
                       std::shared_ptr<const void>(std::move(owner)));
 }
 
-/// Whether a gather on a device can read them where they are.
-bool are_readable_there(const ArrayView& view, const Type& type) {
-  if (type.kind != ScalarKind::signed_integer || type.size < 4 || !type_is_native(type) ||
-      view.layout().levels() > 0)
-    return false;
-  std::int64_t stride = type.size;
-  for (int i = view.ndim(); i-- > 0;) {
-    const Axis& axis = view.layout().axes()[static_cast<std::size_t>(i)];
-    if (axis.extent != 1 && axis.stride != stride) return false;
-    stride *= axis.extent;
-  }
-  const std::byte* start = view.base() + (view.layout().empty() ? 0 : view.layout().origins()[0]);
-  return reinterpret_cast<std::uintptr_t>(start) % static_cast<std::uintptr_t>(type.size) == 0;
+std::vector<std::int64_t> strides_of(const ArrayView& view) {
+  std::vector<std::int64_t> strides;
+  for (const Axis& axis : view.layout().axes()) strides.push_back(axis.stride);
+  return strides;
 }
 
 /// Somebody else's memory on a device as a buffer: who reads it there says so of the block that
@@ -197,15 +192,12 @@ DeviceBuffer borrowed(const Source& source) {
   DeviceBuffer::Parts parts{.device = array.device(),
                             .format = view.format(),
                             .shape = view.shape(),
-                            .strides = {},
-                            .data = nullptr,
+                            .strides = strides_of(view),
+                            .data = const_cast<std::byte*>(start_of(view)),
                             .memory = array.storage()->memory,
                             .stream = nullptr,
                             .check = nullptr,
                             .owner = array.storage()};
-  for (const Axis& axis : view.layout().axes()) parts.strides.push_back(axis.stride);
-  parts.data = const_cast<std::byte*>(view.base() +
-                                      (view.layout().empty() ? 0 : view.layout().origins()[0]));
   return DeviceBuffer(std::move(parts));
 }
 
@@ -216,24 +208,21 @@ IndexArray from_array(py::handle object, OnDevice on_device) {
                           py::reinterpret_borrow<py::object>(object));
   const Source source = source_of(object);
   const Type& type = index_type(source.view.format());
-  const Layout& layout = source.view.layout();
-  if (source.device == "host" && layout.levels() == 0) {
+  const bool is_on_host = source.device == "host";
+  if (source.view.layout().levels() == 0) {
     const std::vector<std::int64_t> shape = source.view.shape();
-    std::vector<std::int64_t> strides;
-    for (const Axis& axis : layout.axes()) strides.push_back(axis.stride);
-    const std::byte* start = source.view.base() + (layout.empty() ? 0 : layout.origins()[0]);
-    return from_numbers({start, shape, strides, type}, source.owner);
-  }
-  if (source.device != "host" && on_device == OnDevice::borrowed &&
-      are_readable_there(source.view, type)) {
+    const std::vector<std::int64_t> strides = strides_of(source.view);
+    const Numbers numbers{start_of(source.view), shape, strides, type};
+    if (is_on_host) return from_numbers(numbers, source.owner);
+    const bool is_borrowed =
+        on_device == OnDevice::borrowed && !numbers.is_mask() && numbers.are_readable();
     const bool is_ours = py::isinstance<DeviceBuffer>(object);
-    return IndexArray(is_ours ? object.cast<const DeviceBuffer&>() : borrowed(source));
+    if (is_borrowed)
+      return IndexArray(is_ours ? object.cast<const DeviceBuffer&>() : borrowed(source));
   }
   const DeviceBuffer dense = dense_copy(source);
-  if (source.device == "host") return from_buffer(dense);
-  const bool usable_there = type.kind == ScalarKind::signed_integer &&
-                            type.little_endian == native_little && type.size >= 4;
-  if (usable_there) return IndexArray(dense);
+  if (is_on_host) return from_buffer(dense);
+  if (gathers_read(type)) return IndexArray(dense);
   return from_buffer(without_gil([&](const Watch&) {
     const std::vector<std::byte> bytes = dense.to_host();
     return DeviceBuffer::from_host(Device::host(), bytes.data(), dense.shape(), dense.format());

@@ -76,8 +76,7 @@ Output output_of(py::handle object, std::span<const std::int64_t> shape, const F
   if (view.layout().levels() > 0)
     throw py::buffer_error("out is made of pointers; it must be one block of memory");
   Output output;
-  const std::byte* start = view.base() + (view.layout().empty() ? 0 : view.layout().origins()[0]);
-  output.data = const_cast<std::byte*>(start);
+  output.data = const_cast<std::byte*>(start_of(view));
   output.bytes = reach_of(view);
   output.space = view.space();
   for (const Axis& axis : view.layout().axes()) {

@@ -76,10 +76,6 @@ class Holder {
   std::vector<Owner> owners_;
 };
 
-const std::byte* start_of(const ArrayView& view) {
-  return view.layout().empty() ? view.base() : view.base() + view.layout().origins()[0];
-}
-
 /// Whether `tensor` says what `model` does, but for its address. A tensor without strides is
 /// another thing than one with them.
 bool lies_like(const dlpack::ManagedTensorVersioned& model,
