@@ -164,6 +164,21 @@ class Import(unittest.TestCase):
         self.assertEqual(subprocess.check_output([sys.executable, "-c", code], text=True).strip(),
                          "False False")
 
+    def test_it_shares_nothing_with_other_modules_of_pybind11(self):
+        # They find each other by a name among the builtins or, later, in the interpreter's own state.
+        code = """
+import builtins, ctypes, multibuffer
+api = ctypes.pythonapi
+api.PyInterpreterState_Get.restype = ctypes.c_void_p
+api.PyInterpreterState_GetDict.argtypes = [ctypes.c_void_p]
+api.PyInterpreterState_GetDict.restype = ctypes.py_object
+names = [*vars(builtins), *api.PyInterpreterState_GetDict(api.PyInterpreterState_Get())]
+print(*(name for name in names if str(name).startswith("__pybind11_internals")))
+"""
+        names = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+        self.assertEqual(len(names), 1)
+        self.assertIn("multibuffer", names[0])
+
 
 class Help(unittest.TestCase):
     def test_everything_has_a_docstring(self):
