@@ -1,6 +1,7 @@
 #include "convert_plane.hpp"
 
 #include "copy_rows.hpp"
+#include "stream_bytes.hpp"
 #include "vector.hpp"
 
 #include <algorithm>
@@ -152,7 +153,7 @@ void convert_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
   if (row_bytes < least_run_bytes)
     return convert_short_rows(rows, ahead, row_bytes, convert, streaming);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (i < ahead.size()) prefetch_rest_of_row(ahead[i].from, row_bytes);
+    if (i < ahead.size()) prefetch_row(ahead[i].from, row_bytes);
     convert_run(rows[i].to, rows[i].from, row_bytes, convert, streaming);
   }
 }

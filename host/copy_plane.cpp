@@ -1,7 +1,7 @@
 #include "copy_plane.hpp"
 
 #include "copy_items.hpp"
-#include "copy_rows.hpp"
+#include "stream_bytes.hpp"
 #include "transpose.hpp"
 #include "vector.hpp"
 

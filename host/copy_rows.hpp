@@ -1,31 +1,26 @@
 #pragma once
 
 #include "row_walk.hpp"
+#include "vector.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 namespace multibuffer {
 
-/// Whether results of this size go past the caches: nobody finds them there afterwards.
-bool worth_streaming(std::int64_t bytes);
+/// Asks the second cache for the first lines of a row; the hardware follows a longer one by itself.
+inline void prefetch_row(const std::byte* row, std::int64_t bytes) {
+  constexpr std::int64_t most = 8 * line_bytes;
+  prefetch_first_line(row);
+  for (std::int64_t at = line_bytes - place_in_line(row); at < std::min(bytes, most);
+       at += line_bytes)
+    prefetch_first_line(row + at);
+}
 
-/// Copies `bytes` bytes past the caches, as far as they are whole cache lines of `to`. After the
-/// last streaming copy of a thread comes `finish_streaming`.
-void stream_bytes(std::byte* to, const std::byte* from, std::int64_t bytes);
-
-/// Copies `bytes` bytes; if `streaming`, past the caches where that pays.
-void copy_bytes(std::byte* to, const std::byte* from, std::int64_t bytes, bool streaming);
-
-/// Asks the caches for the first lines of a row; the hardware follows a longer one by itself.
-void prefetch_row(const std::byte* row, std::int64_t bytes);
-
-/// The same but for the line that the row begins in, which a `RowWalk` has asked for.
-void prefetch_rest_of_row(const std::byte* row, std::int64_t bytes);
-
-/// Copies rows of `row_bytes` and asks the caches for the rest of those in `ahead`, which are
-/// copied next.
+/// Copies rows of `row_bytes`; if `streaming`, past the caches where that pays. Asks for those in
+/// `ahead`, which are copied next.
 void copy_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
                std::int64_t row_bytes, bool streaming);
 

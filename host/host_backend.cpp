@@ -2,10 +2,10 @@
 #include <multibuffer/large_vector.hpp>
 
 #include "backend.hpp"
-#include "copy_rows.hpp"
 #include "host_gather.hpp"
 #include "pack.hpp"
 #include "parallel.hpp"
+#include "stream_bytes.hpp"
 #include "text.hpp"
 #include "vector.hpp"
 

@@ -3,6 +3,7 @@
 #include "convert_plane.hpp"
 #include "copy_plane.hpp"
 #include "copy_rows.hpp"
+#include "gather_line.hpp"
 #include "row_walk.hpp"
 #include "vector.hpp"
 
@@ -91,6 +92,20 @@ std::int64_t batch_for(std::int64_t row_bytes) {
   return row_bytes <= 256 ? 32 : 8;
 }
 constexpr std::size_t most_in_batch = 64;
+
+/// Returns false, with nothing done, where that does not pay.
+bool gather_lines(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
+  if (plan.conversion || plan.axes.empty() ||
+      !worth_gathering_lines(plan.run_bytes, plan.axes.back().extent))
+    return false;
+  for (RowWalk walk(plan, begin); begin < end;) {
+    const std::int64_t rows = std::min(end - begin, walk.left_in_line());
+    if (!gather_line(walk, rows, plan.run_bytes, streaming)) return false;
+    walk.advance(rows);
+    begin += rows;
+  }
+  return true;
+}
 
 void gather_batches(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
   const std::optional<ConvertItems> convert = converter_of(plan);
@@ -189,7 +204,7 @@ std::vector<GatherPlan> host_plans(const GatherPlan& plan) {
 void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
   if (has_planes(plan)) {
     gather_planes(plan, begin, end, streaming);
-  } else {
+  } else if (!gather_lines(plan, begin, end, streaming)) {
     gather_batches(plan, begin, end, streaming);
   }
   if (streaming) finish_streaming();

@@ -1,6 +1,7 @@
 #include "pack.hpp"
 
 #include "copy_rows.hpp"
+#include "stream_bytes.hpp"
 #include "vector.hpp"
 
 #include <algorithm>

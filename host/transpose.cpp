@@ -1,6 +1,6 @@
 #include "transpose.hpp"
 
-#include "copy_rows.hpp"
+#include "stream_bytes.hpp"
 #include "vector.hpp"
 
 #include <algorithm>

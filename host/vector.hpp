@@ -19,6 +19,14 @@ namespace multibuffer {
 inline constexpr std::size_t vector_bytes = 16;
 inline constexpr std::int64_t line_bytes = 64;  ///< of a cache
 
+/// How far into its cache line `at` is, and how far before the next one; 0 where it begins one.
+inline std::int64_t place_in_line(const std::byte* at) {
+  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(at) % line_bytes);
+}
+inline std::int64_t bytes_to_line(const std::byte* at) {
+  return (line_bytes - place_in_line(at)) % line_bytes;
+}
+
 /// The locality of a prefetch into the second cache. What the first one has under way at a time is
 /// soon used up (sixteen lines on Intel's cores), and then copies of what is there have to wait.
 inline constexpr int second_cache = 2;
@@ -58,16 +66,16 @@ Vector<Item> interleave_upper(const Vector<Item>& a, const Vector<Item>& b) {
 // A function with MULTIBUFFER_SHUFFLES, and all that is inlined into it, moves the items of a
 // vector to any places in one instruction; it may be called where `has_shuffles`. One with
 // MULTIBUFFER_WIDE may be called where `has_wide_vectors`, and can `stream_wide_line`,
-// `widen_halves`, `narrow_to_halves`, `truncate_floats` and `narrow_integers`. In one with
-// MULTIBUFFER_ARITHMETIC, for where `has_wide_arithmetic`, the compiler's own vectors are of 32
-// bytes, of integers as well.
+// `copy_wide_line`, `WideLine`, `widen_halves`, `narrow_to_halves`, `truncate_floats` and
+// `narrow_integers`. In one with MULTIBUFFER_ARITHMETIC, for where `has_wide_arithmetic`, the
+// compiler's own vectors are of 32 bytes, of integers as well.
 #if defined(__x86_64__)
 #define MULTIBUFFER_SHUFFLES [[gnu::target("ssse3"), gnu::flatten]]
-#define MULTIBUFFER_WIDE [[gnu::target("avx512f,bmi2"), gnu::flatten]]
+#define MULTIBUFFER_WIDE [[gnu::target("avx512f,avx512bw,bmi2"), gnu::flatten]]
 #define MULTIBUFFER_ARITHMETIC [[gnu::target("avx2"), gnu::flatten]]
 inline bool has_shuffles() { return __builtin_cpu_supports("ssse3") != 0; }
 inline bool has_wide_vectors() {
-  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("bmi2") != 0;
+  return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("bmi2") != 0;
 }
 inline bool has_wide_arithmetic() { return __builtin_cpu_supports("avx2") != 0; }
 #else
@@ -94,6 +102,34 @@ inline void stream_line(std::byte* to, const std::byte* from) {
 /// The same by one store, of which the processor need not wait for the rest.
 [[gnu::target("avx512f")]] inline void stream_wide_line(std::byte* to, const std::byte* from) {
   _mm512_stream_si512(reinterpret_cast<__m512i*>(to), _mm512_loadu_si512(from));
+}
+/// Copies a cache line's size, by way of the caches.
+[[gnu::target("avx512f")]] inline void copy_wide_line(std::byte* to, const std::byte* from) {
+  _mm512_storeu_si512(to, _mm512_loadu_si512(from));
+}
+/// A cache line in a register.
+struct WideLine {
+  __m512i bytes;
+};
+/// The bytes of a line from `begin` to `end`, of which there is at least one.
+[[gnu::target("bmi2")]] inline __mmask64 bytes_of_line(std::int64_t begin, std::int64_t end) {
+  return _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(end)) & (~std::uint64_t{0} << begin);
+}
+/// `line` with those bytes from `from`. No others are read, but their lines may be fetched.
+[[gnu::target("avx512bw,bmi2")]] inline WideLine with_bytes(const WideLine& line,
+                                                            std::int64_t begin, std::int64_t end,
+                                                            const std::byte* from) {
+  const auto first = reinterpret_cast<std::uintptr_t>(from) - static_cast<std::uintptr_t>(begin);
+  return {_mm512_mask_loadu_epi8(line.bytes, bytes_of_line(begin, end),
+                                 reinterpret_cast<const void*>(first))};
+}
+/// Writes those bytes to the line at `to`, by way of the caches, and no others.
+[[gnu::target("avx512bw,bmi2")]] inline void store_bytes(std::byte* to, std::int64_t begin,
+                                                         std::int64_t end, const WideLine& line) {
+  _mm512_mask_storeu_epi8(to, bytes_of_line(begin, end), line.bytes);
+}
+[[gnu::target("avx512f")]] inline void stream_wide_line(std::byte* to, const WideLine& line) {
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(to), line.bytes);
 }
 /// Sixteen halves as floats, and back, rounded to nearest with ties to even. By a mask of all:
 /// GCC 12 takes what is undefined in the plain forms for a mistake of ours (GCC bug 105593).
@@ -137,6 +173,17 @@ template <class To>
 #else
 // Wide vectors are x86-64's alone: the others are never called.
 inline void stream_wide_line(std::byte* to, const std::byte* from) { stream_line(to, from); }
+inline void copy_wide_line(std::byte* to, const std::byte* from) {
+  std::memcpy(to, from, line_bytes);
+}
+struct WideLine {};
+inline WideLine with_bytes(const WideLine& line, std::int64_t /*begin*/, std::int64_t /*end*/,
+                           const std::byte* /*from*/) {
+  return line;
+}
+inline void store_bytes(std::byte* /*to*/, std::int64_t /*begin*/, std::int64_t /*end*/,
+                        const WideLine& /*line*/) {}
+inline void stream_wide_line(std::byte* /*to*/, const WideLine& /*line*/) {}
 inline void widen_halves(std::byte* /*to*/, const std::byte* /*from*/) {}
 inline void narrow_to_halves(std::byte* /*to*/, const std::byte* /*from*/) {}
 inline void truncate_floats(std::byte* /*to*/, const std::byte* /*from*/) {}
