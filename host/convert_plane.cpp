@@ -1,7 +1,7 @@
 #include "convert_plane.hpp"
 
 #include "copy_rows.hpp"
-#include "stream_bytes.hpp"
+#include "stream_pieces.hpp"
 #include "vector.hpp"
 
 #include <algorithm>
@@ -24,24 +24,24 @@ constexpr std::int64_t least_run_bytes = 512;
 /// What of a transposed plane is worked on at a time, along either axis: some cache lines.
 constexpr std::int64_t tile_lines = 32;
 
+/// What of a run is read for a piece of the result, and how far ahead the caches are asked.
+constexpr std::int64_t piece_source_bytes = 2048, ahead_bytes = 4096;
+
 /// `bytes` source bytes of numbers that follow each other on both sides.
 void convert_run(std::byte* to, const std::byte* from, std::int64_t bytes,
                  const ConvertItems& convert, bool streaming) {
-  std::int64_t count = bytes / convert.from_bytes();
-  const std::int64_t out_bytes = convert.to_bytes();
-  if (!streaming || count * out_bytes < buffer_bytes) return convert(to, from, count);
-  alignas(line_bytes) Buffer buffer;
-  while (count > 0) {
-    // The first piece ends, like the buffer, where a cache line does: if anything, so do all.
-    const auto misaligned =
-        static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(to) % line_bytes);
-    const std::int64_t items = std::min(count, (buffer_bytes - misaligned) / out_bytes);
-    convert(buffer.data(), from, items);
-    stream_bytes(to, buffer.data(), items * out_bytes);
-    to += items * out_bytes;
-    from += items * convert.from_bytes();
-    count -= items;
-  }
+  const std::int64_t count = bytes / convert.from_bytes(), out_bytes = convert.to_bytes();
+  if (!streaming || count * out_bytes < most_piece_bytes) return convert(to, from, count);
+  const std::int64_t piece_bytes =
+      std::clamp(convert.out_bytes(piece_source_bytes), 4 * line_bytes, most_piece_bytes);
+  stream_pieces(to, count, out_bytes, piece_bytes,
+                [&](std::byte* out, std::int64_t begin, std::int64_t items) {
+                  const std::byte* const source = from + begin * convert.from_bytes();
+                  const std::int64_t source_bytes = items * convert.from_bytes();
+                  for (std::int64_t at = 0; at < source_bytes; at += line_bytes)
+                    prefetch_first_line(source + ahead_bytes + at);
+                  convert(out, source, items);
+                });
 }
 
 /// A plane that fits into the buffers.

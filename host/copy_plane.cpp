@@ -2,6 +2,7 @@
 
 #include "copy_items.hpp"
 #include "stream_bytes.hpp"
+#include "stream_pieces.hpp"
 #include "transpose.hpp"
 #include "vector.hpp"
 
@@ -12,14 +13,14 @@
 namespace multibuffer {
 namespace {
 
-/// Fits into the first cache beside what it is made from.
-constexpr std::int64_t buffer_bytes = 4096;
-
 /// How much is read for a piece of small items, so little that reading and streaming alternate
 /// faster than the memory answers, and while either waits, the other is under way; and how much is
 /// written.
 constexpr std::int64_t piece_source_bytes = 1024;
-constexpr std::int64_t least_piece_bytes = 2 * line_bytes, most_piece_bytes = 8 * line_bytes;
+constexpr std::int64_t least_item_piece = 2 * line_bytes, most_item_piece = 8 * line_bytes;
+
+/// The piece of what is not small.
+constexpr std::int64_t large_piece_bytes = 4096;
 
 /// How far ahead of what is read the caches are asked for more: bytes of the source, and items.
 constexpr std::int64_t ahead_bytes = 4096, least_items_ahead = 16;
@@ -27,24 +28,13 @@ constexpr std::int64_t ahead_bytes = 4096, least_items_ahead = 16;
 /// Rows up to this size are worth a buffer: longer ones are streamed one by one.
 constexpr std::int64_t most_buffered_bytes = 1024;
 
-/// Makes `count` units of the result, of `bytes` each and one after the other. `make(out, begin,
-/// count)` writes some of them to `out`: to their place or, if `streaming`, to a buffer that then
-/// goes past the caches, `filled` bytes at a time.
+/// make(out, begin, count) with all of a result of `count` units of `bytes` each: to its place or,
+/// if `streaming`, by pieces that go past the caches.
 template <class Make>
-void make_streamed(std::byte* to, std::int64_t count, std::int64_t bytes, bool streaming,
-                   std::int64_t filled, const Make& make) {
+void make_result(std::byte* to, std::int64_t count, std::int64_t bytes, bool streaming,
+                 std::int64_t piece_bytes, const Make& make) {
   if (!streaming) return make(to, 0, count);
-  alignas(line_bytes) std::byte buffer[buffer_bytes];
-  for (std::int64_t begin = 0; begin < count;) {
-    // The first piece ends, like the buffer, where a cache line does: if anything, so do all.
-    std::byte* out = to + begin * bytes;
-    const auto misaligned =
-        static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(out) % line_bytes);
-    const std::int64_t piece = std::min(count - begin, (filled - misaligned) / bytes);
-    make(buffer, begin, piece);
-    stream_bytes(out, buffer, piece * bytes);
-    begin += piece;
-  }
+  stream_pieces(to, count, bytes, piece_bytes, make);
 }
 
 /// Asks the second cache for the lines of `count` items, some way beyond those at `from`. Where no
@@ -115,13 +105,13 @@ void copy_long_rows(const Plane& plane) {
 
 std::int64_t piece_bytes(const Plane& plane) {
   const std::int64_t items = piece_source_bytes / std::max(std::abs(plane.stride), plane.row_bytes);
-  return std::clamp(items * plane.row_bytes / line_bytes * line_bytes, least_piece_bytes,
-                    most_piece_bytes);
+  return std::clamp(items * plane.row_bytes / line_bytes * line_bytes, least_item_piece,
+                    most_item_piece);
 }
 
 void copy_lines(const Plane& plane, bool streaming) {
   const bool buffered = streaming && plane.out_stride == plane.row_bytes;
-  const std::int64_t filled = plane.row_bytes < line_bytes ? piece_bytes(plane) : buffer_bytes;
+  const std::int64_t filled = plane.row_bytes < line_bytes ? piece_bytes(plane) : large_piece_bytes;
   for (std::int64_t l = 0; l < plane.lines; ++l) {
     std::byte* to = plane.to + l * plane.line_out_stride;
     const std::byte* from = plane.from + l * plane.line_stride;
@@ -130,7 +120,7 @@ void copy_lines(const Plane& plane, bool streaming) {
       copy_line(out, plane.out_stride, from + begin * plane.stride, plane.stride, count,
                 plane.row_bytes);
     };
-    make_streamed(to, plane.rows, plane.row_bytes, buffered, filled, make);
+    make_result(to, plane.rows, plane.row_bytes, buffered, filled, make);
   }
 }
 
@@ -146,7 +136,7 @@ void interleave_lines(const Plane& plane, bool streaming) {
     interleave(out, plane.from + begin * plane.line_stride, count, plane.rows, plane.stride,
                plane.row_bytes);
   };
-  make_streamed(plane.to, plane.lines, plane.line_out_stride, streaming, buffer_bytes, make);
+  make_result(plane.to, plane.lines, plane.line_out_stride, streaming, large_piece_bytes, make);
 }
 
 /// Few lines are copied item by item, and more by tiles.

@@ -1,11 +1,13 @@
 #include "host/line_stream.hpp"
 
 #include "host/stream_bytes.hpp"
+#include "host/stream_pieces.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -101,6 +103,35 @@ TEST(StreamBytes, CopiesAnyNumberOfThem) {
     stream_bytes(out.data() + to, source.data() + from, bytes);
     finish_streaming();
     ASSERT_EQ(out, expected) << bytes << " bytes from " << from << " to " << to;
+  }
+}
+
+TEST(StreamPieces, MakesEachUnitOnceAndInItsPlace) {
+  std::mt19937_64 engine(3);
+  const auto random = [&](std::int64_t low, std::int64_t high) {
+    return std::uniform_int_distribution<std::int64_t>(low, high)(engine);
+  };
+  for (int i = 0; i < 400; ++i) {
+    const std::int64_t bytes = random(1, 4) * random(1, 4), count = random(1, i % 2 ? 40 : 9000);
+    const std::int64_t piece = random(2, most_piece_bytes / line_bytes) * line_bytes;
+    const std::int64_t to = random(0, 100);
+    std::vector<std::byte> out(static_cast<std::size_t>(to + count * bytes + 70), std::byte{0x5a});
+    std::vector<std::byte> expected = out;
+    const auto make = [&](std::byte* at, std::int64_t begin, std::int64_t units) {
+      for (std::int64_t unit = begin; unit < begin + units; ++unit, at += bytes)
+        std::memset(at, static_cast<int>(unit * 7 % 251), static_cast<std::size_t>(bytes));
+    };
+    make(expected.data() + to, 0, count);
+    std::int64_t made = 0;
+    stream_pieces(out.data() + to, count, bytes, piece,
+                  [&](std::byte* at, std::int64_t begin, std::int64_t units) {
+                    ASSERT_EQ(begin, made);
+                    ASSERT_LE(units * bytes, piece);
+                    made += units;
+                    make(at, begin, units);
+                  });
+    finish_streaming();
+    ASSERT_EQ(out, expected) << count << " units of " << bytes << " in pieces of " << piece;
   }
 }
 

@@ -52,10 +52,13 @@ def thrust_gather(system):
 
 def numbers(count, dtype=INT):
     """Numbers that tell where they come from."""
-    values = numpy.arange(count, dtype=numpy.uint64)
-    values *= 0x9E3779B97F4A7C15
-    values >>= 64 - 8 * min(dtype.itemsize, 8)
-    return values.astype(f"u{dtype.itemsize}").view(dtype)
+    result = numpy.empty(count, f"u{dtype.itemsize}")
+    for begin in range(0, count, 16 * MIB):  # of gigabytes, nobody has room for more at a time
+        values = numpy.arange(begin, min(begin + 16 * MIB, count), dtype=numpy.uint64)
+        values *= 0x9E3779B97F4A7C15
+        values >>= 64 - 8 * min(dtype.itemsize, 8)
+        result[begin:begin + len(values)] = values
+    return result.view(dtype)
 
 
 def in_small_pages(array):
@@ -118,41 +121,45 @@ def torch_side(name, threads, work, goal=None):
 # ---- Cases
 
 
+def rows_case(size, total, small_pages, group, threads):
+    """A shuffled array of row pointers into memory that is there already."""
+    rows = Rows(size, total, small_pages)
+    out = numpy.empty_like(rows.dense)
+    narrow, middle, wide = 64 <= size <= 256, KIB <= size <= 4 * KIB, size >= MIB
+
+    def cython():
+        loops = need("cython_loops")
+        return lambda: loops.copy_rows(rows.exporter, out, threads)
+
+    def index_select(torch):
+        block, order, target = map(torch.from_numpy, (rows.block, rows.order, out))
+        return lambda: torch.index_select(block, 0, order, out=target)
+
+    return Case(group, f"{total_text(size)} rows of {total_text(total)}", rows.dense.nbytes,
+               rows.dense, out=out, sides=[
+        with_array(rows.exporter, lambda array: array.copy(out=out)),
+        calls("multibuffer, resolving too",
+              lambda: in_place(rows.exporter).copy(out=out)),
+        # Its default mode, "raise", is slower: it writes to memory of its own first.
+        calls("np.take", lambda: numpy.take(
+            rows.block, rows.order, axis=0, out=out, mode="clip"),
+            {1: 3, 0: 4} if narrow else {0: 1.35} if middle else None),
+        calls("PyBuffer_ToContiguous",
+              lambda: plain_copies.to_contiguous(rows.exporter, out),
+              {64: {0: 8}, 4 * KIB: {0: 2}, MIB: {0: 1.5}}.get(size)),
+        Side("Cython", cython, {64: {0: 2.5}, 4 * KIB: {0: 1.2}}.get(size, {})),
+        torch_side("torch.index_select", threads, index_select),
+        calls("memcpy per row", lambda: plain_copies.memcpy_rows(
+            rows.table, rows.row_bytes, out, threads)),
+        calls("memcpy as one",
+              lambda: plain_copies.memcpy_all(rows.dense, out, threads),
+              {1: None, 0: 0.9} if middle else {0: 1.3} if wide else None)])
+
+
 def rows_to_dense(threads, sizes=(16, 64, 256, KIB, 4 * KIB, 64 * KIB, MIB), total=TOTAL,
                   small_pages=False, group="rows"):
-    """A shuffled array of row pointers into memory that is there already."""
     for size in sizes:
-        rows = Rows(size, total, small_pages)
-        out = numpy.empty_like(rows.dense)
-        narrow, middle, wide = 64 <= size <= 256, KIB <= size <= 4 * KIB, size >= MIB
-
-        def cython(rows=rows, out=out):
-            loops = need("cython_loops")
-            return lambda: loops.copy_rows(rows.exporter, out, threads)
-
-        def index_select(torch, rows=rows, out=out):
-            block, order, target = map(torch.from_numpy, (rows.block, rows.order, out))
-            return lambda: torch.index_select(block, 0, order, out=target)
-
-        yield Case(group, f"{total_text(size)} rows of {total_text(total)}", rows.dense.nbytes,
-                   rows.dense, out=out, sides=[
-            with_array(rows.exporter, lambda array, out=out: array.copy(out=out)),
-            calls("multibuffer, resolving too",
-                  lambda rows=rows, out=out: in_place(rows.exporter).copy(out=out)),
-            # Its default mode, "raise", is slower: it writes to memory of its own first.
-            calls("np.take", lambda rows=rows, out=out: numpy.take(
-                rows.block, rows.order, axis=0, out=out, mode="clip"),
-                {1: 3, 0: 4} if narrow else {0: 1.35} if middle else None),
-            calls("PyBuffer_ToContiguous",
-                  lambda rows=rows, out=out: plain_copies.to_contiguous(rows.exporter, out),
-                  {64: {0: 8}, 4 * KIB: {0: 2}, MIB: {0: 1.5}}.get(size)),
-            Side("Cython", cython, {64: {0: 2.5}, 4 * KIB: {0: 1.2}}.get(size, {})),
-            torch_side("torch.index_select", threads, index_select),
-            calls("memcpy per row", lambda rows=rows, out=out: plain_copies.memcpy_rows(
-                rows.table, rows.row_bytes, out, threads)),
-            calls("memcpy as one",
-                  lambda rows=rows, out=out: plain_copies.memcpy_all(rows.dense, out, threads),
-                  {1: None, 0: 0.9} if middle else {0: 1.3} if wide else None)])
+        yield rows_case(size, total, small_pages, group, threads)
 
 
 def fresh_output(threads):
