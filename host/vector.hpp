@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <type_traits>
 #include <utility>
@@ -73,11 +74,20 @@ Vector<Item> interleave_upper(const Vector<Item>& a, const Vector<Item>& b) {
 #define MULTIBUFFER_SHUFFLES [[gnu::target("ssse3"), gnu::flatten]]
 #define MULTIBUFFER_WIDE [[gnu::target("avx512f,avx512bw,bmi2"), gnu::flatten]]
 #define MULTIBUFFER_ARITHMETIC [[gnu::target("avx2"), gnu::flatten]]
-inline bool has_shuffles() { return __builtin_cpu_supports("ssse3") != 0; }
-inline bool has_wide_vectors() {
-  return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("bmi2") != 0;
+/// Whether MULTIBUFFER_BASELINE is set: only what every processor has is then used, so that tests
+/// see that as well.
+inline bool wants_baseline() {
+  static const bool wants = std::getenv("MULTIBUFFER_BASELINE") != nullptr;
+  return wants;
 }
-inline bool has_wide_arithmetic() { return __builtin_cpu_supports("avx2") != 0; }
+inline bool has_shuffles() { return __builtin_cpu_supports("ssse3") != 0 && !wants_baseline(); }
+inline bool has_wide_vectors() {
+  return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("bmi2") != 0 &&
+         !wants_baseline();
+}
+inline bool has_wide_arithmetic() {
+  return __builtin_cpu_supports("avx2") != 0 && !wants_baseline();
+}
 #else
 #define MULTIBUFFER_SHUFFLES [[gnu::flatten]]
 #define MULTIBUFFER_WIDE [[gnu::flatten]]
