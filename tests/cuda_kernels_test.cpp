@@ -5,6 +5,8 @@
 #include "cuda/compare_body.hpp"
 #include "cuda/kernel_choice.hpp"
 #include "cuda/kernel_plan.hpp"
+#include "cuda/tiles_body.hpp"
+#include "cuda/words.hpp"
 #include "host/convert_items.hpp"
 #include "tests/far_plan.hpp"
 #include "tests/kernel_memory.hpp"

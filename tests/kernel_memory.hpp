@@ -17,7 +17,7 @@
 namespace multibuffer::testing {
 
 /// Reads inside of what was named, aligned; every byte written at most once.
-class CheckedMemory {
+class CheckedMemory final : public KernelMemory {
  public:
   void allow_reads(Address begin, std::int64_t bytes) {
     // One range, or more that overlap or touch it, become one.
@@ -36,49 +36,7 @@ class CheckedMemory {
     written_.assign(static_cast<std::size_t>(bytes), false);
   }
 
-  template <class T>
-  T load(Address at) {
-    T value{};
-    if (at % sizeof(T) != 0 || readable_from(at) < at + sizeof(T)) {
-      fail("load", at, sizeof(T));
-      return value;
-    }
-    std::memcpy(&value, reinterpret_cast<const void*>(at), sizeof(T));
-    return value;
-  }
-
-  /// An aligned word of which at least one byte was named. The others are not looked at: they read
-  /// as what nobody wrote.
-  template <class T>
-  T overhang(Address at) {
-    T value{};
-    std::byte bytes[sizeof(T)];
-    std::ranges::fill(bytes, std::byte{0xee});
-    int wanted = 0;
-    for (std::size_t i = 0; i < sizeof(T); ++i)
-      if (readable_from(at + i) > at + i) {
-        bytes[i] = *reinterpret_cast<const std::byte*>(at + i);
-        ++wanted;
-      }
-    if (at % sizeof(T) != 0 || wanted == 0) fail("overhanging load", at, sizeof(T));
-    std::memcpy(&value, bytes, sizeof(T));
-    return value;
-  }
-
-  template <class T>
-  void store(Address at, T value) {
-    if (at % sizeof(T) != 0 || at < out_ || at + sizeof(T) > out_ + written_.size()) {
-      fail("store", at, sizeof(T));
-      return;
-    }
-    for (std::size_t i = at - out_; i < at - out_ + sizeof(T); ++i) {
-      if (written_[i]) fail("second store", at, sizeof(T));
-      written_[i] = true;
-    }
-    std::memcpy(reinterpret_cast<void*>(at), &value, sizeof(T));
-  }
-
-  void lower(Address at, std::uint64_t value) {
+  void lower(Address at, std::uint64_t value) override {
     auto& word = *reinterpret_cast<std::uint64_t*>(at);
     word = std::min(word, value);
   }
@@ -86,6 +44,33 @@ class CheckedMemory {
   int failures() const { return failures_; }
 
  private:
+  void read(Address at, std::size_t bytes, void* value) override {
+    if (at % bytes != 0 || readable_from(at) < at + bytes) return fail("load", at, bytes);
+    std::memcpy(value, reinterpret_cast<const void*>(at), bytes);
+  }
+
+  /// At least one byte was named. The others are not looked at: they read as what nobody wrote.
+  void read_overhang(Address at, std::size_t bytes, void* value) override {
+    int wanted = 0;
+    for (std::size_t i = 0; i < bytes; ++i) {
+      const bool named = readable_from(at + i) > at + i;
+      static_cast<std::byte*>(value)[i] =
+          named ? *reinterpret_cast<const std::byte*>(at + i) : std::byte{0xee};
+      wanted += named;
+    }
+    if (at % bytes != 0 || wanted == 0) fail("overhanging load", at, bytes);
+  }
+
+  void write(Address at, std::size_t bytes, const void* value) override {
+    if (at % bytes != 0 || at < out_ || at + bytes > out_ + written_.size())
+      return fail("store", at, bytes);
+    for (std::size_t i = at - out_; i < at - out_ + bytes; ++i) {
+      if (written_[i]) fail("second store", at, bytes);
+      written_[i] = true;
+    }
+    std::memcpy(reinterpret_cast<void*>(at), value, bytes);
+  }
+
   /// The end of the range that `at` lies in, or `at`.
   Address readable_from(Address at) const {
     const auto next = readable_.upper_bound(at);
@@ -104,39 +89,32 @@ class CheckedMemory {
 
 /// The far ends of large arrays, where nothing lies: every byte read tells where it was read, and
 /// what is written is remembered.
-class PatternMemory {
+class PatternMemory final : public KernelMemory {
  public:
   static std::byte at(Address address) {
     return static_cast<std::byte>((address * 0x9e3779b97f4a7c15) >> 56);
   }
-  template <class T>
-  T load(Address address) {
-    T value{};
-    std::byte bytes[sizeof(T)];
-    for (std::size_t i = 0; i < sizeof(T); ++i) bytes[i] = at(address + i);
-    std::memcpy(&value, bytes, sizeof(T));
-    return value;
-  }
-  template <class T>
-  T overhang(Address address) {
-    return load<T>(address);
-  }
-  template <class T>
-  void store(Address address, T value) {
-    std::byte bytes[sizeof(T)];
-    std::memcpy(bytes, &value, sizeof(T));
-    for (std::size_t i = 0; i < sizeof(T); ++i) written[address + i] = bytes[i];
-  }
-  void lower(Address, std::uint64_t) {}
+  void lower(Address, std::uint64_t) override {}
 
   std::map<Address, std::byte> written;
+
+ private:
+  void read(Address address, std::size_t bytes, void* value) override {
+    for (std::size_t i = 0; i < bytes; ++i) static_cast<std::byte*>(value)[i] = at(address + i);
+  }
+  void read_overhang(Address address, std::size_t bytes, void* value) override {
+    read(address, bytes, value);
+  }
+  void write(Address address, std::size_t bytes, const void* value) override {
+    for (std::size_t i = 0; i < bytes; ++i)
+      written[address + i] = static_cast<const std::byte*>(value)[i];
+  }
 };
 
 /// What the backend does, without a device: the blocks that are named, of a whole grid.
-template <class Access>
-void run_blocks(const GatherPlan& plan, const KernelChoice& choice, Access& memory,
-                const Grid& grid, const std::vector<std::uint32_t>& blocks,
-                std::uint64_t* bad_index = nullptr) {
+inline void run_blocks(const GatherPlan& plan, const KernelChoice& choice, KernelMemory& memory,
+                       const Grid& grid, const std::vector<std::uint32_t>& blocks,
+                       std::uint64_t* bad_index = nullptr) {
   const Address word = address_of(bad_index);
   const auto for_each_block = [&](auto&& run) {
     for (const std::uint32_t block : blocks) run(block);
@@ -148,20 +126,18 @@ void run_blocks(const GatherPlan& plan, const KernelChoice& choice, Access& memo
     const cuda::LargePlan large = cuda::large_plan(parts, lists_memory.data(), lists);
     ASSERT_EQ(static_cast<std::int64_t>(lists.size()), lists_memory.bytes());
     std::ranges::copy(lists, lists_memory.data());
-    for_each_block(
-        [&](std::uint32_t block) { run_vectors<any_levels>(large, choice, memory, block, grid); });
+    for_each_block([&](std::uint32_t block) { run_block(large, choice, memory, block, grid); });
   } else if (choice.wide) {
     const auto small = cuda::small_plan(cuda::plan_parts<std::int64_t>(plan, choice, word));
-    for_each_block([&](std::uint32_t block) { run_small(small, choice, memory, block, grid); });
+    for_each_block([&](std::uint32_t block) { run_block(small, choice, memory, block, grid); });
   } else {
     const auto small = cuda::small_plan(cuda::plan_parts<std::int32_t>(plan, choice, word));
-    for_each_block([&](std::uint32_t block) { run_small(small, choice, memory, block, grid); });
+    for_each_block([&](std::uint32_t block) { run_block(small, choice, memory, block, grid); });
   }
 }
 
-template <class Access>
-void run_kernel(const GatherPlan& plan, const KernelChoice& choice, Access& memory,
-                const Grid& grid, std::uint64_t* bad_index = nullptr) {
+inline void run_kernel(const GatherPlan& plan, const KernelChoice& choice, KernelMemory& memory,
+                       const Grid& grid, std::uint64_t* bad_index = nullptr) {
   std::vector<std::uint32_t> all(grid.blocks);
   for (std::uint32_t block = 0; block < grid.blocks; ++block) all[block] = block;
   run_blocks(plan, choice, memory, grid, all, bad_index);

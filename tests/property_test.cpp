@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <functional>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -120,25 +121,28 @@ Walk walk(const ArrayView& view) {
 }
 
 /// The source address of the element at `offset` in the arena, all of which came from one run.
+/// Segments are in order, as `check_segments` says, and may be as many as elements.
 std::int64_t source_of(const Placement& placement, std::int64_t offset) {
-  const std::int64_t itemsize = placement.format.itemsize();
-  for (const Segment& segment : placement.segments) {
-    const std::int64_t at = offset - segment.offset;
-    if (at < 0 || at >= segment.bytes) continue;
-    require(at + itemsize <= segment.bytes, "an element ends outside of its segment");
-    if (placement.packing.empty()) return address_of(segment.source) + at;
+  const auto after =
+      std::ranges::upper_bound(placement.segments, offset, std::less{}, &Segment::offset);
+  require(after != placement.segments.begin(), "no segment holds offset ", offset);
+  const Segment segment = *(after - 1);
+  const std::int64_t at = offset - segment.offset;
+  require(at < segment.bytes, "no segment holds offset ", offset);
+  require(at + placement.format.itemsize() <= segment.bytes,
+          "an element ends outside of its segment");
+  if (placement.packing.empty()) return address_of(segment.source) + at;
 
-    require(at % placement.run_bytes + itemsize <= placement.run_bytes, "an element is torn apart");
-    std::int64_t source = address_of(segment.source) + at % placement.run_bytes;
-    std::int64_t run = at / placement.run_bytes;
-    for (std::size_t i = placement.packing.size(); i-- > 0;) {
-      source += run % placement.packing[i].extent * placement.packing[i].stride;
-      run /= placement.packing[i].extent;
-    }
-    require(run == 0, "a segment is longer than its packing");
-    return source;
+  require(at % placement.run_bytes + placement.format.itemsize() <= placement.run_bytes,
+          "an element is torn apart");
+  std::int64_t source = address_of(segment.source) + at % placement.run_bytes;
+  std::int64_t run = at / placement.run_bytes;
+  for (std::size_t i = placement.packing.size(); i-- > 0;) {
+    source += run % placement.packing[i].extent * placement.packing[i].stride;
+    run /= placement.packing[i].extent;
   }
-  throw Failure(text("no segment holds offset ", offset));
+  require(run == 0, "a segment is longer than its packing");
+  return source;
 }
 
 Numbers placed_addresses(const Placement& placement, const Layout& layout) {

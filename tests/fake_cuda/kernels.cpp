@@ -8,40 +8,39 @@
 #include "tests/kernel_grid.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
 namespace multibuffer::cuda {
 namespace {
 
-struct HostMemory {
-  template <class T>
-  T load(Address at) const {
-    T value;
-    std::memcpy(&value, reinterpret_cast<const void*>(at), sizeof(T));
-    return value;
-  }
-  template <class T>
-  T overhang(Address at) const {
-    return load<T>(at);
-  }
-  template <class T>
-  void store(Address at, T value) const {
-    std::memcpy(reinterpret_cast<void*>(at), &value, sizeof(T));
-  }
-  void lower(Address at, std::uint64_t value) const {
+class HostMemory final : public testing::KernelMemory {
+ public:
+  void lower(Address at, std::uint64_t value) override {
     store(at, std::min(load<std::uint64_t>(at), value));
+  }
+
+ private:
+  void read(Address at, std::size_t bytes, void* value) override {
+    std::memcpy(value, reinterpret_cast<const void*>(at), bytes);
+  }
+  void read_overhang(Address at, std::size_t bytes, void* value) override {
+    read(at, bytes, value);
+  }
+  void write(Address at, std::size_t bytes, const void* value) override {
+    std::memcpy(reinterpret_cast<void*>(at), value, bytes);
   }
 };
 
 constexpr testing::Grid grid{3, 32};
 
 template <class Plan>
-void launch_small(const Plan& plan, const KernelChoice& choice, cudaStream_t stream) {
+void launch(const Plan& plan, const KernelChoice& choice, cudaStream_t stream) {
   fake_cuda::enqueue(stream, [=] {
     HostMemory memory;
     for (std::uint32_t block = 0; block < grid.blocks; ++block)
-      testing::run_small(plan, choice, memory, block, grid);
+      testing::run_block(plan, choice, memory, block, grid);
   });
 }
 
@@ -49,18 +48,14 @@ void launch_small(const Plan& plan, const KernelChoice& choice, cudaStream_t str
 
 void launch_gather(const SmallPlan<std::int32_t>& plan, const KernelChoice& choice,
                    cudaStream_t stream) {
-  launch_small(plan, choice, stream);
+  launch(plan, choice, stream);
 }
 void launch_gather(const SmallPlan<std::int64_t>& plan, const KernelChoice& choice,
                    cudaStream_t stream) {
-  launch_small(plan, choice, stream);
+  launch(plan, choice, stream);
 }
 void launch_gather(const LargePlan& plan, const KernelChoice& choice, cudaStream_t stream) {
-  fake_cuda::enqueue(stream, [=] {
-    HostMemory memory;
-    for (std::uint32_t block = 0; block < grid.blocks; ++block)
-      testing::run_vectors<any_levels>(plan, choice, memory, block, grid);
-  });
+  launch(plan, choice, stream);
 }
 
 const void* any_gather_kernel() { return nullptr; }

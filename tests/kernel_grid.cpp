@@ -1,0 +1,163 @@
+#include "tests/kernel_grid.hpp"
+
+#include "cuda/convert_body.hpp"
+#include "cuda/gather_body.hpp"
+#include "cuda/lines_body.hpp"
+#include "cuda/tiles_body.hpp"
+#include "cuda/words_body.hpp"
+
+#include <type_traits>
+#include <vector>
+
+namespace multibuffer::testing {
+namespace {
+
+/// A block's shared memory.
+template <class Word>
+class PlainTiles {
+ public:
+  PlainTiles(KernelMemory& memory, int slots, int lines, int per_turn)
+      : memory_(memory),
+        words_(static_cast<std::size_t>(slots)),
+        rows_(static_cast<std::size_t>(lines)),
+        tiles_(static_cast<std::size_t>(per_turn)) {}
+  void set_tile(int n, const cuda::Tile& tile) { tiles_.at(static_cast<std::size_t>(n)) = tile; }
+  cuda::Tile tile(int n) const { return tiles_.at(static_cast<std::size_t>(n)); }
+  void set_row(int line, cuda::Address at) { rows_.at(static_cast<std::size_t>(line)) = at; }
+  cuda::Address row(int line) const { return rows_.at(static_cast<std::size_t>(line)); }
+  void fetch(int slot, cuda::Address at) { put(slot, memory_.load<Word>(at)); }
+  void put(int slot, const Word& word) { words_.at(static_cast<std::size_t>(slot)) = word; }
+  Word take(int slot) const { return words_.at(static_cast<std::size_t>(slot)); }
+
+ private:
+  KernelMemory& memory_;
+  std::vector<Word> words_;
+  std::vector<cuda::Address> rows_;
+  std::vector<cuda::Tile> tiles_;
+};
+
+template <class Visit>
+void for_each_thread(std::uint32_t block, const Grid& grid, Visit&& visit) {
+  for (std::uint32_t thread = 0; thread < grid.threads; ++thread)
+    visit(cuda::Place{block, grid.blocks, thread, grid.threads});
+}
+
+/// A block of a transpose: all threads come to its barriers before one goes on.
+template <int ItemBytes, int Levels, class Plan>
+void run_tiles(const Plan& plan, KernelMemory& memory, std::uint32_t block, const Grid& grid) {
+  using Shape = cuda::TilesOf<ItemBytes>;
+  using Count = cuda::CountOf<typename Plan::Offset>;
+  PlainTiles<typename Shape::Word> tiles(memory, Shape::slots, Shape::lines, Shape::shape.per_turn);
+  constexpr Count turn = Shape::shape.per_turn;
+  for (Count first = block * turn; first < plan.items; first += grid.blocks * turn) {
+    for_each_thread(block, grid, [&](const cuda::Place& place) {
+      cuda::find_tiles<ItemBytes, Levels>(plan, memory, tiles, place, first);
+    });
+    for_each_thread(block, grid, [&](const cuda::Place& place) {
+      cuda::read_tiles<ItemBytes>(plan, memory, tiles, place);
+    });
+    for_each_thread(block, grid, [&](const cuda::Place& place) {
+      cuda::write_tiles<ItemBytes>(plan, memory, tiles, place);
+    });
+  }
+}
+
+/// Calls `visit` with as many bytes as a vector has, as a constant.
+template <class Visit>
+void with_vector(int vector_bytes, Visit&& visit) {
+  switch (vector_bytes) {
+    case 16:
+      return visit(std::integral_constant<int, 16>{});
+    case 8:
+      return visit(std::integral_constant<int, 8>{});
+    case 4:
+      return visit(std::integral_constant<int, 4>{});
+    case 2:
+      return visit(std::integral_constant<int, 2>{});
+    default:
+      return visit(std::integral_constant<int, 1>{});
+  }
+}
+
+template <int Levels, class Plan>
+void run_elements(const Plan& plan, const cuda::KernelChoice& choice, KernelMemory& memory,
+                  std::uint32_t block, const Grid& grid) {
+  with_vector(choice.vector_bytes, [&](auto bytes) {
+    for_each_thread(block, grid, [&](const cuda::Place& place) {
+      cuda::gather_elements<cuda::Unsigned<bytes()>, Levels>(plan, memory, place);
+    });
+  });
+}
+
+/// Items that fill a word are vectors, which `elements` copies.
+template <int Levels, class Plan>
+void run_lines(const Plan& plan, const cuda::KernelChoice& choice, KernelMemory& memory,
+               std::uint32_t block, const Grid& grid) {
+  with_vector(choice.vector_bytes, [&](auto bytes) {
+    if constexpr (bytes() < cuda::word_bytes)
+      for_each_thread(block, grid, [&](const cuda::Place& place) {
+        cuda::gather_lines<cuda::Unsigned<bytes()>, Levels>(plan, memory, place);
+      });
+  });
+}
+
+template <int Levels, class Plan>
+void run_family(const Plan& plan, const cuda::KernelChoice& choice, KernelMemory& memory,
+                std::uint32_t block, const Grid& grid) {
+  switch (choice.family) {
+    case cuda::Family::tiles:
+      return with_vector(choice.vector_bytes, [&](auto bytes) {
+        run_tiles<bytes(), Levels>(plan, memory, block, grid);
+      });
+    case cuda::Family::lines:
+      return run_lines<Levels>(plan, choice, memory, block, grid);
+    case cuda::Family::shifted:
+      return for_each_thread(block, grid, [&](const cuda::Place& place) {
+        cuda::gather_shifted<Levels>(plan, memory, place);
+      });
+    case cuda::Family::words:
+      return for_each_thread(block, grid, [&](const cuda::Place& place) {
+        cuda::gather_words<Levels>(plan, memory, place);
+      });
+    case cuda::Family::convert:
+      return for_each_thread(block, grid, [&](const cuda::Place& place) {
+        cuda::gather_converted<Levels>(plan, memory, place);
+      });
+    default:
+      return run_elements<Levels>(plan, choice, memory, block, grid);
+  }
+}
+
+/// Calls `visit` with a plan's number of levels, as a constant.
+template <class Visit>
+void with_levels(int levels, Visit&& visit) {
+  switch (levels) {
+    case 0:
+      return visit(std::integral_constant<int, 0>{});
+    case 1:
+      return visit(std::integral_constant<int, 1>{});
+    default:
+      return visit(std::integral_constant<int, 2>{});
+  }
+}
+
+}  // namespace
+
+void run_block(const cuda::SmallPlan<std::int32_t>& plan, const cuda::KernelChoice& choice,
+               KernelMemory& memory, std::uint32_t block, const Grid& grid) {
+  with_levels(choice.levels,
+              [&](auto levels) { run_family<levels()>(plan, choice, memory, block, grid); });
+}
+
+void run_block(const cuda::SmallPlan<std::int64_t>& plan, const cuda::KernelChoice& choice,
+               KernelMemory& memory, std::uint32_t block, const Grid& grid) {
+  with_levels(choice.levels,
+              [&](auto levels) { run_elements<levels()>(plan, choice, memory, block, grid); });
+}
+
+void run_block(const cuda::LargePlan& plan, const cuda::KernelChoice& choice, KernelMemory& memory,
+               std::uint32_t block, const Grid& grid) {
+  run_family<cuda::any_levels>(plan, choice, memory, block, grid);
+}
+
+}  // namespace multibuffer::testing
