@@ -146,7 +146,7 @@ class WideLineStream {
     std::int64_t at = 0;
     if (filled_ > 0) {
       at = line_bytes - filled_;
-      part_ = with_bytes(part_, filled_, line_bytes, from);
+      put_bytes(part_, filled_, line_bytes, from);
       if (first_ > 0)
         store_bytes(line_, first_, line_bytes, part_);
       else
@@ -157,7 +157,7 @@ class WideLineStream {
     for (; at + line_bytes <= bytes; at += line_bytes, line_ += line_bytes)
       stream_wide_line(line_, from + at);
     filled_ = bytes - at;
-    if (filled_ > 0) part_ = with_bytes(part_, 0, filled_, from + at);
+    if (filled_ > 0) put_bytes(part_, 0, filled_, from + at);
   }
 
   void finish() {

@@ -125,13 +125,13 @@ struct WideLine {
 [[gnu::target("bmi2")]] inline __mmask64 bytes_of_line(std::int64_t begin, std::int64_t end) {
   return _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(end)) & (~std::uint64_t{0} << begin);
 }
-/// `line` with those bytes from `from`. No others are read, but their lines may be fetched.
-[[gnu::target("avx512bw,bmi2")]] inline WideLine with_bytes(const WideLine& line,
-                                                            std::int64_t begin, std::int64_t end,
-                                                            const std::byte* from) {
+/// Puts those bytes of `line` there, from `from`. No others are read, but their lines may be
+/// fetched. By reference, since functions for other processors pass such values in other ways.
+[[gnu::target("avx512bw,bmi2")]] inline void put_bytes(WideLine& line, std::int64_t begin,
+                                                       std::int64_t end, const std::byte* from) {
   const auto first = reinterpret_cast<std::uintptr_t>(from) - static_cast<std::uintptr_t>(begin);
-  return {_mm512_mask_loadu_epi8(line.bytes, bytes_of_line(begin, end),
-                                 reinterpret_cast<const void*>(first))};
+  line.bytes = _mm512_mask_loadu_epi8(line.bytes, bytes_of_line(begin, end),
+                                      reinterpret_cast<const void*>(first));
 }
 /// Writes those bytes to the line at `to`, by way of the caches, and no others.
 [[gnu::target("avx512bw,bmi2")]] inline void store_bytes(std::byte* to, std::int64_t begin,
@@ -187,10 +187,8 @@ inline void copy_wide_line(std::byte* to, const std::byte* from) {
   std::memcpy(to, from, line_bytes);
 }
 struct WideLine {};
-inline WideLine with_bytes(const WideLine& line, std::int64_t /*begin*/, std::int64_t /*end*/,
-                           const std::byte* /*from*/) {
-  return line;
-}
+inline void put_bytes(WideLine& /*line*/, std::int64_t /*begin*/, std::int64_t /*end*/,
+                      const std::byte* /*from*/) {}
 inline void store_bytes(std::byte* /*to*/, std::int64_t /*begin*/, std::int64_t /*end*/,
                         const WideLine& /*line*/) {}
 inline void stream_wide_line(std::byte* /*to*/, const WideLine& /*line*/) {}
