@@ -39,7 +39,7 @@ void convert_run(std::byte* to, const std::byte* from, std::int64_t bytes,
                   const std::byte* const source = from + begin * convert.from_bytes();
                   const std::int64_t source_bytes = items * convert.from_bytes();
                   for (std::int64_t at = 0; at < source_bytes; at += line_bytes)
-                    prefetch_first_line(source + ahead_bytes + at);
+                    prefetch_from(source, ahead_bytes + at);
                   convert(out, source, items);
                 });
 }

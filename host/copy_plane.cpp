@@ -45,12 +45,8 @@ void prefetch_items(const std::byte* from, std::int64_t stride, std::int64_t cou
   const std::int64_t step = std::max(line_bytes, size);
   const std::int64_t ahead =
       size > line_bytes ? std::max(ahead_bytes / size, least_items_ahead) * size : ahead_bytes;
-  const std::int64_t sign = stride < 0 ? -1 : 1;
-  const auto first = reinterpret_cast<std::uintptr_t>(from);
-  for (std::int64_t at = 0; at < count * size; at += step)
-    __builtin_prefetch(
-        reinterpret_cast<const void*>(first + static_cast<std::uintptr_t>(sign * (ahead + at))), 0,
-        second_cache);
+  for (std::int64_t at = ahead; at < ahead + count * size; at += step)
+    prefetch_from(from, stride < 0 ? -at : at);
 }
 
 /// Rows of a size known when this is compiled, or of any size (Bytes = 0).
@@ -103,7 +99,7 @@ void copy_long_rows(const Plane& plane) {
                  plane.from + l * plane.line_stride + r * plane.stride, plane.row_bytes, true);
 }
 
-std::int64_t piece_bytes(const Plane& plane) {
+std::int64_t item_piece_bytes(const Plane& plane) {
   const std::int64_t items = piece_source_bytes / std::max(std::abs(plane.stride), plane.row_bytes);
   return std::clamp(items * plane.row_bytes / line_bytes * line_bytes, least_item_piece,
                     most_item_piece);
@@ -111,7 +107,8 @@ std::int64_t piece_bytes(const Plane& plane) {
 
 void copy_lines(const Plane& plane, bool streaming) {
   const bool buffered = streaming && plane.out_stride == plane.row_bytes;
-  const std::int64_t filled = plane.row_bytes < line_bytes ? piece_bytes(plane) : large_piece_bytes;
+  const std::int64_t piece =
+      plane.row_bytes < line_bytes ? item_piece_bytes(plane) : large_piece_bytes;
   for (std::int64_t l = 0; l < plane.lines; ++l) {
     std::byte* to = plane.to + l * plane.line_out_stride;
     const std::byte* from = plane.from + l * plane.line_stride;
@@ -120,7 +117,7 @@ void copy_lines(const Plane& plane, bool streaming) {
       copy_line(out, plane.out_stride, from + begin * plane.stride, plane.stride, count,
                 plane.row_bytes);
     };
-    make_result(to, plane.rows, plane.row_bytes, buffered, filled, make);
+    make_result(to, plane.rows, plane.row_bytes, buffered, piece, make);
   }
 }
 
@@ -166,9 +163,7 @@ std::int64_t rows_at_once(const Plane& plane) {
 }
 
 std::int64_t rows_to_cache_line(const Plane& plane) {
-  const auto misaligned =
-      static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(plane.to) % line_bytes);
-  const std::int64_t left = misaligned == 0 ? 0 : line_bytes - misaligned;
+  const std::int64_t left = bytes_to_line(plane.to);
   const bool on_all_lines = plane.out_stride > 0 && plane.line_out_stride % line_bytes == 0;
   return on_all_lines && left % plane.out_stride == 0 ? left / plane.out_stride : 0;
 }

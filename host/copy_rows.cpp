@@ -1,6 +1,7 @@
 #include "copy_rows.hpp"
 
 #include "line_stream.hpp"
+#include "moves.hpp"
 #include "stream_bytes.hpp"
 #include "vector.hpp"
 
@@ -12,6 +13,12 @@ namespace {
 
 /// From here on, the C library's memcpy knows better.
 constexpr std::int64_t large_row_bytes = 2048;
+
+/// Rows that have their own way past the caches, some pages at a time.
+constexpr std::int64_t paged_row_bytes = std::int64_t{32} << 10;
+
+/// Each batch begins and ends a stream. Those of less are not worth it.
+constexpr std::int64_t least_streamed_bytes = 2048;
 
 /// Two moves of `Bytes` that overlap in the middle: any size from Bytes to 2 * Bytes.
 template <std::size_t Bytes>
@@ -56,7 +63,9 @@ void copy_each(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
 template <class Moves>
 void copy_small(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
                 std::int64_t row_bytes) {
-  copy_each(rows, ahead, row_bytes, Moves::copy);
+  copy_each(rows, ahead, row_bytes, [](std::byte* to, const std::byte* from, std::int64_t bytes) {
+    Moves::copy(to, from, bytes);
+  });
 }
 MULTIBUFFER_WIDE void copy_small_wide(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
                                       std::int64_t row_bytes) {
@@ -75,7 +84,7 @@ void stream_each(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
 }
 MULTIBUFFER_WIDE void stream_each_wide(std::span<const RowCopy> rows,
                                        std::span<const RowCopy> ahead, std::int64_t row_bytes) {
-  if (row_bytes < WideLineStream::least_bytes)
+  if (row_bytes < WideLineStream::least_worth_bytes)
     return stream_each<LineStream<WideMoves>>(rows, ahead, row_bytes);
   stream_each<WideLineStream>(rows, ahead, row_bytes);
 }
@@ -107,7 +116,10 @@ void copy_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
   static const auto stream =
       has_wide_vectors() ? stream_each_wide : stream_each<LineStream<NarrowMoves>>;
   static const auto copy = has_wide_vectors() ? copy_small_wide : copy_small<NarrowMoves>;
-  if (streaming) return stream(rows, ahead, row_bytes);
+  if (streaming && row_bytes >= paged_row_bytes)
+    return copy_each(rows, ahead, row_bytes, stream_bytes);
+  if (streaming && static_cast<std::int64_t>(rows.size()) * row_bytes >= least_streamed_bytes)
+    return stream(rows, ahead, row_bytes);
   if (row_bytes < large_row_bytes) return copy(rows, ahead, row_bytes);
   copy_each(rows, ahead, row_bytes, LargeRow{});
 }

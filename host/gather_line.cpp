@@ -1,8 +1,11 @@
 #include "gather_line.hpp"
 
-#include "copy_rows.hpp"
 #include "line_stream.hpp"
+#include "moves.hpp"
 #include "vector.hpp"
+
+#include <algorithm>
+#include <type_traits>
 
 namespace multibuffer {
 namespace {
@@ -23,42 +26,51 @@ struct Line {
   std::int64_t row_bytes;
 };
 
-// What is written by way of the caches is read from them as often as not, where asking for all
-// lines of a row costs as much as copying it: 256 KiB in rows of 256 B go at 23 GB/s so, and at 27
-// with the first line alone.
-template <class Moves, class Address>
-void copy_rows(const Line line, const Address address) {
+/// copy(to, from) for each row, with ask(from) some rows before.
+template <class Address, class Ask, class Copy>
+void for_each_row(const Line& line, const Address& address, const Ask& ask, const Copy& copy) {
+  for (std::int64_t i = 0; i < std::min(rows_ahead, line.rows); ++i) ask(address(i));
   std::byte* to = line.to;
   for (std::int64_t i = 0; i < line.rows; ++i, to += line.out_stride) {
-    if (i + rows_ahead < line.rows) prefetch_first_line(address(i + rows_ahead));
-    Moves::copy(to, address(i), line.row_bytes);
+    if (i + rows_ahead < line.rows) ask(address(i + rows_ahead));
+    copy(to, address(i));
   }
 }
 
+// What is written by way of the caches is often read from them as well, where asking for all lines
+// of a row costs as much as copying it: 256 KiB in rows of 256 B go at 23 GB/s so, and at 27 with
+// the first line alone.
+template <class Moves, class Address>
+void copy_line(const Line line, const Address address) {
+  for_each_row(line, address, prefetch_first_line, [&](std::byte* to, const std::byte* from) {
+    Moves::copy(to, from, line.row_bytes);
+  });
+}
+
 template <class Stream, class Address>
-void stream_rows(const Line line, const Address address) {
-  std::byte* to = line.to;
-  Stream out(to);
-  for (std::int64_t i = 0; i < line.rows; ++i, to += line.out_stride) {
-    if (i + rows_ahead < line.rows) prefetch_row(address(i + rows_ahead), line.row_bytes);
-    out.go_to(to);
-    out.append(address(i), line.row_bytes);
-  }
+void stream_line_by(const Line line, const Address address) {
+  Stream out(line.to);
+  for_each_row(
+      line, address, [&](const std::byte* row) { prefetch_row(row, line.row_bytes); },
+      [&](std::byte* to, const std::byte* from) {
+        out.go_to(to);
+        out.append(from, line.row_bytes);
+      });
   out.finish();
 }
 
 template <class Address>
 void gather_narrow(const Line& line, const Address& address, bool streaming) {
-  if (!streaming) return copy_rows<NarrowMoves>(line, address);
-  stream_rows<LineStream<NarrowMoves>>(line, address);
+  if (!streaming) return copy_line<NarrowMoves>(line, address);
+  stream_line_by<LineStream<NarrowMoves>>(line, address);
 }
 
 template <class Address>
 MULTIBUFFER_WIDE void gather_wide(const Line& line, const Address& address, bool streaming) {
-  if (!streaming) return copy_rows<WideMoves>(line, address);
-  if (line.row_bytes < WideLineStream::least_bytes)
-    return stream_rows<LineStream<WideMoves>>(line, address);
-  stream_rows<WideLineStream>(line, address);
+  if (!streaming) return copy_line<WideMoves>(line, address);
+  if (line.row_bytes < WideLineStream::least_worth_bytes)
+    return stream_line_by<LineStream<WideMoves>>(line, address);
+  stream_line_by<WideLineStream>(line, address);
 }
 
 }  // namespace
@@ -70,12 +82,19 @@ bool worth_gathering_lines(std::int64_t row_bytes, std::int64_t rows) {
 bool gather_line(const RowWalk& walk, std::int64_t rows, std::int64_t row_bytes, bool streaming) {
   static const bool wide = has_wide_vectors();
   const Line line{walk.to(), walk.out_stride(), rows, row_bytes};
-  return walk.with_addresses([&](const auto& address) {
-    if (wide)
-      gather_wide(line, address, streaming);
-    else
-      gather_narrow(line, address, streaming);
-  });
+  bool done = false;
+  walk.with_addresses(
+      [&]<class Before, class Entry, class After>(const RowAddress<Before, Entry, After>& address) {
+        // Indices behind a table are for items, hardly ever for what is longer.
+        if constexpr (std::is_void_v<After>) {
+          if (wide)
+            gather_wide(line, address, streaming);
+          else
+            gather_narrow(line, address, streaming);
+          done = true;
+        }
+      });
+  return done;
 }
 
 }  // namespace multibuffer

@@ -14,11 +14,11 @@
 #include <span>
 #include <utility>
 
-// Two ways to copy a range of rows. Where the innermost axes are strided on both sides, a plane (or
-// the part of one that is left) is copied at a time. Else the rows' addresses are worked out a
-// batch ahead of the copying, and the caches asked for each row as soon as its address is known
-// (row_walk.cpp), so that they fetch one batch while another is copied. What is to be converted
-// takes the same ways.
+// Three ways to copy a range of rows. Where the innermost axes are strided on both sides, a plane
+// (or the part of one that is left) is copied at a time. Long lines of rows are copied by one loop
+// that looks rows up some way ahead (gather_line.cpp). Else the rows' addresses are worked out a
+// batch ahead of the copying, so that the caches fetch one batch while another is copied. What is
+// to be converted takes the first way or the last.
 
 namespace multibuffer {
 namespace {
@@ -85,13 +85,15 @@ void gather_planes(const GatherPlan& plan, std::int64_t begin, std::int64_t end,
   }
 }
 
+constexpr std::int64_t most_in_batch = 64;
+using Batch = std::array<RowCopy, std::size_t{most_in_batch}>;
+
 /// How many rows to work out at once: enough to cover the memory's latency, and no more than the
 /// first cache holds.
 std::int64_t batch_for(std::int64_t row_bytes) {
-  if (row_bytes <= 16) return 64;
+  if (row_bytes <= most_item_bytes) return most_in_batch;
   return row_bytes <= 256 ? 32 : 8;
 }
-constexpr std::size_t most_in_batch = 64;
 
 /// Returns false, with nothing done, where that does not pay.
 bool gather_lines(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
@@ -111,8 +113,8 @@ void gather_batches(const GatherPlan& plan, std::int64_t begin, std::int64_t end
   const std::optional<ConvertItems> convert = converter_of(plan);
   const std::int64_t batch = batch_for(plan.run_bytes);
   RowWalk walk(plan, begin);
-  std::array<RowCopy, most_in_batch> memory[2];
-  const auto read_batch = [&](std::array<RowCopy, most_in_batch>& into) {
+  Batch memory[2];
+  const auto read_batch = [&](Batch& into) {
     const std::int64_t count = std::min(batch, end - begin);
     const std::span<RowCopy> rows(into.data(), static_cast<std::size_t>(count));
     walk.next(rows);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "moves.hpp"
 #include "vector.hpp"
 
 #include <algorithm>
@@ -9,32 +10,9 @@
 
 namespace multibuffer {
 
-/// How bytes are moved by processors without wide vectors, and, in functions with MULTIBUFFER_WIDE,
-/// by those with. Nothing outside of what is copied is touched: it may be in another line, which
-/// would have to be fetched.
-struct NarrowMoves {
-  static void stream(std::byte* to, const std::byte* from) { stream_line(to, from); }
-  /// From a vector's size on.
-  static void copy(std::byte* to, const std::byte* from, std::int64_t bytes) {
-    constexpr auto vector = static_cast<std::int64_t>(vector_bytes);
-    for (std::int64_t at = 0; at + vector < bytes; at += vector)
-      std::memcpy(to + at, from + at, vector_bytes);
-    std::memcpy(to + bytes - vector, from + bytes - vector, vector_bytes);
-  }
-};
-struct WideMoves {
-  static void stream(std::byte* to, const std::byte* from) { stream_wide_line(to, from); }
-  static void copy(std::byte* to, const std::byte* from, std::int64_t bytes) {
-    if (bytes < line_bytes) return NarrowMoves::copy(to, from, bytes);
-    for (std::int64_t at = 0; at + line_bytes < bytes; at += line_bytes)
-      copy_wide_line(to + at, from + at);
-    copy_wide_line(to + bytes - line_bytes, from + bytes - line_bytes);
-  }
-};
-
 /// Writes bytes past the caches, to any place. Only whole cache lines can go there, so what follows
 /// in memory is put together in a buffer until a line of it is complete: rows of any size, from
-/// anywhere, leave as if they had been one.
+/// anywhere, leave as if they had been one. After a thread's last comes `finish_streaming`.
 template <class Moves>
 class LineStream {
  public:
@@ -71,7 +49,7 @@ class LineStream {
     const std::int64_t begin = std::max(first_, streamed_);
     if (begin < filled_)
       std::memcpy(line_ + begin, buffer_ + begin, static_cast<std::size_t>(filled_ - begin));
-    first_ = streamed_ = filled_;
+    begin_at(line_ + filled_);
   }
 
  private:
@@ -123,7 +101,7 @@ class LineStream {
   std::int64_t first_ = 0;     ///< the first byte of the first line that is ours to write, or 0
   std::int64_t streamed_ = 0;  ///< up to where the buffer has been written
   std::int64_t filled_ = 0;
-  alignas(line_bytes) std::byte buffer_[static_cast<std::size_t>(room + line_bytes)];
+  alignas(line_bytes) std::byte buffer_[static_cast<std::size_t>(room)];
 };
 
 /// The same by a register instead of a buffer, for rows of some lines: nothing waits for a store.
@@ -131,7 +109,7 @@ class LineStream {
 /// functions with MULTIBUFFER_WIDE.
 class WideLineStream {
  public:
-  static constexpr std::int64_t least_bytes = 2 * line_bytes;
+  static constexpr std::int64_t least_worth_bytes = 2 * line_bytes;
 
   explicit WideLineStream(std::byte* to) { begin_at(to); }
 
@@ -162,7 +140,7 @@ class WideLineStream {
 
   void finish() {
     if (filled_ > first_) store_bytes(line_, first_, filled_, part_);
-    first_ = filled_;
+    begin_at(line_ + filled_);
   }
 
  private:

@@ -1,6 +1,5 @@
 #include "pack.hpp"
 
-#include "copy_rows.hpp"
 #include "stream_bytes.hpp"
 #include "vector.hpp"
 

@@ -52,8 +52,8 @@ struct RowAddress {
   const Entry* table;
   std::int64_t first;  ///< the position that `before` is added to
   std::int64_t unit;   ///< bytes of one of the table's
-  std::uintptr_t
-      base;  ///< a number, since arrays in place have no base: their offsets are addresses
+  /// A number, since arrays in place have no base: their offsets are addresses.
+  std::uintptr_t base;
 
   const std::byte* operator()(std::int64_t row) const {
     std::int64_t position = first + before(row);

@@ -4,18 +4,15 @@
 
 #include <algorithm>
 #include <array>
-#include <type_traits>
 
-// Where the rows of a line are read is a loop over them, chosen when the walk begins. Most plans
-// have at most one table, and at most one term on either side of it: their rows' addresses are
-// worked out one by one, by a loop that has all it needs in registers. For others, that is done
-// level by level.
+// A loop, chosen when the walk begins, works out where the rows of a line are read. Most plans have
+// at most one table, and at most one term on either side of it: their rows' addresses come one by
+// one, from a loop that has all it needs in registers. For others, that is done level by level.
 //
 // Items are asked for as soon as their addresses are known, so that the memory is busy while the
-// next one's is worked out. Elements of 4 bytes at random places of
-// 256 MiB, by two index arrays and a table of rows, took 24 ns each where a batch's addresses were
-// worked out level by level and then asked for, and take 13 so (one thread; a plain loop over a
-// dense array: 12).
+// next one's is worked out. Elements of 4 bytes at random places of 256 MiB, by two index arrays
+// and a table of rows, took 24 ns each where a batch's addresses were worked out level by level and
+// then asked for, and take 13 so (one thread; a plain loop over a dense array: 12).
 
 namespace multibuffer {
 namespace {

@@ -41,10 +41,10 @@ class RowWalk {
   /// The copy of the row here, without moving.
   RowCopy here() const;
 
-  /// use(address) with where the rows of this line are read: address(i) is the i-th from here.
-  /// Returns false, without a call, for plans of more than a `RowAddress` can tell.
+  /// use(address) with where the rows of this line are read: address(i) is the i-th from here. Not
+  /// called for plans of more than a `RowAddress` can tell.
   template <class Use>
-  bool with_addresses(const Use& use) const;
+  void with_addresses(const Use& use) const;
 
   /// Where the row here is written, and what the rows of a line are written apart by.
   std::byte* to() const { return plan_.out + out_; }
@@ -145,11 +145,10 @@ void RowWalk::with_types(const Use& use) const {
 }
 
 template <class Use>
-bool RowWalk::with_addresses(const Use& use) const {
-  if (!has_addresses_) return false;
+void RowWalk::with_addresses(const Use& use) const {
+  if (!has_addresses_) return;
   with_types(
       [&]<class Before, class Entry, class After>() { use(addresses<Before, Entry, After>()); });
-  return true;
 }
 
 }  // namespace multibuffer

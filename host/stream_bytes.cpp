@@ -1,6 +1,6 @@
 #include "stream_bytes.hpp"
 
-#include "line_stream.hpp"
+#include "moves.hpp"
 #include "vector.hpp"
 
 #include <unistd.h>
@@ -39,6 +39,7 @@ MULTIBUFFER_WIDE void stream_wide(std::byte* to, const std::byte* from, std::int
 }  // namespace
 
 bool worth_streaming(std::int64_t bytes) {
+  if (!has_streaming) return false;
   // What is reported as the last cache may be shared with others: a virtual machine sees all of its
   // host's. Few processors have more than 16 MiB of it for each of their cores.
   constexpr std::int64_t most_a_core = std::int64_t{16} << 20;

@@ -62,10 +62,8 @@ Plane part_of(const Plane& plane, std::int64_t line, std::int64_t lines, std::in
 
 /// Asks the second cache for all lines that these bytes are in.
 void prefetch_all(const std::byte* from, std::int64_t bytes) {
-  const auto before =
-      static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(from) % line_bytes);
-  for (std::int64_t at = -before; at < bytes; at += line_bytes)
-    __builtin_prefetch(from + at, 0, second_cache);
+  for (std::int64_t at = -place_in_line(from); at < bytes; at += line_bytes)
+    prefetch_from(from, at);
 }
 
 /// Turns a block, and asks for the block that follows along the lines, `left` of which there are.

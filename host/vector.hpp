@@ -35,6 +35,22 @@ inline constexpr int second_cache = 2;
 /// Asks the second cache for the line that `row` begins in. Where no memory is, nothing happens.
 inline void prefetch_first_line(const std::byte* row) { __builtin_prefetch(row, 0, second_cache); }
 
+/// The same for a place so many bytes beyond, or before, `from`, where there need not be anything.
+inline void prefetch_from(const std::byte* from, std::int64_t bytes) {
+  const auto first = reinterpret_cast<std::uintptr_t>(from);
+  prefetch_first_line(
+      reinterpret_cast<const std::byte*>(first + static_cast<std::uintptr_t>(bytes)));
+}
+
+/// The same for the first lines of a row; the hardware follows a longer one by itself.
+inline void prefetch_row(const std::byte* row, std::int64_t bytes) {
+  constexpr std::int64_t most = 8 * line_bytes;
+  const std::int64_t end = bytes < most ? bytes : most;
+  prefetch_first_line(row);
+  for (std::int64_t at = line_bytes - place_in_line(row); at < end; at += line_bytes)
+    prefetch_first_line(row + at);
+}
+
 template <class Item>
 using Vector [[gnu::vector_size(16)]] = Item;
 
@@ -97,6 +113,13 @@ inline bool has_shuffles() { return true; }
 inline bool has_wide_vectors() { return false; }
 #endif
 
+/// Whether there are stores past the caches.
+#if defined(__x86_64__)
+inline constexpr bool has_streaming = true;
+#else
+inline constexpr bool has_streaming = false;
+#endif
+
 /// Copies a cache line to `to`, a multiple of its size, past the caches where the processor has
 /// such a store that its compiler knows. `finish_streaming` orders what follows behind such stores.
 inline void stream_line(std::byte* to, const std::byte* from) {
@@ -117,7 +140,8 @@ inline void stream_line(std::byte* to, const std::byte* from) {
 [[gnu::target("avx512f")]] inline void copy_wide_line(std::byte* to, const std::byte* from) {
   _mm512_storeu_si512(to, _mm512_loadu_si512(from));
 }
-/// A cache line in a register.
+/// A cache line in a register. Never passed by value: functions for processors without such
+/// registers pass such values in another way than those for processors with them.
 struct WideLine {
   __m512i bytes;
 };
@@ -126,7 +150,7 @@ struct WideLine {
   return _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(end)) & (~std::uint64_t{0} << begin);
 }
 /// Puts those bytes of `line` there, from `from`. No others are read, but their lines may be
-/// fetched. By reference, since functions for other processors pass such values in other ways.
+/// fetched.
 [[gnu::target("avx512bw,bmi2")]] inline void put_bytes(WideLine& line, std::int64_t begin,
                                                        std::int64_t end, const std::byte* from) {
   const auto first = reinterpret_cast<std::uintptr_t>(from) - static_cast<std::uintptr_t>(begin);
