@@ -2,7 +2,6 @@
 
 #include "line_stream.hpp"
 #include "moves.hpp"
-#include "stream_bytes.hpp"
 #include "vector.hpp"
 
 #include <algorithm>
@@ -13,9 +12,6 @@ namespace {
 
 /// From here on, the C library's memcpy knows better.
 constexpr std::int64_t large_row_bytes = 2048;
-
-/// Rows that have their own way past the caches, some pages at a time.
-constexpr std::int64_t paged_row_bytes = std::int64_t{32} << 10;
 
 /// Each batch begins and ends a stream. Those of less are not worth it.
 constexpr std::int64_t least_streamed_bytes = 2048;
@@ -116,8 +112,6 @@ void copy_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
   static const auto stream =
       has_wide_vectors() ? stream_each_wide : stream_each<LineStream<NarrowMoves>>;
   static const auto copy = has_wide_vectors() ? copy_small_wide : copy_small<NarrowMoves>;
-  if (streaming && row_bytes >= paged_row_bytes)
-    return copy_each(rows, ahead, row_bytes, stream_bytes);
   if (streaming && static_cast<std::int64_t>(rows.size()) * row_bytes >= least_streamed_bytes)
     return stream(rows, ahead, row_bytes);
   if (row_bytes < large_row_bytes) return copy(rows, ahead, row_bytes);
