@@ -136,7 +136,7 @@ def rows_case(size, total, small_pages, group, threads):
         return lambda: torch.index_select(block, 0, order, out=target)
 
     return Case(group, f"{total_text(size)} rows of {total_text(total)}", rows.dense.nbytes,
-               rows.dense, out=out, sides=[
+                rows.dense, out=out, sides=[
         with_array(rows.exporter, lambda array: array.copy(out=out)),
         calls("multibuffer, resolving too",
               lambda: in_place(rows.exporter).copy(out=out)),
