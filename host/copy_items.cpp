@@ -144,7 +144,49 @@ bool is_small_item(std::int64_t bytes) {
   return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
 }
 
+/// Items of a size known when this is compiled, or of any size (Bytes = 0).
+template <int Bytes>
+void copy_each(std::byte* to, std::int64_t out_stride, const std::byte* from, std::int64_t stride,
+               std::int64_t count, std::int64_t bytes) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::memcpy(to, from, static_cast<std::size_t>(Bytes > 0 ? Bytes : bytes));
+    to += out_stride;
+    from += stride;
+  }
+}
+
 }  // namespace
+
+void copy_strided(std::byte* to, std::int64_t out_stride, const std::byte* from,
+                  std::int64_t stride, std::int64_t count, std::int64_t item_bytes) {
+  const auto by = [&](const auto& copy) { copy(to, out_stride, from, stride, count, item_bytes); };
+  switch (item_bytes) {
+    case 1:
+      return by(copy_each<1>);
+    case 2:
+      return by(copy_each<2>);
+    case 3:
+      return by(copy_each<3>);
+    case 4:
+      return by(copy_each<4>);
+    case 6:
+      return by(copy_each<6>);
+    case 8:
+      return by(copy_each<8>);
+    case 12:
+      return by(copy_each<12>);
+    case 16:
+      return by(copy_each<16>);
+    case 24:
+      return by(copy_each<24>);
+    case 32:
+      return by(copy_each<32>);
+    case 64:
+      return by(copy_each<64>);
+    default:
+      return by(copy_each<0>);
+  }
+}
 
 bool is_small_step(std::int64_t step, std::int64_t item_bytes) {
   return has_shuffles() && is_small_item(item_bytes) && step >= -most_steps && step <= most_steps &&

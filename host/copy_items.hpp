@@ -5,6 +5,10 @@
 
 namespace multibuffer {
 
+/// Copies `count` items of any size that lie `stride` bytes apart to places `out_stride` apart.
+void copy_strided(std::byte* to, std::int64_t out_stride, const std::byte* from,
+                  std::int64_t stride, std::int64_t count, std::int64_t item_bytes);
+
 /// Copies `count` items of 1, 2, 4 or 8 bytes that lie `step` items apart, forwards or backwards,
 /// to successive places. No byte outside of the hull of these items is read.
 void copy_every(std::byte* to, const std::byte* from, std::int64_t count, std::int64_t step,

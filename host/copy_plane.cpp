@@ -1,6 +1,7 @@
 #include "copy_plane.hpp"
 
 #include "copy_items.hpp"
+#include "copy_pixels.hpp"
 #include "stream_bytes.hpp"
 #include "stream_pieces.hpp"
 #include "transpose.hpp"
@@ -8,7 +9,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 
 namespace multibuffer {
 namespace {
@@ -49,48 +49,6 @@ void prefetch_items(const std::byte* from, std::int64_t stride, std::int64_t cou
     prefetch_from(from, stride < 0 ? -at : at);
 }
 
-/// Rows of a size known when this is compiled, or of any size (Bytes = 0).
-template <int Bytes>
-void copy_strided(std::byte* to, std::int64_t out_stride, const std::byte* from,
-                  std::int64_t stride, std::int64_t count, std::int64_t bytes) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    std::memcpy(to, from, static_cast<std::size_t>(Bytes > 0 ? Bytes : bytes));
-    to += out_stride;
-    from += stride;
-  }
-}
-
-void copy_line(std::byte* to, std::int64_t out_stride, const std::byte* from, std::int64_t stride,
-               std::int64_t count, std::int64_t bytes) {
-  const auto by = [&](const auto& copy) { copy(to, out_stride, from, stride, count, bytes); };
-  if (out_stride == bytes && stride % bytes == 0 && is_small_step(stride / bytes, bytes))
-    return copy_every(to, from, count, stride / bytes, bytes);
-  switch (bytes) {
-    case 1:
-      return by(copy_strided<1>);
-    case 2:
-      return by(copy_strided<2>);
-    case 3:
-      return by(copy_strided<3>);
-    case 4:
-      return by(copy_strided<4>);
-    case 8:
-      return by(copy_strided<8>);
-    case 12:
-      return by(copy_strided<12>);
-    case 16:
-      return by(copy_strided<16>);
-    case 24:
-      return by(copy_strided<24>);
-    case 32:
-      return by(copy_strided<32>);
-    case 64:
-      return by(copy_strided<64>);
-    default:
-      return by(copy_strided<0>);
-  }
-}
-
 /// Rows long enough to be streamed, each by itself.
 void copy_long_rows(const Plane& plane) {
   for (std::int64_t l = 0; l < plane.lines; ++l)
@@ -99,26 +57,92 @@ void copy_long_rows(const Plane& plane) {
                  plane.from + l * plane.line_stride + r * plane.stride, plane.row_bytes, true);
 }
 
-std::int64_t item_piece_bytes(const Plane& plane) {
-  const std::int64_t items = piece_source_bytes / std::max(std::abs(plane.stride), plane.row_bytes);
-  return std::clamp(items * plane.row_bytes / line_bytes * line_bytes, least_item_piece,
-                    most_item_piece);
+/// What is made of units of so many bytes that lie `stride` apart before it is streamed.
+std::int64_t piece_bytes_for(std::int64_t stride, std::int64_t bytes) {
+  if (bytes >= line_bytes) return large_piece_bytes;
+  const std::int64_t units = piece_source_bytes / std::max(std::abs(stride), bytes);
+  return std::clamp(units * bytes / line_bytes * line_bytes, least_item_piece, most_item_piece);
+}
+
+/// Copies rows of a plane's lines in the way that is best for them.
+class CopyRows {
+ public:
+  explicit CopyRows(const Plane& plane)
+      : plane_(plane),
+        is_dense_(plane.out_stride == plane.row_bytes),
+        steps_(is_dense_ && plane.stride % plane.row_bytes == 0 &&
+               is_small_step(plane.stride / plane.row_bytes, plane.row_bytes)),
+        pixels_({plane.stride, 1, 0, plane.row_bytes}) {}
+
+  /// `count` rows of one line.
+  void operator()(std::byte* to, const std::byte* from, std::int64_t count) const {
+    if (steps_)
+      copy_every(to, from, count, plane_.stride / plane_.row_bytes, plane_.row_bytes);
+    else if (is_dense_ && pixels_.is_fast())
+      pixels_(to, from, count);
+    else
+      copy_strided(to, plane_.out_stride, from, plane_.stride, count, plane_.row_bytes);
+  }
+
+ private:
+  const Plane& plane_;
+  bool is_dense_, steps_;
+  CopyPixels pixels_;
+};
+
+/// Lines that follow each other without holes: what is made of them at a time may end within one.
+void stream_dense_lines(const Plane& plane, const CopyRows& copy) {
+  const auto make = [&](std::byte* out, std::int64_t begin, std::int64_t count) {
+    for (std::int64_t line = begin / plane.rows, row = begin % plane.rows; count > 0; ++line) {
+      const std::byte* from = plane.from + line * plane.line_stride + row * plane.stride;
+      const std::int64_t rows = std::min(count, plane.rows - row);
+      prefetch_items(from, plane.stride, rows);
+      copy(out, from, rows);
+      out += rows * plane.row_bytes;
+      count -= rows;
+      row = 0;
+    }
+  };
+  stream_pieces(plane.to, plane.lines * plane.rows, plane.row_bytes,
+                piece_bytes_for(plane.stride, plane.row_bytes), make);
 }
 
 void copy_lines(const Plane& plane, bool streaming) {
-  const bool buffered = streaming && plane.out_stride == plane.row_bytes;
-  const std::int64_t piece =
-      plane.row_bytes < line_bytes ? item_piece_bytes(plane) : large_piece_bytes;
+  const CopyRows copy(plane);
+  const bool is_dense_line = plane.out_stride == plane.row_bytes;
+  if (streaming && is_dense_line && plane.line_out_stride == plane.rows * plane.row_bytes)
+    return stream_dense_lines(plane, copy);
   for (std::int64_t l = 0; l < plane.lines; ++l) {
-    std::byte* to = plane.to + l * plane.line_out_stride;
-    const std::byte* from = plane.from + l * plane.line_stride;
-    const auto make = [&](std::byte* out, std::int64_t begin, std::int64_t count) {
-      if (buffered) prefetch_items(from + begin * plane.stride, plane.stride, count);
-      copy_line(out, plane.out_stride, from + begin * plane.stride, plane.stride, count,
-                plane.row_bytes);
-    };
-    make_result(to, plane.rows, plane.row_bytes, buffered, piece, make);
+    Plane line = plane;
+    line.to += l * plane.line_out_stride;
+    line.from += l * plane.line_stride;
+    line.lines = 1;
+    if (streaming && is_dense_line)
+      stream_dense_lines(line, copy);
+    else
+      copy(line.to, line.from, line.rows);
   }
+}
+
+/// Lines up to this size, of few rows, are made together, row by row of all of them.
+constexpr std::int64_t most_pixel_bytes = line_bytes;
+
+/// Whether each line is a pixel.
+bool has_pixels(const Plane& plane) {
+  return plane.lines > 1 && plane.out_stride == plane.row_bytes &&
+         plane.line_out_stride == plane.rows * plane.row_bytes &&
+         plane.line_out_stride <= most_pixel_bytes;
+}
+
+void copy_pixel_lines(const Plane& plane, bool streaming) {
+  const CopyPixels copy({plane.line_stride, plane.rows, plane.stride, plane.row_bytes});
+  const auto make = [&](std::byte* out, std::int64_t begin, std::int64_t count) {
+    const std::byte* from = plane.from + begin * plane.line_stride;
+    if (streaming) prefetch_items(from, plane.line_stride, count);
+    copy(out, from, count);
+  };
+  make_result(plane.to, plane.lines, plane.line_out_stride, streaming,
+              piece_bytes_for(plane.line_stride, plane.line_out_stride), make);
 }
 
 /// Whether each line is made of one item from each of a few sequences.
@@ -148,6 +172,7 @@ bool is_tiled(const Plane& plane) {
 void copy_plane(const Plane& plane, bool streaming) {
   if (is_interleaving(plane)) return interleave_lines(plane, streaming);
   if (is_tiled(plane)) return transpose(plane, streaming);
+  if (has_pixels(plane)) return copy_pixel_lines(plane, streaming);
   if (streaming && plane.row_bytes > most_buffered_bytes) return copy_long_rows(plane);
   copy_lines(plane, streaming);
 }

@@ -6,8 +6,9 @@
 
 namespace multibuffer {
 
-/// Whether a plane of 1, 2, 4 or 8 byte items is contiguous along its lines where it is read, and
-/// along its rows where it is written.
+/// Whether a plane of 1, 2, 4 or 8 byte items (of 3 or 6 bytes where the processor has shuffles) is
+/// contiguous along its lines where it is read, in either direction, and along its rows where it is
+/// written.
 bool is_transpose(const Plane& plane);
 
 /// How many rows of such items are copied on all lines before the next are begun.

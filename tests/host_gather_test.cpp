@@ -68,11 +68,11 @@ void fill(std::byte* bytes, std::int64_t count, Random& random) {
   }
 }
 
-constexpr std::array<std::int64_t, 18> item_sizes{1,  2,  3,  4,  5,  7,   8,   12,   16,
+constexpr std::array<std::int64_t, 19> item_sizes{1,  2,  3,  4,  5,  6,   7,   8,    12,  16,
                                                   17, 24, 32, 64, 96, 200, 600, 1024, 2100};
 
 /// A plane with its strides between items and lines as they come in transposes, steps, reversals,
-/// interleaved channels and rows with gaps.
+/// interleaved channels, pixels whose channels change places, and rows with gaps.
 Plane random_plane(Random& random) {
   Plane plane;
   const std::int64_t size = random.one_of(item_sizes);
@@ -84,7 +84,7 @@ Plane random_plane(Random& random) {
   plane.line_out_stride = plane.rows * size;
   if (random(0, 3) == 0) plane.line_out_stride += random(0, 70);
   if (random(0, 3) == 0) plane.line_out_stride = (plane.line_out_stride + 63) / 64 * 64;
-  switch (random(0, 3)) {
+  switch (random(0, 4)) {
     case 0:  // lines side by side, whose items are a few steps apart
       plane.stride = size * random(1, 5);
       plane.line_stride = plane.stride * plane.rows + random(0, 9);
@@ -93,7 +93,13 @@ Plane random_plane(Random& random) {
       plane.line_stride = size;
       plane.stride = size * (plane.lines + random(0, 3));
       break;
-    case 2:  // one item for many
+    case 2:  // a line is a pixel, of some of its channels
+      plane.rows = random(1, std::min<std::int64_t>(most, 5));
+      plane.line_out_stride = plane.rows * size;
+      plane.stride = size * random(0, 2);
+      plane.line_stride = size * (2 * plane.rows + random(-5, 5));
+      break;
+    case 3:  // one item for many
       plane.stride = random.chance() ? 0 : size;
       plane.line_stride = random.chance() ? 0 : size;
       break;
