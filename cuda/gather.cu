@@ -23,6 +23,7 @@ constexpr unsigned blocks_for() {
   const bool is_wide = sizeof(typename Plan::Offset) == 8;
   if (family == Family::words) return resident_blocks(is_wide ? 5 : 8);
   if (family == Family::tiles) return resident_blocks(is_wide ? 6 : 10);
+  if (std::is_same_v<Plan, LargePlan>) return resident_blocks(5);
   return resident_blocks(is_wide ? 7 : 12);
 }
 

@@ -19,6 +19,11 @@ constexpr std::int64_t most_narrow_run = 64;
 // Shorter lines leave threads with less than a word to put together.
 constexpr std::int64_t least_words_per_line = 2;
 
+// Longer rows are better put together by `words`, and pixels that lie farther apart share no cache
+// lines that neighbours could leave to each other.
+constexpr std::int64_t most_parts = 8;
+constexpr std::int64_t most_pixel_stride = 128;
+
 // Below this, along either axis, reading a column leaves its cache lines for the columns beside it.
 constexpr std::int64_t least_tile_bytes = 32;
 constexpr std::int64_t least_tile_rows = 16;
@@ -55,9 +60,15 @@ bool is_indexed(const GatherPlan& plan, std::size_t axis) {
                              [&](const PlanIndices& indices) { return indices.steps[axis] != 0; });
 }
 
+/// Whether index * stride, in the leaves, is all that an axis says.
+bool lies_evenly(const GatherPlan& plan, std::size_t axis) {
+  const PlanAxis& a = plan.axes[axis];
+  const bool in_leaf = a.level == static_cast<int>(plan.tables.size()) || a.stride == 0;
+  return in_leaf && !is_indexed(plan, axis);
+}
+
 bool worth_lines(const GatherPlan& plan) {
-  return has_lines(plan) &&
-         plan.axes.back().extent * plan.run_bytes >= least_words_per_line * word_bytes;
+  return lines_of(plan).items * common_vector(plan) >= least_words_per_line * word_bytes;
 }
 
 bool worth_tiles(const GatherPlan& plan) {
@@ -128,22 +139,33 @@ Transpose transpose_of(const GatherPlan& plan) {
   return {};
 }
 
-bool has_lines(const GatherPlan& plan) {
-  if (plan.axes.empty() || plan.run_bytes >= word_bytes || common_vector(plan) != plan.run_bytes)
-    return false;
-  const PlanAxis& line = plan.axes.back();
-  if (line.out_stride != plan.run_bytes || is_indexed(plan, plan.axes.size() - 1)) return false;
-  if (line.level != static_cast<int>(plan.tables.size()) && line.stride != 0) return false;
+Lines lines_of(const GatherPlan& plan) {
+  const std::int64_t item = common_vector(plan);
+  if (plan.axes.empty() || plan.run_bytes >= word_bytes) return {};
+  const std::size_t last = plan.axes.size() - 1;
+  const PlanAxis& line = plan.axes[last];
+  if (!lies_evenly(plan, last) || line.out_stride != plan.run_bytes) return {};
+  const std::int64_t parts = plan.run_bytes / item;
+  Lines lines{line.extent * parts, parts, line.stride, item, last};
+  if (parts == 1 && last > 0 && line.extent <= most_parts) {
+    // A short line is a pixel of the one that the axis before it makes.
+    const PlanAxis& pixels = plan.axes[last - 1];
+    const bool is_dense = pixels.out_stride == line.extent * line.out_stride;
+    if (is_dense && lies_evenly(plan, last - 1) && std::abs(pixels.stride) <= most_pixel_stride)
+      lines = {pixels.extent * line.extent, line.extent, pixels.stride, line.stride, last - 1};
+  }
+  if (lines.parts > most_parts || (lines.parts > 1 && std::abs(lines.stride) > most_pixel_stride))
+    return {};
   // Where items lie in a line does not tell where lines begin.
   std::uint64_t begins = bits(plan.out);
-  for (std::size_t i = 0; i + 1 < plan.axes.size(); ++i) begins |= bits(plan.axes[i].out_stride);
-  return alignment(begins) == word_bytes;
+  for (std::size_t i = 0; i < lines.outer_axes; ++i) begins |= bits(plan.axes[i].out_stride);
+  return alignment(begins) == word_bytes ? lines : Lines{};
 }
 
 std::int64_t vectors_in_row(const GatherPlan& plan, const KernelChoice& choice) {
   switch (choice.family) {
     case Family::lines:
-      return ceil_divide(plan.axes.back().extent, word_bytes / choice.vector_bytes);
+      return ceil_divide(lines_of(plan).items, word_bytes / choice.vector_bytes);
     case Family::shifted:
       // However far into a word a run starts, it ends at most so many words later.
       return ceil_divide(plan.run_bytes + word_bytes - output_alignment(plan), word_bytes);
@@ -183,7 +205,8 @@ std::int64_t work_items(const GatherPlan& plan, const KernelChoice& choice) {
     case Family::convert:
       return plan.rows * vectors_in_row(plan, choice);
     case Family::lines:
-      return plan.rows / plan.axes.back().extent * vectors_in_row(plan, choice);
+      return plan.rows * (plan.run_bytes / choice.vector_bytes) / lines_of(plan).items *
+             vectors_in_row(plan, choice);
     case Family::words: {
       const Spans spans = spans_of(plan);
       const auto head = static_cast<std::int64_t>(bits(plan.out) % word_bytes);
@@ -258,7 +281,8 @@ Family family_for(const GatherPlan& plan) {
   if (worth_tiles(plan)) return Family::tiles;
   const int vector = common_vector(plan);
   if (vector == word_bytes) return Family::elements;
-  if (plan.run_bytes == vector) return worth_lines(plan) ? Family::lines : Family::elements;
+  if (worth_lines(plan)) return Family::lines;
+  if (plan.run_bytes == vector) return Family::elements;
   return family_for_misaligned(plan);
 }
 

@@ -14,7 +14,7 @@ namespace multibuffer::cuda {
 enum class Family {
   copy,      ///< no kernel: one contiguous run, which the copy engine's own code does best
   elements,  ///< vectors that are aligned on both sides
-  lines,     ///< stepped and reversed items: a thread puts 16 bytes of output together from them
+  lines,     ///< stepped and reversed items and pixels: a thread puts 16 bytes together from them
   shifted,   ///< rows that are not aligned to vectors, 16 bytes of one at a time
   words,     ///< short ones: a thread puts 16 bytes of output together from the rows they lie in
   tiles,     ///< transposes: what is read along one axis and written along another
@@ -97,9 +97,16 @@ struct Transpose {
 };
 Transpose transpose_of(const GatherPlan& plan);
 
-/// Whether the items of the last axis are dense in the output, in whole words, and lie evenly in
-/// the leaves: what `lines` asks for.
-bool has_lines(const GatherPlan& plan);
+/// Items that are dense in the output, in lines of whole words, and lie evenly in the leaves, each
+/// by itself or a few as a pixel: what `lines` asks for. Strides are in bytes.
+struct Lines {
+  std::int64_t items = 0;        ///< of a line; 0 where there are none
+  std::int64_t parts = 1;        ///< how many items make a pixel
+  std::int64_t stride = 0;       ///< from pixel to pixel
+  std::int64_t part_stride = 0;  ///< from item to item of one
+  std::size_t outer_axes = 0;    ///< the plan's axes that tell lines apart
+};
+Lines lines_of(const GatherPlan& plan);
 
 /// How many vectors (lines: words of a line; shifted: words, at most) a row has.
 std::int64_t vectors_in_row(const GatherPlan& plan, const KernelChoice& choice);

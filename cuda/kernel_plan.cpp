@@ -37,7 +37,8 @@ struct WalkAxis {
 std::vector<WalkAxis> walk_of(const GatherPlan& plan, const KernelChoice& choice) {
   std::vector<WalkAxis> walk;
   if (choice.family != Family::tiles) {
-    const std::size_t count = plan.axes.size() - (choice.family == Family::lines ? 1 : 0);
+    const std::size_t count =
+        choice.family == Family::lines ? lines_of(plan).outer_axes : plan.axes.size();
     for (std::size_t i = 0; i < count; ++i) walk.push_back({plan.axes[i].extent, i, 1});
     return walk;
   }
@@ -53,10 +54,12 @@ std::vector<WalkAxis> walk_of(const GatherPlan& plan, const KernelChoice& choice
 }
 
 template <class Offset>
-KernelLine<Offset> line_of(const GatherPlan& plan, const KernelChoice& choice) {
-  const PlanAxis& line = plan.axes.back();
-  return {narrowed<CountOf<Offset>>(line.extent),
-          narrowed<Offset>(line.stride / leaf_unit(plan, choice))};
+KernelLine<Offset> kernel_line(const GatherPlan& plan, const KernelChoice& choice) {
+  using Count = CountOf<Offset>;
+  const Lines lines = lines_of(plan);
+  const std::int64_t unit = leaf_unit(plan, choice);
+  return {narrowed<Count>(lines.items), make_divisor(narrowed<Count>(lines.parts)),
+          narrowed<Offset>(lines.stride / unit), narrowed<Offset>(lines.part_stride / unit)};
 }
 
 template <class Offset>
@@ -138,7 +141,7 @@ KernelScalars<Offset> scalars_of(const GatherPlan& plan, const GatherPlan& walke
   scalars.row_vectors = make_divisor(narrowed<CountOf<Offset>>(vectors_in_row(plan, choice)));
   switch (choice.family) {
     case Family::lines:
-      scalars.line = line_of<Offset>(plan, choice);
+      scalars.line = kernel_line<Offset>(plan, choice);
       break;
     case Family::words:
       scalars.spans = kernel_spans<Offset>(plan, choice);

@@ -15,7 +15,8 @@
 ///  - Origins are added to what they are relative to: a table's address, or the leaves'.
 ///  - Positions at the last level and in the output count units, vectors where the family has them
 ///    aligned, which keeps them within 31 bits for arrays of up to 32 GiB.
-///  - For `lines`, the last axis is none: a word's number tells where in it the word is.
+///  - For `lines`, the axes that make a line are none: a word's number tells where in it the word
+///  is.
 ///  - For `words`, the axes that fill a span have no stride in the output: a word's number tells.
 ///  - For `tiles`, axes count tiles, and the rows of a tile are one more axis, the innermost.
 namespace multibuffer::cuda {
@@ -49,11 +50,13 @@ struct KernelIndices {
   int bytes_each = 8;
 };
 
-/// `lines`: the last axis.
+/// `lines`: how a line goes on, in units of its leaf.
 template <class Offset>
 struct KernelLine {
   CountOf<Offset> items = 0;
-  Offset stride = 1;  ///< from item to item in a leaf
+  Divisor<CountOf<Offset>> parts;  ///< items of a pixel
+  Offset stride = 1;               ///< from pixel to pixel
+  Offset part_stride = 1;          ///< from item to item of one
 };
 
 /// `words`: the output's stretches without holes.

@@ -17,7 +17,14 @@ constexpr void gather_lines(const Plan& plan, Access& access, const Place& place
   using Count = CountOf<typename Plan::Offset>;
   constexpr int per_word = word_bytes / static_cast<int>(sizeof(Item));
   const Count turn_items = static_cast<Count>(place.threads) * batch;
-  const auto stride = static_cast<Address>(std::int64_t{plan.line.stride} * plan.leaf_unit);
+  const Count parts = plan.line.parts.divisor;
+  const auto in_bytes = [&](std::int64_t stride) {
+    return static_cast<Address>(stride * plan.leaf_unit);
+  };
+  const Address stride = in_bytes(plan.line.stride);
+  const Address part_stride = in_bytes(plan.line.part_stride);
+  // From a pixel's last item to the next one's first.
+  const Address to_next = stride - Address{parts - 1} * part_stride;
   for (Count first = place.block * turn_items; first < plan.items;
        first += place.blocks * turn_items) {
     const auto found = find_vectors<Levels>(plan, access, place, first);
@@ -27,11 +34,15 @@ constexpr void gather_lines(const Plan& plan, Access& access, const Place& place
       const Count begin = found.vector[b] * per_word;
       const Count rest = plan.line.items - begin;
       count[b] = !found.valid[b] ? 0 : rest < per_word ? static_cast<int>(rest) : per_word;
-      const Address source = found.rows.source[b] + Address{begin} * stride;
-      for (int i = 0; i < per_word; ++i)
-        if (i < count[b])
-          set_item<Item>(words[b], i,
-                         access.template load<Item>(source + static_cast<Address>(i) * stride));
+      const Count pixel = plan.line.parts.divide(begin);
+      Count part = begin - pixel * parts;
+      Address source = found.rows.source[b] + Address{pixel} * stride + Address{part} * part_stride;
+      for (int i = 0; i < per_word; ++i) {
+        if (i < count[b]) set_item<Item>(words[b], i, access.template load<Item>(source));
+        const bool is_last = ++part == parts;
+        source += is_last ? to_next : part_stride;
+        part = is_last ? 0 : part;
+      }
     });
     for_batch([&](int b) {
       const Address out =

@@ -150,7 +150,10 @@ TEST(ChooseKernel, PutsWordsTogetherFromItemsThatLieEvenly) {
   const auto as_it_is = [](GatherPlan&) {};
   for (const std::int64_t item : {1, 2, 4, 8}) EXPECT_EQ(stepped(item, as_it_is), Family::lines);
   EXPECT_EQ(stepped(16, as_it_is), Family::elements);  // vectors already
-  EXPECT_EQ(stepped(3, as_it_is), Family::words);      // no power of two
+  EXPECT_EQ(stepped(3, as_it_is), Family::lines);      // pixels
+  EXPECT_EQ(stepped(9, as_it_is), Family::words);      // of too many parts
+  EXPECT_EQ(stepped(3, [](GatherPlan& p) { p.axes[1].stride = 129; }),
+            Family::words);  // and too far apart
   const auto with = [&](auto change) { return stepped(4, change); };
   EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].stride = -4; }), Family::lines);
   EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].stride = 0; }), Family::lines);
@@ -289,6 +292,30 @@ TEST(KernelPlan, FitsIntoKernelParameters) {
   EXPECT_LE(sizeof(SmallPlan<std::int32_t>), 4096u);
   EXPECT_LE(sizeof(SmallPlan<std::int64_t>), 4096u);
   EXPECT_LE(sizeof(LargePlan), 4096u);
+}
+
+TEST(ChooseKernel, TakesShortLinesForPixels) {
+  // Pixels of `parts` items, in the other order, from among `channels`.
+  const auto swapped = [](std::int64_t item, std::int64_t parts, std::int64_t channels) {
+    return far_plan({{4096, item * parts, 0, item * channels}, {parts, item, 0, -item}}, item);
+  };
+  for (const std::int64_t item : {1, 2, 4})
+    for (const std::int64_t channels : {3, 4, 8}) {
+      const GatherPlan plan = swapped(item, 3, channels);
+      EXPECT_EQ(family_of(plan), Family::lines);
+      const Lines lines = lines_of(plan);
+      EXPECT_EQ(lines.items, 3 * 4096);
+      EXPECT_EQ(lines.parts, 3);
+      EXPECT_EQ(lines.stride, item * channels);
+      EXPECT_EQ(lines.part_stride, -item);
+      EXPECT_EQ(lines.outer_axes, 0U);
+    }
+  EXPECT_EQ(lines_of(swapped(4, 8, 32)).parts, 8);
+  EXPECT_EQ(lines_of(swapped(4, 8, 33)).parts, 1);  // far apart: each is a line
+  EXPECT_EQ(lines_of(swapped(4, 9, 9)).parts, 1);   // long enough for that
+  GatherPlan with_gaps = swapped(1, 3, 3);
+  with_gaps.axes[0].out_stride = 4;
+  EXPECT_EQ(family_of(with_gaps), Family::elements);
 }
 
 }  // namespace

@@ -182,10 +182,10 @@ class CaseMaker {
     }
     result_.plan.mode = random_.pick({IndexMode::raise, IndexMode::clip, IndexMode::wrap});
     result_.plan.run_bytes =
-        result_.alignment * (transposes_ || lines_
-                                 ? 1
-                                 : random_.pick<std::int64_t>(
-                                       {1, 1, 1, 2, 3, 4, 5, 7, 8, 13, 16, 31, 33, 64, 100, 300}));
+        result_.alignment * (transposes_ ? 1
+                             : lines_    ? random_.pick<std::int64_t>({1, 1, 1, 1, 2, 3, 5})
+                                      : random_.pick<std::int64_t>({1, 1, 1, 2, 3, 4, 5, 7, 8, 13,
+                                                                    16, 31, 33, 64, 100, 300}));
     if (random_.chance(size_.conversions)) choose_conversion();
     lowest_.assign(static_cast<std::size_t>(levels_) + 1, 0);
     highest_ = lowest_;
@@ -246,13 +246,19 @@ class CaseMaker {
       const std::int64_t level = between(0, levels_);
       plan.axes.push_back({extent, 0, static_cast<int>(level), stride_at(level)});
     }
+    std::size_t dense_axes = 0;
     if (lines_) {
-      const std::int64_t extent = between(2, 100);
-      plan.rows *= extent;
-      plan.axes.push_back({extent, 0, static_cast<int>(levels_), stride_at(levels_)});
+      const auto push = [&](std::int64_t extent) {
+        plan.rows *= extent;
+        plan.axes.push_back({extent, 0, static_cast<int>(levels_), stride_at(levels_)});
+        ++dense_axes;
+      };
+      push(between(2, 100));
+      if (random_.chance(30)) push(between(2, 9));  // mostly the parts of pixels
     }
     transposes_ = transposes_ && plan.axes.size() > 1;
     if (transposes_) {
+      dense_axes = 1;
       columns_ =
           static_cast<std::size_t>(between(0, static_cast<std::int64_t>(plan.axes.size()) - 2));
       plan.axes[columns_].level = static_cast<int>(levels_);
@@ -261,7 +267,7 @@ class CaseMaker {
     for (const PlanAxis& axis : plan.axes) reach(axis.level, axis.stride, axis.extent);
     std::int64_t out_stride = run_bytes;
     for (std::size_t i = plan.axes.size(); i-- > 0;) {
-      const bool dense = (transposes_ || lines_) && i + 1 == plan.axes.size();
+      const bool dense = i + dense_axes >= plan.axes.size();
       if (!dense && random_.chance(15)) out_stride += alignment * between(1, 3);
       if (!dense && random_.chance(lines_ ? 95 : 10)) out_stride = (out_stride + 15) / 16 * 16;
       plan.axes[i].out_stride = out_stride;
@@ -381,7 +387,7 @@ inline std::vector<Family> families_for(const GatherPlan& plan) {
   if (plan.conversion) return {Family::convert};
   std::vector<Family> families{Family::elements, Family::shifted};
   if (cuda::spans_are_alike(plan)) families.push_back(Family::words);
-  if (cuda::has_lines(plan)) families.push_back(Family::lines);
+  if (cuda::lines_of(plan).items > 0) families.push_back(Family::lines);
   if (cuda::transpose_of(plan).possible) families.push_back(Family::tiles);
   return families;
 }
