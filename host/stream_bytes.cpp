@@ -52,6 +52,11 @@ bool worth_streaming(std::int64_t bytes) {
 }
 
 void stream_bytes(std::byte* to, const std::byte* from, std::int64_t bytes) {
+  // Where stores go by way of the caches all the same, the C library knows the order for them.
+  if (!has_streaming) {
+    std::memcpy(to, from, static_cast<std::size_t>(bytes));
+    return;
+  }
   static const auto stream_all = has_wide_vectors() ? stream_wide : stream<NarrowMoves>;
   stream_all(to, from, bytes);
 }
