@@ -9,6 +9,7 @@ import importlib.util
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,9 @@ class CMakeBuild(build_ext):
             f"-DMULTIBUFFER_PYTHON_INSTALL_DIR={folder}",
             f"-DPython_EXECUTABLE={sys.executable}",
         ]
+        # CMake itself takes make, or stops where there is none.
+        if "CMAKE_GENERATOR" not in os.environ and not shutil.which("make"):
+            options.append("-GNinja")
         options += shlex.split(os.environ.get("CMAKE_ARGS", ""))
         # pip's own pybind11, where pip has fetched it; else the one that CMake finds.
         if importlib.util.find_spec("pybind11"):

@@ -119,9 +119,11 @@ class SmallVector {
   T* own() noexcept { return reinterpret_cast<T*>(own_); }
 
   void grow(std::size_t capacity) {
-    T* const larger = std::allocator<T>().allocate(capacity);
-    std::uninitialized_move(begin(), end(), larger);
+    // Read first: for all that the compiler knows, allocating could change it, and GCC 14 then
+    // warns of elements that do not fit, in an assign() that has just cleared them.
     const std::size_t size = size_;
+    T* const larger = std::allocator<T>().allocate(capacity);
+    std::uninitialized_move_n(begin(), size, larger);
     release();
     data_ = larger;
     size_ = size;

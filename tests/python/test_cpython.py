@@ -1,6 +1,7 @@
 """Every array that CPython's own tests of the buffer protocol make goes through ours as well."""
 
 import random
+import sys
 import unittest
 
 import multibuffer
@@ -9,7 +10,7 @@ from support import DEVICE, require_device, upload
 try:
     import _testbuffer
     from test import test_buffer
-except ImportError:  # Debian's libpython3-testsuite
+except ImportError:
     test_buffer = None
 
 
@@ -107,7 +108,8 @@ def load_tests(loader, tests, pattern):
 
 class NotInstalled(unittest.TestCase):
     def test_conformance(self):
-        self.skipTest("CPython's test.test_buffer is not installed (Debian: libpython3-testsuite)")
+        self.skipTest("CPython's test.test_buffer is not installed (on Debian: apt-get install "
+                      f"libpython3.{sys.version_info.minor}-testsuite)")
 
 
 class Counted(unittest.TestCase):
