@@ -282,6 +282,28 @@ def slices(gpu):
                                torch_of, view, read)
 
 
+def pixels(gpu):
+    """Images: mirrored, and with their channels in another order, or some of them."""
+    width = 4096
+    for channels, name, key, torch_of in (
+            (3, "3 x 1 B, mirrored", numpy.s_[:, ::-1],
+             lambda image, out: {"torch.flip": lambda: image.flip(1)}),
+            (3, "3 x 1 B, in the other order", numpy.s_[:, :, ::-1],
+             lambda image, out: {"torch.flip": lambda: image.flip(2)}),
+            (3, "3 x 1 B, every second", numpy.s_[:, ::2], by_torch(lambda image: image[:, ::2])),
+            (4, "4 x 1 B, the first three", numpy.s_[:, :, :3],
+             by_torch(lambda image: image[:, :, :3]))):
+        height = gpu.shrunk(GIB) // (width * channels)
+        image = block_of(gpu, 1, height * width * channels)[:height * width * channels]
+        image = image.view(height, width, channels)
+        row = numpy.arange(width * channels).reshape(1, width, channels)[key]
+        expected = numbers_at(gpu, arange(gpu, height, width * channels),
+                              gpu.torch.from_numpy(row.flatten()).to(gpu.where), 1)
+        view = functools.partial(lambda key, array: array[key], key)
+        yield strided_copy(gpu, "pixels", name, image, expected.view(height, *row.shape[1:]), view,
+                           torch_of, view, image.numel())
+
+
 def copies(gpu):
     """All of a dense array: what cudaMemcpy does."""
     total = gpu.shrunk(GIB)
@@ -444,6 +466,7 @@ GROUPS = {
     "lists": lists,
     "uploads": uploads,
     "slices": slices,
+    "pixels": pixels,
     "copies": copies,
     "levels": levels,
     "tables": tables,

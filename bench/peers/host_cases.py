@@ -288,6 +288,22 @@ def strided(threads):
                            records[name], goal, threads)
 
 
+def pixels(threads):
+    """Images: mirrored, turned, with their channels in another order, or some of them."""
+    goal = {0: 1.5}
+    for size in (1, 2, 4):
+        kind = numpy.dtype(f"u{size}")
+        rgb = numbers(4096 * (4096 // size) * 3, kind).reshape(4096, -1, 3)
+        rgba = numbers(4096 * (4096 // size) * 4, kind).reshape(4096, -1, 4)
+        for name, image in ((f"3 x {size} B, mirrored", rgb[:, ::-1]),
+                            (f"3 x {size} B, turned", rgb.transpose(1, 0, 2)[::-1]),
+                            (f"3 x {size} B, every second", rgb[:, ::2]),
+                            (f"3 x {size} B, in the other order", rgb[:, :, ::-1]),
+                            (f"4 x {size} B, the first three", rgba[:, :, :3]),
+                            (f"4 x {size} B, three, in the other order", rgba[:, :, 2::-1])):
+            yield strided_copy("pixels", name, image, goal, threads)
+
+
 def swapped(threads):
     del threads
     for size in (2, 4, 8):
@@ -430,6 +446,7 @@ GROUPS = {
     "stack": lists_of_arrays,
     "transposes": transposes,
     "strided": strided,
+    "pixels": pixels,
     "swapped": swapped,
     "converted": converted,
     "elements": elements,
