@@ -3,6 +3,7 @@
 import ctypes
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -178,6 +179,18 @@ print(*(name for name in names if str(name).startswith("__pybind11_internals")))
         names = subprocess.check_output([sys.executable, "-c", code], text=True).split()
         self.assertEqual(len(names), 1)
         self.assertIn("multibuffer", names[0])
+
+
+    def test_it_exports_nothing_but_its_entry(self):
+        # A variable of a template or of an inline function that two modules export is one for both
+        # (GNU_UNIQUE), whatever the flags of dlopen. With a libstdc++ of its own, linked statically
+        # and exported, the ids of the streams' facets are such: then the first number that is
+        # written to a std::ostream after torch has come crashes.
+        if sys.platform != "linux" or not shutil.which("nm"):
+            self.skipTest("no nm of binutils")
+        listed = subprocess.check_output(
+            ["nm", "--dynamic", "--defined-only", "--format=posix", multibuffer._core.__file__], text=True)
+        self.assertEqual([line.split()[0] for line in listed.splitlines()], ["PyInit__core"])
 
 
 class Help(unittest.TestCase):
