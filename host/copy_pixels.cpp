@@ -10,19 +10,21 @@ namespace {
 
 constexpr auto vector_size = static_cast<std::int64_t>(vector_bytes);
 
+constexpr std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
 }  // namespace
 
 CopyPixels::CopyPixels(const Pixels& pixels) : pixels_(pixels) {
   const std::int64_t last_part = (pixels.parts - 1) * pixels.part_stride;
   const std::int64_t low = std::min<std::int64_t>(last_part, 0);
   const std::int64_t high = std::max<std::int64_t>(last_part, 0) + pixels.part_bytes;
-  hull_bytes_ = high - low;
-  if (!has_shuffles() || hull_bytes_ > vector_size || pixels.stride == 0) return;
-  const std::int64_t in_source = (vector_size - hull_bytes_) / std::abs(pixels.stride) + 1;
-  const std::int64_t at_once = std::min(in_source, vector_size / pixels.bytes());
+  const std::int64_t left = vector_size - (high - low), distance = std::abs(pixels.stride);
+  if (!has_shuffles() || left < 0 || distance == 0) return;
+  const std::int64_t at_once = std::min(left / distance + 1, vector_size / pixels.bytes());
   // One part of one pixel at a time is best copied as it is.
   if (at_once * pixels.parts < 2) return;
   at_once_ = at_once;
+  reach_ = std::max(ceil_divide(left, distance) + 1, ceil_divide(vector_size, pixels.bytes()));
   // What a vector has beyond its pixels lies towards those that follow.
   first_ = pixels.stride > 0 ? low : high - vector_size;
   for (std::int64_t at = 0; at < at_once * pixels.bytes(); ++at) {
@@ -34,29 +36,19 @@ CopyPixels::CopyPixels(const Pixels& pixels) : pixels_(pixels) {
   }
 }
 
-/// How many vectors neither reach beyond the hull of so many pixels nor beyond their result.
-std::int64_t CopyPixels::vectors_within(std::int64_t count) const {
-  const std::int64_t distance = std::abs(pixels_.stride);
-  const std::int64_t source_room = (count - 1) * distance + hull_bytes_ - vector_size;
-  const std::int64_t out_room = count * pixels_.bytes() - vector_size;
-  if (source_room < 0 || out_room < 0) return 0;
-  return std::min(source_room / distance, out_room / pixels_.bytes()) / at_once_ + 1;
-}
-
 /// Copies most of so many pixels, and returns how many.
 MULTIBUFFER_SHUFFLES std::int64_t CopyPixels::shuffle(std::byte* to, const std::byte* from,
                                                       std::int64_t count) const {
-  const std::int64_t vectors = vectors_within(count);
   const std::int64_t out_step = at_once_ * pixels_.bytes(), step = at_once_ * pixels_.stride;
   const Vector<std::uint8_t> lanes = lanes_;
-  from += first_;
-  for (std::int64_t i = 0; i < vectors; ++i) {
+  std::int64_t done = 0;
+  for (from += first_; done + reach_ <= count; done += at_once_) {
     // What is written beyond the pixels is written again by the next vector.
     store(to, Vector<std::uint8_t>(__builtin_shuffle(load<Vector<std::uint8_t>>(from), lanes)));
     to += out_step;
     from += step;
   }
-  return vectors * at_once_;
+  return done;
 }
 
 void CopyPixels::operator()(std::byte* to, const std::byte* from, std::int64_t count) const {

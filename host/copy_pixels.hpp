@@ -32,12 +32,11 @@ class CopyPixels {
   void operator()(std::byte* to, const std::byte* from, std::int64_t count) const;
 
  private:
-  std::int64_t vectors_within(std::int64_t count) const;
   std::int64_t shuffle(std::byte* to, const std::byte* from, std::int64_t count) const;
 
   Pixels pixels_;
-  std::int64_t hull_bytes_;   ///< of one pixel, where it is read
   std::int64_t at_once_ = 0;  ///< how many pixels a vector makes
+  std::int64_t reach_ = 0;    ///< how many it touches, where it is read or where it is written
   std::int64_t first_ = 0;    ///< where a vector begins, from its first pixel
   Vector<std::uint8_t> lanes_{};
 };

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 
 namespace multibuffer {
 namespace {
@@ -16,8 +17,9 @@ namespace {
 /// How much is read for a piece of small items, so little that reading and streaming alternate
 /// faster than the memory answers, and while either waits, the other is under way; and how much is
 /// written.
-constexpr std::int64_t piece_source_bytes = 1024;
-constexpr std::int64_t least_item_piece = 2 * line_bytes, most_item_piece = 8 * line_bytes;
+constexpr std::int64_t piece_source_bytes = 2048;
+constexpr std::int64_t least_item_piece = 2 * line_bytes, most_item_piece = 24 * line_bytes;
+constexpr std::int64_t most_common_piece = 16 * line_bytes;
 
 /// The piece of what is not small.
 constexpr std::int64_t large_piece_bytes = 4096;
@@ -57,11 +59,16 @@ void copy_long_rows(const Plane& plane) {
                  plane.from + l * plane.line_stride + r * plane.stride, plane.row_bytes, true);
 }
 
-/// What is made of units of so many bytes that lie `stride` apart before it is streamed.
+/// What is made of units of so many bytes that lie `stride` apart before it is streamed: whole
+/// units and whole cache lines, if that is not too much. Lines that two pieces share are no
+/// streams.
 std::int64_t piece_bytes_for(std::int64_t stride, std::int64_t bytes) {
   if (bytes >= line_bytes) return large_piece_bytes;
   const std::int64_t units = piece_source_bytes / std::max(std::abs(stride), bytes);
-  return std::clamp(units * bytes / line_bytes * line_bytes, least_item_piece, most_item_piece);
+  const std::int64_t wanted = std::clamp(units * bytes, least_item_piece, most_item_piece);
+  const std::int64_t common = std::lcm(bytes, line_bytes);
+  const std::int64_t step = common <= most_common_piece ? common : line_bytes;
+  return std::max(wanted / step, std::int64_t{1}) * step;
 }
 
 /// Copies rows of a plane's lines in the way that is best for them.
