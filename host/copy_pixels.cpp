@@ -44,7 +44,7 @@ MULTIBUFFER_SHUFFLES std::int64_t CopyPixels::shuffle(std::byte* to, const std::
   std::int64_t done = 0;
   for (from += first_; done + reach_ <= count; done += at_once_) {
     // What is written beyond the pixels is written again by the next vector.
-    store(to, Vector<std::uint8_t>(__builtin_shuffle(load<Vector<std::uint8_t>>(from), lanes)));
+    store(to, shuffled(load<Vector<std::uint8_t>>(from), lanes));
     to += out_step;
     from += step;
   }

@@ -9,6 +9,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 // Sixteen bytes at a time, by the compiler's own vectors: every x86-64 and every 64-bit Arm has
@@ -81,11 +83,11 @@ Vector<Item> interleave_upper(const Vector<Item>& a, const Vector<Item>& b) {
 }
 
 // A function with MULTIBUFFER_SHUFFLES, and all that is inlined into it, moves the items of a
-// vector to any places in one instruction; it may be called where `has_shuffles`. One with
-// MULTIBUFFER_WIDE may be called where `has_wide_vectors`, and can `stream_wide_line`,
-// `copy_wide_line`, `WideLine`, `widen_halves`, `narrow_to_halves`, `truncate_floats` and
-// `narrow_integers`. In one with MULTIBUFFER_ARITHMETIC, for where `has_wide_arithmetic`, the
-// compiler's own vectors are of 32 bytes, of integers as well.
+// vector to any places in one instruction, and can call `shuffled`; it may be called where
+// `has_shuffles`. One with MULTIBUFFER_WIDE may be called where `has_wide_vectors`, and can
+// `stream_wide_line`, `copy_wide_line`, `WideLine`, `widen_halves`, `narrow_to_halves`,
+// `truncate_floats` and `narrow_integers`. In one with MULTIBUFFER_ARITHMETIC, for where
+// `has_wide_arithmetic`, the compiler's own vectors are of 32 bytes, of integers as well.
 #if defined(__x86_64__)
 #define MULTIBUFFER_SHUFFLES [[gnu::target("ssse3"), gnu::flatten]]
 #define MULTIBUFFER_WIDE [[gnu::target("avx512f,avx512bw,bmi2"), gnu::flatten]]
@@ -111,6 +113,26 @@ inline bool has_wide_arithmetic() {
 inline bool has_wide_arithmetic() { return false; }
 inline bool has_shuffles() { return true; }
 inline bool has_wide_vectors() { return false; }
+#endif
+
+/// The bytes of a vector that `lanes`, each of 0 ... 15, name; where `has_shuffles`.
+#if defined(__x86_64__)
+[[gnu::target("ssse3")]] inline Vector<std::uint8_t> shuffled(const Vector<std::uint8_t>& bytes,
+                                                              const Vector<std::uint8_t>& lanes) {
+  return Vector<std::uint8_t>(_mm_shuffle_epi8(__m128i(bytes), __m128i(lanes)));
+}
+#elif defined(__aarch64__)
+inline Vector<std::uint8_t> shuffled(const Vector<std::uint8_t>& bytes,
+                                     const Vector<std::uint8_t>& lanes) {
+  return Vector<std::uint8_t>(vqtbl1q_u8(uint8x16_t(bytes), uint8x16_t(lanes)));
+}
+#else
+inline Vector<std::uint8_t> shuffled(const Vector<std::uint8_t>& bytes,
+                                     const Vector<std::uint8_t>& lanes) {
+  Vector<std::uint8_t> result;
+  for (std::size_t i = 0; i < vector_bytes; ++i) result[i] = bytes[lanes[i]];
+  return result;
+}
 #endif
 
 /// Whether there are stores past the caches.
