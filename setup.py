@@ -35,9 +35,9 @@ class CMakeBuild(build_ext):
             f"-DMULTIBUFFER_PYTHON_INSTALL_DIR={folder}",
             f"-DPython_EXECUTABLE={sys.executable}",
         ]
-        # CMake itself takes make, or stops where there is none.
-        if "CMAKE_GENERATOR" not in os.environ and not shutil.which("make"):
-            options.append("-GNinja")
+        # CMake itself takes make, or stops where there is none. A -G of the caller's comes first.
+        if not shutil.which("make"):
+            os.environ.setdefault("CMAKE_GENERATOR", "Ninja")
         options += shlex.split(os.environ.get("CMAKE_ARGS", ""))
         # pip's own pybind11, where pip has fetched it; else the one that CMake finds.
         if importlib.util.find_spec("pybind11"):

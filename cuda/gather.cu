@@ -17,13 +17,15 @@ namespace multibuffer::cuda {
 namespace {
 
 /// See resident_blocks.cuh. Indices in 64 bits take more registers, and so does `words`, which may
-/// need two rows for each word.
+/// need two rows for each word, and what walks any number of axes and levels to do little: it
+/// spilled on sm_90 with fewer.
 template <Family family, class Plan>
 constexpr unsigned blocks_for() {
   const bool is_wide = sizeof(typename Plan::Offset) == 8;
   if (family == Family::words) return resident_blocks(is_wide ? 5 : 8);
   if (family == Family::tiles) return resident_blocks(is_wide ? 6 : 10);
-  if (std::is_same_v<Plan, LargePlan>) return resident_blocks(5);
+  if (std::is_same_v<Plan, LargePlan> && family == Family::elements) return resident_blocks(6);
+  if (std::is_same_v<Plan, LargePlan> && family == Family::lines) return resident_blocks(5);
   return resident_blocks(is_wide ? 7 : 12);
 }
 

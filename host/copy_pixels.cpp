@@ -10,6 +10,8 @@ namespace {
 
 constexpr auto vector_size = static_cast<std::int64_t>(vector_bytes);
 
+constexpr std::int64_t block_bytes = 8192;
+
 constexpr std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
@@ -19,7 +21,8 @@ CopyPixels::CopyPixels(const Pixels& pixels) : pixels_(pixels) {
   const std::int64_t low = std::min<std::int64_t>(last_part, 0);
   const std::int64_t high = std::max<std::int64_t>(last_part, 0) + pixels.part_bytes;
   const std::int64_t left = vector_size - (high - low), distance = std::abs(pixels.stride);
-  if (!has_shuffles() || left < 0 || distance == 0) return;
+  // Pixels farther apart may be in memory that was allocated one by one, with none between.
+  if (!has_shuffles() || left < 0 || distance == 0 || distance > vector_size) return;
   const std::int64_t at_once = std::min(left / distance + 1, vector_size / pixels.bytes());
   // One part of one pixel at a time is best copied as it is.
   if (at_once * pixels.parts < 2) return;
@@ -52,12 +55,15 @@ MULTIBUFFER_SHUFFLES std::int64_t CopyPixels::shuffle(std::byte* to, const std::
 }
 
 void CopyPixels::operator()(std::byte* to, const std::byte* from, std::int64_t count) const {
-  const std::int64_t done = is_fast() ? shuffle(to, from, count) : 0;
-  to += done * pixels_.bytes();
-  from += done * pixels_.stride;
-  for (std::int64_t part = 0; part < pixels_.parts; ++part)
-    copy_strided(to + part * pixels_.part_bytes, pixels_.bytes(), from + part * pixels_.part_stride,
-                 pixels_.stride, count - done, pixels_.part_bytes);
+  const std::int64_t bytes = pixels_.bytes();
+  // Part by part, of as many pixels as stay in the first cache meanwhile.
+  const std::int64_t most =
+      std::max<std::int64_t>(1, block_bytes / std::max(std::abs(pixels_.stride), bytes));
+  for (std::int64_t done = is_fast() ? shuffle(to, from, count) : 0; done < count; done += most)
+    for (std::int64_t part = 0; part < pixels_.parts; ++part)
+      copy_strided(to + done * bytes + part * pixels_.part_bytes, bytes,
+                   from + done * pixels_.stride + part * pixels_.part_stride, pixels_.stride,
+                   std::min(most, count - done), pixels_.part_bytes);
 }
 
 }  // namespace multibuffer

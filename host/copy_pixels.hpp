@@ -8,7 +8,7 @@
 namespace multibuffer {
 
 /// Pixels: a few bytes each, in `parts` that follow one another where they are written, and lie
-/// `part_stride` apart, in whatever order, where they are read. Strides are in bytes.
+/// `part_stride` apart, in either direction, where they are read. Strides are in bytes.
 struct Pixels {
   std::int64_t stride = 0;
   std::int64_t parts = 1;
@@ -27,8 +27,8 @@ class CopyPixels {
   /// Whether vectors do it.
   bool is_fast() const { return at_once_ > 0; }
 
-  /// `count` pixels, the first of whose parts is at `from`. No byte outside of the hull of these is
-  /// read.
+  /// `count` pixels, the first part of the first at `from`. What lies between pixels that are
+  /// less than a vector apart may be read as well, and no byte outside of their hull.
   void operator()(std::byte* to, const std::byte* from, std::int64_t count) const;
 
  private:

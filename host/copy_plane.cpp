@@ -75,26 +75,32 @@ std::int64_t piece_bytes_for(std::int64_t stride, std::int64_t bytes) {
 class CopyRows {
  public:
   explicit CopyRows(const Plane& plane)
-      : plane_(plane),
-        is_dense_(plane.out_stride == plane.row_bytes),
-        steps_(is_dense_ && plane.stride % plane.row_bytes == 0 &&
-               is_small_step(plane.stride / plane.row_bytes, plane.row_bytes)),
-        pixels_({plane.stride, 1, 0, plane.row_bytes}) {}
+      : stride_(plane.stride),
+        out_stride_(plane.out_stride),
+        row_bytes_(plane.row_bytes),
+        by_steps_(out_stride_ == row_bytes_ && stride_ % row_bytes_ == 0 &&
+                  is_small_step(stride_ / row_bytes_, row_bytes_)),
+        pixels_({stride_, 1, 0, row_bytes_}),
+        by_pixels_(out_stride_ == row_bytes_ && pixels_.is_fast()) {}
+
+  /// Whether vectors do it.
+  bool is_fast() const { return by_steps_ || by_pixels_; }
 
   /// `count` rows of one line.
   void operator()(std::byte* to, const std::byte* from, std::int64_t count) const {
-    if (steps_)
-      copy_every(to, from, count, plane_.stride / plane_.row_bytes, plane_.row_bytes);
-    else if (is_dense_ && pixels_.is_fast())
+    if (by_steps_)
+      copy_every(to, from, count, stride_ / row_bytes_, row_bytes_);
+    else if (by_pixels_)
       pixels_(to, from, count);
     else
-      copy_strided(to, plane_.out_stride, from, plane_.stride, count, plane_.row_bytes);
+      copy_strided(to, out_stride_, from, stride_, count, row_bytes_);
   }
 
  private:
-  const Plane& plane_;
-  bool is_dense_, steps_;
+  std::int64_t stride_, out_stride_, row_bytes_;
+  bool by_steps_;
   CopyPixels pixels_;
+  bool by_pixels_;
 };
 
 /// Lines that follow each other without holes: what is made of them at a time may end within one.
@@ -134,15 +140,20 @@ void copy_lines(const Plane& plane, bool streaming) {
 /// Lines up to this size, of few rows, are made together, row by row of all of them.
 constexpr std::int64_t most_pixel_bytes = line_bytes;
 
-/// Whether each line is a pixel.
+CopyPixels pixel_lines(const Plane& plane) {
+  return CopyPixels({plane.line_stride, plane.rows, plane.stride, plane.row_bytes});
+}
+
+/// Whether each line is best copied as a pixel.
 bool has_pixels(const Plane& plane) {
-  return plane.lines > 1 && plane.out_stride == plane.row_bytes &&
-         plane.line_out_stride == plane.rows * plane.row_bytes &&
-         plane.line_out_stride <= most_pixel_bytes;
+  const bool are_small = plane.lines > 1 && plane.out_stride == plane.row_bytes &&
+                         plane.line_out_stride == plane.rows * plane.row_bytes &&
+                         plane.line_out_stride <= most_pixel_bytes;
+  return are_small && (pixel_lines(plane).is_fast() || !CopyRows(plane).is_fast());
 }
 
 void copy_pixel_lines(const Plane& plane, bool streaming) {
-  const CopyPixels copy({plane.line_stride, plane.rows, plane.stride, plane.row_bytes});
+  const CopyPixels copy = pixel_lines(plane);
   const auto make = [&](std::byte* out, std::int64_t begin, std::int64_t count) {
     const std::byte* from = plane.from + begin * plane.line_stride;
     if (streaming) prefetch_items(from, plane.line_stride, count);
@@ -171,7 +182,8 @@ void interleave_lines(const Plane& plane, bool streaming) {
 constexpr std::int64_t least_tiled_lines = 8;
 
 bool is_tiled(const Plane& plane) {
-  return is_transpose(plane) && plane.lines >= least_tiled_lines;
+  return is_transpose(plane) && plane.lines >= least_tiled_lines &&
+         plane.rows >= least_transposed_rows(plane.row_bytes);
 }
 
 }  // namespace

@@ -19,8 +19,9 @@ struct Plane {
   std::int64_t row_bytes = 0;
 };
 
-/// Copies a plane: a transpose by tiles, items that lie close to each other by vectors, anything
-/// else row by row. What is contiguous where it is written goes past the caches if `streaming`.
+/// Copies a plane: a transpose by tiles, items that lie close to each other and short lines by
+/// vectors, anything else row by row. What is contiguous where it is written goes past the caches
+/// if `streaming`.
 void copy_plane(const Plane& plane, bool streaming);
 
 /// How many rows of a plane are best copied on all of its lines before the next are begun: where

@@ -205,6 +205,12 @@ bool is_transpose(const Plane& plane) {
 
 std::int64_t transposed_rows(std::int64_t item_bytes) { return block_rows(item_bytes); }
 
+std::int64_t least_transposed_rows(std::int64_t item_bytes) {
+  return static_cast<std::int64_t>(vector_bytes) / (item_bytes <= 2   ? item_bytes
+                                                    : item_bytes <= 4 ? 4
+                                                                      : 8);
+}
+
 void transpose(const Plane& given, bool streaming) {
   const Plane plane = given.line_stride < 0 ? from_last_line(given) : given;
   switch (plane.row_bytes) {

@@ -14,6 +14,9 @@ bool is_transpose(const Plane& plane);
 /// How many rows of such items are copied on all lines before the next are begun.
 std::int64_t transposed_rows(std::int64_t item_bytes);
 
+/// With fewer rows, no square of such items is whole.
+std::int64_t least_transposed_rows(std::int64_t item_bytes);
+
 /// Copies such a plane; what it writes goes past the caches if `streaming`.
 void transpose(const Plane& plane, bool streaming);
 

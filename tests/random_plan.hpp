@@ -164,7 +164,7 @@ struct Size {
   int in_place = 25;    ///< percent
   int transposes = 20;  ///< percent
   int conversions = 0;  ///< percent
-  int lines = 0;        ///< percent, whose last axis is lines of items
+  int lines = 0;        ///< percent, whose last one or two axes are lines of items
 };
 
 class CaseMaker {
