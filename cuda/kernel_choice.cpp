@@ -55,18 +55,6 @@ std::uint64_t bits(std::int64_t value) { return static_cast<std::uint64_t>(value
 std::uint64_t bits(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
 int alignment(std::uint64_t all) { return 1 << std::countr_zero(all | word_bytes); }
 
-bool is_indexed(const GatherPlan& plan, std::size_t axis) {
-  return std::ranges::any_of(plan.indices,
-                             [&](const PlanIndices& indices) { return indices.steps[axis] != 0; });
-}
-
-/// Whether index * stride, in the leaves, is all that an axis says.
-bool lies_evenly(const GatherPlan& plan, std::size_t axis) {
-  const PlanAxis& a = plan.axes[axis];
-  const bool in_leaf = a.level == static_cast<int>(plan.tables.size()) || a.stride == 0;
-  return in_leaf && !is_indexed(plan, axis);
-}
-
 bool worth_lines(const GatherPlan& plan) {
   return lines_of(plan).items * common_vector(plan) >= least_words_per_line * word_bytes;
 }
@@ -144,14 +132,14 @@ Lines lines_of(const GatherPlan& plan) {
   if (plan.axes.empty() || plan.run_bytes >= word_bytes) return {};
   const std::size_t last = plan.axes.size() - 1;
   const PlanAxis& line = plan.axes[last];
-  if (!lies_evenly(plan, last) || line.out_stride != plan.run_bytes) return {};
+  if (!is_strided(plan, last) || line.out_stride != plan.run_bytes) return {};
   const std::int64_t parts = plan.run_bytes / item;
   Lines lines{line.extent * parts, parts, line.stride, item, last};
   if (parts == 1 && last > 0 && line.extent <= most_parts) {
     // A short line is a pixel of the one that the axis before it makes.
     const PlanAxis& pixels = plan.axes[last - 1];
     const bool is_dense = pixels.out_stride == line.extent * line.out_stride;
-    if (is_dense && lies_evenly(plan, last - 1) && std::abs(pixels.stride) <= most_pixel_stride)
+    if (is_dense && is_strided(plan, last - 1) && std::abs(pixels.stride) <= most_pixel_stride)
       lines = {pixels.extent * line.extent, line.extent, pixels.stride, line.stride, last - 1};
   }
   if (lines.parts > most_parts || (lines.parts > 1 && std::abs(lines.stride) > most_pixel_stride))

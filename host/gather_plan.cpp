@@ -67,15 +67,24 @@ void grow_run(GatherPlan& plan) {
     const bool contiguous = axis.level == static_cast<int>(plan.tables.size()) &&
                             axis.stride == plan.run_bytes &&
                             axis.out_stride == plan.out_bytes(plan.run_bytes);
-    const bool indexed = std::ranges::any_of(
-        plan.indices, [&](const PlanIndices& indices) { return indices.steps[last] != 0; });
-    if (!contiguous || indexed) return;
+    if (!contiguous || is_indexed(plan, last)) return;
     plan.run_bytes *= axis.extent;
     erase_axis(plan, last);
   }
 }
 
 }  // namespace
+
+bool is_indexed(const GatherPlan& plan, std::size_t axis) {
+  return std::ranges::any_of(plan.indices,
+                             [&](const PlanIndices& indices) { return indices.steps[axis] != 0; });
+}
+
+bool is_strided(const GatherPlan& plan, std::size_t axis) {
+  const PlanAxis& a = plan.axes[axis];
+  const bool in_leaf = a.level == static_cast<int>(plan.tables.size());
+  return (in_leaf || a.stride == 0) && !is_indexed(plan, axis);
+}
 
 void simplify(GatherPlan& plan) {
   plan.rows = 1;

@@ -73,6 +73,12 @@ struct GatherPlan {
   }
 };
 
+/// Whether an index array moves along an axis.
+bool is_indexed(const GatherPlan& plan, std::size_t axis);
+
+/// Whether index * stride, within the leaves, is all that tells the rows along an axis apart.
+bool is_strided(const GatherPlan& plan, std::size_t axis);
+
 /// Brings the axes into the form that `GatherPlan` promises, and sets `rows`. Before, they may be
 /// in any order and `run_bytes` is the itemsize.
 void simplify(GatherPlan& plan);

@@ -23,14 +23,6 @@
 namespace multibuffer {
 namespace {
 
-/// Whether index * stride along `axis` is all that tells its rows apart.
-bool is_strided(const GatherPlan& plan, std::size_t axis) {
-  const bool indexed = std::ranges::any_of(
-      plan.indices, [&](const PlanIndices& indices) { return indices.steps[axis] != 0; });
-  return !indexed && (plan.axes[axis].stride == 0 ||
-                      plan.axes[axis].level == static_cast<int>(plan.tables.size()));
-}
-
 /// The plane that the last two axes span; of one line where the last but one is not strided.
 Plane plane_of(const GatherPlan& plan) {
   const std::size_t last = plan.axes.size() - 1;
