@@ -17,8 +17,7 @@ namespace multibuffer::cuda {
 namespace {
 
 /// See resident_blocks.cuh. Indices in 64 bits take more registers, and so does `words`, which may
-/// need two rows for each word, and what walks any number of axes and levels to do little: it
-/// spilled on sm_90 with fewer.
+/// need two rows for each word. Where plans are of any size, more blocks spilled on sm_90.
 template <Family family, class Plan>
 constexpr unsigned blocks_for() {
   const bool is_wide = sizeof(typename Plan::Offset) == 8;

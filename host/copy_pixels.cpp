@@ -12,8 +12,6 @@ constexpr auto vector_size = static_cast<std::int64_t>(vector_bytes);
 
 constexpr std::int64_t block_bytes = 8192;
 
-constexpr std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 }  // namespace
 
 CopyPixels::CopyPixels(const Pixels& pixels) : pixels_(pixels) {
@@ -27,7 +25,8 @@ CopyPixels::CopyPixels(const Pixels& pixels) : pixels_(pixels) {
   // One part of one pixel at a time is best copied as it is.
   if (at_once * pixels.parts < 2) return;
   at_once_ = at_once;
-  reach_ = std::max(ceil_divide(left, distance) + 1, ceil_divide(vector_size, pixels.bytes()));
+  reach_ = std::max((left + distance - 1) / distance + 1,
+                    (vector_size + pixels.bytes() - 1) / pixels.bytes());
   // What a vector has beyond its pixels lies towards those that follow.
   first_ = pixels.stride > 0 ? low : high - vector_size;
   for (std::int64_t at = 0; at < at_once * pixels.bytes(); ++at) {

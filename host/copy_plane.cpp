@@ -120,8 +120,7 @@ void stream_dense_lines(const Plane& plane, const CopyRows& copy) {
                 piece_bytes_for(plane.stride, plane.row_bytes), make);
 }
 
-void copy_lines(const Plane& plane, bool streaming) {
-  const CopyRows copy(plane);
+void copy_lines(const Plane& plane, const CopyRows& copy, bool streaming) {
   const bool is_dense_line = plane.out_stride == plane.row_bytes;
   if (streaming && is_dense_line && plane.line_out_stride == plane.rows * plane.row_bytes)
     return stream_dense_lines(plane, copy);
@@ -140,20 +139,13 @@ void copy_lines(const Plane& plane, bool streaming) {
 /// Lines up to this size, of few rows, are made together, row by row of all of them.
 constexpr std::int64_t most_pixel_bytes = line_bytes;
 
-CopyPixels pixel_lines(const Plane& plane) {
-  return CopyPixels({plane.line_stride, plane.rows, plane.stride, plane.row_bytes});
+bool are_pixels(const Plane& plane) {
+  return plane.lines > 1 && plane.out_stride == plane.row_bytes &&
+         plane.line_out_stride == plane.rows * plane.row_bytes &&
+         plane.line_out_stride <= most_pixel_bytes;
 }
 
-/// Whether each line is best copied as a pixel.
-bool has_pixels(const Plane& plane) {
-  const bool are_small = plane.lines > 1 && plane.out_stride == plane.row_bytes &&
-                         plane.line_out_stride == plane.rows * plane.row_bytes &&
-                         plane.line_out_stride <= most_pixel_bytes;
-  return are_small && (pixel_lines(plane).is_fast() || !CopyRows(plane).is_fast());
-}
-
-void copy_pixel_lines(const Plane& plane, bool streaming) {
-  const CopyPixels copy = pixel_lines(plane);
+void copy_pixel_lines(const Plane& plane, const CopyPixels& copy, bool streaming) {
   const auto make = [&](std::byte* out, std::int64_t begin, std::int64_t count) {
     const std::byte* from = plane.from + begin * plane.line_stride;
     if (streaming) prefetch_items(from, plane.line_stride, count);
@@ -191,9 +183,13 @@ bool is_tiled(const Plane& plane) {
 void copy_plane(const Plane& plane, bool streaming) {
   if (is_interleaving(plane)) return interleave_lines(plane, streaming);
   if (is_tiled(plane)) return transpose(plane, streaming);
-  if (has_pixels(plane)) return copy_pixel_lines(plane, streaming);
   if (streaming && plane.row_bytes > most_buffered_bytes) return copy_long_rows(plane);
-  copy_lines(plane, streaming);
+  const CopyRows rows(plane);
+  if (are_pixels(plane)) {
+    const CopyPixels pixels({plane.line_stride, plane.rows, plane.stride, plane.row_bytes});
+    if (pixels.is_fast() || !rows.is_fast()) return copy_pixel_lines(plane, pixels, streaming);
+  }
+  copy_lines(plane, rows, streaming);
 }
 
 std::int64_t rows_at_once(const Plane& plane) {

@@ -36,41 +36,40 @@ constexpr std::int64_t block_rows(std::int64_t item_bytes) {
 /// 6 bytes, the pixels of images.
 template <std::size_t Bytes>
 struct Items {
+  static constexpr std::size_t lane_bytes = std::bit_ceil(Bytes);
   using Lane = std::conditional_t<
-      Bytes == 1, std::uint8_t,
-      std::conditional_t<Bytes == 2, std::uint16_t,
-                         std::conditional_t<Bytes <= 4, std::uint32_t, std::uint64_t>>>;
+      lane_bytes == 1, std::uint8_t,
+      std::conditional_t<lane_bytes == 2, std::uint16_t,
+                         std::conditional_t<lane_bytes == 4, std::uint32_t, std::uint64_t>>>;
   using Lanes = Vector<Lane>;
   static constexpr std::size_t per_vector = vector_bytes / sizeof(Lane);
   static constexpr std::size_t dense_bytes = per_vector * Bytes;
 
   static Lanes load(const std::byte* from) {
-    if constexpr (Bytes == sizeof(Lane)) return multibuffer::load<Lanes>(from);
-    // By way of registers: a vector read from where its parts were just stored has to wait.
-    const Vector<std::uint64_t> dense{read<std::uint64_t>(from),
-                                      read<std::uint32_t>(from + sizeof(std::uint64_t))};
-    return Lanes(spread(Octets(dense), std::make_index_sequence<vector_bytes>()));
+    if constexpr (Bytes == sizeof(Lane)) {
+      return multibuffer::load<Lanes>(from);
+    } else {
+      // By way of registers: a vector read from where its parts were just stored has to wait.
+      const Vector<std::uint64_t> dense{
+          multibuffer::load<std::uint64_t>(from),
+          multibuffer::load<std::uint32_t>(from + sizeof(std::uint64_t))};
+      return Lanes(spread(Octets(dense), std::make_index_sequence<vector_bytes>()));
+    }
   }
   static void store(std::byte* to, const Lanes& items) {
-    if constexpr (Bytes == sizeof(Lane)) return multibuffer::store(to, items);
-    const auto dense =
-        Vector<std::uint64_t>(joined(Octets(items), std::make_index_sequence<vector_bytes>()));
-    const std::uint64_t first = dense[0];
-    const auto last = static_cast<std::uint32_t>(dense[1]);
-    std::memcpy(to, &first, sizeof first);
-    std::memcpy(to + sizeof first, &last, sizeof last);
+    if constexpr (Bytes == sizeof(Lane)) {
+      multibuffer::store(to, items);
+    } else {
+      const auto dense =
+          Vector<std::uint64_t>(joined(Octets(items), std::make_index_sequence<vector_bytes>()));
+      multibuffer::store(to, std::uint64_t{dense[0]});
+      multibuffer::store(to + sizeof(std::uint64_t), static_cast<std::uint32_t>(dense[1]));
+    }
   }
 
  private:
   using Octets = Vector<std::uint8_t>;
   static_assert(Bytes == sizeof(Lane) || dense_bytes == 12);
-
-  template <class Integer>
-  static Integer read(const std::byte* from) {
-    Integer integer;
-    std::memcpy(&integer, from, sizeof integer);
-    return integer;
-  }
 
   /// What a lane has beyond its item, and a vector beyond its items, may be anything.
   template <std::size_t... I>
@@ -206,9 +205,8 @@ bool is_transpose(const Plane& plane) {
 std::int64_t transposed_rows(std::int64_t item_bytes) { return block_rows(item_bytes); }
 
 std::int64_t least_transposed_rows(std::int64_t item_bytes) {
-  return static_cast<std::int64_t>(vector_bytes) / (item_bytes <= 2   ? item_bytes
-                                                    : item_bytes <= 4 ? 4
-                                                                      : 8);
+  return static_cast<std::int64_t>(vector_bytes /
+                                   std::bit_ceil(static_cast<std::uint64_t>(item_bytes)));
 }
 
 void transpose(const Plane& given, bool streaming) {

@@ -180,7 +180,6 @@ print(*(name for name in names if str(name).startswith("__pybind11_internals")))
         self.assertEqual(len(names), 1)
         self.assertIn("multibuffer", names[0])
 
-
     def test_it_exports_nothing_but_its_entry(self):
         # A variable of a template or of an inline function that two modules export is one for both
         # (GNU_UNIQUE), whatever the flags of dlopen. With a libstdc++ of its own, linked statically
