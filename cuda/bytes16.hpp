@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -36,26 +37,65 @@ constexpr void set_item(Bytes16& vector, int item, Item value) {
   half |= std::uint64_t{value} << (item % per_half * bits);
 }
 
-/// The 16 bytes that begin `bytes` (0 ... 15) after the first of `low` and go on in `high`. In
-/// steps of 32 bits: two selections, and what hardware calls a funnel shift.
-constexpr Bytes16 funnel(const Bytes16& low, const Bytes16& high, int bytes) {
-  const std::uint64_t longs[4] = {low.low, low.high, high.low, high.high};
-  std::uint64_t at_long[3] = {};
-  for (int k = 0; k < 3; ++k) at_long[k] = (bytes & 8) != 0 ? longs[k + 1] : longs[k];
-  std::uint32_t words[6] = {};
-  for (std::size_t k = 0; k < 3; ++k) {
-    words[2 * k] = static_cast<std::uint32_t>(at_long[k]);
-    words[2 * k + 1] = static_cast<std::uint32_t>(at_long[k] >> 32);
+/// Bytes as hardware holds them, four in a register.
+template <std::size_t Count>
+using Registers = std::array<std::uint32_t, Count>;
+
+/// Four of the eight bytes of `low` and then `high`: each of the selector's lower four half-bytes is
+/// the number of one.
+constexpr std::uint32_t permuted_bytes(std::uint32_t low, std::uint32_t high,
+                                       std::uint32_t selector) {
+#ifdef __CUDA_ARCH__
+  if (!std::is_constant_evaluated()) return __byte_perm(low, high, selector);
+#endif
+  const std::uint64_t both = (std::uint64_t{high} << 32) | low;
+  std::uint32_t result = 0;
+  for (int b = 0; b < 4; ++b) {
+    const std::uint32_t from = selector >> (4 * b) & 7;
+    result |= static_cast<std::uint32_t>(both >> (8 * from) & 0xff) << (8 * b);
   }
-  std::uint32_t at_word[5] = {};
-  for (int k = 0; k < 5; ++k) at_word[k] = (bytes & 4) != 0 ? words[k + 1] : words[k];
+  return result;
+}
+
+/// What begins `bytes` (0 ... 15) after the first: two selections, and what hardware calls a funnel
+/// shift.
+template <std::size_t Count, std::size_t From>
+constexpr Registers<Count> beginning_at(const Registers<From>& from, int bytes) {
+  static_assert(From >= Count + 4);
+  Registers<Count + 2> at_long{};
+  for (std::size_t k = 0; k < Count + 2; ++k) at_long[k] = (bytes & 8) != 0 ? from[k + 2] : from[k];
+  Registers<Count + 1> at_word{};
+  for (std::size_t k = 0; k < Count + 1; ++k)
+    at_word[k] = (bytes & 4) != 0 ? at_long[k + 1] : at_long[k];
+  Registers<Count> result{};
   const int bits = (bytes & 3) * 8;
-  std::uint64_t result[4] = {};
-  for (int k = 0; k < 4; ++k) {
+  for (std::size_t k = 0; k < Count; ++k) {
     const std::uint64_t pair = (std::uint64_t{at_word[k + 1]} << 32) | at_word[k];
     result[k] = static_cast<std::uint32_t>(pair >> bits);
   }
-  return {result[0] | (result[1] << 32), result[2] | (result[3] << 32)};
+  return result;
+}
+
+/// A vector's place among registers, and the vector in four of them.
+template <std::size_t Count>
+constexpr void set_registers(Registers<Count>& registers, std::size_t first,
+                             const Bytes16& vector) {
+  registers[first] = static_cast<std::uint32_t>(vector.low);
+  registers[first + 1] = static_cast<std::uint32_t>(vector.low >> 32);
+  registers[first + 2] = static_cast<std::uint32_t>(vector.high);
+  registers[first + 3] = static_cast<std::uint32_t>(vector.high >> 32);
+}
+constexpr Bytes16 vector_of(const Registers<4>& registers) {
+  return {(std::uint64_t{registers[1]} << 32) | registers[0],
+          (std::uint64_t{registers[3]} << 32) | registers[2]};
+}
+
+/// The 16 bytes that begin `bytes` (0 ... 15) after the first of `low` and go on in `high`.
+constexpr Bytes16 funnel(const Bytes16& low, const Bytes16& high, int bytes) {
+  Registers<8> both{};
+  set_registers(both, 0, low);
+  set_registers(both, 4, high);
+  return vector_of(beginning_at<4>(both, bytes));
 }
 
 /// The first `bytes` (0 ... 15) of one, then the others of the other.

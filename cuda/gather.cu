@@ -4,6 +4,7 @@
 #include "cuda/gather_body.hpp"
 #include "cuda/global_memory.cuh"
 #include "cuda/lines_body.hpp"
+#include "cuda/pixels.hpp"
 #include "cuda/resident_blocks.cuh"
 #include "cuda/tiles_body.hpp"
 #include "cuda/words_body.hpp"
@@ -157,8 +158,10 @@ unsigned grid_blocks(std::uint64_t items, const KernelChoice& choice) {
 
 template <class Plan>
 const void* kernel_of(const Plan& plan, const KernelChoice& choice) {
-  if constexpr (!std::is_same_v<Plan, SmallPlan<std::int64_t>>)
+  if constexpr (!std::is_same_v<Plan, SmallPlan<std::int64_t>>) {
     if (choice.family == Family::convert) return convert_kernel(plan, choice);
+    if (choice.family == Family::pixels) return pixels_kernel(plan, choice);
+  }
   return reinterpret_cast<const void*>(kernel_for(plan, choice));
 }
 

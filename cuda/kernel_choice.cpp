@@ -144,18 +144,41 @@ Lines lines_of(const GatherPlan& plan) {
   }
   if (lines.parts > most_parts || (lines.parts > 1 && std::abs(lines.stride) > most_pixel_stride))
     return {};
-  // Where items lie in a line does not tell where lines begin.
-  std::uint64_t begins = bits(plan.out);
-  for (std::size_t i = 0; i < lines.outer_axes; ++i) begins |= bits(plan.axes[i].out_stride);
-  return alignment(begins) == word_bytes ? lines : Lines{};
+  return lines;
+}
+
+int alignment_of_lines(const GatherPlan& plan, const Lines& lines) {
+  std::uint64_t all = bits(plan.out);
+  for (std::size_t i = 0; i < lines.outer_axes; ++i) all |= bits(plan.axes[i].out_stride);
+  return alignment(all);
+}
+
+Pixels pixels_of(const GatherPlan& plan) {
+  const Lines lines = lines_of(plan);
+  const std::int64_t item = common_vector(plan);
+  const std::int64_t bytes = lines.parts * item;
+  const std::int64_t pitch = std::abs(lines.stride);
+  // Bytes are turned round one by one: larger items would be turned round themselves.
+  const bool reversed = lines.parts > 1 && lines.part_stride < 0;
+  const bool is_dense = lines.parts == 1 || lines.part_stride == (reversed ? -1 : item);
+  if (lines.items == 0 || !is_dense || item > 2) return {};
+  const auto* const found = std::ranges::find_if(pixel_shapes, [&](const PixelShape& shape) {
+    return shape.bytes == bytes && shape.pitch == pitch;
+  });
+  if (found == std::end(pixel_shapes)) return {};
+  return {static_cast<int>(found - pixel_shapes), lines.stride < 0, reversed};
 }
 
 std::int64_t vectors_in_row(const GatherPlan& plan, const KernelChoice& choice) {
   switch (choice.family) {
-    case Family::lines:
-      return ceil_divide(lines_of(plan).items, word_bytes / choice.vector_bytes);
+    case Family::pixels:
+    case Family::lines: {
+      const Lines lines = lines_of(plan);
+      // However far into a word a line starts, it ends at most so many words later.
+      const std::int64_t before = word_bytes - alignment_of_lines(plan, lines);
+      return ceil_divide(before + lines.items * choice.vector_bytes, word_bytes);
+    }
     case Family::shifted:
-      // However far into a word a run starts, it ends at most so many words later.
       return ceil_divide(plan.run_bytes + word_bytes - output_alignment(plan), word_bytes);
     default:
       return ceil_divide(plan.run_bytes, choice.vector_bytes);
@@ -192,6 +215,7 @@ std::int64_t work_items(const GatherPlan& plan, const KernelChoice& choice) {
     case Family::shifted:
     case Family::convert:
       return plan.rows * vectors_in_row(plan, choice);
+    case Family::pixels:
     case Family::lines:
       return plan.rows * (plan.run_bytes / choice.vector_bytes) / lines_of(plan).items *
              vectors_in_row(plan, choice);
@@ -228,6 +252,8 @@ bool fits_31_bits(const GatherPlan& plan, const KernelChoice& choice) {
   std::array<Reach, compiled_levels + 1> levels;
   Reach out;
   out.add(1, plan.out_bytes(plan.run_bytes) / in_output);
+  // Words of a line may begin before it.
+  if (choice.family == Family::pixels) out.add(1, word_bytes);
   levels[static_cast<std::size_t>(leaf)].add(1, plan.run_bytes / in_leaf);
 
   const std::size_t outer =
@@ -269,7 +295,10 @@ Family family_for(const GatherPlan& plan) {
   if (worth_tiles(plan)) return Family::tiles;
   const int vector = common_vector(plan);
   if (vector == word_bytes) return Family::elements;
-  if (worth_lines(plan)) return Family::lines;
+  if (worth_lines(plan)) {
+    if (pixels_of(plan).shape >= 0) return Family::pixels;
+    if (alignment_of_lines(plan, lines_of(plan)) == word_bytes) return Family::lines;
+  }
   if (plan.run_bytes == vector) return Family::elements;
   return family_for_misaligned(plan);
 }

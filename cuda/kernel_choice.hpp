@@ -14,6 +14,7 @@ namespace multibuffer::cuda {
 enum class Family {
   copy,      ///< no kernel: one contiguous run, which the copy engine's own code does best
   elements,  ///< vectors that are aligned on both sides
+  pixels,    ///< a few bytes each, close by: a thread picks 16 bytes from the words they lie in
   lines,     ///< stepped and reversed items and pixels: a thread puts 16 bytes together from them
   shifted,   ///< rows that are not aligned to vectors, 16 bytes of one at a time
   words,     ///< short ones: a thread puts 16 bytes of output together from the rows they lie in
@@ -36,7 +37,7 @@ inline constexpr int threads_per_block = 128;
 /// % of a copy where four for each of few reached 82 %.
 inline constexpr int batch = 2;
 inline constexpr int warp_lanes = 32;
-/// What `shifted` and `words` load and store, and what `lines` store.
+/// What `shifted`, `words` and `pixels` load and store, and what `lines` store.
 inline constexpr int word_bytes = 16;
 
 /// The tiles of a transpose: square, 32 words along either side, and as many at a time as fill
@@ -55,7 +56,7 @@ constexpr TileShape tile_shape(int item_bytes) {
 
 struct KernelChoice {
   Family family = Family::copy;
-  /// Of one load and store: 16, 8, 4, 2 or 1; lines, tiles: of an item; convert: of a load.
+  /// Of one load and store: 16, 8, 4, 2 or 1; pixels, lines, tiles: of an item; convert: of a load.
   int vector_bytes = 1;
   bool wide = false;  ///< 64-bit index arithmetic
   int levels = 0;     ///< 0 ... compiled_levels, or any_levels
@@ -97,8 +98,8 @@ struct Transpose {
 };
 Transpose transpose_of(const GatherPlan& plan);
 
-/// Items that are dense in the output, in lines of whole words, and lie evenly in the leaves, each
-/// by itself or a few as a pixel: what `lines` asks for. Strides are in bytes.
+/// Items that are dense in the output and lie evenly in the leaves, each by itself or a few as a
+/// pixel. Strides are in bytes.
 struct Lines {
   std::int64_t items = 0;        ///< of a line; 0 where there are none
   std::int64_t parts = 1;        ///< how many items make a pixel
@@ -107,8 +108,31 @@ struct Lines {
   std::size_t outer_axes = 0;    ///< the plan's axes that tell lines apart
 };
 Lines lines_of(const GatherPlan& plan);
+/// The power of two, up to 16, that divides the addresses in the output at which lines begin.
+/// `lines` asks for whole words.
+int alignment_of_lines(const GatherPlan& plan, const Lines& lines);
 
-/// How many vectors (lines: words of a line; shifted: words, at most) a row has.
+/// What `pixels` knows: so many bytes each, and from one pixel to the next, in memory.
+struct PixelShape {
+  int bytes = 0;
+  int pitch = 0;
+
+  bool operator==(const PixelShape&) const = default;
+};
+inline constexpr PixelShape pixel_shapes[] = {{1, 1}, {1, 2}, {1, 3}, {1, 4}, {2, 2},
+                                              {2, 3}, {2, 4}, {2, 6}, {2, 8}, {3, 3},
+                                              {3, 4}, {3, 6}, {4, 4}};
+
+/// Lines whose pixels have one of these shapes, and lie one after another or the other way around,
+/// as do their bytes.
+struct Pixels {
+  int shape = -1;          ///< which of `pixel_shapes`, or -1
+  bool backwards = false;  ///< each pixel lies below the one before it
+  bool reversed = false;   ///< each byte of a pixel does
+};
+Pixels pixels_of(const GatherPlan& plan);
+
+/// How many vectors (lines: words of a line; pixels, shifted: words, at most) a row has.
 std::int64_t vectors_in_row(const GatherPlan& plan, const KernelChoice& choice);
 
 /// The units in which a kernel counts positions in leaves and in the output.

@@ -37,8 +37,8 @@ struct WalkAxis {
 std::vector<WalkAxis> walk_of(const GatherPlan& plan, const KernelChoice& choice) {
   std::vector<WalkAxis> walk;
   if (choice.family != Family::tiles) {
-    const std::size_t count =
-        choice.family == Family::lines ? lines_of(plan).outer_axes : plan.axes.size();
+    const bool by_lines = choice.family == Family::lines || choice.family == Family::pixels;
+    const std::size_t count = by_lines ? lines_of(plan).outer_axes : plan.axes.size();
     for (std::size_t i = 0; i < count; ++i) walk.push_back({plan.axes[i].extent, i, 1});
     return walk;
   }
@@ -60,6 +60,13 @@ KernelLine<Offset> kernel_line(const GatherPlan& plan, const KernelChoice& choic
   const std::int64_t unit = leaf_unit(plan, choice);
   return {narrowed<Count>(lines.items), make_divisor(narrowed<Count>(lines.parts)),
           narrowed<Offset>(lines.stride / unit), narrowed<Offset>(lines.part_stride / unit)};
+}
+
+template <class Offset>
+KernelPixels<Offset> kernel_pixels(const GatherPlan& plan, const KernelChoice& choice) {
+  const Pixels pixels = pixels_of(plan);
+  return {narrowed<CountOf<Offset>>(lines_of(plan).items * choice.vector_bytes), pixels.shape,
+          pixels.backwards, pixels.reversed};
 }
 
 template <class Offset>
@@ -142,6 +149,9 @@ KernelScalars<Offset> scalars_of(const GatherPlan& plan, const GatherPlan& walke
   switch (choice.family) {
     case Family::lines:
       scalars.line = kernel_line<Offset>(plan, choice);
+      break;
+    case Family::pixels:
+      scalars.pixels = kernel_pixels<Offset>(plan, choice);
       break;
     case Family::words:
       scalars.spans = kernel_spans<Offset>(plan, choice);

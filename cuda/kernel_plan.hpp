@@ -15,8 +15,9 @@
 ///  - Origins are added to what they are relative to: a table's address, or the leaves'.
 ///  - Positions at the last level and in the output count units, vectors where the family has them
 ///    aligned, which keeps them within 31 bits for arrays of up to 32 GiB.
-///  - For `lines`, the axes that make a line are none: a word's number tells where in it the word
-///  is.
+///  - For `lines` and `pixels`, the axes that make a line are none: a word's number tells where in
+///  it
+///    the word is.
 ///  - For `words`, the axes that fill a span have no stride in the output: a word's number tells.
 ///  - For `tiles`, axes count tiles, and the rows of a tile are one more axis, the innermost.
 namespace multibuffer::cuda {
@@ -57,6 +58,15 @@ struct KernelLine {
   Divisor<CountOf<Offset>> parts;  ///< items of a pixel
   Offset stride = 1;               ///< from pixel to pixel
   Offset part_stride = 1;          ///< from item to item of one
+};
+
+/// `pixels`: how a line goes on.
+template <class Offset>
+struct KernelPixels {
+  CountOf<Offset> line_bytes = 0;
+  int shape = 0;           ///< which of `pixel_shapes`
+  bool backwards = false;  ///< each pixel lies below the one before it
+  bool reversed = false;   ///< each byte of a pixel does
 };
 
 /// `words`: the output's stretches without holes.
@@ -106,6 +116,7 @@ struct KernelScalars {
   CountOf<Offset> items = 0;
   Divisor<CountOf<Offset>> row_vectors;  ///< see `vectors_in_row`
   KernelLine<Offset> line;
+  KernelPixels<Offset> pixels;
   KernelSpans<Offset> spans;
   KernelTiles<Offset> tiles;
   KernelConversion conversion;

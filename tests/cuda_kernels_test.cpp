@@ -99,7 +99,70 @@ TEST(KernelBodies, GatherTransposes) {
 TEST(KernelBodies, GatherSteppedAndReversedItems) {
   auto chosen = expect_all_choices_agree(
       10, {.most_axes = 3, .most_rows = 100, .transposes = 0, .lines = 100}, 400);
-  EXPECT_GT(chosen[Family::lines], 80);
+  EXPECT_GT(chosen[Family::lines], 40);
+  EXPECT_GT(chosen[Family::pixels], 25);
+}
+
+/// Three lines of so many pixels (of fewer than 9 bytes, each would be a pixel), `shift` bytes into
+/// a word where they lie and `head` bytes where they go.
+struct PixelCase {
+  PixelShape shape;
+  bool backwards;
+  bool reversed;
+  std::int64_t count;
+  std::int64_t shift;
+  std::int64_t head;
+};
+void expect_picks_pixels(Random& random, const PixelCase& c) {
+  constexpr std::int64_t lines = 3;
+  const std::int64_t bytes = c.shape.bytes;
+  const std::int64_t pitch = c.shape.pitch;
+  const std::int64_t line = (c.count - 1) * pitch + bytes;
+  const std::int64_t out_line = c.count * bytes;
+  Block in(c.shift + lines * line);
+  Block out(c.head + lines * out_line + word_bytes);
+  in.fill(random);
+  GatherPlan plan;
+  plan.base = in.data();
+  plan.origins = {c.shift + (c.backwards ? (c.count - 1) * pitch : 0) +
+                  (c.reversed ? bytes - 1 : 0)};
+  plan.out = out.data() + c.head;
+  plan.axes = {{lines, out_line, 0, line}, {c.count, bytes, 0, c.backwards ? -pitch : pitch}};
+  plan.run_bytes = bytes;
+  if (c.reversed) {
+    plan.axes.push_back({bytes, 1, 0, -1});
+    plan.run_bytes = 1;
+  }
+  plan.rows = lines * c.count * (bytes / plan.run_bytes);
+
+  std::vector<std::byte> expected(static_cast<std::size_t>(out.bytes()), prefill);
+  CheckedMemory memory;
+  for_each_row(plan, [&](const Row& row) {
+    memory.allow_reads(row.source, plan.run_bytes);
+    std::copy_n(reinterpret_cast<const std::byte*>(row.source), plan.run_bytes,
+                expected.data() + c.head + row.out_offset);
+  });
+  std::fill_n(out.data(), out.bytes(), prefill);
+  memory.allow_writes(out.data(), out.bytes());
+  const KernelChoice choice{Family::pixels, common_vector(plan), false, 0};
+  if (common_vector(plan) == 4) return;  // `lines` loads such pixels whole
+  ASSERT_EQ(pixel_shapes[pixels_of(plan).shape], c.shape);
+  run_kernel(plan, choice, memory, {2, 32});
+  EXPECT_TRUE(memory.failures() == 0 &&
+              std::memcmp(out.data(), expected.data(), expected.size()) == 0)
+      << bytes << " bytes every " << pitch << ", backwards " << c.backwards << ", reversed "
+      << c.reversed << ", " << c.count << " pixels, " << c.shift << " into a word to " << c.head;
+}
+
+TEST(KernelBodies, PickPixelsOfEveryShape) {
+  Random random(11);
+  for (const PixelShape& shape : pixel_shapes)
+    for (const bool backwards : {false, true})
+      for (const bool reversed : {false, true})
+        for (int i = 0; i < 40 && !HasFailure(); ++i)
+          if (!reversed || shape.bytes > 1)
+            expect_picks_pixels(random, {shape, backwards, reversed, random.between(9, 50),
+                                         random.between(0, 15), random.between(0, 15)});
 }
 
 TEST(KernelBodies, ConvertNumbers) {
@@ -228,6 +291,11 @@ TEST(KernelBodies, ReachTheFarEndsOfLargeArrays) {
   for (const std::int64_t extent : {big - 1, big, big + 1}) {
     expect(far_plan({{extent, 16, 0, -16}}, 16), Family::elements, extent >= big);
     expect(far_plan({{extent, 8, 0, -8}}, 8), Family::lines, extent >= big);
+  }
+  // Pixels: a word fewer, since the first word of a line may begin before it.
+  for (const std::int64_t extent : {big - 16, big - 15}) {
+    expect(far_plan({{extent, 1, 0, -1}}, 1), Family::pixels, extent == big - 15);
+    expect(far_plan({{extent, 2, 0, -2}}, 2), Family::pixels, extent == big - 15);
   }
   // A stride that alone goes beyond 31 bits, and rows of an odd number of vectors.
   expect(far_plan({{3, std::int64_t{1} << 40, 0, std::int64_t{1} << 41}}, 8), Family::elements,

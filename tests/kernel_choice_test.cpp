@@ -148,10 +148,12 @@ TEST(ChooseKernel, PutsWordsTogetherFromItemsThatLieEvenly) {
     return family_of(plan);
   };
   const auto as_it_is = [](GatherPlan&) {};
-  for (const std::int64_t item : {1, 2, 4, 8}) EXPECT_EQ(stepped(item, as_it_is), Family::lines);
+  for (const std::int64_t item : {4, 8}) EXPECT_EQ(stepped(item, as_it_is), Family::lines);
   EXPECT_EQ(stepped(16, as_it_is), Family::elements);  // vectors already
-  EXPECT_EQ(stepped(3, as_it_is), Family::lines);      // pixels
-  EXPECT_EQ(stepped(9, as_it_is), Family::words);      // of too many parts
+  for (const std::int64_t item : {1, 2, 3}) EXPECT_EQ(stepped(item, as_it_is), Family::pixels);
+  for (const std::int64_t item : {1, 2, 3})
+    EXPECT_EQ(stepped(item, [](GatherPlan& p) { p.axes[1].stride *= 5; }), Family::lines);
+  EXPECT_EQ(stepped(9, as_it_is), Family::words);  // of too many parts
   EXPECT_EQ(stepped(3, [](GatherPlan& p) { p.axes[1].stride = 129; }),
             Family::words);  // and too far apart
   const auto with = [&](auto change) { return stepped(4, change); };
@@ -294,6 +296,56 @@ TEST(KernelPlan, FitsIntoKernelParameters) {
   EXPECT_LE(sizeof(LargePlan), 4096u);
 }
 
+TEST(ChooseKernel, PicksPixelsThatLieCloseByWhereverLinesBegin) {
+  // Lines of 50 pixels of a run each, or of single bytes.
+  const auto pixels = [](std::int64_t bytes, std::int64_t pitch, auto change) {
+    GatherPlan plan =
+        far_plan({{100, 50 * bytes, 0, 50 * std::abs(pitch)}, {50, bytes, 0, pitch}}, bytes);
+    change(plan);
+    return plan;
+  };
+  const auto as_it_is = [](GatherPlan&) {};
+  const auto in_bytes = [](std::int64_t part_stride) {
+    return [part_stride](GatherPlan& p) {
+      p.axes.push_back({p.run_bytes, 1, 0, part_stride});
+      p.run_bytes = 1;
+    };
+  };
+  const auto expect = [](const GatherPlan& plan, PixelShape shape, bool backwards, bool reversed) {
+    EXPECT_EQ(family_of(plan), Family::pixels);
+    const Pixels found = pixels_of(plan);
+    ASSERT_GE(found.shape, 0);
+    EXPECT_EQ(pixel_shapes[found.shape], shape);
+    EXPECT_EQ(found.backwards, backwards);
+    EXPECT_EQ(found.reversed, reversed);
+  };
+  expect(pixels(1, -1, as_it_is), {1, 1}, true, false);     // mirrored
+  expect(pixels(1, 3, as_it_is), {1, 3}, false, false);     // a channel
+  expect(pixels(2, -4, as_it_is), {2, 4}, true, false);     // every second, mirrored
+  expect(pixels(3, -3, as_it_is), {3, 3}, true, false);     // RGB, mirrored
+  expect(pixels(3, 3, in_bytes(-1)), {3, 3}, false, true);  // RGB to BGR
+  expect(pixels(3, 4, as_it_is), {3, 4}, false, false);     // RGBA to RGB
+  expect(pixels(4, 4, in_bytes(-1)), {4, 4}, false, true);  // RGBA to ABGR
+  expect(pixels(3, -6, in_bytes(-1)), {3, 6}, true, true);  // all of that at once
+  expect(pixels(1, -1, [](GatherPlan& p) { p.out += 3; }), {1, 1}, true, false);
+  expect(pixels(1, -1, [](GatherPlan& p) { p.axes[0].out_stride = 57; }), {1, 1}, true, false);
+  expect(pixels(4, -4, [](GatherPlan& p) { p.base += 1; }), {4, 4}, true, false);
+
+  EXPECT_EQ(family_of(pixels(4, -4, as_it_is)), Family::elements);  // 200 bytes are no whole words
+  EXPECT_EQ(pixels_of(pixels(1, 5, as_it_is)).shape, -1);
+  EXPECT_EQ(pixels_of(pixels(1, 0, as_it_is)).shape, -1);
+  EXPECT_EQ(pixels_of(pixels(3, 3, in_bytes(2))).shape, -1);
+  EXPECT_EQ(pixels_of(pixels(4, 4,
+                             [](GatherPlan& p) {  // halves change places
+                               p.axes.push_back({2, 2, 0, -2});
+                               p.run_bytes = 2;
+                             }))
+                .shape,
+            -1);
+  EXPECT_EQ(family_of(pixels(1, -1, [](GatherPlan& p) { p.axes[1].extent = 31; })),
+            Family::elements);  // less than two words
+}
+
 TEST(ChooseKernel, TakesShortLinesForPixels) {
   // Pixels of `parts` items, in the other order, from among `channels`.
   const auto swapped = [](std::int64_t item, std::int64_t parts, std::int64_t channels) {
@@ -302,7 +354,7 @@ TEST(ChooseKernel, TakesShortLinesForPixels) {
   for (const std::int64_t item : {1, 2, 4})
     for (const std::int64_t channels : {3, 4, 8}) {
       const GatherPlan plan = swapped(item, 3, channels);
-      EXPECT_EQ(family_of(plan), Family::lines);
+      EXPECT_EQ(family_of(plan), item == 1 && channels <= 4 ? Family::pixels : Family::lines);
       const Lines lines = lines_of(plan);
       EXPECT_EQ(lines.items, 3 * 4096);
       EXPECT_EQ(lines.parts, 3);

@@ -3,6 +3,7 @@
 #include "cuda/convert_body.hpp"
 #include "cuda/gather_body.hpp"
 #include "cuda/lines_body.hpp"
+#include "cuda/pixels_body.hpp"
 #include "cuda/tiles_body.hpp"
 #include "cuda/words_body.hpp"
 
@@ -111,6 +112,10 @@ void run_family(const Plan& plan, const cuda::KernelChoice& choice, KernelMemory
       });
     case cuda::Family::lines:
       return run_lines<Levels>(plan, choice, memory, block, grid);
+    case cuda::Family::pixels:
+      return for_each_thread(block, grid, [&](const cuda::Place& place) {
+        cuda::gather_pixels<Levels>(plan, memory, place);
+      });
     case cuda::Family::shifted:
       return for_each_thread(block, grid, [&](const cuda::Place& place) {
         cuda::gather_shifted<Levels>(plan, memory, place);

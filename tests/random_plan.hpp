@@ -178,7 +178,7 @@ class CaseMaker {
     lines_ = random_.chance(size_.lines);
     if (lines_) {
       transposes_ = false;
-      result_.alignment = std::min<std::int64_t>(result_.alignment, 8);
+      result_.alignment = random_.pick<std::int64_t>({1, 1, 2, 4, 8});
     }
     result_.plan.mode = random_.pick({IndexMode::raise, IndexMode::clip, IndexMode::wrap});
     result_.plan.run_bytes =
@@ -248,13 +248,16 @@ class CaseMaker {
     }
     std::size_t dense_axes = 0;
     if (lines_) {
-      const auto push = [&](std::int64_t extent) {
+      const auto push = [&](std::int64_t extent, std::int64_t stride) {
         plan.rows *= extent;
-        plan.axes.push_back({extent, 0, static_cast<int>(levels_), stride_at(levels_)});
+        plan.axes.push_back({extent, 0, static_cast<int>(levels_), stride});
         ++dense_axes;
       };
-      push(between(2, 100));
-      if (random_.chance(30)) push(between(2, 9));  // mostly the parts of pixels
+      push(between(2, 100), stride_at(levels_));
+      if (random_.chance(30)) {  // mostly the parts of pixels
+        const std::int64_t one = random_.pick({plan.run_bytes, -plan.run_bytes});
+        push(between(2, 9), random_.chance(50) ? one : stride_at(levels_));
+      }
     }
     transposes_ = transposes_ && plan.axes.size() > 1;
     if (transposes_) {
@@ -387,7 +390,10 @@ inline std::vector<Family> families_for(const GatherPlan& plan) {
   if (plan.conversion) return {Family::convert};
   std::vector<Family> families{Family::elements, Family::shifted};
   if (cuda::spans_are_alike(plan)) families.push_back(Family::words);
-  if (cuda::lines_of(plan).items > 0) families.push_back(Family::lines);
+  const cuda::Lines lines = cuda::lines_of(plan);
+  if (lines.items > 0 && cuda::alignment_of_lines(plan, lines) == cuda::word_bytes)
+    families.push_back(Family::lines);
+  if (cuda::pixels_of(plan).shape >= 0) families.push_back(Family::pixels);
   if (cuda::transpose_of(plan).possible) families.push_back(Family::tiles);
   return families;
 }

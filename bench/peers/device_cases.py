@@ -288,8 +288,12 @@ def pixels(gpu):
     for channels, name, key, torch_of in (
             (3, "3 x 1 B, mirrored", numpy.s_[:, ::-1],
              lambda image, out: {"torch.flip": lambda: image.flip(1)}),
+            (3, "3 x 1 B, mirrored, 4091 wide", numpy.s_[:, 4090::-1],
+             lambda image, out: {"torch.flip": lambda: image[:, :4091].flip(1)}),
             (3, "3 x 1 B, in the other order", numpy.s_[:, :, ::-1],
              lambda image, out: {"torch.flip": lambda: image.flip(2)}),
+            (3, "3 x 1 B, the second channel", numpy.s_[:, :, 1],
+             by_torch(lambda image: image[:, :, 1])),
             (3, "3 x 1 B, every second", numpy.s_[:, ::2], by_torch(lambda image: image[:, ::2])),
             (4, "4 x 1 B, the first three", numpy.s_[:, :, :3],
              by_torch(lambda image: image[:, :, :3]))):
