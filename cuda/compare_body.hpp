@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cuda/kernel_plan.hpp"
+#include "host/rounding.hpp"
 
 #include <cstdint>
 #include <limits>
@@ -30,7 +31,7 @@ struct Comparands {
   std::int64_t per_block = 1;  ///< elements
   int word_bytes = 1;          ///< 1, 2, 4 or 8: what an element is compared by
 
-  constexpr std::int64_t blocks() const { return (elements + per_block - 1) / per_block; }
+  constexpr std::int64_t blocks() const { return ceil_divide(elements, per_block); }
 };
 
 constexpr Comparands comparands(Address actual, Address expected, std::int64_t elements,

@@ -10,7 +10,7 @@ namespace {
 
 /// See resident_blocks.cuh. Indices in 64 bits take more registers.
 template <class Plan>
-constexpr unsigned blocks_for = resident_blocks(sizeof(typename Plan::Offset) == 8 ? 7 : 12);
+constexpr unsigned blocks_for = resident_blocks(sizeof(typename Plan::Offset) == 8 ? 6 : 12);
 
 template <int Levels, class Plan>
 __global__ void __launch_bounds__(threads_per_block, blocks_for<Plan>)

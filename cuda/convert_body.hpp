@@ -144,9 +144,7 @@ template <int Levels, class Plan, class Access>
                                                        const Place& place) {
   using Count = CountOf<typename Plan::Offset>;
   const KernelConversion& c = plan.conversion;
-  const Count turn_items = static_cast<Count>(place.threads) * batch;
-  for (Count first = place.block * turn_items; first < plan.items;
-       first += place.blocks * turn_items) {
+  for (const Count first : turns(plan, place)) {
     const auto found = find_vectors<Levels>(plan, access, place, first);
     Address source[batch];
     Address out[batch];

@@ -1,6 +1,7 @@
 #include "device_memory.hpp"
 
 #include "check.hpp"
+#include "host/rounding.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -13,8 +14,7 @@ cudaError_t allocate_once(const Context& context, std::byte*& data, std::int64_t
                           cudaStream_t stream) {
   void* block = nullptr;
   // In whole words: kernels read them where only a part is wanted.
-  constexpr std::size_t word = 16;
-  const std::size_t size = (static_cast<std::size_t>(bytes) + word - 1) / word * word;
+  const std::size_t size = round_up(static_cast<std::size_t>(bytes), 16);
   const cudaError_t error =
       context.has_memory_pools() ? cudaMallocAsync(&block, size, stream) : cudaMalloc(&block, size);
   data = static_cast<std::byte*>(block);

@@ -30,6 +30,31 @@ struct Place {
   std::uint32_t threads = 1;
 };
 
+/// The first item of each turn of a block: `for (const auto first : turns(plan, place))`. In a
+/// turn, its threads take as many items as they have in flight.
+template <class Count>
+struct Turns {
+  struct Iterator {
+    Count first;
+    Count step;
+
+    constexpr Count operator*() const { return first; }
+    constexpr void operator++() { first += step; }
+    constexpr bool operator!=(Count end) const { return first < end; }
+  };
+  Iterator turn;
+  Count items;
+
+  constexpr Iterator begin() const { return turn; }
+  constexpr Count end() const { return items; }
+};
+template <class Plan>
+constexpr auto turns(const Plan& plan, const Place& place) {
+  using Count = CountOf<typename Plan::Offset>;
+  const Count each = static_cast<Count>(place.threads) * batch;
+  return Turns<Count>{{place.block * each, place.blocks * each}, plan.items};
+}
+
 /// visit(b) for every one of a batch. A loop whose body is long is not always unrolled, and what it
 /// indexes then ends in memory.
 template <class Visit>

@@ -8,6 +8,7 @@
 #include "cuda/resident_blocks.cuh"
 #include "cuda/tiles_body.hpp"
 #include "cuda/words_body.hpp"
+#include "host/rounding.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -153,7 +154,7 @@ Kernel<LargePlan> kernel_for(const LargePlan&, const KernelChoice& choice) {
 unsigned grid_blocks(std::uint64_t items, const KernelChoice& choice) {
   constexpr std::uint64_t most = std::numeric_limits<std::int32_t>::max();
   const auto turn = static_cast<std::uint64_t>(items_per_turn(choice, threads_per_block));
-  return static_cast<unsigned>(std::min((items + turn - 1) / turn, most));
+  return static_cast<unsigned>(std::min(ceil_divide(items, turn), most));
 }
 
 template <class Plan>

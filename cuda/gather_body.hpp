@@ -12,9 +12,7 @@ namespace multibuffer::cuda {
 template <class Vector, int Levels, class Plan, class Access>
 constexpr void gather_elements(const Plan& plan, Access& access, const Place& place) {
   using Count = CountOf<typename Plan::Offset>;
-  const Count turn_items = static_cast<Count>(place.threads) * batch;
-  for (Count first = place.block * turn_items; first < plan.items;
-       first += place.blocks * turn_items) {
+  for (const Count first : turns(plan, place)) {
     const auto found = find_vectors<Levels>(plan, access, place, first);
     Vector values[batch] = {};
     for (int b = 0; b < batch; ++b)

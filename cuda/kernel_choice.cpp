@@ -1,5 +1,7 @@
 #include "kernel_choice.hpp"
 
+#include "host/rounding.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -27,8 +29,6 @@ constexpr std::int64_t most_pixel_stride = 128;
 // Below this, along either axis, reading a column leaves its cache lines for the columns beside it.
 constexpr std::int64_t least_tile_bytes = 32;
 constexpr std::int64_t least_tile_rows = 16;
-
-constexpr std::int64_t ceil_divide(std::int64_t a, std::int64_t b) { return a / b + (a % b != 0); }
 
 /// A sum of |factor| * (extent - 1) that remembers whether it has left 31 bits.
 class Reach {

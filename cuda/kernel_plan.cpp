@@ -1,5 +1,7 @@
 #include "kernel_plan.hpp"
 
+#include "host/rounding.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <span>
@@ -48,7 +50,7 @@ std::vector<WalkAxis> walk_of(const GatherPlan& plan, const KernelChoice& choice
   for (std::size_t i = 0; i < rows; ++i)
     if (i != columns) walk.push_back({plan.axes[i].extent, i, 1});
   for (const std::size_t axis : {columns, rows})
-    walk.push_back({(plan.axes[axis].extent + side - 1) / side, axis, side});
+    walk.push_back({ceil_divide(plan.axes[axis].extent, side), axis, side});
   walk.push_back({side, rows, 1});
   return walk;
 }
@@ -101,7 +103,7 @@ KernelTiles<Offset> tiles_of(const GatherPlan& plan, const GatherPlan& forwards)
   const std::size_t source_axis = transpose_of(plan).source_axis;
   const PlanAxis& columns = forwards.axes[source_axis];
   const auto tiles = [&](std::int64_t extent) {
-    return make_divisor(narrowed<Count>((extent + shape.side - 1) / shape.side));
+    return make_divisor(narrowed<Count>(ceil_divide(extent, shape.side)));
   };
   // The axes along which words lie do not tell where words begin.
   GatherPlan begins = forwards;

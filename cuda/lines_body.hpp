@@ -16,7 +16,6 @@ template <class Item, int Levels, class Plan, class Access>
 constexpr void gather_lines(const Plan& plan, Access& access, const Place& place) {
   using Count = CountOf<typename Plan::Offset>;
   constexpr int per_word = word_bytes / static_cast<int>(sizeof(Item));
-  const Count turn_items = static_cast<Count>(place.threads) * batch;
   const Count parts = plan.line.parts.divisor;
   const auto in_bytes = [&](std::int64_t stride) {
     return static_cast<Address>(stride * plan.leaf_unit);
@@ -25,8 +24,7 @@ constexpr void gather_lines(const Plan& plan, Access& access, const Place& place
   const Address part_stride = in_bytes(plan.line.part_stride);
   // From a pixel's last item to the next one's first.
   const Address to_next = stride - Address{parts - 1} * part_stride;
-  for (Count first = place.block * turn_items; first < plan.items;
-       first += place.blocks * turn_items) {
+  for (const Count first : turns(plan, place)) {
     const auto found = find_vectors<Levels>(plan, access, place, first);
     Bytes16 words[batch] = {};
     int count[batch];

@@ -2,6 +2,7 @@
 
 #include "cuda/find_rows.hpp"
 #include "cuda/words.hpp"
+#include "host/rounding.hpp"
 
 #include <algorithm>
 #include <array>
@@ -24,7 +25,9 @@
 /// But for the first and the last, every step moves bytes by numbers that the compiler knows.
 namespace multibuffer::cuda {
 
-constexpr std::size_t registers_for(int bytes) { return static_cast<std::size_t>(bytes + 3) / 4; }
+constexpr std::size_t registers_for(int bytes) {
+  return static_cast<std::size_t>(ceil_divide(bytes, 4));
+}
 
 /// The pixels that a word of the output may lie in, and where each byte of a step comes from: what
 /// comes after the last pixel may be any byte.
@@ -131,7 +134,7 @@ constexpr Bytes16 picked(Access& access, bool backwards, bool reversed,
   constexpr int pitch = Shape::pitch;
   constexpr int last = Shape::count - 1;
   // Counted from the first pixel that would lie in the line's first word, were the line longer.
-  const int pixels_before = (word.head + bytes - 1) / bytes;
+  const int pixels_before = ceil_divide(word.head, bytes);
   const Count at = word.number * word_bytes + static_cast<Count>(pixels_before * bytes - word.head);
   const Count pixel = at / bytes;
   const int phase = static_cast<int>(at - pixel * bytes);
@@ -176,10 +179,8 @@ constexpr void visit_pixels(int shape, Visit&& visit) {
 template <int Levels, class Plan, class Access>
 constexpr void gather_pixels(const Plan& plan, Access& access, const Place& place) {
   using Count = CountOf<typename Plan::Offset>;
-  const Count turn_items = static_cast<Count>(place.threads) * batch;
   const auto& pixels = plan.pixels;
-  for (Count first = place.block * turn_items; first < plan.items;
-       first += place.blocks * turn_items) {
+  for (const Count first : turns(plan, place)) {
     const auto found = find_vectors<Levels>(plan, access, place, first);
     PixelWord<Count> words[batch];
     Address out[batch];

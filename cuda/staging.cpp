@@ -4,6 +4,7 @@
 
 #include "check.hpp"
 #include "host/parallel.hpp"
+#include "host/rounding.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -99,7 +100,7 @@ void StagingRing::send(std::byte* to, std::int64_t bytes, const Fill& fill, cuda
   }
   std::atomic<bool> failed = false;
   std::exception_ptr failure;
-  parallel_for((bytes + unit - 1) / unit, unit, rounded, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(ceil_divide(bytes, unit), unit, rounded, [&](std::int64_t begin, std::int64_t end) {
     if (failed) return;
     try {
       fill_and_send(to, begin * unit, std::min(end * unit, bytes), fill, stream);

@@ -15,9 +15,7 @@ namespace multibuffer::cuda {
 template <int Levels, class Plan, class Access>
 constexpr void gather_shifted(const Plan& plan, Access& access, const Place& place) {
   using Count = CountOf<typename Plan::Offset>;
-  const Count turn_items = static_cast<Count>(place.threads) * batch;
-  for (Count first = place.block * turn_items; first < plan.items;
-       first += place.blocks * turn_items) {
+  for (const Count first : turns(plan, place)) {
     const auto words = find_vectors<Levels>(plan, access, place, first);
     Address out[batch];
     Address source[batch];  // of the word's byte 0, which may lie before the row
@@ -49,9 +47,7 @@ template <int Levels, class Plan, class Access>
 constexpr void gather_words(const Plan& plan, Access& access, const Place& place) {
   using Offset = typename Plan::Offset;
   using Count = CountOf<Offset>;
-  const Count turn_items = static_cast<Count>(place.threads) * batch;
-  for (Count first = place.block * turn_items; first < plan.items;
-       first += place.blocks * turn_items) {
+  for (const Count first : turns(plan, place)) {
     Bytes16 values[batch] = {};
     Address out[batch] = {};
     int begin[batch];   // of the word's bytes, what belongs to its span

@@ -1,6 +1,7 @@
 #include "convert_plane.hpp"
 
 #include "copy_rows.hpp"
+#include "rounding.hpp"
 #include "stream_pieces.hpp"
 #include "vector.hpp"
 
@@ -86,8 +87,8 @@ struct TileShape {
 };
 TileShape tile_shape(const Plane& plane, const ConvertItems& convert) {
   // Half a buffer before, so that numbers eight times as wide stay within the two after.
-  const std::int64_t grown = std::max<std::int64_t>(
-      1, (convert.to_bytes() + 2 * convert.from_bytes() - 1) / (2 * convert.from_bytes()));
+  const std::int64_t grown =
+      std::max<std::int64_t>(1, ceil_divide(convert.to_bytes(), 2 * convert.from_bytes()));
   const std::int64_t fitting = std::max<std::int64_t>(1, buffer_bytes / grown / plane.row_bytes);
   const bool is_transposed =
       plane.lines > 1 && std::abs(plane.line_stride) < std::abs(plane.stride);

@@ -1,6 +1,7 @@
 #include "copy_pixels.hpp"
 
 #include "copy_items.hpp"
+#include "rounding.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -25,8 +26,8 @@ CopyPixels::CopyPixels(const Pixels& pixels) : pixels_(pixels) {
   // One part of one pixel at a time is best copied as it is.
   if (at_once * pixels.parts < 2) return;
   at_once_ = at_once;
-  reach_ = std::max((left + distance - 1) / distance + 1,
-                    (vector_size + pixels.bytes() - 1) / pixels.bytes());
+  reach_ = std::max(ceil_divide(left, distance) + 1,
+                    ceil_divide(std::int64_t{vector_size}, pixels.bytes()));
   // What a vector has beyond its pixels lies towards those that follow.
   first_ = pixels.stride > 0 ? low : high - vector_size;
   for (std::int64_t at = 0; at < at_once * pixels.bytes(); ++at) {

@@ -1,6 +1,7 @@
 #include "distinct.hpp"
 
 #include "parallel.hpp"
+#include "rounding.hpp"
 #include "sequences.hpp"
 #include "vector.hpp"
 
@@ -393,7 +394,7 @@ template <class Number>
 AddressFacts facts_of(const LargeVector<Number>& numbers) {
   constexpr std::size_t piece = std::size_t{1} << 16;
   constexpr std::size_t chunk = 1024;  // what is looked at twice stays in the first cache
-  std::vector<AddressFacts> pieces((numbers.size() + piece - 1) / piece);
+  std::vector<AddressFacts> pieces(ceil_divide(numbers.size(), piece));
   parallel_for(std::ssize(pieces), static_cast<std::int64_t>(piece * sizeof(Number)), {},
                [&](std::int64_t from, std::int64_t to) {
                  for (auto p = static_cast<std::size_t>(from); p < static_cast<std::size_t>(to);

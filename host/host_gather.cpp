@@ -4,6 +4,7 @@
 #include "copy_plane.hpp"
 #include "copy_rows.hpp"
 #include "gather_line.hpp"
+#include "rounding.hpp"
 #include "row_walk.hpp"
 #include "vector.hpp"
 
@@ -210,7 +211,7 @@ void host_gather_bytes(std::span<const GatherPlan> plans, std::int64_t begin, st
     // A row is copied by whoever has its first byte.
     const auto row_from = [&](std::int64_t byte) {
       const std::int64_t before = std::clamp<std::int64_t>(byte, 0, plan.rows * plan.run_bytes);
-      return (before + plan.run_bytes - 1) / plan.run_bytes;
+      return ceil_divide(before, plan.run_bytes);
     };
     if (row_from(begin) < row_from(end))
       host_gather(plan, row_from(begin), row_from(end), streaming);

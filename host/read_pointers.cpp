@@ -4,6 +4,7 @@
 
 #include "parallel.hpp"
 #include "pointer_lists.hpp"
+#include "rounding.hpp"
 #include "text.hpp"
 
 #include <algorithm>
@@ -42,7 +43,7 @@ class Reader {
         watch_(watch),
         count_(slots.slot_count()),
         even_(look_ahead()),
-        is_even_(static_cast<std::size_t>((count_ + piece_slots - 1) / piece_slots)) {}
+        is_even_(static_cast<std::size_t>(ceil_divide(count_, piece_slots))) {}
 
   PointersRead read(Aliases aliases) {
     if (const auto guess = guess_window(slots_)) {

@@ -8,6 +8,7 @@
 #include "cuda/tiles_body.hpp"
 #include "cuda/words.hpp"
 #include "host/convert_items.hpp"
+#include "host/rounding.hpp"
 #include "tests/far_plan.hpp"
 #include "tests/kernel_memory.hpp"
 
@@ -257,7 +258,7 @@ std::vector<std::byte> expected_of(const GatherPlan& plan, Address source) {
 /// Runs the first and the last turn of `plan` alone, and checks what is at both ends.
 void expect_far_ends(const GatherPlan& plan, const KernelChoice& choice) {
   const std::int64_t turn = items_per_turn(choice, threads_per_block);
-  const auto turns = static_cast<std::uint32_t>((work_items(plan, choice) + turn - 1) / turn);
+  const auto turns = static_cast<std::uint32_t>(ceil_divide(work_items(plan, choice), turn));
   PatternMemory memory;
   run_blocks(plan, choice, memory, {turns, threads_per_block}, {0, turns - 1});
 

@@ -1,6 +1,7 @@
 #include "host/host_gather.hpp"
 
 #include "host/copy_plane.hpp"
+#include "host/rounding.hpp"
 #include "host/stream_bytes.hpp"
 #include "host/vector.hpp"
 
@@ -26,7 +27,7 @@ class Guarded {
  public:
   explicit Guarded(std::size_t bytes, bool at_end)
       : page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))),
-        inner_((bytes + page_ - 1) / page_ * page_),
+        inner_(round_up(bytes, page_)),
         region_(static_cast<std::byte*>(
             mmap(nullptr, inner_ + 2 * page_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {
     mprotect(region_ + page_, inner_, PROT_READ | PROT_WRITE);
