@@ -21,6 +21,23 @@ using Unsigned = std::conditional_t<
         std::conditional_t<Bytes == 4, std::uint32_t,
                            std::conditional_t<Bytes == 2, std::uint16_t, std::uint8_t>>>>;
 
+/// visit.operator()<T>() for the vector of so many bytes: 16, 8, 4, 2 or 1.
+template <class Visit>
+[[gnu::always_inline]] constexpr auto visit_vector(int bytes, Visit&& visit) {
+  switch (bytes) {
+    case 16:
+      return visit.template operator()<Bytes16>();
+    case 8:
+      return visit.template operator()<std::uint64_t>();
+    case 4:
+      return visit.template operator()<std::uint32_t>();
+    case 2:
+      return visit.template operator()<std::uint16_t>();
+    default:
+      return visit.template operator()<std::uint8_t>();
+  }
+}
+
 /// The items of a vector, unsigned integers, and how to put one where there are zeros.
 template <class Item>
 constexpr Item item_of(const Bytes16& vector, int item) {
@@ -41,8 +58,8 @@ constexpr void set_item(Bytes16& vector, int item, Item value) {
 template <std::size_t Count>
 using Registers = std::array<std::uint32_t, Count>;
 
-/// Four of the eight bytes of `low` and then `high`: each of the selector's lower four half-bytes is
-/// the number of one.
+/// Four of the eight bytes of `low` and then `high`: each of the selector's lower four half-bytes
+/// is the number of one.
 constexpr std::uint32_t permuted_bytes(std::uint32_t low, std::uint32_t high,
                                        std::uint32_t selector) {
 #ifdef __CUDA_ARCH__

@@ -97,18 +97,8 @@ constexpr void load_sources(const KernelConversion& c, Access& access, const Add
     for (int b = 0; b < batch; ++b) vectors[b] = word_at(around[b], at[b]);
     return;
   }
-  switch (c.from_bytes) {
-    case 16:
-      return load_aligned<Bytes16>(access, at, bytes, vectors);
-    case 8:
-      return load_aligned<std::uint64_t>(access, at, bytes, vectors);
-    case 4:
-      return load_aligned<std::uint32_t>(access, at, bytes, vectors);
-    case 2:
-      return load_aligned<std::uint16_t>(access, at, bytes, vectors);
-    default:
-      return load_aligned<std::uint8_t>(access, at, bytes, vectors);
-  }
+  visit_vector(c.from_bytes,
+               [&]<class Vector>() { load_aligned<Vector>(access, at, bytes, vectors); });
 }
 
 template <class Piece, class Access>
@@ -123,18 +113,7 @@ constexpr void store_pieces(Access& access, Address at, Bytes16 vector, int byte
 /// In pieces of a size that divides `bytes`, and to which `at` is aligned.
 template <class Access>
 constexpr void store_by(int piece, Access& access, Address at, const Bytes16& vector, int bytes) {
-  switch (piece) {
-    case 16:
-      return store_pieces<Bytes16>(access, at, vector, bytes);
-    case 8:
-      return store_pieces<std::uint64_t>(access, at, vector, bytes);
-    case 4:
-      return store_pieces<std::uint32_t>(access, at, vector, bytes);
-    case 2:
-      return store_pieces<std::uint16_t>(access, at, vector, bytes);
-    default:
-      return store_pieces<std::uint8_t>(access, at, vector, bytes);
-  }
+  visit_vector(piece, [&]<class Piece>() { store_pieces<Piece>(access, at, vector, bytes); });
 }
 
 /// Family `convert`: consecutive threads take consecutive vectors of the output, those of one row

@@ -73,40 +73,20 @@ using Kernel = void (*)(Plan);
 
 template <Family family, int Levels, class Plan>
 Kernel<Plan> kernel_for_vector(int vector_bytes) {
-  switch (vector_bytes) {
-    case 16:
-      return gather<family, 16, Levels, Plan>;
-    case 8:
-      return gather<family, 8, Levels, Plan>;
-    case 4:
-      return gather<family, 4, Levels, Plan>;
-    case 2:
-      return gather<family, 2, Levels, Plan>;
-    default:
-      return gather<family, 1, Levels, Plan>;
-  }
-}
-
-/// Items that fill a word are vectors.
-template <int Levels, class Plan>
-Kernel<Plan> kernel_for_lines(int item_bytes) {
-  switch (item_bytes) {
-    case 8:
-      return gather<Family::lines, 8, Levels, Plan>;
-    case 4:
-      return gather<Family::lines, 4, Levels, Plan>;
-    case 2:
-      return gather<Family::lines, 2, Levels, Plan>;
-    default:
-      return gather<Family::lines, 1, Levels, Plan>;
-  }
+  return visit_vector(vector_bytes, [&]<class Vector>() -> Kernel<Plan> {
+    // Items that fill a word are vectors already.
+    if constexpr (family != Family::lines || sizeof(Vector) < word_bytes)
+      return gather<family, sizeof(Vector), Levels, Plan>;
+    else
+      return nullptr;
+  });
 }
 
 template <int Levels, class Plan>
 Kernel<Plan> kernel_for_family(const KernelChoice& choice) {
   switch (choice.family) {
     case Family::lines:
-      return kernel_for_lines<Levels, Plan>(choice.vector_bytes);
+      return kernel_for_vector<Family::lines, Levels, Plan>(choice.vector_bytes);
     case Family::shifted:
       return gather<Family::shifted, word_bytes, Levels, Plan>;
     case Family::words:

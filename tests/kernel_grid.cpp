@@ -63,29 +63,12 @@ void run_tiles(const Plan& plan, KernelMemory& memory, std::uint32_t block, cons
   }
 }
 
-/// Calls `visit` with as many bytes as a vector has, as a constant.
-template <class Visit>
-void with_vector(int vector_bytes, Visit&& visit) {
-  switch (vector_bytes) {
-    case 16:
-      return visit(std::integral_constant<int, 16>{});
-    case 8:
-      return visit(std::integral_constant<int, 8>{});
-    case 4:
-      return visit(std::integral_constant<int, 4>{});
-    case 2:
-      return visit(std::integral_constant<int, 2>{});
-    default:
-      return visit(std::integral_constant<int, 1>{});
-  }
-}
-
 template <int Levels, class Plan>
 void run_elements(const Plan& plan, const cuda::KernelChoice& choice, KernelMemory& memory,
                   std::uint32_t block, const Grid& grid) {
-  with_vector(choice.vector_bytes, [&](auto bytes) {
+  cuda::visit_vector(choice.vector_bytes, [&]<class Vector>() {
     for_each_thread(block, grid, [&](const cuda::Place& place) {
-      cuda::gather_elements<cuda::Unsigned<bytes()>, Levels>(plan, memory, place);
+      cuda::gather_elements<Vector, Levels>(plan, memory, place);
     });
   });
 }
@@ -94,10 +77,10 @@ void run_elements(const Plan& plan, const cuda::KernelChoice& choice, KernelMemo
 template <int Levels, class Plan>
 void run_lines(const Plan& plan, const cuda::KernelChoice& choice, KernelMemory& memory,
                std::uint32_t block, const Grid& grid) {
-  with_vector(choice.vector_bytes, [&](auto bytes) {
-    if constexpr (bytes() < cuda::word_bytes)
+  cuda::visit_vector(choice.vector_bytes, [&]<class Item>() {
+    if constexpr (sizeof(Item) < cuda::word_bytes)
       for_each_thread(block, grid, [&](const cuda::Place& place) {
-        cuda::gather_lines<cuda::Unsigned<bytes()>, Levels>(plan, memory, place);
+        cuda::gather_lines<Item, Levels>(plan, memory, place);
       });
   });
 }
@@ -107,8 +90,8 @@ void run_family(const Plan& plan, const cuda::KernelChoice& choice, KernelMemory
                 std::uint32_t block, const Grid& grid) {
   switch (choice.family) {
     case cuda::Family::tiles:
-      return with_vector(choice.vector_bytes, [&](auto bytes) {
-        run_tiles<bytes(), Levels>(plan, memory, block, grid);
+      return cuda::visit_vector(choice.vector_bytes, [&]<class Item>() {
+        run_tiles<sizeof(Item), Levels>(plan, memory, block, grid);
       });
     case cuda::Family::lines:
       return run_lines<Levels>(plan, choice, memory, block, grid);
