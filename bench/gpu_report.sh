@@ -42,7 +42,7 @@ readonly python
 
 benches=(gather_bench)
 if [[ $device == cuda ]]; then
-  benches+=(device_gather_bench device_phases_bench device_upload_bench)
+  benches+=(device_gather_bench device_phases_bench device_pieces_bench device_upload_bench)
 fi
 readonly benches
 
