@@ -18,8 +18,10 @@ constexpr std::int64_t least_shifted_run = 512;
 // What vectors narrower than a word are to be preferred for.
 constexpr std::int64_t most_narrow_run = 64;
 
-// Shorter lines leave threads with less than a word to put together.
+// Shorter lines leave threads with less than a word to put together, the more so where words at
+// both their ends are parts of one.
 constexpr std::int64_t least_words_per_line = 2;
+constexpr std::int64_t least_words_between_parts = 8;
 
 // Longer rows are better put together by `words`, and pixels that lie farther apart share no cache
 // lines that neighbours could leave to each other.
@@ -55,8 +57,23 @@ std::uint64_t bits(std::int64_t value) { return static_cast<std::uint64_t>(value
 std::uint64_t bits(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
 int alignment(std::uint64_t all) { return 1 << std::countr_zero(all | word_bytes); }
 
+int alignment_of_lines(const GatherPlan& plan, const Lines& lines) {
+  std::uint64_t begins = bits(plan.out);
+  for (std::size_t i = 0; i < lines.outer_axes; ++i) begins |= bits(plan.axes[i].out_stride);
+  return alignment(begins);
+}
+
+std::int64_t words_of_lines(const GatherPlan& plan) {
+  return lines_of(plan).items * common_vector(plan) / word_bytes;
+}
+
+bool worth_pixels(const GatherPlan& plan) {
+  return pixels_of(plan).shape >= 0 && words_of_lines(plan) >= least_words_per_line;
+}
+
 bool worth_lines(const GatherPlan& plan) {
-  return lines_of(plan).items * common_vector(plan) >= least_words_per_line * word_bytes;
+  const bool whole_words = alignment_of_lines(plan, lines_of(plan)) == word_bytes;
+  return words_of_lines(plan) >= (whole_words ? least_words_per_line : least_words_between_parts);
 }
 
 bool worth_tiles(const GatherPlan& plan) {
@@ -145,12 +162,6 @@ Lines lines_of(const GatherPlan& plan) {
   if (lines.parts > most_parts || (lines.parts > 1 && std::abs(lines.stride) > most_pixel_stride))
     return {};
   return lines;
-}
-
-int alignment_of_lines(const GatherPlan& plan, const Lines& lines) {
-  std::uint64_t all = bits(plan.out);
-  for (std::size_t i = 0; i < lines.outer_axes; ++i) all |= bits(plan.axes[i].out_stride);
-  return alignment(all);
 }
 
 Pixels pixels_of(const GatherPlan& plan) {
@@ -253,7 +264,7 @@ bool fits_31_bits(const GatherPlan& plan, const KernelChoice& choice) {
   Reach out;
   out.add(1, plan.out_bytes(plan.run_bytes) / in_output);
   // Words of a line may begin before it.
-  if (choice.family == Family::pixels) out.add(1, word_bytes);
+  if (choice.family == Family::pixels || choice.family == Family::lines) out.add(1, word_bytes);
   levels[static_cast<std::size_t>(leaf)].add(1, plan.run_bytes / in_leaf);
 
   const std::size_t outer =
@@ -295,10 +306,8 @@ Family family_for(const GatherPlan& plan) {
   if (worth_tiles(plan)) return Family::tiles;
   const int vector = common_vector(plan);
   if (vector == word_bytes) return Family::elements;
-  if (worth_lines(plan)) {
-    if (pixels_of(plan).shape >= 0) return Family::pixels;
-    if (alignment_of_lines(plan, lines_of(plan)) == word_bytes) return Family::lines;
-  }
+  if (worth_pixels(plan)) return Family::pixels;
+  if (worth_lines(plan)) return Family::lines;
   if (plan.run_bytes == vector) return Family::elements;
   return family_for_misaligned(plan);
 }

@@ -99,7 +99,7 @@ struct Transpose {
 Transpose transpose_of(const GatherPlan& plan);
 
 /// Items that are dense in the output and lie evenly in the leaves, each by itself or a few as a
-/// pixel. Strides are in bytes.
+/// pixel: what `lines` asks for. Strides are in bytes.
 struct Lines {
   std::int64_t items = 0;        ///< of a line; 0 where there are none
   std::int64_t parts = 1;        ///< how many items make a pixel
@@ -108,9 +108,6 @@ struct Lines {
   std::size_t outer_axes = 0;    ///< the plan's axes that tell lines apart
 };
 Lines lines_of(const GatherPlan& plan);
-/// The power of two, up to 16, that divides the addresses in the output at which lines begin.
-/// `lines` asks for whole words.
-int alignment_of_lines(const GatherPlan& plan, const Lines& lines);
 
 /// What `pixels` knows: so many bytes each, and from one pixel to the next, in memory.
 struct PixelShape {
@@ -132,7 +129,7 @@ struct Pixels {
 };
 Pixels pixels_of(const GatherPlan& plan);
 
-/// How many vectors (lines: words of a line; pixels, shifted: words, at most) a row has.
+/// How many vectors (pixels, lines, shifted: words, at most) a row, or line, has.
 std::int64_t vectors_in_row(const GatherPlan& plan, const KernelChoice& choice);
 
 /// The units in which a kernel counts positions in leaves and in the output.

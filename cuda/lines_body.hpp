@@ -15,7 +15,8 @@ namespace multibuffer::cuda {
 template <class Item, int Levels, class Plan, class Access>
 constexpr void gather_lines(const Plan& plan, Access& access, const Place& place) {
   using Count = CountOf<typename Plan::Offset>;
-  constexpr int per_word = word_bytes / static_cast<int>(sizeof(Item));
+  constexpr int item_bytes = static_cast<int>(sizeof(Item));
+  constexpr int per_word = word_bytes / item_bytes;
   const Count parts = plan.line.parts.divisor;
   const auto in_bytes = [&](std::int64_t stride) {
     return static_cast<Address>(stride * plan.leaf_unit);
@@ -26,27 +27,28 @@ constexpr void gather_lines(const Plan& plan, Access& access, const Place& place
   const Address to_next = stride - Address{parts - 1} * part_stride;
   for (const Count first : turns(plan, place)) {
     const auto found = find_vectors<Levels>(plan, access, place, first);
-    Bytes16 words[batch] = {};
-    int count[batch];
+    LineWord<Count> words[batch];
+    Bytes16 values[batch] = {};
     for_batch([&](int b) {
-      const Count begin = found.vector[b] * per_word;
-      const Count rest = plan.line.items - begin;
-      count[b] = !found.valid[b] ? 0 : rest < per_word ? static_cast<int>(rest) : per_word;
-      const Count pixel = plan.line.parts.divide(begin);
-      Count part = begin - pixel * parts;
-      Address source = found.rows.source[b] + Address{pixel} * stride + Address{part} * part_stride;
+      words[b] = line_word(plan, found, b, static_cast<std::int64_t>(plan.line.items) * item_bytes);
+      const int begin = words[b].begin / item_bytes;
+      const int end = words[b].end / item_bytes;
+      const Count item = words[b].number * per_word -
+                         static_cast<Count>(words[b].head / item_bytes) + static_cast<Count>(begin);
+      const Count pixel = plan.line.parts.divide(item);
+      Count part = item - pixel * parts;
+      Address source = words[b].source + Address{pixel} * stride + Address{part} * part_stride;
       for (int i = 0; i < per_word; ++i) {
-        if (i < count[b]) set_item<Item>(words[b], i, access.template load<Item>(source));
+        if (i < begin || i >= end) continue;
+        set_item<Item>(values[b], i, access.template load<Item>(source));
         const bool is_last = ++part == parts;
         source += is_last ? to_next : part_stride;
         part = is_last ? 0 : part;
       }
     });
     for_batch([&](int b) {
-      const Address out =
-          output_at(plan, found.rows.out[b]) + Address{found.vector[b]} * word_bytes;
-      if (count[b] > 0)
-        store_word(access, out, words[b], 0, count[b] * static_cast<int>(sizeof(Item)));
+      if (words[b].begin < words[b].end)
+        store_word(access, words[b].out, values[b], words[b].begin, words[b].end);
     });
   }
 }

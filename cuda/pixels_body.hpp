@@ -117,19 +117,9 @@ constexpr Registers<Shape::window_registers> load_window(Access& access, Address
   return beginning_at<Shape::window_registers>(loaded, shift);
 }
 
-/// A word of the output, and where in its line it is.
-template <class Count>
-struct PixelWord {
-  Address source = 0;  ///< the lowest byte of the line's first pixel
-  Count number = 0;    ///< which word of its line
-  int head = 0;        ///< bytes of the line's first word that lie before the line
-  int begin = 0;       ///< of the word's bytes, what belongs to the line
-  int end = 0;
-};
-
 template <class Shape, class Count, class Access>
 constexpr Bytes16 picked(Access& access, bool backwards, bool reversed,
-                         const PixelWord<Count>& word) {
+                         const LineWord<Count>& word) {
   constexpr int bytes = Shape::bytes;
   constexpr int pitch = Shape::pitch;
   constexpr int last = Shape::count - 1;
@@ -182,22 +172,9 @@ constexpr void gather_pixels(const Plan& plan, Access& access, const Place& plac
   const auto& pixels = plan.pixels;
   for (const Count first : turns(plan, place)) {
     const auto found = find_vectors<Levels>(plan, access, place, first);
-    PixelWord<Count> words[batch];
-    Address out[batch];
-    for (int b = 0; b < batch; ++b) {
-      const Address line = output_at(plan, found.rows.out[b]);
-      const int head = static_cast<int>(line % word_bytes);
-      const Address offset = Address{found.vector[b]} * word_bytes - static_cast<Address>(head);
-      const auto rest = static_cast<std::int64_t>(pixels.line_bytes - offset);
-      out[b] = line + offset;
-      words[b].source = found.rows.source[b];
-      words[b].number = found.vector[b];
-      words[b].head = head;
-      words[b].begin = found.vector[b] == 0 ? head : 0;
-      words[b].end = !found.valid[b] || rest < 0 ? 0
-                     : rest < word_bytes         ? static_cast<int>(rest)
-                                                 : word_bytes;
-    }
+    LineWord<Count> words[batch];
+    for (int b = 0; b < batch; ++b)
+      words[b] = line_word(plan, found, b, static_cast<std::int64_t>(pixels.line_bytes));
     Bytes16 values[batch];
     visit_pixels(pixels.shape, [&]<class Shape>() {
       for_batch([&](int b) {
@@ -208,7 +185,7 @@ constexpr void gather_pixels(const Plan& plan, Access& access, const Place& plac
     });
     for_batch([&](int b) {
       if (words[b].begin < words[b].end)
-        store_word(access, out[b], values[b], words[b].begin, words[b].end);
+        store_word(access, words[b].out, values[b], words[b].begin, words[b].end);
     });
   }
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "cuda/kernel_plan.hpp"
+#include "cuda/find_rows.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -67,6 +67,36 @@ constexpr void store_word(Access& access, Address word, const Bytes16& value, in
   if (at + 4 <= last) store_next<std::uint32_t>(access, at, rest);
   if (at + 2 <= last) store_next<std::uint16_t>(access, at, rest);
   if (at + 1 <= last) store_next<std::uint8_t>(access, at, rest);
+}
+
+/// A word of a line: of bytes that are dense in the output, wherever they begin there.
+template <class Count>
+struct LineWord {
+  Address source = 0;  ///< where the line begins in the leaves
+  Address out = 0;     ///< the word, aligned
+  Count number = 0;    ///< which of its line
+  int head = 0;        ///< how far into its first word the line begins
+  int begin = 0;       ///< of the word's bytes, what belongs to the line
+  int end = 0;         ///< 0 where nothing does
+};
+
+/// The one that vector `b` of those found is, in lines of so many bytes.
+template <class Plan>
+constexpr auto line_word(const Plan& plan, const Vectors<typename Plan::Offset>& found, int b,
+                         std::int64_t line_bytes) {
+  const Address line = output_at(plan, found.rows.out[b]);
+  LineWord<CountOf<typename Plan::Offset>> word;
+  word.source = found.rows.source[b];
+  word.number = found.vector[b];
+  word.head = static_cast<int>(line % word_bytes);
+  const std::int64_t before = static_cast<std::int64_t>(word.number) * word_bytes - word.head;
+  const std::int64_t rest = line_bytes - before;
+  word.out = line + static_cast<Address>(before);
+  word.begin = word.number == 0 ? word.head : 0;
+  word.end = !found.valid[b] || rest < 0 ? 0
+             : rest < word_bytes         ? static_cast<int>(rest)
+                                         : word_bytes;
+  return word;
 }
 
 }  // namespace multibuffer::cuda

@@ -101,7 +101,7 @@ TEST(KernelBodies, GatherSteppedAndReversedItems) {
   auto chosen = expect_all_choices_agree(
       10, {.most_axes = 3, .most_rows = 100, .transposes = 0, .lines = 100}, 400);
   EXPECT_GT(chosen[Family::lines], 40);
-  EXPECT_GT(chosen[Family::pixels], 25);
+  EXPECT_GT(chosen[Family::pixels], 20);
 }
 
 /// Three lines of so many pixels (of fewer than 9 bytes, each would be a pixel), `shift` bytes into
@@ -289,12 +289,11 @@ TEST(KernelBodies, ReachTheFarEndsOfLargeArrays) {
     expect_far_ends(plan, choice);
   };
   // As many vectors as 31 bits can count, and one more.
-  for (const std::int64_t extent : {big - 1, big, big + 1}) {
+  for (const std::int64_t extent : {big - 1, big, big + 1})
     expect(far_plan({{extent, 16, 0, -16}}, 16), Family::elements, extent >= big);
-    expect(far_plan({{extent, 8, 0, -8}}, 8), Family::lines, extent >= big);
-  }
-  // Pixels: a word fewer, since the first word of a line may begin before it.
+  // A word fewer, since the first word of a line may begin before it.
   for (const std::int64_t extent : {big - 16, big - 15}) {
+    expect(far_plan({{extent, 8, 0, -8}}, 8), Family::lines, extent == big - 15);
     expect(far_plan({{extent, 1, 0, -1}}, 1), Family::pixels, extent == big - 15);
     expect(far_plan({{extent, 2, 0, -2}}, 2), Family::pixels, extent == big - 15);
   }

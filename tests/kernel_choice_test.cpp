@@ -159,11 +159,11 @@ TEST(ChooseKernel, PutsWordsTogetherFromItemsThatLieEvenly) {
   const auto with = [&](auto change) { return stepped(4, change); };
   EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].stride = -4; }), Family::lines);
   EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].stride = 0; }), Family::lines);
-  EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].extent = 7; }), Family::elements);        // short
-  EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].level = 0; }), Family::elements);         // pointers
-  EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].out_stride = 8; }), Family::elements);    // no words
-  EXPECT_EQ(with([](GatherPlan& p) { p.axes[0].out_stride = 404; }), Family::elements);  // nor here
-  EXPECT_EQ(with([](GatherPlan& p) { p.out += 4; }), Family::elements);                  // nor here
+  EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].extent = 7; }), Family::elements);      // short
+  EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].level = 0; }), Family::elements);       // pointers
+  EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].out_stride = 8; }), Family::elements);  // no lines
+  EXPECT_EQ(with([](GatherPlan& p) { p.axes[0].out_stride = 404; }), Family::lines);
+  EXPECT_EQ(with([](GatherPlan& p) { p.out += 4; }), Family::lines);
   EXPECT_EQ(with([](GatherPlan& p) {
               p.indices = {{nullptr, 8, 0, 5, 0, 1, {1000}, {1, 0}}};
             }),
@@ -331,7 +331,7 @@ TEST(ChooseKernel, PicksPixelsThatLieCloseByWhereverLinesBegin) {
   expect(pixels(1, -1, [](GatherPlan& p) { p.axes[0].out_stride = 57; }), {1, 1}, true, false);
   expect(pixels(4, -4, [](GatherPlan& p) { p.base += 1; }), {4, 4}, true, false);
 
-  EXPECT_EQ(family_of(pixels(4, -4, as_it_is)), Family::elements);  // 200 bytes are no whole words
+  EXPECT_EQ(family_of(pixels(4, -4, as_it_is)), Family::lines);  // items, which are loaded whole
   EXPECT_EQ(pixels_of(pixels(1, 5, as_it_is)).shape, -1);
   EXPECT_EQ(pixels_of(pixels(1, 0, as_it_is)).shape, -1);
   EXPECT_EQ(pixels_of(pixels(3, 3, in_bytes(2))).shape, -1);
@@ -343,7 +343,7 @@ TEST(ChooseKernel, PicksPixelsThatLieCloseByWhereverLinesBegin) {
                 .shape,
             -1);
   EXPECT_EQ(family_of(pixels(1, -1, [](GatherPlan& p) { p.axes[1].extent = 31; })),
-            Family::elements);  // less than two words
+            Family::elements);  // short
 }
 
 TEST(ChooseKernel, TakesShortLinesForPixels) {

@@ -253,11 +253,10 @@ class CaseMaker {
         plan.axes.push_back({extent, 0, static_cast<int>(levels_), stride});
         ++dense_axes;
       };
-      push(between(2, 100), stride_at(levels_));
-      if (random_.chance(30)) {  // mostly the parts of pixels
-        const std::int64_t one = random_.pick({plan.run_bytes, -plan.run_bytes});
-        push(between(2, 9), random_.chance(50) ? one : stride_at(levels_));
-      }
+      // Mostly items that lie close, and the parts of pixels.
+      const std::int64_t one = random_.pick({plan.run_bytes, -plan.run_bytes});
+      push(between(2, 100), random_.chance(60) ? one * between(1, 4) : stride_at(levels_));
+      if (random_.chance(30)) push(between(2, 9), random_.chance(50) ? one : stride_at(levels_));
     }
     transposes_ = transposes_ && plan.axes.size() > 1;
     if (transposes_) {
@@ -390,9 +389,7 @@ inline std::vector<Family> families_for(const GatherPlan& plan) {
   if (plan.conversion) return {Family::convert};
   std::vector<Family> families{Family::elements, Family::shifted};
   if (cuda::spans_are_alike(plan)) families.push_back(Family::words);
-  const cuda::Lines lines = cuda::lines_of(plan);
-  if (lines.items > 0 && cuda::alignment_of_lines(plan, lines) == cuda::word_bytes)
-    families.push_back(Family::lines);
+  if (cuda::lines_of(plan).items > 0) families.push_back(Family::lines);
   if (cuda::pixels_of(plan).shape >= 0) families.push_back(Family::pixels);
   if (cuda::transpose_of(plan).possible) families.push_back(Family::tiles);
   return families;
