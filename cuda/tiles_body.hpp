@@ -32,6 +32,7 @@ namespace multibuffer::cuda {
 template <int ItemBytes>
 struct TilesOf {
   static constexpr TileShape shape = tile_shape(ItemBytes);
+  static_assert(shape.items_per_word == 1 || shape.word_bytes == 4);
   using Item = Unsigned<ItemBytes>;
   using Word = Unsigned<shape.word_bytes>;
   static constexpr int per_word = shape.items_per_word;
@@ -59,31 +60,55 @@ struct Tile {
   int columns = 0;
 };
 
-/// Up to `count` items that make a word.
-template <class Item, class Word, class Access>
-constexpr Word load_items(Access& access, Address at, int per_word, int count) {
-  if constexpr (sizeof(Item) == sizeof(Word)) {
-    return access.template load<Word>(at);
-  } else {
+/// Copies a word of a row, of which so many items are there, into the tiles.
+template <class Shape, class Plan, class Access, class Tiles>
+constexpr void read_word(const Plan& plan, Access& access, Tiles& tiles, int slot, Address at,
+                         int count) {
+  using Item = typename Shape::Item;
+  using Word = typename Shape::Word;
+  if constexpr (Shape::per_word == 1) {
+    tiles.fetch(slot, at);
+  } else if (count < Shape::per_word) {
     Word word = 0;
-    for (int i = 0; i < per_word; ++i)
+    for (int i = 0; i < Shape::per_word; ++i)
       if (i < count)
         word |= static_cast<Word>(
                     access.template load<Item>(at + static_cast<Address>(i) * sizeof(Item)))
                 << (i * 8 * static_cast<int>(sizeof(Item)));
-    return word;
+    tiles.put(slot, word);
+  } else if (plan.tiles.reads_words || at % sizeof(Word) == 0) {
+    tiles.fetch(slot, at);
+  } else {
+    // The two aligned words that it lies in are a neighbour's as well: the cache has them.
+    const Address first = at - at % sizeof(Word);
+    const std::uint64_t low = access.template overhang<Word>(first);
+    const std::uint64_t high = access.template overhang<Word>(first + sizeof(Word));
+    tiles.put(slot, static_cast<Word>((high << 32 | low) >> (8 * (at % sizeof(Word)))));
   }
 }
 
-template <class Item, class Word, class Access>
-constexpr void store_items(Access& access, Address at, const Word& word, int per_word, int count) {
-  if constexpr (sizeof(Item) == sizeof(Word)) {
+/// Writes a word of a column, of which so many items are there, in pieces that are aligned. Whole
+/// words of a column are aligned alike: all lanes take the same branch.
+template <class Shape, class Plan, class Access>
+constexpr void write_word(const Plan& plan, Access& access, Address at,
+                          const typename Shape::Word& word, int count) {
+  using Item = typename Shape::Item;
+  if constexpr (Shape::per_word == 1) {
     access.store(at, word);
-  } else {
-    for (int i = 0; i < per_word; ++i)
+  } else if (count < Shape::per_word) {
+    for (int i = 0; i < Shape::per_word; ++i)
       if (i < count)
         access.store(at + static_cast<Address>(i) * sizeof(Item),
                      static_cast<Item>(word >> (i * 8 * static_cast<int>(sizeof(Item)))));
+  } else if (plan.tiles.writes_words || at % 4 == 0) {
+    access.store(at, word);
+  } else if (at % 2 == 0) {
+    access.store(at, static_cast<std::uint16_t>(word));
+    access.store(at + 2, static_cast<std::uint16_t>(word >> 16));
+  } else {
+    access.store(at, static_cast<std::uint8_t>(word));
+    access.store(at + 1, static_cast<std::uint16_t>(word >> 8));
+    access.store(at + 3, static_cast<std::uint8_t>(word >> 24));
   }
 }
 
@@ -183,18 +208,12 @@ constexpr void read_tiles(const Plan& plan, Access& access, Tiles& tiles, const 
     const Tile tile = tiles.tile(n);
     const int columns = present(tile.columns, lane * Shape::per_word, Shape::per_word);
     if (columns == 0) continue;
-    const bool whole = plan.tiles.reads_words && columns == Shape::per_word;
     for (int turn = 0; turn < Shape::side; turn += warps) {
       const int row = turn + warp;
       const Address begin = row < tile.rows ? tiles.row(n * Shape::side + row) : 0;
       if (begin == 0) continue;
       const Address at = begin + static_cast<Address>(lane) * sizeof(Word);
-      const int slot = Shape::slot(n, row, lane);
-      if (whole)
-        tiles.fetch(slot, at);
-      else
-        tiles.put(slot,
-                  load_items<typename Shape::Item, Word>(access, at, Shape::per_word, columns));
+      read_word<Shape>(plan, access, tiles, Shape::slot(n, row, lane), at, columns);
     }
   }
 }
@@ -213,7 +232,6 @@ constexpr void write_tiles(const Plan& plan, Access& access, Tiles& tiles, const
     const Tile tile = tiles.tile(n);
     const int items = present(tile.rows, lane * Shape::per_word, Shape::per_word);
     if (items == 0) continue;
-    const bool whole = plan.tiles.writes_words && items == Shape::per_word;
     Address at = tile.out + static_cast<Address>(lane) * sizeof(Word) +
                  static_cast<Address>(warp * Shape::per_word) * column_bytes;
     for (int turn = 0; turn < warp_lanes; turn += warps) {
@@ -225,13 +243,8 @@ constexpr void write_tiles(const Plan& plan, Access& access, Tiles& tiles, const
           words[k] = tiles.take(Shape::slot(n, lane * Shape::per_word + k, word));
       transpose_words<typename Shape::Item>(words);
       Address column = at;
-      for (int k = 0; k < Shape::per_word; ++k, column += column_bytes) {
-        if (k >= columns) continue;
-        if (whole)
-          access.store(column, words[k]);
-        else
-          store_items<typename Shape::Item>(access, column, words[k], Shape::per_word, items);
-      }
+      for (int k = 0; k < Shape::per_word; ++k, column += column_bytes)
+        if (k < columns) write_word<Shape>(plan, access, column, words[k], items);
       at += static_cast<Address>(warps * Shape::per_word) * column_bytes;
     }
   }

@@ -243,7 +243,7 @@ def transposes(gpu):
     for itemsize in (1, 2, 4, 8):
         edge = int((gpu.shrunk(256 * MIB) / itemsize) ** 0.5) // 64 * 64
         yield transpose(gpu, itemsize, edge, edge)
-        if itemsize == 4:
+        if itemsize in (1, 4):
             yield transpose(gpu, itemsize, edge - 191, edge - 187)
 
 
