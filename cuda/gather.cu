@@ -98,35 +98,15 @@ Kernel<Plan> kernel_for_family(const KernelChoice& choice) {
   }
 }
 
-Kernel<SmallPlan<std::int32_t>> kernel_for(const SmallPlan<std::int32_t>&,
-                                           const KernelChoice& choice) {
-  using Plan = SmallPlan<std::int32_t>;
-  switch (choice.levels) {
-    case 0:
-      return kernel_for_family<0, Plan>(choice);
-    case 1:
-      return kernel_for_family<1, Plan>(choice);
-    default:
-      return kernel_for_family<2, Plan>(choice);
-  }
-}
-
-/// `elements` alone counts in 64 bits without a large plan; see `choose_kernel`.
-Kernel<SmallPlan<std::int64_t>> kernel_for(const SmallPlan<std::int64_t>&,
-                                           const KernelChoice& choice) {
-  using Plan = SmallPlan<std::int64_t>;
-  switch (choice.levels) {
-    case 0:
-      return kernel_for_vector<Family::elements, 0, Plan>(choice.vector_bytes);
-    case 1:
-      return kernel_for_vector<Family::elements, 1, Plan>(choice.vector_bytes);
-    default:
-      return kernel_for_vector<Family::elements, 2, Plan>(choice.vector_bytes);
-  }
-}
-
-Kernel<LargePlan> kernel_for(const LargePlan&, const KernelChoice& choice) {
-  return kernel_for_family<any_levels, LargePlan>(choice);
+/// Of small plans, `elements` alone counts in 64 bits; see `choose_kernel`.
+template <class Plan>
+Kernel<Plan> kernel_for(const Plan& plan, const KernelChoice& choice) {
+  return visit_levels(plan, choice, [&]<int Levels>() {
+    if constexpr (std::is_same_v<Plan, SmallPlan<std::int64_t>>)
+      return kernel_for_vector<Family::elements, Levels, Plan>(choice.vector_bytes);
+    else
+      return kernel_for_family<Levels, Plan>(choice);
+  });
 }
 
 /// A block for each turn of work: on an H200 that is 3 to 6 % faster than fewer blocks that take

@@ -145,6 +145,24 @@ struct LargePlan : KernelScalars<std::int64_t> {
   const Offset* steps = nullptr;
 };
 
+/// visit.operator()<Levels>() for the number of levels that a plan's kernel is compiled for.
+template <class Plan, class Visit>
+constexpr auto visit_levels(const Plan&, const KernelChoice& choice, Visit&& visit) {
+  static_assert(compiled_levels == 2);
+  if constexpr (std::is_same_v<Plan, LargePlan>) {
+    return visit.template operator()<any_levels>();
+  } else {
+    switch (choice.levels) {
+      case 0:
+        return visit.template operator()<0>();
+      case 1:
+        return visit.template operator()<1>();
+      default:
+        return visit.template operator()<2>();
+    }
+  }
+}
+
 /// What both are made from.
 template <class Offset>
 struct PlanParts {

@@ -20,22 +20,20 @@ __global__ void __launch_bounds__(threads_per_block, blocks_for<Plan>)
   gather_pixels<Levels>(plan, memory, place);
 }
 
-}  // namespace
-
-const void* pixels_kernel(const SmallPlan<std::int32_t>&, const KernelChoice& choice) {
-  using Plan = SmallPlan<std::int32_t>;
-  switch (choice.levels) {
-    case 0:
-      return reinterpret_cast<const void*>(pixels<0, Plan>);
-    case 1:
-      return reinterpret_cast<const void*>(pixels<1, Plan>);
-    default:
-      return reinterpret_cast<const void*>(pixels<2, Plan>);
-  }
+template <class Plan>
+const void* kernel_for(const Plan& plan, const KernelChoice& choice) {
+  return visit_levels(plan, choice, [&]<int Levels>() {
+    return reinterpret_cast<const void*>(pixels<Levels, Plan>);
+  });
 }
 
-const void* pixels_kernel(const LargePlan&, const KernelChoice&) {
-  return reinterpret_cast<const void*>(pixels<any_levels, LargePlan>);
+}  // namespace
+
+const void* pixels_kernel(const SmallPlan<std::int32_t>& plan, const KernelChoice& choice) {
+  return kernel_for(plan, choice);
+}
+const void* pixels_kernel(const LargePlan& plan, const KernelChoice& choice) {
+  return kernel_for(plan, choice);
 }
 
 }  // namespace multibuffer::cuda

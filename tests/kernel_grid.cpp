@@ -116,31 +116,18 @@ void run_family(const Plan& plan, const cuda::KernelChoice& choice, KernelMemory
   }
 }
 
-/// Calls `visit` with a plan's number of levels, as a constant.
-template <class Visit>
-void with_levels(int levels, Visit&& visit) {
-  switch (levels) {
-    case 0:
-      return visit(std::integral_constant<int, 0>{});
-    case 1:
-      return visit(std::integral_constant<int, 1>{});
-    default:
-      return visit(std::integral_constant<int, 2>{});
-  }
-}
-
 }  // namespace
 
 void run_block(const cuda::SmallPlan<std::int32_t>& plan, const cuda::KernelChoice& choice,
                KernelMemory& memory, std::uint32_t block, const Grid& grid) {
-  with_levels(choice.levels,
-              [&](auto levels) { run_family<levels()>(plan, choice, memory, block, grid); });
+  cuda::visit_levels(plan, choice,
+                     [&]<int Levels>() { run_family<Levels>(plan, choice, memory, block, grid); });
 }
 
 void run_block(const cuda::SmallPlan<std::int64_t>& plan, const cuda::KernelChoice& choice,
                KernelMemory& memory, std::uint32_t block, const Grid& grid) {
-  with_levels(choice.levels,
-              [&](auto levels) { run_elements<levels()>(plan, choice, memory, block, grid); });
+  cuda::visit_levels(
+      plan, choice, [&]<int Levels>() { run_elements<Levels>(plan, choice, memory, block, grid); });
 }
 
 void run_block(const cuda::LargePlan& plan, const cuda::KernelChoice& choice, KernelMemory& memory,
