@@ -40,7 +40,7 @@ struct Turns {
 
     constexpr Count operator*() const { return first; }
     constexpr void operator++() { first += step; }
-    constexpr bool operator!=(Count end) const { return first < end; }
+    constexpr bool operator!=(Count end) const { return first < end; }  // steps may pass it
   };
   Iterator turn;
   Count items;

@@ -18,10 +18,12 @@ constexpr std::int64_t least_shifted_run = 512;
 // What vectors narrower than a word are to be preferred for.
 constexpr std::int64_t most_narrow_run = 64;
 
-// Shorter lines leave threads with less than a word to put together, the more so where words at
-// both their ends are parts of one.
+// Shorter lines leave threads with less than a word to put together. Where both their ends are
+// parts of one, threads that each copy an item do as well up to longer lines, the more so the
+// larger items are.
 constexpr std::int64_t least_words_per_line = 2;
-constexpr std::int64_t least_words_between_parts = 8;
+constexpr std::int64_t least_words_of_small_items = 3;
+constexpr std::int64_t least_words_of_large_items = 8;
 
 // Longer rows are better put together by `words`, and pixels that lie farther apart share no cache
 // lines that neighbours could leave to each other.
@@ -63,17 +65,12 @@ int alignment_of_lines(const GatherPlan& plan, const Lines& lines) {
   return alignment(begins);
 }
 
-std::int64_t words_of_lines(const GatherPlan& plan) {
-  return lines_of(plan).items * common_vector(plan) / word_bytes;
-}
-
-bool worth_pixels(const GatherPlan& plan) {
-  return pixels_of(plan).shape >= 0 && words_of_lines(plan) >= least_words_per_line;
-}
-
-bool worth_lines(const GatherPlan& plan) {
-  const bool whole_words = alignment_of_lines(plan, lines_of(plan)) == word_bytes;
-  return words_of_lines(plan) >= (whole_words ? least_words_per_line : least_words_between_parts);
+bool worth_lines(const GatherPlan& plan, const Lines& lines, bool by_pixels) {
+  const std::int64_t item = common_vector(plan);
+  const std::int64_t words = lines.items * item / word_bytes;
+  if (by_pixels || alignment_of_lines(plan, lines) == word_bytes)
+    return words >= least_words_per_line;
+  return words >= (item <= 2 ? least_words_of_small_items : least_words_of_large_items);
 }
 
 bool worth_tiles(const GatherPlan& plan) {
@@ -164,7 +161,7 @@ Lines lines_of(const GatherPlan& plan) {
   return lines;
 }
 
-Pixels pixels_of(const GatherPlan& plan) {
+PixelLines pixels_of(const GatherPlan& plan) {
   const Lines lines = lines_of(plan);
   const std::int64_t item = common_vector(plan);
   const std::int64_t bytes = lines.parts * item;
@@ -263,8 +260,8 @@ bool fits_31_bits(const GatherPlan& plan, const KernelChoice& choice) {
   std::array<Reach, compiled_levels + 1> levels;
   Reach out;
   out.add(1, plan.out_bytes(plan.run_bytes) / in_output);
-  // Words of a line may begin before it.
-  if (choice.family == Family::pixels || choice.family == Family::lines) out.add(1, word_bytes);
+  // Bytes of a line of 2-byte items are counted from where its first word begins, in 32 bits.
+  if (choice.family == Family::pixels) out.add(1, word_bytes);
   levels[static_cast<std::size_t>(leaf)].add(1, plan.run_bytes / in_leaf);
 
   const std::size_t outer =
@@ -306,8 +303,9 @@ Family family_for(const GatherPlan& plan) {
   if (worth_tiles(plan)) return Family::tiles;
   const int vector = common_vector(plan);
   if (vector == word_bytes) return Family::elements;
-  if (worth_pixels(plan)) return Family::pixels;
-  if (worth_lines(plan)) return Family::lines;
+  const Lines lines = lines_of(plan);
+  const bool by_pixels = pixels_of(plan).shape >= 0;
+  if (worth_lines(plan, lines, by_pixels)) return by_pixels ? Family::pixels : Family::lines;
   if (plan.run_bytes == vector) return Family::elements;
   return family_for_misaligned(plan);
 }

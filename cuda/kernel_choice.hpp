@@ -99,7 +99,7 @@ struct Transpose {
 Transpose transpose_of(const GatherPlan& plan);
 
 /// Items that are dense in the output and lie evenly in the leaves, each by itself or a few as a
-/// pixel: what `lines` asks for. Strides are in bytes.
+/// pixel: what `lines` and `pixels` ask for. Strides are in bytes.
 struct Lines {
   std::int64_t items = 0;        ///< of a line; 0 where there are none
   std::int64_t parts = 1;        ///< how many items make a pixel
@@ -122,12 +122,12 @@ inline constexpr PixelShape pixel_shapes[] = {{1, 1}, {1, 2}, {1, 3}, {1, 4}, {2
 
 /// Lines whose pixels have one of these shapes, and lie one after another or the other way around,
 /// as do their bytes.
-struct Pixels {
+struct PixelLines {
   int shape = -1;          ///< which of `pixel_shapes`, or -1
   bool backwards = false;  ///< each pixel lies below the one before it
   bool reversed = false;   ///< each byte of a pixel does
 };
-Pixels pixels_of(const GatherPlan& plan);
+PixelLines pixels_of(const GatherPlan& plan);
 
 /// How many vectors (pixels, lines, shifted: words, at most) a row, or line, has.
 std::int64_t vectors_in_row(const GatherPlan& plan, const KernelChoice& choice);

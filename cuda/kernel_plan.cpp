@@ -66,7 +66,7 @@ KernelLine<Offset> kernel_line(const GatherPlan& plan, const KernelChoice& choic
 
 template <class Offset>
 KernelPixels<Offset> kernel_pixels(const GatherPlan& plan, const KernelChoice& choice) {
-  const Pixels pixels = pixels_of(plan);
+  const PixelLines pixels = pixels_of(plan);
   return {narrowed<CountOf<Offset>>(lines_of(plan).items * choice.vector_bytes), pixels.shape,
           pixels.backwards, pixels.reversed};
 }

@@ -16,8 +16,7 @@
 ///  - Positions at the last level and in the output count units, vectors where the family has them
 ///    aligned, which keeps them within 31 bits for arrays of up to 32 GiB.
 ///  - For `lines` and `pixels`, the axes that make a line are none: a word's number tells where in
-///  it
-///    the word is.
+///    it the word is.
 ///  - For `words`, the axes that fill a span have no stride in the output: a word's number tells.
 ///  - For `tiles`, axes count tiles, and the rows of a tile are one more axis, the innermost.
 namespace multibuffer::cuda {

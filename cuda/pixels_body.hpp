@@ -131,12 +131,16 @@ constexpr Bytes16 picked(Access& access, bool backwards, bool reversed,
   const int first_wanted = (phase + word.begin) / bytes;
   const int last_wanted = (phase + word.end - 1) / bytes;
 
+  // Of a word without bytes, nothing is loaded: a branch would keep the batch's loads apart.
+  const bool any = word.begin < word.end;
+  const int wanted_begin = (backwards ? last - last_wanted : first_wanted) * pitch;
+  const int wanted_end =
+      any ? (backwards ? last - first_wanted : last_wanted) * pitch + bytes : -word_bytes;
   const std::int64_t pixels = static_cast<std::int64_t>(pixel) - pixels_before;
   const auto window = load_window<Shape>(
       access,
       word.source + static_cast<Address>(backwards ? -(pixels + last) * pitch : pixels * pitch),
-      (backwards ? last - last_wanted : first_wanted) * pitch,
-      (backwards ? last - first_wanted : last_wanted) * pitch + bytes);
+      wanted_begin, wanted_end);
 
   constexpr std::size_t count = Shape::dense_registers;
   auto dense = permuted<count, Shape::from_window>(window);
@@ -178,7 +182,6 @@ constexpr void gather_pixels(const Plan& plan, Access& access, const Place& plac
     Bytes16 values[batch];
     visit_pixels(pixels.shape, [&]<class Shape>() {
       for_batch([&](int b) {
-        if (words[b].begin >= words[b].end) return;
         if (pixels.reversed) words[b].source -= Shape::bytes - 1;
         values[b] = picked<Shape>(access, pixels.backwards, pixels.reversed, words[b]);
       });

@@ -5,13 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 
-/// Words of 16 bytes that begin anywhere: what `shifted`, `words`, `lines` and `convert` share.
+/// Words of 16 bytes that begin anywhere: what `shifted`, `words`, `pixels`, `lines` and `convert`
+/// share.
 ///
-/// They write aligned words, and read the one or two aligned words that the wanted bytes lie in.
-/// So they read bytes beside those that are wanted, though never a word without a wanted one. That
-/// is always possible: memory is allocated, mapped and protected in larger, aligned pieces. What
-/// they read there, they drop; it may change meanwhile. The library's own blocks are padded, so
-/// that memory checkers have nothing to say. For arrays in place in somebody else's memory, one
+/// They write aligned words and, but for `lines`, read the aligned words that the wanted bytes lie
+/// in. So they read bytes beside those that are wanted, though never a word without a wanted one.
+/// That is always possible: memory is allocated, mapped and protected in larger, aligned pieces.
+/// What they read there, they drop; it may change meanwhile. The library's own blocks are padded,
+/// so that memory checkers have nothing to say. For arrays in place in somebody else's memory, one
 /// may remark on reads of up to 15 bytes around an allocation whose size is no multiple of 16.
 namespace multibuffer::cuda {
 

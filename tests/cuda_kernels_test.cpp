@@ -104,8 +104,8 @@ TEST(KernelBodies, GatherSteppedAndReversedItems) {
   EXPECT_GT(chosen[Family::pixels], 20);
 }
 
-/// Three lines of so many pixels (of fewer than 9 bytes, each would be a pixel), `shift` bytes into
-/// a word where they lie and `head` bytes where they go.
+/// Three lines of so many pixels, `shift` bytes into a word where they lie and `head` bytes where
+/// they go.
 struct PixelCase {
   PixelShape shape;
   bool backwards;
@@ -145,10 +145,13 @@ void expect_picks_pixels(Random& random, const PixelCase& c) {
   });
   std::fill_n(out.data(), out.bytes(), prefill);
   memory.allow_writes(out.data(), out.bytes());
-  const KernelChoice choice{Family::pixels, common_vector(plan), false, 0};
-  if (common_vector(plan) == 4) return;  // `lines` loads such pixels whole
+  // `lines` loads pixels of four aligned bytes whole, and a few items are the parts of a pixel.
+  const int item = common_vector(plan);
+  if (item == 4 || (item == bytes && c.count <= 8)) return;
   ASSERT_EQ(pixel_shapes[pixels_of(plan).shape], c.shape);
-  run_kernel(plan, choice, memory, {2, 32});
+  const KernelChoice narrow{Family::pixels, item, false, 0};
+  const KernelChoice wide{Family::pixels, item, true, any_levels};
+  run_kernel(plan, random.chance(70) ? narrow : wide, memory, {2, 32});
   EXPECT_TRUE(memory.failures() == 0 &&
               std::memcmp(out.data(), expected.data(), expected.size()) == 0)
       << bytes << " bytes every " << pitch << ", backwards " << c.backwards << ", reversed "
@@ -162,7 +165,7 @@ TEST(KernelBodies, PickPixelsOfEveryShape) {
       for (const bool reversed : {false, true})
         for (int i = 0; i < 40 && !HasFailure(); ++i)
           if (!reversed || shape.bytes > 1)
-            expect_picks_pixels(random, {shape, backwards, reversed, random.between(9, 50),
+            expect_picks_pixels(random, {shape, backwards, reversed, random.between(1, 50),
                                          random.between(0, 15), random.between(0, 15)});
 }
 
@@ -255,12 +258,15 @@ std::vector<std::byte> expected_of(const GatherPlan& plan, Address source) {
   return made;
 }
 
-/// Runs the first and the last turn of `plan` alone, and checks what is at both ends.
+/// Runs the first turn and the last two of `plan` alone, and checks what is at both ends.
 void expect_far_ends(const GatherPlan& plan, const KernelChoice& choice) {
   const std::int64_t turn = items_per_turn(choice, threads_per_block);
   const auto turns = static_cast<std::uint32_t>(ceil_divide(work_items(plan, choice), turn));
   PatternMemory memory;
-  run_blocks(plan, choice, memory, {turns, threads_per_block}, {0, turns - 1});
+  // Of lines that might have begun elsewhere, the very last word may be empty.
+  std::vector<std::uint32_t> ends{0, turns - 1};
+  if (turns > 2) ends.push_back(turns - 2);
+  run_blocks(plan, choice, memory, {turns, threads_per_block}, ends);
 
   const auto expect_copied = [&](const std::vector<std::int64_t>& index, std::int64_t within) {
     const Row row = interpret(plan, index);
@@ -289,14 +295,21 @@ TEST(KernelBodies, ReachTheFarEndsOfLargeArrays) {
     expect_far_ends(plan, choice);
   };
   // As many vectors as 31 bits can count, and one more.
-  for (const std::int64_t extent : {big - 1, big, big + 1})
+  for (const std::int64_t extent : {big - 1, big, big + 1}) {
     expect(far_plan({{extent, 16, 0, -16}}, 16), Family::elements, extent >= big);
-  // A word fewer, since the first word of a line may begin before it.
-  for (const std::int64_t extent : {big - 16, big - 15}) {
-    expect(far_plan({{extent, 8, 0, -8}}, 8), Family::lines, extent == big - 15);
-    expect(far_plan({{extent, 1, 0, -1}}, 1), Family::pixels, extent == big - 15);
-    expect(far_plan({{extent, 2, 0, -2}}, 2), Family::pixels, extent == big - 15);
+    expect(far_plan({{extent, 8, 0, -8}}, 8), Family::lines, extent >= big);
   }
+  // Bytes of pixels are counted from where the first word of their line begins, as far before it as
+  // may be.
+  for (const std::int64_t extent : {big - 16, big - 15})
+    for (const std::int64_t item : {1, 2}) {
+      GatherPlan plan = far_plan({{extent, item, 0, -item}}, item);
+      plan.out += word_bytes - item;
+      expect(plan, Family::pixels, extent == big - 15);
+    }
+  GatherPlan off = far_plan({{big - 1, 8, 0, -8}}, 8);
+  off.out += 8;
+  expect(off, Family::lines, false);
   // A stride that alone goes beyond 31 bits, and rows of an odd number of vectors.
   expect(far_plan({{3, std::int64_t{1} << 40, 0, std::int64_t{1} << 41}}, 8), Family::elements,
          true);
@@ -355,6 +368,12 @@ TEST(Bytes16, AreTakenFromTwoNeighboursAtAnyByte) {
     const Bytes16 expected = counting_from(bytes);
     EXPECT_EQ(std::memcmp(&word, &expected, 16), 0) << bytes;
   }
+}
+
+TEST(Bytes16, ArePermuted) {
+  EXPECT_EQ(permuted_bytes(0x33221100, 0x77665544, 0x3210), 0x33221100U);
+  EXPECT_EQ(permuted_bytes(0x33221100, 0x77665544, 0x7654), 0x77665544U);
+  EXPECT_EQ(permuted_bytes(0x33221100, 0x77665544, 0x0527), 0x00552277U);
 }
 
 TEST(Bytes16, AreJoinedAtAnyByte) {

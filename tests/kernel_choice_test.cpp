@@ -313,7 +313,7 @@ TEST(ChooseKernel, PicksPixelsThatLieCloseByWhereverLinesBegin) {
   };
   const auto expect = [](const GatherPlan& plan, PixelShape shape, bool backwards, bool reversed) {
     EXPECT_EQ(family_of(plan), Family::pixels);
-    const Pixels found = pixels_of(plan);
+    const PixelLines found = pixels_of(plan);
     ASSERT_GE(found.shape, 0);
     EXPECT_EQ(pixel_shapes[found.shape], shape);
     EXPECT_EQ(found.backwards, backwards);

@@ -271,7 +271,7 @@ class CaseMaker {
     for (std::size_t i = plan.axes.size(); i-- > 0;) {
       const bool dense = i + dense_axes >= plan.axes.size();
       if (!dense && random_.chance(15)) out_stride += alignment * between(1, 3);
-      if (!dense && random_.chance(lines_ ? 95 : 10)) out_stride = (out_stride + 15) / 16 * 16;
+      if (!dense && random_.chance(lines_ ? 50 : 10)) out_stride = (out_stride + 15) / 16 * 16;
       plan.axes[i].out_stride = out_stride;
       out_stride *= plan.axes[i].extent;
     }
