@@ -1,16 +1,21 @@
 // What this device's memory does with reads alone: aligned pieces of a block far beyond its caches,
-// in order and from anywhere, without tables and without results. `of_limit` counts whole pieces,
-// however little of one is wanted: where it falls as less is wanted, bytes are the limit, and where
-// it does not, how often another place is asked for. Sums of all that was read tell whether it was.
+// in order and from anywhere, without results. Where fewer bytes of each are wanted and as many
+// pieces come a second, it is places that are the limit, not bytes. Places are read from a list, 4
+// bytes a piece, one after another, as a gather's are. Sums tell whether all was read.
 
 #include "bench/device_timing.hpp"
+#include "bench/scattered.hpp"
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <numeric>
 #include <string>
+#include <vector>
 
 namespace multibuffer::bench {
 namespace {
@@ -19,103 +24,102 @@ constexpr std::int64_t block_bytes = std::int64_t{1} << 30;
 constexpr int samples = 11;
 constexpr int threads = 128;
 constexpr int in_flight = 4;  ///< loads of a thread
+constexpr int warp_lanes = 32;
 
 struct Pieces {
   const std::byte* block;
-  std::uint32_t count;      ///< a power of two
-  std::uint32_t bytes;      ///< from one to the next
-  std::uint32_t per_piece;  ///< vectors that are wanted of each
-  bool in_order;
+  const std::uint32_t* order;
+  std::uint32_t bytes;        ///< from one to the next
+  std::uint32_t vectors;      ///< of all pieces
+  int log_vectors_per_piece;  ///< of those that are wanted
 };
-
-/// A permutation of the pieces, made of steps that can be undone: what a table would say, without
-/// the time to read it.
-__device__ std::uint32_t scattered(std::uint32_t number, std::uint32_t count) {
-  const std::uint32_t mask = count - 1;
-  const int half = (32 - __clz(static_cast<int>(mask)) + 1) / 2;
-  for (const std::uint32_t factor : {0x9e3779b9u, 0xbf58476du, 0x94d049bbu}) {
-    number = (number * factor + 0x1234567) & mask;
-    number ^= number >> half;
-  }
-  return number;
-}
 
 __device__ std::uint32_t sum_of(std::uint32_t vector) { return vector; }
 __device__ std::uint32_t sum_of(uint4 vector) { return vector.x + vector.y + vector.z + vector.w; }
 
-/// Consecutive threads read consecutive vectors of a piece, then those of the next.
+/// Consecutive threads read consecutive vectors of a piece, then those of the next; every warp says
+/// what its own add up to.
 template <class Vector>
-__global__ void read_pieces(Pieces pieces, unsigned long long* sum) {
-  const std::uint32_t vectors = pieces.count * pieces.per_piece;
+__global__ void read_pieces(Pieces pieces, std::uint32_t* sums) {
   const std::uint32_t first = blockIdx.x * blockDim.x * in_flight + threadIdx.x;
+  const std::uint32_t mask = (1u << pieces.log_vectors_per_piece) - 1;
   Vector values[in_flight] = {};
   for (int k = 0; k < in_flight; ++k) {
     const std::uint32_t vector = first + k * blockDim.x;
-    if (vector >= vectors) continue;
-    const std::uint32_t number = vector / pieces.per_piece;
-    const std::uint32_t piece = pieces.in_order ? number : scattered(number, pieces.count);
-    const std::size_t at = std::size_t{piece} * pieces.bytes +
-                           std::size_t{vector - number * pieces.per_piece} * sizeof(Vector);
-    values[k] = __ldg(reinterpret_cast<const Vector*>(pieces.block + at));
+    if (vector >= pieces.vectors) continue;
+    const std::size_t piece = __ldg(pieces.order + (vector >> pieces.log_vectors_per_piece));
+    values[k] = __ldg(reinterpret_cast<const Vector*>(pieces.block + piece * pieces.bytes +
+                                                      (vector & mask) * sizeof(Vector)));
   }
-  unsigned long long found = 0;
-  for (const Vector& value : values) found += sum_of(value);
-  for (int lanes = 16; lanes > 0; lanes /= 2) found += __shfl_down_sync(~0u, found, lanes);
-  if (threadIdx.x % 32 == 0) atomicAdd(sum, found);
+  std::uint32_t sum = 0;
+  for (const Vector& value : values) sum += sum_of(value);
+  for (int lanes = warp_lanes / 2; lanes > 0; lanes /= 2) sum += __shfl_down_sync(~0u, sum, lanes);
+  if (threadIdx.x % warp_lanes == 0)
+    sums[(blockIdx.x * blockDim.x + threadIdx.x) / warp_lanes] = sum;
 }
 
-/// What is read, made once, and what its vectors' sums add up to.
+/// What is read, made once.
 struct Block {
   HostBlock host{block_bytes, false};
   DeviceBlock device{block_bytes};
 
   Block() { device.write(host.data()); }
-
-  std::uint64_t sum(std::int64_t piece, std::int64_t wanted, std::int64_t vector) const {
-    std::uint64_t sum = 0;
-    for (std::int64_t at = 0; at < block_bytes; at += piece)
-      for (std::int64_t v = at; v < at + wanted; v += vector) {
-        std::uint32_t of_vector = 0;
-        for (std::int64_t w = v; w < v + vector; w += 4) {
-          std::uint32_t word = 0;
-          std::memcpy(&word, host.data() + w, sizeof word);
-          of_vector += word;
-        }
-        sum += of_vector;
-      }
-    return sum;
-  }
 };
 Block& block() {
   static Block made;
   return made;
 }
 
+/// Of the first `wanted` bytes of every piece.
+std::uint32_t sum_on_host(std::int64_t piece, std::int64_t wanted) {
+  std::uint32_t sum = 0;
+  for (std::int64_t at = 0; at < block_bytes; at += piece)
+    for (std::int64_t w = at; w < at + wanted; w += 4) {
+      std::uint32_t word = 0;
+      std::memcpy(&word, block().host.data() + w, sizeof word);
+      sum += word;
+    }
+  return sum;
+}
+
 template <class Vector>
 void read(benchmark::State& state, std::int64_t piece, std::int64_t wanted, bool in_order) {
-  const auto size = static_cast<std::int64_t>(sizeof(Vector));
-  const Pieces pieces{block().device.data(), static_cast<std::uint32_t>(block_bytes / piece),
-                      static_cast<std::uint32_t>(piece), static_cast<std::uint32_t>(wanted / size),
-                      in_order};
-  const std::uint32_t a_block = threads * in_flight;
-  const std::uint32_t blocks = (pieces.count * pieces.per_piece + a_block - 1) / a_block;
-  const DeviceBlock sum(8);
-  auto* const at = reinterpret_cast<unsigned long long*>(sum.data());
-  const auto work = [&] {
-    require(cudaMemsetAsync(at, 0, sizeof *at, stream()));
-    read_pieces<Vector><<<blocks, threads, 0, stream()>>>(pieces, at);
+  const std::int64_t count = block_bytes / piece;
+  const std::int64_t per_piece = wanted / static_cast<std::int64_t>(sizeof(Vector));
+  std::vector<std::uint32_t> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), 0u);
+  if (!in_order)
+    std::ranges::transform(order, order.begin(), [&](std::uint32_t number) {
+      return static_cast<std::uint32_t>(scattered(number, count));
+    });
+  DeviceBlock device_order(4 * count);
+  device_order.write(order.data());
+
+  const auto vectors = static_cast<std::uint32_t>(count * per_piece);
+  const unsigned blocks = vectors / (threads * in_flight);  // both are powers of two
+  const DeviceBlock sums(std::int64_t{4} * blocks * (threads / warp_lanes));
+  const Pieces pieces{block().device.data(),
+                      reinterpret_cast<const std::uint32_t*>(device_order.data()),
+                      static_cast<std::uint32_t>(piece), vectors,
+                      std::countr_zero(static_cast<std::uint64_t>(per_piece))};
+  time_on_device(state, [&] {
+    read_pieces<Vector>
+        <<<blocks, threads, 0, stream()>>>(pieces, reinterpret_cast<std::uint32_t*>(sums.data()));
     require(cudaGetLastError());
-  };
-  time_on_device(state, work);
+  });
   finish();
-  std::uint64_t found = 0;
-  require(cudaMemcpy(&found, at, sizeof found, cudaMemcpyDeviceToHost));
-  if (found != block().sum(piece, wanted, size))
-    state.SkipWithError("the sum of what was read is wrong");
-  const double count = pieces.count;
-  report(state, count * static_cast<double>(wanted), count * static_cast<double>(piece));
-  state.counters["pieces"] = benchmark::Counter(
-      count, benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::kIs1000);
+  const std::vector<std::byte> found = sums.read();
+  std::uint32_t sum = 0;
+  for (std::size_t at = 0; at < found.size(); at += 4) {
+    std::uint32_t of_warp = 0;
+    std::memcpy(&of_warp, found.data() + at, sizeof of_warp);
+    sum += of_warp;
+  }
+  if (sum != sum_on_host(piece, wanted)) state.SkipWithError("the sum of what was read is wrong");
+  report(state, static_cast<double>(count * wanted), 0);
+  state.counters["pieces"] =
+      benchmark::Counter(static_cast<double>(count), benchmark::Counter::kIsIterationInvariantRate,
+                         benchmark::Counter::kIs1000);
 }
 
 void add_all() {
@@ -143,7 +147,6 @@ void add_all() {
 int run(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (!there_is_a_device()) return 0;
-  benchmark::AddCustomContext("copy_bytes_per_second", std::to_string(copy_rate()));
   add_all();
   benchmark::RunSpecifiedBenchmarks();
   ::benchmark::Shutdown();
