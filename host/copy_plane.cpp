@@ -2,6 +2,7 @@
 
 #include "copy_items.hpp"
 #include "copy_pixels.hpp"
+#include "permute_items.hpp"
 #include "stream_bytes.hpp"
 #include "stream_pieces.hpp"
 #include "transpose.hpp"
@@ -136,6 +137,22 @@ void copy_lines(const Plane& plane, const CopyRows& copy, bool streaming) {
   }
 }
 
+/// Of shorter lines too many bytes are in cache lines that are not whole.
+constexpr std::int64_t least_item_line = 64 * line_bytes;
+
+/// Whether each line is long, and cache lines of it are made of whole items.
+bool has_item_lines(const Plane& plane) {
+  const std::int64_t size = plane.row_bytes;
+  return plane.out_stride == size && plane.rows * size >= least_item_line &&
+         place_in_line(plane.to) % size == 0 && plane.line_out_stride % size == 0;
+}
+
+void copy_item_lines(const Plane& plane, const PermuteItems& copy, bool streaming) {
+  for (std::int64_t l = 0; l < plane.lines; ++l)
+    copy(plane.to + l * plane.line_out_stride, plane.from + l * plane.line_stride, plane.rows,
+         streaming);
+}
+
 /// Lines up to this size, of few rows, are made together, row by row of all of them.
 constexpr std::int64_t most_pixel_bytes = line_bytes;
 
@@ -184,6 +201,10 @@ void copy_plane(const Plane& plane, bool streaming) {
   if (is_interleaving(plane)) return interleave_lines(plane, streaming);
   if (is_tiled(plane)) return transpose(plane, streaming);
   if (streaming && plane.row_bytes > most_buffered_bytes) return copy_long_rows(plane);
+  if (has_item_lines(plane)) {
+    const PermuteItems items(plane.stride, plane.row_bytes);
+    if (items.is_fast()) return copy_item_lines(plane, items, streaming);
+  }
   const CopyRows rows(plane);
   if (are_pixels(plane)) {
     const CopyPixels pixels({plane.line_stride, plane.rows, plane.stride, plane.row_bytes});

@@ -86,11 +86,13 @@ Vector<Item> interleave_upper(const Vector<Item>& a, const Vector<Item>& b) {
 // vector to any places in one instruction, and can call `shuffled`; it may be called where
 // `has_shuffles`. One with MULTIBUFFER_WIDE may be called where `has_wide_vectors`, and can
 // `stream_wide_line`, `copy_wide_line`, `WideLine`, `widen_halves`, `narrow_to_halves`,
-// `truncate_floats` and `narrow_integers`. In one with MULTIBUFFER_ARITHMETIC, for where
+// `truncate_floats` and `narrow_integers`. In one with MULTIBUFFER_PERMUTES, for where
+// `has_permutes`, there is `put_permuted` as well. In one with MULTIBUFFER_ARITHMETIC, for where
 // `has_wide_arithmetic`, the compiler's own vectors are of 32 bytes, of integers as well.
 #if defined(__x86_64__)
 #define MULTIBUFFER_SHUFFLES [[gnu::target("ssse3"), gnu::flatten]]
 #define MULTIBUFFER_WIDE [[gnu::target("avx512f,avx512bw,bmi2"), gnu::flatten]]
+#define MULTIBUFFER_PERMUTES [[gnu::target("avx512f,avx512bw,avx512vbmi,bmi2"), gnu::flatten]]
 #define MULTIBUFFER_ARITHMETIC [[gnu::target("avx2"), gnu::flatten]]
 /// Whether MULTIBUFFER_BASELINE is set: only what every processor has is then used, so that tests
 /// see that as well.
@@ -103,16 +105,21 @@ inline bool has_wide_vectors() {
   return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("bmi2") != 0 &&
          !wants_baseline();
 }
+inline bool has_permutes() {
+  return __builtin_cpu_supports("avx512vbmi") != 0 && has_wide_vectors();
+}
 inline bool has_wide_arithmetic() {
   return __builtin_cpu_supports("avx2") != 0 && !wants_baseline();
 }
 #else
 #define MULTIBUFFER_SHUFFLES [[gnu::flatten]]
 #define MULTIBUFFER_WIDE [[gnu::flatten]]
+#define MULTIBUFFER_PERMUTES [[gnu::flatten]]
 #define MULTIBUFFER_ARITHMETIC [[gnu::flatten]]
 inline bool has_wide_arithmetic() { return false; }
 inline bool has_shuffles() { return true; }
 inline bool has_wide_vectors() { return false; }
+inline bool has_permutes() { return false; }
 #endif
 
 /// The bytes of a vector that `lanes`, each of 0 ... 15, name; where `has_shuffles`.
@@ -187,6 +194,17 @@ struct WideLine {
 [[gnu::target("avx512f")]] inline void stream_wide_line(std::byte* to, const WideLine& line) {
   _mm512_stream_si512(reinterpret_cast<__m512i*>(to), line.bytes);
 }
+[[gnu::target("avx512f")]] inline void copy_wide_line(std::byte* to, const WideLine& line) {
+  _mm512_storeu_si512(to, line.bytes);
+}
+/// Puts bytes in those places of `line`: in each, the one that `lanes` names there, counted from
+/// `from`. No others are read than those whose bits `wanted` has.
+[[gnu::target("avx512bw,avx512vbmi,bmi2")]] inline void put_permuted(
+    WideLine& line, std::int64_t begin, std::int64_t end, const WideLine& lanes,
+    std::uint64_t wanted, const std::byte* from) {
+  line.bytes = _mm512_mask_permutexvar_epi8(line.bytes, bytes_of_line(begin, end), lanes.bytes,
+                                            _mm512_maskz_loadu_epi8(wanted, from));
+}
 /// Sixteen halves as floats, and back, rounded to nearest with ties to even. By a mask of all:
 /// GCC 12 takes what is undefined in the plain forms for a mistake of ours (GCC bug 105593).
 inline constexpr __mmask16 all_sixteen = 0xffff;
@@ -238,6 +256,10 @@ inline void put_bytes(WideLine& /*line*/, std::int64_t /*begin*/, std::int64_t /
 inline void store_bytes(std::byte* /*to*/, std::int64_t /*begin*/, std::int64_t /*end*/,
                         const WideLine& /*line*/) {}
 inline void stream_wide_line(std::byte* /*to*/, const WideLine& /*line*/) {}
+inline void copy_wide_line(std::byte* /*to*/, const WideLine& /*line*/) {}
+inline void put_permuted(WideLine& /*line*/, std::int64_t /*begin*/, std::int64_t /*end*/,
+                         const WideLine& /*lanes*/, std::uint64_t /*wanted*/,
+                         const std::byte* /*from*/) {}
 inline void widen_halves(std::byte* /*to*/, const std::byte* /*from*/) {}
 inline void narrow_to_halves(std::byte* /*to*/, const std::byte* /*from*/) {}
 inline void truncate_floats(std::byte* /*to*/, const std::byte* /*from*/) {}

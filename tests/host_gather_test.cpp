@@ -179,6 +179,30 @@ TEST(CopyPlane, CopiesEveryItemAndReadsNothingElse) {
   }
 }
 
+/// Lines of whole cache lines' worth of items: those that few loads have, and those that they have
+/// not; of sizes that make up a line, and not; to places between cache lines, and between items.
+TEST(CopyPlane, CopiesLongLinesOfItemsHoweverTheyLie) {
+  Random random(4);
+  for (int i = 0; i < 300; ++i) {
+    Plane plane;
+    plane.row_bytes = random.one_of(std::array<std::int64_t, 8>{1, 2, 3, 4, 6, 8, 16, 32});
+    plane.out_stride = plane.row_bytes;
+    plane.lines = random(1, 3);
+    plane.rows = random(4000, 20'000) / plane.row_bytes;
+    plane.line_out_stride = plane.rows * plane.row_bytes;
+    if (random.chance()) plane.line_out_stride += plane.row_bytes * random(0, 9);
+    if (random(0, 3) == 0) plane.line_out_stride += random(0, 9);
+    const std::int64_t distance = plane.row_bytes + random(0, random.chance() ? 8 : 64);
+    plane.line_stride = plane.rows * distance + random(0, 9);
+    plane.stride = random.chance() ? distance : -distance;
+    const Scene scene(plane, random);
+    const bool streaming = random.chance();
+    copy_plane(plane, streaming);
+    finish_streaming();
+    ASSERT_TRUE(scene.is_right()) << text_of(plane) << (streaming ? ", streaming" : "");
+  }
+}
+
 /// The plane as the last two axes of a plan, behind another axis of two planes or none.
 GatherPlan plan_of(const Plane& plane) {
   GatherPlan plan;
