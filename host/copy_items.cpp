@@ -2,6 +2,7 @@
 
 #include "vector.hpp"
 
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -189,7 +190,10 @@ void copy_strided(std::byte* to, std::int64_t out_stride, const std::byte* from,
 }
 
 bool is_small_step(std::int64_t step, std::int64_t item_bytes) {
-  return has_shuffles() && is_small_item(item_bytes) && step >= -most_steps && step <= most_steps &&
+  // Items that are a vector or more apart may be in memory that was allocated one by one.
+  const bool are_close =
+      (std::abs(step) - 1) * item_bytes < static_cast<std::int64_t>(vector_bytes);
+  return has_shuffles() && is_small_item(item_bytes) && std::abs(step) <= most_steps && are_close &&
          step != 0 && step != 1;
 }
 

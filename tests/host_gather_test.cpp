@@ -1,5 +1,6 @@
 #include "host/host_gather.hpp"
 
+#include "host/copy_items.hpp"
 #include "host/copy_plane.hpp"
 #include "host/rounding.hpp"
 #include "host/stream_bytes.hpp"
@@ -13,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <random>
 #include <sstream>
@@ -201,6 +203,16 @@ TEST(CopyPlane, CopiesLongLinesOfItemsHoweverTheyLie) {
     finish_streaming();
     ASSERT_TRUE(scene.is_right()) << text_of(plane) << (streaming ? ", streaming" : "");
   }
+}
+
+TEST(CopyEvery, IsNotForItemsThatAVectorFitsBetween) {
+  for (const std::int64_t item : {1, 2, 4, 8})
+    for (std::int64_t step = -4; step <= 4; ++step)
+      if (is_small_step(step, item)) {
+        EXPECT_LT((std::abs(step) - 1) * item, 16) << item << " by " << step;
+      }
+  EXPECT_FALSE(is_small_step(3, 8));
+  EXPECT_FALSE(is_small_step(-4, 8));
 }
 
 /// The plane as the last two axes of a plan, behind another axis of two planes or none.
