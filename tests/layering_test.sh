@@ -13,9 +13,9 @@ readonly public='<multibuffer/[a-z_]+\.hpp>'
 readonly public_cuda='<multibuffer/cuda/[a-z_]+\.hpp>'
 readonly system='<(arm_neon|fcntl|immintrin|pthread|sched|signal|unistd|sys/[a-z]+)\.h>'
 readonly toolkit='<(cuda[a-z_]*\.h|(cuda|cub|thrust|nvtx3)/.*)>'
-# What host and cuda both read: a backend's duties, the plan it is given, its host threads, and how
-# to say an error.
-readonly contract='host/(backend|gather_plan|number|convert_number|pack|parallel|text|checked)\.hpp'
+# What host and cuda both read: a backend's duties, the plan it is given, its host threads, how to
+# say an error, and arithmetic of sizes.
+readonly contract='host/(backend|gather_plan|number|convert_number|pack|parallel|text|checked|rounding)\.hpp'
 
 # The rule for a file: the first whose name matches. What a file includes must match all of the rest.
 rule_for() {
