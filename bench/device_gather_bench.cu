@@ -609,6 +609,7 @@ void thrust_gather(benchmark::State& state, std::int64_t total) {
 }
 
 void add_all() {
+  benchmark::AddCustomContext("copy_bytes_per_second", std::to_string(copy_rate()));
   using State = benchmark::State;
   const std::vector<std::int64_t> sizes{4,   8,   16,   20,   32,   36,    64,     128,
                                         256, 512, 1000, 1024, 4096, 65536, 1 << 20};
@@ -691,18 +692,10 @@ void add_all() {
         ->Iterations(samples);
 }
 
-int run(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (!there_is_a_device()) return 0;
-  benchmark::AddCustomContext("copy_bytes_per_second", std::to_string(copy_rate()));
-  benchmark::AddCustomContext("device", Device::open("cuda").info().description);
-  add_all();
-  benchmark::RunSpecifiedBenchmarks();
-  ::benchmark::Shutdown();
-  return 0;
-}
-
 }  // namespace
 }  // namespace multibuffer::bench
 
-int main(int argc, char** argv) { return multibuffer::bench::run(argc, argv); }
+int main(int argc, char** argv) {
+  using namespace multibuffer::bench;
+  return run_on_a_device(argc, argv, add_all);
+}

@@ -196,22 +196,19 @@ void add(const std::string& name, void (*work)(benchmark::State&, bool), bool pa
       ->Unit(benchmark::kMillisecond);
 }
 
-int run(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (!there_is_a_device()) return 0;
-  benchmark::AddCustomContext("device", Device::open("cuda").info().description);
+void add_all() {
   for (const bool page_locked : {false, true}) {
     add("multibuffer", ours, page_locked);
     add("multibuffer_pack", pack, page_locked);
     add("stack_then_copy", stacked_first, page_locked);
     add("stack_in_page_locked_then_copy", stacked_in_page_locked, page_locked);
   }
-  benchmark::RunSpecifiedBenchmarks();
-  ::benchmark::Shutdown();
-  return 0;
 }
 
 }  // namespace
 }  // namespace multibuffer::bench
 
-int main(int argc, char** argv) { return multibuffer::bench::run(argc, argv); }
+int main(int argc, char** argv) {
+  using namespace multibuffer::bench;
+  return run_on_a_device(argc, argv, add_all);
+}

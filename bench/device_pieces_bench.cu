@@ -144,16 +144,10 @@ void add_all() {
       }
 }
 
-int run(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (!there_is_a_device()) return 0;
-  add_all();
-  benchmark::RunSpecifiedBenchmarks();
-  ::benchmark::Shutdown();
-  return 0;
-}
-
 }  // namespace
 }  // namespace multibuffer::bench
 
-int main(int argc, char** argv) { return multibuffer::bench::run(argc, argv); }
+int main(int argc, char** argv) {
+  using namespace multibuffer::bench;
+  return run_on_a_device(argc, argv, add_all);
+}

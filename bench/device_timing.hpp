@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multibuffer/cuda/stream.hpp>
+#include <multibuffer/device.hpp>
 
 #include <benchmark/benchmark.h>
 #include <cuda_runtime_api.h>
@@ -188,6 +189,19 @@ inline bool there_is_a_device() {
   if (error == cudaSuccess && count > 0) return true;
   std::cout << "no CUDA device: " << cudaGetErrorString(error) << "; nothing is measured\n";
   return false;
+}
+
+/// What `main` of a device's benchmarks does: runs those that `add_all` registers, if there is a
+/// device.
+template <class AddAll>
+int run_on_a_device(int argc, char** argv, const AddAll& add_all) {
+  benchmark::Initialize(&argc, argv);
+  if (!there_is_a_device()) return 0;
+  benchmark::AddCustomContext("device", Device::open("cuda").info().description);
+  add_all();
+  benchmark::RunSpecifiedBenchmarks();
+  ::benchmark::Shutdown();
+  return 0;
 }
 
 }  // namespace multibuffer::bench

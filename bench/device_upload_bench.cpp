@@ -241,10 +241,7 @@ void add(const std::string& name, void (*work)(benchmark::State&, bool), bool pa
       ->Iterations(samples);
 }
 
-int run(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (!there_is_a_device()) return 0;
-  benchmark::AddCustomContext("device", Device::open("cuda").info().description);
+void add_all() {
   benchmark::AddCustomContext("page_locked_copy_seconds", std::to_string(copy_seconds()));
   const std::vector<std::int64_t> sizes{64,       256,      1024,     4096,      8 << 10,
                                         16 << 10, 32 << 10, 64 << 10, 256 << 10, 1 << 20};
@@ -260,12 +257,12 @@ int run(int argc, char** argv) {
     add("cudaMemcpyBatchAsync", one_batch, page_locked, large);
 #endif
   }
-  benchmark::RunSpecifiedBenchmarks();
-  ::benchmark::Shutdown();
-  return 0;
 }
 
 }  // namespace
 }  // namespace multibuffer::bench
 
-int main(int argc, char** argv) { return multibuffer::bench::run(argc, argv); }
+int main(int argc, char** argv) {
+  using namespace multibuffer::bench;
+  return run_on_a_device(argc, argv, add_all);
+}

@@ -30,8 +30,7 @@ struct Place {
   std::uint32_t threads = 1;
 };
 
-/// The first item of each turn of a block: `for (const auto first : turns(plan, place))`. In a
-/// turn, its threads take as many items as they have in flight.
+/// The first item of each turn of a block: `for (const auto first : turns(plan, place))`.
 template <class Count>
 struct Turns {
   struct Iterator {
@@ -48,11 +47,15 @@ struct Turns {
   constexpr Iterator begin() const { return turn; }
   constexpr Count end() const { return items; }
 };
+/// Of so many items each, or of as many as the block's threads have in flight.
+template <class Plan>
+constexpr auto turns(const Plan& plan, const Place& place, CountOf<typename Plan::Offset> each) {
+  using Count = CountOf<typename Plan::Offset>;
+  return Turns<Count>{{place.block * each, place.blocks * each}, plan.items};
+}
 template <class Plan>
 constexpr auto turns(const Plan& plan, const Place& place) {
-  using Count = CountOf<typename Plan::Offset>;
-  const Count each = static_cast<Count>(place.threads) * batch;
-  return Turns<Count>{{place.block * each, place.blocks * each}, plan.items};
+  return turns(plan, place, static_cast<CountOf<typename Plan::Offset>>(place.threads) * batch);
 }
 
 /// visit(b) for every one of a batch. A loop whose body is long is not always unrolled, and what it

@@ -33,15 +33,13 @@ constexpr unsigned blocks_for() {
 template <int Bytes, int Levels, class Plan>
 __device__ void gather_tiles(const Plan& plan, const GlobalMemory& memory, const Place& place) {
   using Word = typename TilesOf<Bytes>::Word;
-  using Count = CountOf<typename Plan::Offset>;
   __shared__ alignas(16) unsigned char shared[TilesOf<Bytes>::slots * sizeof(Word)];
   __shared__ Address rows[TilesOf<Bytes>::lines];
   constexpr int per_turn = tile_shape(Bytes).per_turn;
   __shared__ alignas(Tile) unsigned char all[per_turn * sizeof(Tile)];
   const SharedTiles<Word> tiles{reinterpret_cast<Word*>(shared), rows,
                                 reinterpret_cast<Tile*>(all)};
-  constexpr auto turn = static_cast<Count>(per_turn);
-  for (Count first = place.block * turn; first < plan.items; first += place.blocks * turn) {
+  for (const auto first : turns(plan, place, per_turn)) {
     find_tiles<Bytes, Levels>(plan, memory, tiles, place, first);
     __syncthreads();
     read_tiles<Bytes>(plan, memory, tiles, place);

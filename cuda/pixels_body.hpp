@@ -105,7 +105,7 @@ constexpr Registers<Count> permuted(const Registers<From>& from) {
 template <class Shape, class Access>
 constexpr Registers<Shape::window_registers> load_window(Access& access, Address at, int begin,
                                                          int end) {
-  constexpr std::size_t words = (Shape::window_bytes + 2 * (word_bytes - 1)) / word_bytes;
+  constexpr std::size_t words = ceil_divide(Shape::window_bytes + word_bytes - 1, word_bytes);
   const int shift = static_cast<int>(at % word_bytes);
   const Address first = at - static_cast<Address>(shift);
   Registers<4 * words + 4> loaded{};

@@ -70,7 +70,7 @@ constexpr void store_word(Access& access, Address word, const Bytes16& value, in
   if (at + 1 <= last) store_next<std::uint8_t>(access, at, rest);
 }
 
-/// A word of a line: of bytes that are dense in the output, wherever they begin there.
+/// A word of a line (or a row): of bytes that are dense in the output, wherever they begin there.
 template <class Count>
 struct LineWord {
   Address source = 0;  ///< where the line begins in the leaves

@@ -16,28 +16,21 @@ template <int Levels, class Plan, class Access>
 constexpr void gather_shifted(const Plan& plan, Access& access, const Place& place) {
   using Count = CountOf<typename Plan::Offset>;
   for (const Count first : turns(plan, place)) {
-    const auto words = find_vectors<Levels>(plan, access, place, first);
-    Address out[batch];
+    const auto found = find_vectors<Levels>(plan, access, place, first);
+    LineWord<Count> words[batch];
     Address source[batch];  // of the word's byte 0, which may lie before the row
-    int begin[batch];       // of the word's bytes, what belongs to the row
-    int end[batch];
     Around around[batch] = {};
     for (int b = 0; b < batch; ++b) {
-      const Address row = output_at(plan, words.rows.out[b]);
-      const Address head = row % word_bytes;
-      const Address offset = Address{words.vector[b]} * word_bytes - head;
-      const std::int64_t rest = plan.run_bytes - static_cast<std::int64_t>(offset);
-      out[b] = row + offset;
-      source[b] = words.rows.source[b] + offset;
-      begin[b] = words.vector[b] == 0 ? static_cast<int>(head) : 0;
-      end[b] = !words.valid[b] || rest < 0 ? 0
-               : rest < word_bytes         ? static_cast<int>(rest)
-                                           : word_bytes;
-      if (begin[b] < end[b]) around[b] = load_around(access, source[b], begin[b], end[b]);
+      words[b] = line_word(plan, found, b, plan.run_bytes);
+      source[b] = words[b].source + Address{words[b].number} * word_bytes -
+                  static_cast<Address>(words[b].head);
+      if (words[b].begin < words[b].end)
+        around[b] = load_around(access, source[b], words[b].begin, words[b].end);
     }
     for (int b = 0; b < batch; ++b)
-      if (begin[b] < end[b])
-        store_word(access, out[b], word_at(around[b], source[b]), begin[b], end[b]);
+      if (words[b].begin < words[b].end)
+        store_word(access, words[b].out, word_at(around[b], source[b]), words[b].begin,
+                   words[b].end);
   }
 }
 

@@ -4,6 +4,7 @@
 #include "cuda/gather_body.hpp"
 #include "cuda/global_memory.cuh"
 #include "cuda/lines_body.hpp"
+#include "cuda/pixels_body.hpp"
 #include "cuda/tiles_body.hpp"
 #include "cuda/words_body.hpp"
 
@@ -26,6 +27,11 @@ extern "C" __global__ void elements(const __grid_constant__ Plan plan) {
 extern "C" __global__ void lines(const __grid_constant__ Plan plan) {
   const GlobalMemory memory;
   gather_lines<std::uint32_t, 1>(plan, memory, here());
+}
+
+extern "C" __global__ void pixels(const __grid_constant__ Plan plan) {
+  const GlobalMemory memory;
+  gather_pixels<1>(plan, memory, here());
 }
 
 extern "C" __global__ void shifted(const __grid_constant__ Plan plan) {

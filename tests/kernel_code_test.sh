@@ -37,13 +37,18 @@ for kernel in shifted words; do
 done
 # Four items to a word, and two entries of a narrow table.
 expect lines 10 ld.global.nc.u32
+# The windows of all shapes lie in 47 words. No byte of them is loaded by itself.
+expect pixels 94 ld.global.nc.v2.u64
+expect pixels 2 st.global.wb.v2.u64
+expect pixels 0 ld.global.nc.u8
+expect pixels 0 ld.global.nc.u16
 # Numbers that are read aligned, and those that are not, which lie in two words each.
 expect converted 6 ld.global.nc.v2.u64
 expect converted 2 st.global.wb.v2.u64
 # Past the registers.
 expect tiles 4 cp.async.ca.shared.global
 # Indices and entries of tables.
-for kernel in elements lines shifted words tiles converted; do
+for kernel in elements lines pixels shifted words tiles converted; do
   expect $kernel 2 ld.global.nc.s32
   expect $kernel 4 ld.global.nc.s64
   expect $kernel 0 ld.global.u32

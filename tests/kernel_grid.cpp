@@ -47,10 +47,8 @@ void for_each_thread(std::uint32_t block, const Grid& grid, Visit&& visit) {
 template <int ItemBytes, int Levels, class Plan>
 void run_tiles(const Plan& plan, KernelMemory& memory, std::uint32_t block, const Grid& grid) {
   using Shape = cuda::TilesOf<ItemBytes>;
-  using Count = cuda::CountOf<typename Plan::Offset>;
   PlainTiles<typename Shape::Word> tiles(memory, Shape::slots, Shape::lines, Shape::shape.per_turn);
-  constexpr Count turn = Shape::shape.per_turn;
-  for (Count first = block * turn; first < plan.items; first += grid.blocks * turn) {
+  for (const auto first : cuda::turns(plan, {block, grid.blocks}, Shape::shape.per_turn)) {
     for_each_thread(block, grid, [&](const cuda::Place& place) {
       cuda::find_tiles<ItemBytes, Levels>(plan, memory, tiles, place, first);
     });
