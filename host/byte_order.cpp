@@ -141,6 +141,7 @@ DeviceArray flat_array(const DeviceBuffer& dense, StreamHandle stream) {
   UploadOptions options;
   options.placement = PlacementKind::in_place;
   options.owner = std::make_shared<const DeviceBuffer>(dense);
+  options.memory = dense.memory();
   options.stream = stream;
   return upload(flat.view(), dense.device(), options);
 }

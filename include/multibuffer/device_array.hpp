@@ -16,6 +16,7 @@
 
 namespace multibuffer {
 
+class Memory;
 struct Storage;
 
 struct UploadOptions {
@@ -23,6 +24,9 @@ struct UploadOptions {
   Simplify simplify;
   /// Kept alive as long as the array; needed for arrays in place.
   std::shared_ptr<const void> owner;
+  /// The block that the elements lie in, if it is the library's (`DeviceBuffer::memory`) and they
+  /// are used in place: work on the array is then ordered with all other work on the block.
+  std::shared_ptr<Memory> memory;
   StreamHandle stream = nullptr;
   Watch watch;
   /// Remembers where each leaf came from (some 80 bytes of host memory a leaf), so that
