@@ -130,7 +130,8 @@ DeviceBuffer seen_as(const DeviceBuffer& dense, Format format, std::vector<std::
                        .data = dense.data(),
                        .memory = dense.memory(),
                        .stream = dense.stream(),
-                       .pending = nullptr});
+                       .pending = nullptr,
+                       .owner = dense.owner()});
 }
 
 /// A dense buffer as an array of one axis.

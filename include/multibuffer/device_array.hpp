@@ -37,6 +37,9 @@ struct UploadOptions {
 /// An array of pointers on a device: leaves in one arena, offset arrays where the pointer tables
 /// were, and a layout to view them through. Views share the storage and move no data; the storage
 /// is freed after the last of them, and after all work on it.
+///
+/// Constness is shallow, as that of a `std::span<T>`, here and in a `DeviceBuffer`: what is `const`
+/// stays the same view of the same elements, which `update`, and a result's `data()`, may write.
 class DeviceArray {
  public:
   const Layout& layout() const noexcept { return layout_; }
