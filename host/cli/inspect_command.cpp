@@ -95,8 +95,9 @@ int run_inspect(const InspectOptions& options, std::stop_token stop) {
       view = view.apply(operation);
     }
   }
-  std::cout << inputs.description() << ": " << tuple_text(view.shape()) << " of " << inputs.descr()
-            << ", " << bytes_text(view.nbytes()) << ", " << view.layout().levels()
+  std::cout << inputs.description() << ": " << tuple_text(view.shape()) << " of "
+            << files::shortened(inputs.descr()) << ", " << bytes_text(view.nbytes()) << ", "
+            << view.layout().levels()
             << (view.layout().levels() == 1 ? " level of pointers\n" : " levels of pointers\n");
   print_axes(view.layout());
   const Resolution resolution =
