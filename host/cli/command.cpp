@@ -153,9 +153,12 @@ CLI::App* add_inspect(CLI::App& app, InspectOptions& options) {
   return command;
 }
 
-// Allocates nothing.
+// Allocates nothing. Names of fields and formats, which messages may have in them, can be
+// megabytes.
 int report(std::string_view problem) {
-  std::cerr << "multibuffer: " << problem << '\n';
+  constexpr std::size_t most = 4000;
+  std::cerr << "multibuffer: " << problem.substr(0, most)
+            << (problem.size() > most ? "...\n" : "\n");
   return bad_usage;
 }
 

@@ -176,6 +176,7 @@ Comparison check(const Result& result, const ResultType& type, const Selection& 
 
 /// The first elements in C order of the axes, whatever the order in memory.
 std::string first_elements(const Result& result, const ResultType& type) {
+  if (type.has_no_bytes) return "of no bytes";
   constexpr std::int64_t most = 6;
   const std::int64_t size = result.buffer.size();
   std::string line;
@@ -186,7 +187,7 @@ std::string first_elements(const Result& result, const ResultType& type) {
       offset += rest % type.shape[i] * result.buffer.strides()[i];
     }
     line += number > 0 ? ", " : "";
-    line += show_element(type.format, result.bytes().data() + offset);
+    line += files::shortened(show_element(type.format, result.bytes().data() + offset));
   }
   if (size == 0) return "none";
   return size > most ? line + ", ..." : line;
@@ -250,7 +251,7 @@ int run_gather(const GatherOptions& options, std::stop_token stop) {
           << '\n'
           << "device   " << device_line(device, options.device) << '\n'
           << "values   " << first_elements(result, type) << '\n';
-  if (comparison) summary << "verify   " << describe(*comparison) << '\n';
+  if (comparison) summary << "verify   " << files::shortened(describe(*comparison), 1000) << '\n';
   const bool equal = !comparison || comparison->equal();
   if (out && equal) {
     progress.run("write", [&](const Watch& watch) { out->write(result.bytes(), watch); });

@@ -61,9 +61,10 @@ constexpr auto known_names = std::to_array<Name>({
     {"singlecomplex", "c8"}, {"complex64", "c8"},    {"cdouble", "c16"},    {"cfloat", "c16"},
     {"complex", "c16"},      {"complex_", "c16"},    {"complex128", "c16"}, {"clongdouble", "c32"},
     {"clongfloat", "c32"},   {"longcomplex", "c32"}, {"complex256", "c32"}, {"bytes", "S0"},
-    {"bytes0", "S0"},        {"bytes_", "S0"},        {"string_", "S0"},      {"str", "U0"},         {"str0", "U0"}, {"str_", "U0"},
-    {"unicode", "U0"},       {"unicode_", "U0"},     {"void", "V0"}, {"void0", "V0"},        {"object", "O"},
-    {"object_", "O"},        {"object0", "O"},
+    {"bytes0", "S0"},        {"bytes_", "S0"},       {"string_", "S0"},     {"str", "U0"},
+    {"str0", "U0"},          {"str_", "U0"},         {"unicode", "U0"},     {"unicode_", "U0"},
+    {"void", "V0"},          {"void0", "V0"},        {"object", "O"},       {"object_", "O"},
+    {"object0", "O"},
 });
 
 // Codes of one letter, which may have a byte order before them.
@@ -240,114 +241,113 @@ NpyType element_of(const Literal& descr, bool field);
 // A pair (type, shape) is as many of the type, which may be such a pair itself.
 FieldType type_of(const Literal& descr, bool field) {
   if (descr.kind != Literal::Kind::tuple) return {element_of(descr, field), {}};
-      if (descr.items.size() != 2) throw NpyTypeError("an element type that is no (type, shape)");
-      const FieldType inner = type_of(descr.items[0], field);
-      std::vector<std::int64_t> extents = extents_of(descr.items[1]);
-      extents.insert(extents.end(), inner.extents.begin(), inner.extents.end());
-      return {inner.element, std::move(extents)};
-    }
+  if (descr.items.size() != 2) throw NpyTypeError("an element type that is no (type, shape)");
+  const FieldType inner = type_of(descr.items[0], field);
+  std::vector<std::int64_t> extents = extents_of(descr.items[1]);
+  extents.insert(extents.end(), inner.extents.begin(), inner.extents.end());
+  return {inner.element, std::move(extents)};
+}
 
-  // A name, or a pair (title, name).
-  struct FieldName {
-    std::string name;
-    std::optional<std::string> title;  // as a literal: it may be a number
-    bool is_pair = false;
+// A name, or a pair (title, name).
+struct FieldName {
+  std::string name;
+  std::optional<std::string> title;  // as a literal: it may be a number
+  bool is_pair = false;
 
-    std::string descr() const {
-      return title ? text("(", *title, ", ", quote(name), ")") : quote(name);
-    }
-  };
+  std::string descr() const {
+    return title ? text("(", *title, ", ", quote(name), ")") : quote(name);
+  }
+};
 
-  FieldName name_of(const Literal& name) {
-    using Kind = Literal::Kind;
-    if (name.kind == Kind::string) return {name.string, {}, false};
-    if (name.kind == Kind::tuple && name.items.size() == 2 && name.items[1].kind == Kind::string) {
-      const Literal& title = name.items[0];
-      if (title.kind == Kind::none) return {name.items[1].string, {}, true};
-      if (title.kind == Kind::string) return {name.items[1].string, quote(title.string), true};
-      if (title.kind == Kind::integer) return {name.items[1].string, text(title.integer), true};
-    }
-    throw NpyTypeError("a field whose name is no string");
+FieldName name_of(const Literal& name) {
+  using Kind = Literal::Kind;
+  if (name.kind == Kind::string) return {name.string, {}, false};
+  if (name.kind == Kind::tuple && name.items.size() == 2 && name.items[1].kind == Kind::string) {
+    const Literal& title = name.items[0];
+    if (title.kind == Kind::none) return {name.items[1].string, {}, true};
+    if (title.kind == Kind::string) return {name.items[1].string, quote(title.string), true};
+    if (title.kind == Kind::integer) return {name.items[1].string, text(title.integer), true};
+  }
+  throw NpyTypeError("a field whose name is no string");
+}
+
+// The names and titles of a struct, which are all different: both name fields in NumPy.
+class Names {
+ public:
+  void add(const FieldName& field) {
+    add(quote(field.name));
+    if (field.title) add(*field.title);
   }
 
-  // The names and titles of a struct, which are all different: both name fields in NumPy.
-  class Names {
-   public:
-    void add(const FieldName& field) {
-      add(quote(field.name));
-      if (field.title) add(*field.title);
+ private:
+  void add(const std::string& literal) {
+    if (!seen_.insert(literal).second) {
+      throw NpyTypeError(text("the field name or title ", shortened(literal), " twice"));
     }
+  }
+  std::set<std::string> seen_;
+};
 
-   private:
-    void add(const std::string& literal) {
-      if (!seen_.insert(literal).second) {
-        throw NpyTypeError(text("the field name or title ", shortened(literal), " twice"));
-      }
+// Whether a format can have it: what is not UTF-8 (a lone surrogate), or ends strings, it cannot.
+bool fits_formats(std::string_view name) {
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    if (name[i] == '\0') return false;
+    const bool after = i + 1 < name.size();
+    if (name[i] == '\xed' && after && static_cast<unsigned char>(name[i + 1]) >= 0xa0) return false;
+  }
+  return true;
+}
+
+// A field in a format: "(2,3)^f:name:".
+std::string format_of(const std::string& name, const FieldType& type) {
+  const std::int64_t size = type.itemsize();
+  // Formats have no fields of no bytes, and NumPy writes padding as nameless ones.
+  if (size == 0) return "";
+  if (name.empty()) return text(size, "x");
+  std::string axes;
+  for (const std::int64_t extent : type.extents) axes += text(axes.empty() ? "(" : ",", extent);
+  if (!axes.empty()) axes += ")";
+  return text(axes, type.element.format, ":", name, ":");
+}
+
+NpyType struct_of(const std::vector<Literal>& fields) {
+  NpyType result;
+  Names names;
+  std::string format;
+  bool has_format = true;
+  for (const Literal& field : fields) {
+    const bool is_sequence =
+        field.kind == Literal::Kind::tuple || field.kind == Literal::Kind::list;
+    if (!is_sequence || field.items.size() < 2 || field.items.size() > 3) {
+      throw NpyTypeError("a field that is no (name, type) or (name, type, shape)");
     }
-    std::set<std::string> seen_;
-  };
-
-  // Whether a format can have it: what is not UTF-8 (a lone surrogate), or ends strings, it cannot.
-  bool fits_formats(std::string_view name) {
-    for (std::size_t i = 0; i < name.size(); ++i) {
-      if (name[i] == '\0') return false;
-      const bool after = i + 1 < name.size();
-      if (name[i] == '\xed' && after && static_cast<unsigned char>(name[i + 1]) >= 0xa0)
-        return false;
+    const FieldName name = name_of(field.items[0]);
+    FieldType type = type_of(field.items[1], true);
+    if (field.items.size() == 3) {
+      std::vector<std::int64_t> outer = extents_of(field.items[2]);
+      type.extents.insert(type.extents.begin(), outer.begin(), outer.end());
     }
-    return true;
+    const bool padding =
+        !name.is_pair && name.name.empty() && type.element.descr.starts_with("'|V");
+    if (!padding) names.add(name);
+    result.descr +=
+        text(result.descr.empty() ? "[(" : ", (", name.descr(), ", ", type.element.descr);
+    if (!type.extents.empty()) result.descr += text(", ", tuple_text(type.extents));
+    result.descr += ")";
+    has_format = has_format && fits_formats(name.name) && !type.element.format.empty();
+    format += format_of(name.name, type);
+    result.itemsize = add(result.itemsize, type.itemsize());
   }
+  result.descr += fields.empty() ? "[]" : "]";
+  result.format = has_format ? text("T{", format, "}") : text(result.itemsize, "s");
+  return result;
+}
 
-  // A field in a format: "(2,3)^f:name:".
-  std::string format_of(const std::string& name, const FieldType& type) {
-    const std::int64_t size = type.itemsize();
-    // Formats have no fields of no bytes, and NumPy writes padding as nameless ones.
-    if (size == 0) return "";
-    if (name.empty()) return text(size, "x");
-    std::string axes;
-    for (const std::int64_t extent : type.extents) axes += text(axes.empty() ? "(" : ",", extent);
-    if (!axes.empty()) axes += ")";
-    return text(axes, type.element.format, ":", name, ":");
-  }
-
-  NpyType struct_of(const std::vector<Literal>& fields) {
-    NpyType result;
-    Names names;
-    std::string format;
-    bool has_format = true;
-    for (const Literal& field : fields) {
-      const bool is_sequence =
-          field.kind == Literal::Kind::tuple || field.kind == Literal::Kind::list;
-      if (!is_sequence || field.items.size() < 2 || field.items.size() > 3) {
-        throw NpyTypeError("a field that is no (name, type) or (name, type, shape)");
-      }
-      const FieldName name = name_of(field.items[0]);
-      FieldType type = type_of(field.items[1], true);
-      if (field.items.size() == 3) {
-        std::vector<std::int64_t> outer = extents_of(field.items[2]);
-        type.extents.insert(type.extents.begin(), outer.begin(), outer.end());
-      }
-      const bool padding =
-          !name.is_pair && name.name.empty() && type.element.descr.starts_with("'|V");
-      if (!padding) names.add(name);
-      result.descr +=
-          text(result.descr.empty() ? "[(" : ", (", name.descr(), ", ", type.element.descr);
-      if (!type.extents.empty()) result.descr += text(", ", tuple_text(type.extents));
-      result.descr += ")";
-      has_format = has_format && fits_formats(name.name) && !type.element.format.empty();
-      format += format_of(name.name, type);
-      result.itemsize = add(result.itemsize, type.itemsize());
-    }
-    result.descr += fields.empty() ? "[]" : "]";
-    result.format = has_format ? text("T{", format, "}") : text(result.itemsize, "s");
-    return result;
-  }
-
-  NpyType element_of(const Literal& descr, bool field) {
-    if (descr.kind == Literal::Kind::string) return scalar(descr.string, field);
-    if (descr.kind == Literal::Kind::list) return struct_of(descr.items);
-    throw NpyTypeError("an element type that is neither a string nor a list of fields");
-  }
+NpyType element_of(const Literal& descr, bool field) {
+  if (descr.kind == Literal::Kind::string) return scalar(descr.string, field);
+  if (descr.kind == Literal::Kind::list) return struct_of(descr.items);
+  throw NpyTypeError("an element type that is neither a string nor a list of fields");
+}
 
 }  // namespace
 

@@ -292,8 +292,7 @@ std::string quote(std::string_view value) {
   return result + "'";
 }
 
-std::string shortened(std::string_view value) {
-  constexpr std::size_t most = 200;
+std::string shortened(std::string_view value, std::size_t most) {
   if (value.size() <= most) return std::string(value);
   std::size_t end = most;
   while (end > 0 && (static_cast<unsigned char>(value[end]) & 0xc0) == 0x80) --end;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -34,9 +35,9 @@ Literal parse_literal(std::string_view source, Python python = Python::python3);
 /// escaped, others are as they are.
 std::string quote(std::string_view value);
 
-/// What a file holds, for a message or a summary: as it is where it is short, else its beginning
-/// and how long it is.
-std::string shortened(std::string_view value);
+/// What a file holds, for a message or a summary: as it is where it is short, else its beginning,
+/// of about `most` bytes, and how long it is.
+std::string shortened(std::string_view value, std::size_t most = 200);
 
 /// Appends the UTF-8 of a code point, which may be a surrogate.
 void append_utf8(std::string& to, std::uint32_t code_point);
