@@ -523,6 +523,18 @@ TEST_F(Command, AFullStandardOutputIsAnError) {
   expect_has(outcome.err, "standard output: No space left on device");
 }
 
+TEST_F(Command, WithAFullStandardOutputNothingIsWritten) {
+  const std::string a = make_npy("a.npy", {2, 3}, 0);
+  for (const Arguments& arguments :
+       std::vector<Arguments>{{"gather", a, "--out", files_ / "out.npy"}, {"--help"}}) {
+    const Outcome outcome = finish(
+        start(arguments, [] { dup2(open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO); }));
+    EXPECT_EQ(outcome.status, 2);
+    expect_has(outcome.err, "standard output: No space left on device");
+    EXPECT_EQ(files_.names(), Names{"a.npy"});
+  }
+}
+
 TEST_F(Command, CudaWithoutADeviceIsAnErrorNeverTheHost) {
   if (list_devices().why_no_cuda.empty()) GTEST_SKIP() << "this machine has a CUDA device";
   const std::string a = make_npy("a.npy", {2, 3}, 0);
@@ -624,7 +636,7 @@ TEST_F(Command, WithoutStandardOutputTheFileIsWritten) {
        std::vector<Arguments>{{"devices"}, {"gather", a}, {"inspect", a}, {"--help"}}) {
     const Outcome outcome = finish(start(arguments, [] { close(STDOUT_FILENO); }));
     EXPECT_EQ(outcome.status, 2);
-    expect_has(outcome.err, "cannot write standard output");
+    expect_has(outcome.err, "standard output: Bad file descriptor");
   }
 }
 

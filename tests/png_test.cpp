@@ -459,6 +459,9 @@ TEST_F(Png, SaysWhatItCanHold) {
   expect_refused({5, 5}, Format("f", 4));
   expect_refused({5, 5}, Format("T{B:a:}", 1));
   expect_refused({5, 5}, Format("no format", 1));
+  expect_error(Errc::invalid_argument, "rows of 2147483648 bytes are too long for a PNG", [] {
+    check_fits_png(Shape{1, 268'435'456, 4}, words_format);
+  });
   check_fits_png(Shape{5, 5}, bytes_format);
   check_fits_png(Shape{5, 5, 4}, Format(">H", 2));
 }

@@ -10,13 +10,11 @@
 #include "host/cli/standard_streams.hpp"
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <iostream>
 #include <map>
 #include <new>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 namespace multibuffer::cli {
 namespace {
@@ -162,19 +160,14 @@ int report(std::string_view problem) {
   return bad_usage;
 }
 
-/// `status`, if all that was said on standard output has arrived there.
-int said(int status) {
-  errno = 0;
-  if (std::cout.flush()) return status;
-  return report("cannot write standard output: " + std::generic_category().message(errno));
-}
-
 /// Runs `command`; an error that it throws becomes a line and an exit status.
 template <class Command>
 int guard(Command command) {
   Interrupt interrupt;
   try {
-    return said(command(interrupt.token()));
+    const int status = command(interrupt.token());
+    flush_standard_output();
+    return status;
   } catch (const Error& error) {
     std::cout.flush();
     if (interrupt.signal() != 0) return 128 + interrupt.signal();
@@ -195,8 +188,12 @@ int parse_and_run(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return said(app.exit(error));  // --help, --version
-    return report(std::string(error.what()) + "\nRun with --help for how it is used.");
+    if (error.get_exit_code() != 0) {
+      return report(std::string(error.what()) + "\nRun with --help for how it is used.");
+    }
+    app.exit(error);  // --help, --version
+    flush_standard_output();
+    return 0;
   }
   if (*gather_command) {
     return guard([&](const std::stop_token& stop) { return run_gather(options.gather, stop); });

@@ -254,6 +254,7 @@ int run_gather(const GatherOptions& options, std::stop_token stop) {
   if (comparison) summary << "verify   " << files::shortened(describe(*comparison), 1000) << '\n';
   const bool equal = !comparison || comparison->equal();
   if (out && equal) {
+    flush_standard_output();  // what fails is to fail before there is a file
     progress.run("write", [&](const Watch& watch) { out->write(result.bytes(), watch); });
     progress.moved(out->written());
     summary << "wrote    " << out->path() << '\n';

@@ -1,12 +1,17 @@
 #include "host/cli/standard_streams.hpp"
 
+#include <multibuffer/error.hpp>
+
 #include "host/files/whole_file.hpp"
+#include "host/text.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <iostream>
+#include <system_error>
 
 namespace multibuffer::cli {
 namespace {
@@ -37,6 +42,13 @@ std::ostream& summary_stream(const std::optional<std::string>& out) {
   if (!out) return std::cout;
   if (!has_standard_output) return nowhere;
   return is_standard_output(*out) ? std::cerr : std::cout;
+}
+
+void flush_standard_output() {
+  errno = 0;
+  if (std::cout.flush()) return;
+  throw Error(Errc::file_unwritable,
+              text("standard output: ", std::generic_category().message(errno)));
 }
 
 }  // namespace multibuffer::cli

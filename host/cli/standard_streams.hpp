@@ -16,4 +16,8 @@ void occupy_standard_descriptors();
 /// nowhere if there is no standard output.
 std::ostream& summary_stream(const std::optional<std::string>& out);
 
+/// Throws `file_unwritable`, with the system's reason, unless all that was said on standard output
+/// has arrived there.
+void flush_standard_output();
+
 }  // namespace multibuffer::cli

@@ -32,7 +32,7 @@ constexpr bool little_endian = std::endian::native == std::endian::little;
 constexpr png_uint_32 largest_side = 0x7fffffff;  // the format's own limit
 
 // Of a decoded row. libpng multiplies the pixels of a row by their bytes in 32 bits in places.
-constexpr std::uint64_t most_row_bytes = std::uint64_t{1} << 30;
+constexpr std::int64_t most_row_bytes = std::int64_t{1} << 30;
 
 using Bytes = std::span<const std::byte>;
 
@@ -173,7 +173,8 @@ double bytes_of_rows(const Header& header) {
   const std::int64_t bits = std::int64_t{header.bits} * header.channels();
   const auto bytes = [&](std::int64_t width, std::int64_t height) {
     if (width == 0 || height == 0) return 0.0;
-    return static_cast<double>((width * bits + 7) / 8 + 1) * static_cast<double>(height);
+    const std::int64_t row = (width * bits + 7) / 8 + 1;
+    return static_cast<double>(row) * static_cast<double>(height);
   };
   if (!header.interlaced) return bytes(header.width, header.height);
   double all = 0;
@@ -193,9 +194,9 @@ void check_size(const Header& header, const Chunks& chunks, std::size_t file_siz
     throw Broken(text("its header tells of a picture of ", header.width, " x ", header.height,
                       " that ", file_size, " bytes cannot hold"));
   }
-  const std::uint64_t channels =
+  const std::int64_t channels =
       (header.has_palette() ? 3 : header.channels()) + (chunks.has_transparency ? 1 : 0);
-  const std::uint64_t row_bytes = header.width * channels * (header.bits > 8 ? 2 : 1);
+  const std::int64_t row_bytes = header.width * channels * (header.bits > 8 ? 2 : 1);
   if (row_bytes > most_row_bytes) {
     throw Broken(text("its rows of ", header.width, " pixels are ", row_bytes,
                       " bytes each when they are decoded, of which ", most_row_bytes,
@@ -374,7 +375,14 @@ void check_fits_png(std::span<const std::int64_t> shape, const Format& format) {
                        format.type().kind == ScalarKind::unsigned_integer && format.itemsize() <= 2;
   bool sides = shape.size() == 2 || (shape.size() == 3 && shape[2] >= 1 && shape[2] <= 4);
   for (const std::int64_t extent : shape) sides = sides && extent > 0 && extent <= largest_side;
-  if (numbers && sides) return;
+  if (numbers && sides) {
+    const std::int64_t channels = shape.size() == 3 ? shape[2] : 1;
+    const std::int64_t row_bytes = shape[1] * channels * format.itemsize();
+    if (row_bytes <= most_row_bytes) return;
+    throw Error(Errc::invalid_argument,
+                text("rows of ", row_bytes, " bytes are too long for a PNG, of which ",
+                     most_row_bytes, " are the most; write .npy"));
+  }
   throw Error(Errc::invalid_argument,
               text("a PNG holds (rows, columns) or (rows, columns, 1 to 4 channels) of unsigned "
                    "integers of 8 or 16 bits, and this is ",
