@@ -23,6 +23,9 @@ constexpr std::int64_t least_bytes_a_piece = std::int64_t{1} << 17;
 constexpr std::int64_t most_bytes_a_piece = std::int64_t{4} << 20;
 constexpr std::int64_t pieces_a_thread = 8;
 
+/// More are not to be had, and small multiples of it fit everywhere.
+constexpr int most_threads = 1 << 16;
+
 int asked_for() {
   const char* text = std::getenv("MULTIBUFFER_NUM_THREADS");
   if (!text) return 0;
@@ -36,7 +39,8 @@ int asked_for() {
 int thread_count() {
   static const int count = [] {
     const int asked = asked_for();
-    return asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    const int processors = static_cast<int>(std::thread::hardware_concurrency());
+    return std::clamp(asked > 0 ? asked : processors, 1, most_threads);
   }();
   return count;
 }

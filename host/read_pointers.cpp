@@ -100,7 +100,8 @@ class Reader {
     std::atomic<std::int64_t> next = 0;
     std::atomic<std::int64_t> done = 0;
     std::atomic<bool> goes_on = true;
-    const std::int64_t lanes = list.lanes();
+    // A lane without a piece of its own would count as work, and threads be made for it.
+    const std::int64_t lanes = std::clamp<std::int64_t>(std::ssize(is_even_), 1, list.lanes());
     parallel_for(lanes, (count_ / lanes + 1) * slot_bytes, {},
                  [&](std::int64_t lane, std::int64_t end) {
                    for (; lane < end; ++lane)

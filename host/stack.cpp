@@ -57,29 +57,33 @@ std::string axes_text(const ArrayView& part) {
               " levels of pointers");
 }
 
-/// Throws unless `part` equals `first` in everything but its address and, with `skipped_axes`, the
-/// first axes.
-void check_alike(const ArrayView& first, const ArrayView& part, std::size_t number,
+/// Throws unless a part equals the part `model` in everything but its address and, with
+/// `skipped_axes`, the first axes. Strides do not count where no step is taken.
+void check_alike(std::span<const ArrayView> parts, std::size_t model, std::size_t number,
                  std::size_t skipped_axes) {
+  const ArrayView& first = parts[model];
+  const ArrayView& part = parts[number];
   const Layout& a = first.layout();
   const Layout& b = part.layout();
   const auto differ = [&](const std::string& what) {
-    throw Error(Errc::invalid_view, text("part ", number, " differs from part 0 in ", what, ": ",
-                                         axes_text(part), " instead of ", axes_text(first)));
+    throw Error(Errc::invalid_view,
+                text("part ", number, " differs from part ", model, " in ", what, ": ",
+                     axes_text(part), " instead of ", axes_text(first)));
   };
   if (!(first.format() == part.format())) differ("format");
   if (first.space() != part.space()) differ("memory space");
   if (a.ndim() != b.ndim()) differ("number of axes");
   if (a.levels() != b.levels()) differ("levels of pointers");
+  const bool any_empty = a.empty() || b.empty();
   for (std::size_t i = skipped_axes; i < a.axes().size(); ++i) {
     const Axis& x = a.axes()[i];
     const Axis& y = b.axes()[i];
     if (x.extent != y.extent) differ(text("the extent of axis ", i));
     if (x.level != y.level) differ(text("the level of axis ", i));
-    if (x.extent > 1 && x.stride != y.stride) differ(text("the stride of axis ", i));
+    if (!any_empty && x.extent > 1 && x.stride != y.stride) differ(text("the stride of axis ", i));
   }
   for (std::size_t k = 1; k < a.origins().size(); ++k)
-    if (a.origins()[k] != b.origins()[k]) differ(text("the suboffset of level ", k));
+    if (!any_empty && a.origins()[k] != b.origins()[k]) differ(text("the suboffset of level ", k));
 }
 
 /// The layout in the words of the protocol, or why there are none.
@@ -146,7 +150,7 @@ Stack stack(std::span<const ArrayView> parts) {
   pointers.reserve(parts.size());
   bool readonly = false;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    check_alike(parts[0], parts[i], i, 0);
+    check_alike(parts, 0, i, 0);
     pointers.push_back(start_of(parts[i]));
     readonly = readonly || parts[i].readonly();
   }
@@ -187,16 +191,21 @@ Stack concatenate(std::span<const ArrayView> parts) {
     throw Error(Errc::invalid_argument, "a concatenation of no arrays has no shape");
   if (parts[0].ndim() == 0)
     throw Error(Errc::invalid_view, "part 0 has no axis 0 to concatenate along");
+  // The first that has elements, since the strides of others say nothing.
+  const auto some =
+      std::ranges::find_if(parts, [](const ArrayView& part) { return !part.layout().empty(); });
+  const std::size_t model =
+      some == parts.end() ? 0 : static_cast<std::size_t>(some - parts.begin());
   std::int64_t count = 0;
   bool readonly = false;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    check_alike(parts[0], parts[i], i, 1);
+    check_alike(parts, model, i, 1);
     if (parts[i].layout().axes()[0].level != 0)
       throw Error(Errc::invalid_view, text("axis 0 of part ", i, " lies behind a pointer table"));
     count = checked_add(count, parts[i].layout().axes()[0].extent, "the extent of axis 0");
     readonly = readonly || parts[i].readonly();
   }
-  Layout layout = behind_pointers(parts[0].layout(), count, 1);
+  Layout layout = behind_pointers(parts[model].layout(), count, 1);
   std::vector<const std::byte*> pointers;
   if (!layout.empty()) pointers.reserve(static_cast<std::size_t>(count));
   for (const ArrayView& part : parts) {
@@ -205,7 +214,7 @@ Stack concatenate(std::span<const ArrayView> parts) {
     const std::byte* start = start_of(part);
     for (std::int64_t i = 0; i < axis.extent; ++i) pointers.push_back(start + i * axis.stride);
   }
-  return Stack::over(std::move(pointers), parts[0], std::move(layout), readonly);
+  return Stack::over(std::move(pointers), parts[model], std::move(layout), readonly);
 }
 
 }  // namespace multibuffer

@@ -15,8 +15,9 @@ namespace {
 
 struct Job {
   const std::function<void()>& work;
-  int openings;     ///< how many more threads may join
-  int running = 0;  ///< how many have
+  int openings;                          ///< how many more threads may join
+  int running = 0;                       ///< how many have
+  std::exception_ptr failure = nullptr;  ///< of one of those
 };
 
 class ThreadPool {
@@ -31,6 +32,7 @@ class ThreadPool {
       throw;
     }
     finish(job);
+    if (job.failure) std::rethrow_exception(job.failure);
   }
 
  private:
@@ -52,10 +54,13 @@ class ThreadPool {
   }
 
   void start_threads(int wanted) {
-    // Signals are for the threads of the program that uses the library.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    // Signals are for the threads of the program that uses the library; but for those of a thread's
+    // own faults, for which that program may have a handler, too: blocked, they would end it.
+    sigset_t others, before;
+    sigfillset(&others);
+    for (const int fault : {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGSYS})
+      sigdelset(&others, fault);
+    pthread_sigmask(SIG_SETMASK, &others, &before);
     try {
       for (; threads_ < wanted; ++threads_) std::thread([this] { serve(); }).detach();
     } catch (const std::exception&) {
@@ -72,8 +77,15 @@ class ThreadPool {
       if (--job.openings == 0) jobs_.pop_front();
       ++job.running;
       lock.unlock();
-      job.work();
+      std::exception_ptr failure;
+      try {
+        job.work();
+      } catch (...) {
+        failure = std::current_exception();
+      }
       lock.lock();
+      if (failure) job.failure = failure;
+      failure = nullptr;  // here rather than when another thread may be using it
       if (--job.running == 0) job_ended_.notify_all();
     }
   }

@@ -220,6 +220,21 @@ TEST(Stack, NamesThePartThatDiffers) {
   expect_error(Errc::invalid_argument, "a stack of no arrays", [] { stack({}); });
 }
 
+TEST(Stack, StridesDoNotCountWhereNoStepIsTaken) {
+  const std::array<std::int64_t, 7> a{}, b{};
+  const auto view = [](const void* base, const Numbers& shape, const Numbers& strides) {
+    return ArrayView(base, Format("q", 8),
+                     Layout({{shape[0], strides[0], 0}, {shape[1], strides[1], 0}}, {0}));
+  };
+  for (const Numbers& shape : {Numbers{1, 7}, {7, 1}, {0, 3}, {3, 0}}) {
+    const Numbers c_order{8 * shape[1], 8};
+    const Numbers fortran_order{8, 8 * shape[0]};
+    const Stack both =
+        stack(std::array{view(a.data(), shape, c_order), view(b.data(), shape, fortran_order)});
+    EXPECT_EQ(both.view().shape(), (Numbers{2, shape[0], shape[1]}));
+  }
+}
+
 TEST(Stack, OfPartsKnownToBeAlikeIsTheirAddresses) {
   const double a[4]{}, b[4]{};
   const ArrayView part = ArrayView::dense(a, Numbers{4}, Format("d", 8)).reverse(0);
@@ -270,6 +285,21 @@ TEST(Stack, SaysWhenAnExportCannotExpressIt) {
                [&] { (void)stack(std::vector{view.transpose()}).raw_export(); });
   expect_error(Errc::invalid_view, "no axis of its own",
                [&] { (void)stack(std::vector{view.index(0, 1)}).raw_export(); });
+}
+
+TEST(Concatenate, EmptyPartsHaveNoStridesThatCount) {
+  const std::array<std::int64_t, 6> a{};
+  const auto view = [&](std::int64_t rows, const Numbers& strides) {
+    return ArrayView(a.data(), Format("q", 8),
+                     Layout({{rows, strides[0], 0}, {3, strides[1], 0}}, {0}));
+  };
+  // The first has strides of its own, and the rows of the second lie as the second says.
+  const Stack joined = concatenate(std::array{view(0, {5, 700}), view(2, {24, 8})});
+  EXPECT_EQ(joined.view().shape(), (Numbers{2, 3}));
+  EXPECT_EQ(joined.view().layout().axes()[1].stride, 8);
+  expect_error(Errc::invalid_view, "part 2 differs from part 1 in the stride of axis 1", [&] {
+    concatenate(std::array{view(0, {5, 700}), view(2, {24, 8}), view(1, {24, 16})});
+  });
 }
 
 TEST(Concatenate, JoinsTheEntriesOfAxis0) {

@@ -2,6 +2,8 @@
 
 #include "host/files/npy.hpp"
 #include "host/files/png.hpp"
+#include "host/text.hpp"
+#include "tests/refused_calls.hpp"
 #include "tests/scratch.hpp"
 
 #include <fcntl.h>
@@ -13,12 +15,17 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <numeric>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -118,6 +125,32 @@ class Command : public ::testing::Test {
     files::write_png(file, Shape{rows, columns, 3}, Format("B", 1), as_bytes(elements));
     file.commit();
     return files_ / name;
+  }
+  /// A .npy file of as many bytes of 0, which take no room on the disk.
+  std::string make_large(const std::string& name, std::int64_t bytes) const {
+    const std::string header = npy_bytes_of("'|u1'", tuple_text(Shape{bytes}), "");
+    write_file(files_ / name, header);
+    std::filesystem::resize_file(files_ / name, header.size() + static_cast<std::uint64_t>(bytes));
+    return files_ / name;
+  }
+  /// Whether the command has opened the file that it writes to, by this name or another.
+  bool has_output_open(pid_t child) const {
+    std::error_code error;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(text("/proc/", child, "/fd"), error)) {
+      const std::string target = std::filesystem::read_symlink(entry, error).string();
+      if (target.starts_with(files_.path() + "/") && !target.ends_with("large.npy")) return true;
+    }
+    return false;
+  }
+  static bool has_mapped(pid_t child, const std::string& name) {
+    return read_file(text("/proc/", child, "/maps")).find(name) != std::string::npos;
+  }
+  template <class Condition>
+  static void wait_until(const Condition& condition) {
+    for (int i = 0; i < 20'000 && !condition(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_TRUE(condition());
   }
   std::vector<std::int16_t> values_of(const std::string& path) const {
     const files::NpyFile file(path);
@@ -377,8 +410,8 @@ TEST_F(Command, BadNpyFilesAreRefused) {
   expect_bad(npy_bytes("{'descr': '<i4', 'shape': (3,)}", "0123456789ab"), "fortran_order");
   expect_bad(npy_bytes("{'descr': '<i4', !", "0123456789ab"), "a header with");
   expect_bad(npy_bytes_of("'|O'", "(3,)", "pickle"), "Python objects");
-  expect_bad(npy_bytes("{'descr': '<i4', 'fortran_order': False, 'shape': ()}", "0123", 3),
-             "version 3.0");
+  expect_bad(npy_bytes("{'descr': '<i4', 'fortran_order': False, 'shape': ()}", "0123", 4),
+             "version 4.0");
   expect_bad(npy_bytes_of("'<i4'", "(4294967296, 4294967296)", "0"), "does not fit in 64 bits");
   expect_refused({"gather", files_ / "none.npy"}, {"none.npy", "No such file or directory"});
   expect_refused({"gather", files_.path()}, {files_.path(), "Is a directory"});
@@ -443,6 +476,7 @@ TEST_F(Command, BadIndicesAreRefused) {
   take("-3", {"the index -3 at position 0"});
   take("0;1", {"--take", "expected ','"});
   expect_refused({"gather", a, "--take", "0", "--axis", "2"}, {"axis"});
+  expect_refused({"gather", a, "--axis", "1"}, {"--axis", "--take"});
   expect_refused({"gather", a, "--index", "0, 0", "--take", "0"}, {"axis"});
   const std::string indices = files_ / "indices.npy";
   write_file(indices, npy_bytes_of("'<f4'", "(1,)", "abcd"));
@@ -489,6 +523,18 @@ TEST_F(Command, AFullStandardOutputIsAnError) {
   expect_has(outcome.err, "standard output: No space left on device");
 }
 
+TEST_F(Command, WithAFullStandardOutputNothingIsWritten) {
+  const std::string a = make_npy("a.npy", {2, 3}, 0);
+  for (const Arguments& arguments :
+       std::vector<Arguments>{{"gather", a, "--out", files_ / "out.npy"}, {"--help"}}) {
+    const Outcome outcome = finish(
+        start(arguments, [] { dup2(open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO); }));
+    EXPECT_EQ(outcome.status, 2);
+    expect_has(outcome.err, "standard output: No space left on device");
+    EXPECT_EQ(files_.names(), Names{"a.npy"});
+  }
+}
+
 TEST_F(Command, CudaWithoutADeviceIsAnErrorNeverTheHost) {
   if (list_devices().why_no_cuda.empty()) GTEST_SKIP() << "this machine has a CUDA device";
   const std::string a = make_npy("a.npy", {2, 3}, 0);
@@ -498,22 +544,278 @@ TEST_F(Command, CudaWithoutADeviceIsAnErrorNeverTheHost) {
   expect_has(expect_done({"gather", a}).out, "host");
 }
 
-TEST_F(Command, StopsOnRequestAndLeavesNothing) {
-  const std::string header = npy_bytes_of("'|u1'", "(100000000,)", "");
-  write_file(files_ / "large.npy", header);
-  ASSERT_EQ(truncate((files_ / "large.npy").c_str(), static_cast<off_t>(header.size()) + 100000000),
-            0);
-  const pid_t child =
-      start({"gather", files_ / "large.npy", "--verify", "--out", files_ / "out.npy"});
-  // Once its temporary file is there, it is at work.
-  for (int i = 0; files_.names().size() < 2 && i < 5000; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+TEST_F(Command, SignalsThatAskForTheEndAreHeededAndLeaveNothing) {
+  make_large("large.npy", 100'000'000);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
+    SCOPED_TRACE(strsignal(signal));
+    const pid_t child =
+        start({"gather", files_ / "large.npy", "--verify", "--out", files_ / "out.npy"});
+    wait_until([&] { return has_output_open(child); });
+    kill(child, signal);
+    const Outcome outcome = finish(child);
+    EXPECT_EQ(outcome.status, 128 + signal) << outcome.err;
+    EXPECT_EQ(files_.names(), Names{"large.npy"});
   }
-  ASSERT_EQ(files_.names().size(), 2U);
-  kill(child, SIGINT);
-  const Outcome outcome = finish(child);
-  EXPECT_EQ(outcome.status, 128 + SIGINT) << outcome.err;
-  EXPECT_EQ(files_.names(), Names{"large.npy"});
+}
+
+TEST_F(Command, ASignalThatIsIgnoredIsIgnored) {
+  make_large("large.npy", 50'000'000);
+  const pid_t child = start({"gather", files_ / "large.npy", "--out", files_ / "out.npy"},
+                            [] { std::signal(SIGHUP, SIG_IGN); });  // as nohup does
+  wait_until([&] { return has_output_open(child); });
+  kill(child, SIGHUP);
+  EXPECT_EQ(finish(child).status, 0);
+  EXPECT_EQ(files_.names(), (Names{"large.npy", "out.npy"}));
+}
+
+TEST_F(Command, KilledAtAnyTimeItLeavesNothingOrAllOfIt) {
+  const int unnamed = open(files_.path().c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+  if (unnamed < 0) GTEST_SKIP() << "this file system has no files without names";
+  close(unnamed);
+  constexpr std::int64_t elements = 20'000'000;
+  const std::string in = make_large("in.npy", elements);
+  const std::string out = files_ / "out.npy";
+  const auto began = std::chrono::steady_clock::now();
+  expect_done({"gather", in, "--out", out});
+  const auto whole_time = std::chrono::steady_clock::now() - began;
+  const auto whole_size = std::filesystem::file_size(out);
+  constexpr int kills = 20;
+  for (int i = 0; i < kills; ++i) {
+    SCOPED_TRACE(i);
+    std::filesystem::remove(out);
+    const pid_t child = start({"gather", in, "--out", out});
+    std::this_thread::sleep_for(whole_time * i / kills);
+    kill(child, SIGKILL);
+    finish(child);
+    const Names names = files_.names();
+    if (names == Names{"in.npy"}) continue;
+    EXPECT_EQ(names, (Names{"in.npy", "out.npy"}));
+    EXPECT_EQ(std::filesystem::file_size(out), whole_size);
+  }
+}
+
+// A named pipe as the output holds the command up after it has mapped its inputs, until somebody
+// reads from the pipe.
+TEST_F(Command, AnInputThatIsCutMeanwhileIsNamedAndNothingIsWritten) {
+  const std::string pipe = files_ / "pipe.npy";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  // Cut by many pages, which raises SIGBUS, and by bytes of its last page, which reads as zeros.
+  for (const std::int64_t left : {std::int64_t{4096}, std::int64_t{1'000'000}}) {
+    SCOPED_TRACE(left);
+    const std::string in = make_large("large.npy", 1'000'001);
+    const pid_t child = start({"gather", in, "--out", pipe, "--device", "host"});
+    wait_until([&] { return has_mapped(child, "large.npy"); });
+    ASSERT_EQ(truncate(in.c_str(), left), 0);
+    const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    ASSERT_GE(reader, 0);
+    const Outcome outcome = finish(child);
+    char byte = 0;
+    EXPECT_EQ(read(reader, &byte, 1), 0);
+    close(reader);
+    EXPECT_EQ(outcome.status, 2);
+    EXPECT_EQ(outcome.out, "");
+    expect_has(outcome.err, "multibuffer: cannot read the file: " + in + ": another program has ");
+  }
+}
+
+TEST_F(Command, WithoutStandardOutputTheFileIsWritten) {
+  const std::string a = make_npy("a.npy", {2, 3}, 0);
+  const std::string out = files_ / "out.npy";
+  for (const std::vector<int>& closed :
+       std::vector<std::vector<int>>{{STDOUT_FILENO}, {STDIN_FILENO, STDOUT_FILENO}, {0, 1, 2}}) {
+    const Outcome outcome = finish(start({"gather", a, "--out", out, "--verify"}, [&] {
+      for (const int descriptor : closed) close(descriptor);
+    }));
+    EXPECT_EQ(outcome.status, 0);
+    EXPECT_EQ(outcome.out + outcome.err, "");
+    EXPECT_EQ(values_of(out), (Values{0, 1, 2, 3, 4, 5}));
+    std::filesystem::remove(out);
+  }
+  // What is said there is all that these do.
+  for (const Arguments& arguments :
+       std::vector<Arguments>{{"devices"}, {"gather", a}, {"inspect", a}, {"--help"}}) {
+    const Outcome outcome = finish(start(arguments, [] { close(STDOUT_FILENO); }));
+    EXPECT_EQ(outcome.status, 2);
+    expect_has(outcome.err, "standard output: Bad file descriptor");
+  }
+}
+
+TEST_F(Command, AResultOnStandardOutputIsAloneThere) {
+  const std::string a = make_npy("a.npy", {2, 3}, 0);
+  const std::string plain = files_ / "plain.npy";
+  expect_done({"gather", a, "--out", plain});
+  for (const char* const name : {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}) {
+    SCOPED_TRACE(name);
+    const Outcome outcome = run({"gather", a, "--out", name, "--verify", "--stats"});
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(outcome.out, read_file(plain));
+    for (const char* part : {"result   (2, 3)", "verify   all", "wrote    ", "total"})
+      expect_has(outcome.err, part);
+  }
+  // Appended to what is there, as a shell's >> asks for.
+  write_file(files_ / "log", "before ");
+  const Outcome outcome = finish(start({"gather", a, "--out", "/dev/stdout"}, [&] {
+    dup2(open((files_ / "log").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC), STDOUT_FILENO);
+  }));
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(read_file(files_ / "log"), "before " + read_file(plain));
+  // A file that is standard output by another name.
+  const std::string both = files_ / "both.npy";
+  const Outcome twice = finish(start({"gather", a, "--out", both}, [&] {
+    dup2(open(both.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), STDOUT_FILENO);
+  }));
+  EXPECT_EQ(twice.status, 0) << twice.err;
+  EXPECT_EQ(read_file(both), read_file(plain));
+  expect_has(twice.err, "result   (2, 3)");
+}
+
+TEST_F(Command, ManyFilesAreStackedBeyondTheLimitOnMappings) {
+  make_npy("a.npy", {2, 3}, 0);
+  Arguments arguments(70'000, "a.npy");
+  arguments.insert(arguments.begin(), "gather");
+  arguments.insert(arguments.end(), {"--out", "out.npy", "--verify", "--device", "host"});
+  const Outcome outcome =
+      finish(start(arguments, [&] { std::filesystem::current_path(files_.path()); }));
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  expect_has(outcome.out, "(70000, 2, 3)");
+  EXPECT_EQ(files::NpyFile(files_ / "out.npy").view().nbytes(), 840'000);
+}
+
+TEST_F(Command, MoreLargeFilesThanCanBeMappedAreRefusedByTheLimitsName) {
+  std::ifstream limit_file("/proc/sys/vm/max_map_count");
+  std::size_t limit = 0;
+  if (!(limit_file >> limit) || limit > 100'000) GTEST_SKIP() << "more can be mapped here";
+  make_large("a.npy", 100'000);
+  Arguments arguments(limit, "a.npy");
+  arguments.insert(arguments.begin(), "gather");
+  arguments.insert(arguments.end(), {"--index", ":, 0", "--device", "host"});
+  const Outcome outcome =
+      finish(start(arguments, [&] { std::filesystem::current_path(files_.path()); }));
+  EXPECT_EQ(outcome.status, 2);
+  for (const std::string& part :
+       {std::string("a.npy: "), std::string("vm.max_map_count"), text(limit)})
+    expect_has(outcome.err, part);
+}
+
+TEST_F(Command, WithoutThreadsTheWorkIsDoneOnOne) {
+  if (!multibuffer::testing::can_refuse_calls()) GTEST_SKIP() << "no system call can be refused";
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "the thread sanitizer has a thread of its own";
+#endif
+  const std::string in = make_large("large.npy", 10'000'000);
+  const Outcome outcome = finish(start({"gather", in, "--verify", "--out", files_ / "out.npy"}, [] {
+    setenv("MULTIBUFFER_NUM_THREADS", "4", 1);
+    setenv("ASAN_OPTIONS", "detect_leaks=0", 1);  // it looks for leaks on a thread
+    multibuffer::testing::refuse_calls(
+        {multibuffer::testing::new_threads, multibuffer::testing::new_threads_3});
+  }));
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  expect_has(outcome.out, "all 10,000,000 elements are equal");
+}
+
+TEST_F(Command, WithoutMemoryItSaysSo) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers need terabytes of addresses";
+#endif
+  const std::string in = make_large("large.npy", 3'000'000);
+  const auto run_within = [&](rlim_t megabytes, const Arguments& arguments) {
+    return finish(start(arguments, [&] {
+      const rlimit limit{.rlim_cur = megabytes << 20, .rlim_max = megabytes << 20};
+      setrlimit(RLIMIT_AS, &limit);
+    }));
+  };
+  rlim_t least = 4;
+  while (least < 1000 && run_within(least, {"--version"}).status != 0) ++least;
+  bool done = false;
+  bool refused = false;
+  for (rlim_t more = 0; more < 20 || (!done && more < 200); ++more) {
+    SCOPED_TRACE(least + more);
+    const Outcome outcome =
+        run_within(least + more, {"gather", in, "--verify", "--out", files_ / "out.npy"});
+    if (outcome.status == 0) {
+      done = true;
+      EXPECT_EQ(std::filesystem::file_size(files_ / "out.npy"), 3'000'128U);
+      std::filesystem::remove(files_ / "out.npy");
+    } else {
+      refused = true;
+      EXPECT_EQ(outcome.status, 2);
+      EXPECT_EQ(outcome.err.rfind("multibuffer: ", 0), 0U) << outcome.err;
+    }
+    EXPECT_EQ(files_.names(), Names{"large.npy"});
+  }
+  EXPECT_TRUE(done);
+  EXPECT_TRUE(refused);
+}
+
+TEST_F(Command, AFileThatNeedsTooMuchMemoryIsNamed) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers need terabytes of addresses";
+#endif
+  // A header of four million bytes, which are many values.
+  std::string shape = "(";
+  while (shape.size() < 4'000'000) shape += "1,";
+  const std::string a = files_ / "a.npy";
+  write_file(
+      a, npy_bytes("{'descr': '|u1', 'fortran_order': False, 'shape': " + shape + ")}", "x", 2));
+  const Outcome outcome = finish(start({"gather", a}, [] {
+    const rlimit limit{.rlim_cur = 100 << 20, .rlim_max = 100 << 20};
+    setrlimit(RLIMIT_AS, &limit);
+  }));
+  EXPECT_EQ(outcome.status, 2);
+  expect_has(outcome.err, a + ": out of memory");
+}
+
+TEST_F(Command, WhatIsLongInAFileIsShortWhereItIsSaid) {
+  const std::string descr = "[('" + std::string(100'000, 'n') + "', '<i2')]";
+  write_file(files_ / "a.npy",
+             npy_bytes("{'descr': " + descr + ", 'fortran_order': False, 'shape': (1,)}", "xy", 2));
+  const std::string b = make_npy("b.npy", {1}, 0);
+  const Outcome done = expect_done({"gather", files_ / "a.npy", "--out", files_ / "out.npy"});
+  EXPECT_LT(done.out.size(), 1000U);
+  EXPECT_EQ(files::NpyFile(files_ / "out.npy").type().descr, descr);
+  EXPECT_LT(expect_done({"inspect", files_ / "a.npy"}).out.size(), 3000U);
+  for (const Arguments& arguments : std::vector<Arguments>{
+           {"gather", files_ / "a.npy", b}, {"gather", b, "--take", files_ / "a.npy"}}) {
+    expect_refused(arguments, {"... (100013 bytes)"});
+    EXPECT_LT(run(arguments).err.size(), 1000U);
+  }
+}
+
+TEST_F(Command, StridesDoNotCountWhereNoStepIsTaken) {
+  const auto make = [&](const std::string& name, const char* shape, bool fortran_order) {
+    std::string data(std::string_view(shape) == "(0, 3)" ? 0 : 14, 'x');
+    write_file(files_ / name, npy_bytes_of("'<i2'", shape, data, fortran_order));
+    return files_ / name;
+  };
+  for (const char* shape : {"(1, 7)", "(7, 1)", "(0, 3)"}) {
+    SCOPED_TRACE(shape);
+    const std::string c = make("c.npy", shape, false);
+    const std::string f = make("f.npy", shape, true);
+    for (const Arguments& files : std::vector<Arguments>{{c, f}, {f, c}, {"--concat", f, c}}) {
+      Arguments arguments{"gather", "--verify"};
+      arguments.insert(arguments.end(), files.begin(), files.end());
+      expect_done(arguments);
+    }
+  }
+  const std::string none = make("none.npy", "(0, 3)", true);
+  const std::string some = make_npy("some.npy", {2, 3}, 0);
+  const std::string out = files_ / "out.npy";
+  expect_done({"gather", "--concat", none, some, "--out", out, "--verify"});
+  EXPECT_EQ(values_of(out), (Values{0, 1, 2, 3, 4, 5}));
+}
+
+TEST_F(Command, ElementsOfNoBytesAreGatheredAndWritten) {
+  const std::string a = files_ / "a.npy";
+  write_file(a, npy_bytes_of("'|S0'", "(2, 3)", ""));
+  const std::string out = files_ / "out.npy";
+  const Outcome outcome = expect_done(
+      {"gather", a, a, "--index", "..., :2", "--take", "1,0,1", "--out", out, "--verify"});
+  expect_has(outcome.out, "(3, 2, 2) of '|S0', 0 bytes");
+  EXPECT_EQ(files::NpyFile(out).type().descr, "'|S0'");
+  EXPECT_EQ(read_file(out).size(), 128U);
+  expect_refused({"gather", a, "--dtype", "float32"}, {"cannot be converted"});
+  expect_refused({"gather", a, "--out", files_ / "out.png"}, {"a PNG holds"});
+  expect_done({"inspect", a});
 }
 
 }  // namespace

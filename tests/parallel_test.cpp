@@ -1,15 +1,28 @@
 #include "host/parallel.hpp"
 
+#include <multibuffer/array_view.hpp>
+#include <multibuffer/device.hpp>
+#include <multibuffer/device_array.hpp>
+#include <multibuffer/gather.hpp>
+
 #include "host/thread_pool.hpp"
+#include "tests/refused_calls.hpp"
 #include "tests/throws.hpp"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <fstream>
+#include <new>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -91,6 +104,76 @@ TEST(Parallel, AForkedChildHasThreadsOfItsOwn) {
   if (child == 0) _exit(work() ? 0 : 1);
   int status = -1;
   ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+/// What /proc says of this process.
+int threads_of_this_process() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  int threads = 0;
+  while (status >> word)
+    if (word == "Threads:") status >> threads;
+  return threads;
+}
+
+// ctest runs this one with MULTIBUFFER_NUM_THREADS=2147483647, too.
+TEST(Parallel, ThereAreNoMoreThreadsThanTheWorkIsWorth) {
+  constexpr std::size_t rows = 3000;
+  std::vector<std::vector<std::int32_t>> owners(rows, std::vector<std::int32_t>(1000, 7));
+  std::vector<const std::int32_t*> pointers;
+  for (const std::vector<std::int32_t>& row : owners) pointers.push_back(row.data());
+  const ArrayView view = ArrayView::from_rows(pointers.data(), rows, 1000);
+  const int before = threads_of_this_process();
+  EXPECT_EQ(copy(upload(view, Device::host())).nbytes(), 12'000'000);
+  EXPECT_GE(thread_count(), 1);
+  EXPECT_LE(thread_count(), 1 << 16);
+  EXPECT_LE(threads_of_this_process() - before, 100);
+}
+
+/// Work that another thread than the caller's does, once, if there is another.
+template <class Work>
+void on_another_thread(const Work& work) {
+  const std::thread::id caller = std::this_thread::get_id();
+  std::atomic<bool> done = false;
+  run_on_threads(1, [&] {
+    if (std::this_thread::get_id() != caller) {
+      done = true;
+      work();
+    }
+    for (int i = 0; i < 5000 && !done; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  });
+  EXPECT_TRUE(done);
+}
+
+TEST(ThreadPool, WhatAnotherThreadThrowsIsThrownHere) {
+  for (int call = 0; call < 20; ++call)
+    EXPECT_THROW(on_another_thread([] { throw std::bad_alloc(); }), std::bad_alloc);
+}
+
+TEST(ThreadPool, ItsThreadsTakeNoSignalsButThoseOfTheirOwnFaults) {
+  sigset_t blocked;
+  on_another_thread([&] { pthread_sigmask(SIG_SETMASK, nullptr, &blocked); });
+  for (const int signal : {SIGBUS, SIGSEGV, SIGFPE, SIGILL})
+    EXPECT_EQ(sigismember(&blocked, signal), 0) << signal;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGCHLD})
+    EXPECT_EQ(sigismember(&blocked, signal), 1) << signal;
+}
+
+TEST(ThreadPool, WorkIsDoneOnThisThreadWhereThereAreNoOthers) {
+  const pid_t child = fork();  // has no threads yet
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (!testing::refuse_calls({testing::new_threads, testing::new_threads_3})) _exit(99);
+    std::atomic<std::int64_t> done = 0;
+    parallel_for(count, large, {},
+                 [&](std::int64_t begin, std::int64_t end) { done += end - begin; });
+    _exit(done == count ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  if (status == 99 << 8) GTEST_SKIP() << "no system call can be refused here";
   EXPECT_EQ(status, 0);
 }
 

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 #include <png.h>
+#include <sys/resource.h>
 
 #include <cstdint>
 #include <numeric>
@@ -262,6 +263,179 @@ TEST_F(Png, PicturesTooLargeForTheirFileAreRefusedBeforeTheyTakeMemory) {
   expect_invalid(bytes, "bytes cannot hold");
 }
 
+std::string big_endian_bytes(std::uint32_t number) {
+  std::string bytes;
+  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(number >> shift & 0xff);
+  return bytes;
+}
+
+/// A chunk with its checksum, which `damage` changes.
+std::string chunk(const std::string& type, const std::string& data, std::uint32_t damage = 0) {
+  std::uint32_t crc = 0xffffffff;
+  for (const char c : type + data) {
+    crc ^= static_cast<unsigned char>(c);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? 0xedb88320 : 0);
+  }
+  return big_endian_bytes(static_cast<std::uint32_t>(data.size())) + type + data +
+         big_endian_bytes(~crc ^ damage);
+}
+
+/// A PNG of these chunks, its end added.
+std::string png_of(std::uint32_t width, std::uint32_t height, int bits, int color,
+                   const std::string& chunks) {
+  std::string header = big_endian_bytes(width) + big_endian_bytes(height);
+  header += {static_cast<char>(bits), static_cast<char>(color), '\0', '\0', '\0'};
+  return "\x89PNG\r\n\x1a\n" + chunk("IHDR", header) + chunks + chunk("IEND", "");
+}
+
+/// The pixels of 2 x 1 bytes "\0\1", compressed; two as numbers of colours.
+const std::string two_pixels =
+    chunk("IDAT", std::string("\x78\x9c\x63\x60\x60\x04\x00\x00\x04\x00\x02", 11));
+
+/// At least `size` bytes of 0, compressed: 13 bits for 258 of them.
+std::string deflated_zeros(std::size_t size) {
+  std::string bytes = "\x78\xda";
+  std::uint32_t bits = 0;
+  int count = 0;
+  const auto put = [&](std::uint32_t value, int length) {
+    bits |= value << count;
+    for (count += length; count >= 8; count -= 8, bits >>= 8)
+      bytes += static_cast<char>(bits & 0xff);
+  };
+  // One block, the last, of fixed codes.
+  put(1, 1);
+  put(1, 2);
+  put(0x0c, 8);  // the literal 0, its code 00110000 from the first bit on
+  std::uint32_t all = 1;
+  for (; all < size; all += 258) {
+    put(0xa3, 8);  // the length 258, code 11000101
+    put(0, 5);     // the distance 1
+  }
+  put(0, 7);  // the end
+  put(0, 7);
+  return bytes + big_endian_bytes((all % 65521) << 16 | 1);  // the checksum of as many zeros
+}
+
+/// The memory that this process has had at the most, in bytes.
+std::int64_t most_memory() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * 1024;
+}
+
+TEST_F(Png, TheTestsOwnChunksAreRight) {
+  expect_picture(open(png_of(2, 1, 8, PNG_COLOR_TYPE_GRAY, two_pixels)), {1, 2},
+                 std::string("\0\1", 2));
+}
+
+TEST_F(Png, RowsThatLibpngCannotCountAreRefused) {
+  // Three bytes a pixel are 2 more than 32 bits hold, so that a row would get 2 bytes.
+  constexpr std::uint32_t width = 1431655766;
+  const std::string data = chunk("PLTE", "abcdef") + chunk("IDAT", deflated_zeros(width / 8 + 2));
+  expect_invalid(png_of(width, 1, 1, PNG_COLOR_TYPE_PALETTE, data),
+                 "its rows of 1431655766 pixels are 4294967298 bytes each when they are decoded");
+  for (const int color : {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_RGB_ALPHA})
+    expect_invalid(png_of(0x7fffffff, 1, color == PNG_COLOR_TYPE_GRAY ? 1 : 16, color,
+                          chunk("IDAT", std::string(20'000'000, 'x'))),
+                   "when they are decoded");
+}
+
+TEST_F(Png, ChunksThatDoNotTouchThePixelsAreNotRead) {
+  // libpng has a limit for one text, and takes a thousand of them.
+  const std::string text = chunk("zTXt", std::string("k\0\0", 3) + deflated_zeros(7'000'000));
+  std::string texts;
+  for (int i = 0; i < 60; ++i) texts += text;
+  const std::int64_t before = most_memory();
+  expect_picture(open(png_of(2, 1, 8, PNG_COLOR_TYPE_GRAY, texts + two_pixels + texts)), {1, 2},
+                 std::string("\0\1", 2));
+  EXPECT_LT(most_memory() - before, std::int64_t{100} << 20);
+  for (const char* type : {"tEXt", "zTXt", "iTXt", "iCCP", "sPLT", "pCAL", "eXIf", "teST"}) {
+    const std::string other = chunk(type, "nonsense", 1);
+    expect_picture(open(png_of(2, 1, 8, PNG_COLOR_TYPE_GRAY, other + two_pixels + other)), {1, 2},
+                   std::string("\0\1", 2));
+  }
+}
+
+TEST_F(Png, ChunksThatClaimMoreThanTheFileHasAreRefusedBeforeTheyTakeMemory) {
+  const std::int64_t before = most_memory();
+  for (const char* type : {"tEXt", "sPLT", "tRNS", "PLTE", "IDAT"}) {
+    std::string bytes = png_of(2, 1, 8, PNG_COLOR_TYPE_GRAY, chunk(type, "abcd") + two_pixels);
+    bytes.replace(33, 4, big_endian_bytes(0x7ffffff0));
+    expect_invalid(bytes, "the file ends too early");
+  }
+  EXPECT_LT(most_memory() - before, std::int64_t{100} << 20);
+}
+
+TEST_F(Png, ChunksThatAreUnknownAndCannotBeDoneWithoutAreRefused) {
+  const auto with = [](const std::string& bytes) {
+    return png_of(2, 1, 8, PNG_COLOR_TYPE_GRAY, bytes + two_pixels);
+  };
+  expect_invalid(with(chunk("ABCD", "x")), "the chunk ABCD has to be understood");
+  expect_invalid(with(chunk("a CD", "x")), "a chunk whose type is not of letters");
+  expect_invalid(with(chunk("IHDR", std::string(13, 'x'))), "IHDR");
+  expect_invalid("\x89PNG\r\n\x1a\n" + two_pixels + chunk("IEND", ""), "IHDR");
+}
+
+TEST_F(Png, RowsAreCountedWithTheirFilters) {
+  // 10,000,000 rows of a byte each are twice as many bytes before they are compressed.
+  const std::int64_t before = most_memory();
+  expect_invalid(
+      png_of(1, 10'000'000, 8, PNG_COLOR_TYPE_GRAY, chunk("IDAT", std::string(10'000, 'x'))),
+      "bytes cannot hold");
+  // What is possible, but not there, takes no memory either.
+  expect_invalid(png_of(1, 10'000'000, 8, PNG_COLOR_TYPE_GRAY,
+                        chunk("IDAT", deflated_zeros(2000) + std::string(30'000, 'x'))),
+                 "a broken PNG");
+  EXPECT_LT(most_memory() - before, std::int64_t{50} << 20);
+}
+
+TEST_F(Png, TransparencyIsUsedOrTheFileIsRefused) {
+  const std::string palette = chunk("PLTE", "abcdef");
+  const std::string alpha = chunk("tRNS", "x");
+  const auto picture = [](const std::string& chunks) {
+    return png_of(2, 1, 8, PNG_COLOR_TYPE_PALETTE, chunks);
+  };
+  expect_picture(open(picture(palette + alpha + two_pixels)), {1, 2, 4}, "abcxdef\xff");
+  expect_invalid(picture(palette + chunk("tRNS", "x", 1) + two_pixels), "tRNS: CRC error");
+  expect_invalid(picture(alpha + palette + two_pixels), "its transparency (tRNS)");
+  expect_invalid(picture(palette + chunk("tRNS", "xyz") + two_pixels), "its transparency (tRNS)");
+  expect_invalid(picture(palette + chunk("tRNS", "") + two_pixels), "its transparency (tRNS)");
+  expect_invalid(picture(palette + two_pixels + alpha), "its transparency (tRNS)");
+  expect_invalid(picture(palette + alpha + alpha + two_pixels), "two transparencies (tRNS)");
+  expect_invalid(png_of(2, 1, 8, PNG_COLOR_TYPE_GRAY, alpha + two_pixels),
+                 "its transparency (tRNS)");
+  // Where there is alpha, it means nothing.
+  const std::string rgba = encode(
+      {.width = 1, .height = 1, .color = PNG_COLOR_TYPE_RGB_ALPHA, .rows = {{'a', 'b', 'c', 'd'}}});
+  expect_picture(open(rgba.substr(0, 33) + alpha + rgba.substr(33)), {1, 1, 4}, "abcd");
+}
+
+TEST_F(Png, AWindowThatIsUnderstatedIsNoFault) {
+  // Distances of up to 30,000 bytes, and a header that tells of 256.
+  Stored stored{.width = 1000, .height = 200, .rows = {}};
+  std::string expected;
+  for (std::uint32_t row = 0; row < 200; ++row) {
+    stored.rows.emplace_back();
+    for (std::uint32_t column = 0; column < 1000; ++column) {
+      const std::uint32_t scrambled = (row % 20 * 1000 + column) * 2654435761U;
+      stored.rows.back().push_back(static_cast<png_byte>(scrambled >> 24));
+      expected += static_cast<char>(scrambled >> 24);
+    }
+  }
+  const std::string whole = encode(stored);
+  const std::size_t data = whole.find("IDAT");
+  const std::size_t length =
+      (static_cast<std::size_t>(static_cast<unsigned char>(whole[data - 2])) << 8) +
+      static_cast<unsigned char>(whole[data - 1]);
+  std::string bytes = whole.substr(data + 4, length);
+  ASSERT_LT(whole.size(), 150'000U);  // so distances are used
+  bytes[0] = '\x08';
+  bytes[1] = '\x1d';
+  expect_picture(
+      open(whole.substr(0, data - 4) + chunk("IDAT", bytes) + whole.substr(data + 8 + length)),
+      {200, 1000}, expected);
+}
+
 TEST_F(Png, ReadingAndWritingStopOnRequest) {
   std::stop_source source;
   source.request_stop();
@@ -288,6 +462,9 @@ TEST_F(Png, SaysWhatItCanHold) {
   expect_refused({5, 5}, Format("f", 4));
   expect_refused({5, 5}, Format("T{B:a:}", 1));
   expect_refused({5, 5}, Format("no format", 1));
+  expect_error(Errc::invalid_argument, "rows of 2147483648 bytes are too long for a PNG", [] {
+    check_fits_png(Shape{1, 268'435'456, 4}, words_format);
+  });
   check_fits_png(Shape{5, 5}, bytes_format);
   check_fits_png(Shape{5, 5, 4}, Format(">H", 2));
 }

@@ -1,8 +1,10 @@
 #include "host/files/whole_file.hpp"
 
+#include "tests/refused_calls.hpp"
 #include "tests/scratch.hpp"
 #include "tests/throws.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -13,7 +15,9 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <initializer_list>
 #include <string>
+#include <vector>
 
 namespace multibuffer::files {
 namespace {
@@ -171,13 +175,116 @@ TEST(WholeFile, AFullDiskLeavesWhatWasThere) {
   EXPECT_EQ(umount((scratch / "disk").c_str()), 0);
 }
 
-TEST(WholeFile, UnfinishedFilesCanBeDiscarded) {
+bool has_unnamed_files(const Scratch& scratch) {
+  const int descriptor = open(scratch.path().c_str(), O_TMPFILE | O_WRONLY, 0600);
+  if (descriptor >= 0) close(descriptor);
+  return descriptor >= 0;
+}
+
+TEST(WholeFile, HasNoNameUntilItIsCommitted) {
   const Scratch scratch;
-  WholeFile one(scratch / "one");
-  WholeFile two(scratch / "two");
-  EXPECT_EQ(scratch.names().size(), 2U);
-  discard_unfinished_files();
-  EXPECT_EQ(scratch.names(), Names{});
+  if (!has_unnamed_files(scratch)) GTEST_SKIP() << "this file system has no files without names";
+  write_file(scratch / "old", "before");
+  WholeFile out(scratch / "out");
+  out.write(as_bytes("whole"));
+  WholeFile old(scratch / "old");
+  old.write(as_bytes("after"));
+  EXPECT_EQ(scratch.names(), Names{"old"});
+  out.commit();
+  old.commit();
+  EXPECT_EQ(scratch.names(), (Names{"old", "out"}));
+  EXPECT_EQ(read_file(scratch / "old"), "after");
+}
+
+TEST(WholeFile, AFileThatComesIntoBeingMeanwhileIsReplaced) {
+  const Scratch scratch;
+  WholeFile out(scratch / "out");
+  out.write(as_bytes("whole"));
+  write_file(scratch / "out", "somebody else's");
+  out.commit();
+  EXPECT_EQ(read_file(scratch / "out"), "whole");
+  EXPECT_EQ(scratch.names(), Names{"out"});
+}
+
+/// Runs `work` in a process that is refused `calls`; a failure is what it returns, or dies of.
+template <class Work>
+void without(std::initializer_list<multibuffer::testing::RefusedCall> calls, const Work& work) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (!multibuffer::testing::refuse_calls(calls)) _exit(99);
+    work();
+    _exit(::testing::Test::HasFailure() ? 1 : 0);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  if (status == 99 << 8) GTEST_SKIP() << "no system call can be refused here";
+  EXPECT_EQ(status, 0);
+}
+
+TEST(WholeFile, HasATemporaryNameWhereFilesNeedOne) {
+  const Scratch scratch;
+  without({multibuffer::testing::unnamed_files}, [&] {
+    write_file(scratch / "old", "before");
+    EXPECT_EQ(chmod((scratch / "old").c_str(), 0640), 0);
+    { WholeFile(scratch / "out").write(as_bytes("half")); }
+    EXPECT_EQ(scratch.names(), Names{"old"});
+    {
+      WholeFile old(scratch / "old");
+      old.write(as_bytes("after"));
+      EXPECT_EQ(scratch.names().size(), 2U);
+      EXPECT_EQ(read_file(scratch / "old"), "before");
+      old.commit();
+    }
+    EXPECT_EQ(read_file(scratch / "old"), "after");
+    struct stat status {};
+    EXPECT_EQ(stat((scratch / "old").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777, 0640U);
+    WholeFile one(scratch / "one");
+    WholeFile two(scratch / "two");
+    EXPECT_EQ(scratch.names().size(), 3U);
+    discard_unfinished_files();
+    EXPECT_EQ(scratch.names(), Names{"old"});
+  });
+}
+
+TEST(WholeFile, IsCopiedWhereALinkIsRefused) {
+  const Scratch scratch;
+  const std::string bytes(200'000, 'x');
+  without({multibuffer::testing::links}, [&] {
+    write_whole(scratch / "new", bytes);
+    write_file(scratch / "old", "before");
+    EXPECT_EQ(chmod((scratch / "old").c_str(), 0640), 0);
+    write_whole(scratch / "old", bytes);
+  });
+  if (::testing::Test::IsSkipped()) return;
+  EXPECT_EQ(read_file(scratch / "new"), bytes);
+  EXPECT_EQ(read_file(scratch / "old"), bytes);
+  struct stat status {};
+  ASSERT_EQ(stat((scratch / "old").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0640U);
+  EXPECT_EQ(scratch.names(), (Names{"new", "old"}));
+}
+
+TEST(WholeFile, WritesOpenDescriptorsWhereTheyStand) {
+  const Scratch scratch;
+  write_file(scratch / "log", "before ");
+  const int descriptor = open((scratch / "log").c_str(), O_WRONLY | O_APPEND);
+  ASSERT_GE(descriptor, 0);
+  write_whole(text("/dev/fd/", descriptor), "and ");
+  write_whole(text("/proc/self/fd/", descriptor), "after");
+  EXPECT_EQ(read_file(scratch / "log"), "before and after");
+  close(descriptor);
+  EXPECT_EQ(descriptor_of_name("/dev/stdout"), 1);
+  EXPECT_EQ(descriptor_of_name("/dev/fd/17"), 17);
+  for (const char* other : {"/dev/null", "/dev/fd/", "/dev/fd/1x", "/dev/fd/-1", "stdout", ""})
+    EXPECT_FALSE(descriptor_of_name(other)) << other;
+  const int reader = open((scratch / "log").c_str(), O_RDONLY);
+  expect_error(Errc::file_unwritable, "Bad file descriptor",
+               [&] { WholeFile file(text("/dev/fd/", reader)); });
+  close(reader);
+  expect_error(Errc::file_unwritable, "Bad file descriptor",
+               [&] { WholeFile file(text("/dev/fd/", reader)); });
 }
 
 }  // namespace

@@ -2,18 +2,19 @@
 
 #include <multibuffer/error.hpp>
 
+#include "host/cli/cut_file.hpp"
 #include "host/cli/devices_command.hpp"
 #include "host/cli/gather_command.hpp"
 #include "host/cli/inspect_command.hpp"
 #include "host/cli/interrupt.hpp"
+#include "host/cli/standard_streams.hpp"
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <iostream>
 #include <map>
 #include <new>
 #include <string>
-#include <system_error>
+#include <string_view>
 
 namespace multibuffer::cli {
 namespace {
@@ -24,7 +25,7 @@ constexpr const char* about =
     R"(Arrays of pointers as N-dimensional arrays on a GPU: resolved, uploaded, gathered,
 and checked against a reference that follows the original pointers.
 
-Inputs are .npy files, which are mapped, and PNGs, whose rows libpng hands out as an
+Inputs are .npy files, which are mapped, and PNGs, whose rows are decoded behind an
 array of pointers. Several equal ones become one array, through one more table of
 pointers.)";
 
@@ -52,7 +53,13 @@ constexpr const char* gather_examples = R"(Examples:
 
 --index is NumPy's basic indexing: integers, start:stop:step, '...' and None.
 --take is applied after --index, and --axis counts the axes that --index leaves.
-Only what they ask for is read, and without --out a summary is all that is written.)";
+Only what they ask for is read, and without --out a summary is all that is written.
+With --out /dev/stdout the array is written there, as .npy, and the summary to
+standard error.
+
+Inputs must not change while they are read. One that does is an error, and nothing is
+written. (A program that maps a file itself and hands the mapping to the library gets
+SIGBUS where the file is cut: the library has no handler.))";
 
 struct Options {
   GatherOptions gather;
@@ -100,7 +107,8 @@ CLI::App* add_gather(CLI::App& app, GatherOptions& options) {
                    "or a .npy file of integers")
       ->type_name("LIST|FILE");
   command->add_option("--axis", options.axis, "The axis that --take takes from; 0 if not given")
-      ->type_name("N");
+      ->type_name("N")
+      ->needs("--take");
   command
       ->add_option("--dtype", options.dtype,
                    "Convert the elements while they are gathered: float16, uint8,\n"
@@ -143,37 +151,32 @@ CLI::App* add_inspect(CLI::App& app, InspectOptions& options) {
   return command;
 }
 
-int report(const std::string& problem) {
-  std::cerr << "multibuffer: " << problem << '\n';
+// Allocates nothing. Names of fields and formats, which messages may have in them, can be
+// megabytes.
+int report(std::string_view problem) {
+  constexpr std::size_t most = 4000;
+  std::cerr << "multibuffer: " << problem.substr(0, most)
+            << (problem.size() > most ? "...\n" : "\n");
   return bad_usage;
 }
 
-/// Runs `command`; what it throws becomes a line and an exit status.
+/// Runs `command`; an error that it throws becomes a line and an exit status.
 template <class Command>
 int guard(Command command) {
   Interrupt interrupt;
   try {
     const int status = command(interrupt.token());
-    errno = 0;
-    if (!std::cout.flush()) {
-      return report("cannot write standard output: " + std::generic_category().message(errno));
-    }
+    flush_standard_output();
     return status;
   } catch (const Error& error) {
     std::cout.flush();
     if (interrupt.signal() != 0) return 128 + interrupt.signal();
     report(error.what());
     return error.entry().exit_status;
-  } catch (const std::bad_alloc&) {
-    return report("out of memory");
-  } catch (const std::exception& error) {
-    return report(error.what());
   }
 }
 
-}  // namespace
-
-int run(int argc, const char* const* argv) {
+int parse_and_run(int argc, const char* const* argv) {
   Options options;
   CLI::App app(about, "multibuffer");
   app.set_version_flag("--version", "multibuffer " MULTIBUFFER_VERSION);
@@ -185,8 +188,12 @@ int run(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    return report(std::string(error.what()) + "\nRun with --help for how it is used.");
+    if (error.get_exit_code() != 0) {
+      return report(std::string(error.what()) + "\nRun with --help for how it is used.");
+    }
+    app.exit(error);  // --help, --version
+    flush_standard_output();
+    return 0;
   }
   if (*gather_command) {
     return guard([&](const std::stop_token& stop) { return run_gather(options.gather, stop); });
@@ -195,6 +202,20 @@ int run(int argc, const char* const* argv) {
     return guard([&](const std::stop_token& stop) { return run_inspect(options.inspect, stop); });
   }
   return guard([](const std::stop_token&) { return run_devices(); });
+}
+
+}  // namespace
+
+int run(int argc, const char* const* argv) {
+  occupy_standard_descriptors();
+  report_cut_files();
+  try {
+    return parse_and_run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return report("out of memory");
+  } catch (const std::exception& error) {
+    return report(error.what());
+  }
 }
 
 }  // namespace multibuffer::cli

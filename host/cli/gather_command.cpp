@@ -6,12 +6,13 @@
 #include "host/cli/index_expression.hpp"
 #include "host/cli/output.hpp"
 #include "host/cli/progress.hpp"
+#include "host/cli/standard_streams.hpp"
 #include "host/cli/take.hpp"
 #include "host/text.hpp"
 
 #include <algorithm>
 #include <cstddef>
-#include <iostream>
+#include <ostream>
 #include <span>
 #include <utility>
 
@@ -175,6 +176,7 @@ Comparison check(const Result& result, const ResultType& type, const Selection& 
 
 /// The first elements in C order of the axes, whatever the order in memory.
 std::string first_elements(const Result& result, const ResultType& type) {
+  if (type.has_no_bytes) return "of no bytes";
   constexpr std::int64_t most = 6;
   const std::int64_t size = result.buffer.size();
   std::string line;
@@ -185,7 +187,7 @@ std::string first_elements(const Result& result, const ResultType& type) {
       offset += rest % type.shape[i] * result.buffer.strides()[i];
     }
     line += number > 0 ? ", " : "";
-    line += show_element(type.format, result.bytes().data() + offset);
+    line += files::shortened(show_element(type.format, result.bytes().data() + offset));
   }
   if (size == 0) return "none";
   return size > most ? line + ", ..." : line;
@@ -193,7 +195,11 @@ std::string first_elements(const Result& result, const ResultType& type) {
 
 ResultType result_type(const GatherOptions& options, const Inputs& inputs,
                        const Selection& selection) {
-  ResultType type{selection.result_shape(), inputs.view().format(), inputs.descr(), options.order};
+  ResultType type{.shape = selection.result_shape(),
+                  .format = inputs.view().format(),
+                  .descr = inputs.descr(),
+                  .order = options.order,
+                  .has_no_bytes = inputs.has_no_bytes()};
   if (options.dtype) {
     const files::NpyType elements = parse_dtype(*options.dtype);
     type.format = Format(elements.format, elements.itemsize);
@@ -230,25 +236,30 @@ int run_gather(const GatherOptions& options, std::stop_token stop) {
   if (!options.index && !options.take) inputs.read_ahead();
   const Result result = run_pipeline(selection, type, device, kind, progress);
 
-  std::cout << "result   " << tuple_text(type.shape) << " of " << type.descr << ", "
-            << bytes_text(type.nbytes()) << ", from " << inputs.description() << '\n'
-            << "device   " << device_line(device, options.device) << '\n'
-            << "values   " << first_elements(result, type) << '\n';
-  bool equal = true;
+  std::optional<Comparison> comparison;
   if (options.verify) {
-    const Comparison comparison = progress.run("verify", [&](const Watch&) {
+    comparison = progress.run("verify", [&](const Watch&) {
       return check(result, type, selection, inputs.raw_export());
     });
     progress.moved(type.nbytes());
-    equal = comparison.equal();
-    std::cout << "verify   " << describe(comparison) << '\n';
   }
+  inputs.check_unchanged();
+
+  std::ostream& summary = summary_stream(options.out);
+  summary << "result   " << tuple_text(type.shape) << " of " << files::shortened(type.descr) << ", "
+          << bytes_text(type.has_no_bytes ? 0 : type.nbytes()) << ", from " << inputs.description()
+          << '\n'
+          << "device   " << device_line(device, options.device) << '\n'
+          << "values   " << first_elements(result, type) << '\n';
+  if (comparison) summary << "verify   " << files::shortened(describe(*comparison), 1000) << '\n';
+  const bool equal = !comparison || comparison->equal();
   if (out && equal) {
+    flush_standard_output();  // what fails is to fail before there is a file
     progress.run("write", [&](const Watch& watch) { out->write(result.bytes(), watch); });
     progress.moved(out->written());
-    std::cout << "wrote    " << out->path() << '\n';
+    summary << "wrote    " << out->path() << '\n';
   }
-  if (options.stats) std::cout << '\n' << stats_table(progress.phases());
+  if (options.stats) summary << '\n' << stats_table(progress.phases());
   return equal ? 0 : 1;
 }
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <new>
 #include <string_view>
 
 namespace multibuffer::cli {
@@ -25,26 +26,37 @@ FileKind kind_of_input(const std::string& path) {
 
 }  // namespace
 
+// Of many files, one that is too large for the memory there is has to be named.
 Inputs::Input Inputs::open(const std::string& path, const Watch& watch) {
+  try {
+    return open_any(path, watch);
+  } catch (const std::bad_alloc&) {
+    throw Error(Errc::file_unreadable, text(path, ": out of memory"));
+  }
+}
+
+Inputs::Input Inputs::open_any(const std::string& path, const Watch& watch) {
   if (kind_of_input(path) == FileKind::png) {
     files::PngFile file(path, watch);
     const ArrayView view = file.view();
     const std::string descr = file.descr();
-    return {path, std::move(file), descr, view};
+    return {path, std::move(file), descr, view, false};
   }
   files::NpyFile file(path);
   const ArrayView view = file.view();
   const std::string descr = file.type().descr;
-  return {path, std::move(file), descr, view};
+  const bool has_no_bytes = file.type().itemsize == 0;
+  return {path, std::move(file), descr, view, has_no_bytes};
 }
 
 Inputs::Inputs(std::span<const std::string> paths, Join join, const Watch& watch) : join_(join) {
   if (paths.empty()) throw Error(Errc::invalid_argument, "no input");
+  inputs_.reserve(paths.size());
   for (const std::string& path : paths) inputs_.push_back(open(path, watch));
+  check_alike();
   if (inputs_.size() == 1) {
     view_ = inputs_.front().view;
   } else {
-    check_alike();
     this->join();
   }
 }
@@ -70,7 +82,10 @@ void Inputs::join_rows() {
 }
 
 void Inputs::check_alike() const {
-  const Input& first = inputs_.front();
+  // An empty array has no layout to compare with.
+  const auto some = std::ranges::find_if(
+      inputs_, [](const Input& input) { return !input.view.layout().empty(); });
+  const Input& first = some == inputs_.end() ? inputs_.front() : *some;
   if (join_ == Join::concatenate && first.view.ndim() == 0) {
     throw Error(Errc::invalid_argument,
                 text(first.path, ": an array without axes has no axis 0 to join along"));
@@ -90,7 +105,8 @@ std::string Inputs::difference(const Input& first, const Input& other) const {
     return text(what, " ", a, " and ", b);
   };
   if (first.descr != other.descr) {
-    return pair("their element types differ:", first.descr, other.descr);
+    return pair("their element types differ:", files::shortened(first.descr),
+                files::shortened(other.descr));
   }
   const std::vector<std::int64_t> a = first.view.shape();
   const std::vector<std::int64_t> b = other.view.shape();
@@ -106,9 +122,12 @@ std::string Inputs::difference(const Input& first, const Input& other) const {
   if (first.file.index() != other.file.index()) {
     return "one is a PNG, whose rows are pointers, the other a .npy file";
   }
-  // One pointer an array reaches all of it only if all are laid out alike.
+  // One pointer an array reaches all of it only if all are laid out alike, as far as steps are
+  // taken.
+  if (first.view.layout().empty() || other.view.layout().empty()) return {};
   for (std::size_t axis = free_axes; axis < a.size(); ++axis) {
-    if (first.view.layout().axes()[axis].stride == other.view.layout().axes()[axis].stride)
+    if (a[axis] == 1 ||
+        first.view.layout().axes()[axis].stride == other.view.layout().axes()[axis].stride)
       continue;
     return "they lie in memory differently (Fortran order); save them in C order "
            "(numpy.ascontiguousarray)";
@@ -138,6 +157,14 @@ std::int64_t Inputs::decoded_bytes() const {
     if (const auto* const png = std::get_if<files::PngFile>(&input.file)) bytes += png->nbytes();
   }
   return bytes;
+}
+
+void Inputs::check_unchanged() const {
+  for (const Input& input : inputs_) {
+    if (const auto* const npy = std::get_if<files::NpyFile>(&input.file)) {
+      npy->file().check_unchanged();
+    }
+  }
 }
 
 void Inputs::read_ahead() const {

@@ -34,6 +34,10 @@ class Inputs {
   BufferExport raw_export() const;
   /// The element type as .npy spells it.
   const std::string& descr() const { return inputs_.front().descr; }
+  /// Whether the elements have no bytes in files. In memory each is one.
+  bool has_no_bytes() const { return inputs_.front().has_no_bytes; }
+  /// Throws `file_unreadable` if a file was changed since it was opened.
+  void check_unchanged() const;
   /// What the inputs are, in a few words: "3 files stacked".
   std::string description() const;
   /// Bytes decoded, rather than mapped.
@@ -47,8 +51,10 @@ class Inputs {
     std::variant<files::NpyFile, files::PngFile> file;
     std::string descr;
     ArrayView view;
+    bool has_no_bytes = false;
   };
   static Input open(const std::string& path, const Watch& watch);
+  static Input open_any(const std::string& path, const Watch& watch);
   void join();
   void join_rows();
   void check_alike() const;

@@ -99,10 +99,10 @@ int run_inspect(const InspectOptions& options, std::stop_token stop) {
       view = view.apply(operation);
     }
   }
-  std::cout << inputs.description() << ": " << tuple_text(view.shape()) << " of " << inputs.descr()
-            << ", " << bytes_text(view.nbytes()) << ", "
-            << levels_text(view.layout().levels(), "pointers") << '\n';
-  print_axes(view.layout());
+  std::cout << inputs.description() << ": " << tuple_text(view.shape()) << " of "
+            << files::shortened(inputs.descr()) << ", " << bytes_text(view.nbytes()) << ", "
+            << levels_text(view.layout().levels(), "pointers") << '
+'; print_axes(view.layout());
   const Resolution resolution =
       progress.run("resolve", [&](const Watch& watch) { return resolve(view, watch); });
   print_resolution(resolution);

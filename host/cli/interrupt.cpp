@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <ctime>
+#include <exception>
 
 namespace multibuffer::cli {
 namespace {
@@ -23,16 +24,22 @@ Interrupt::Interrupt() {
   // A limit on the size of files is to be an error of the write that meets it, not the end.
   std::signal(SIGXFSZ, SIG_IGN);
   sigemptyset(&signals_);
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU}) {
     if (!is_ignored(signal)) sigaddset(&signals_, signal);
   }
   sigset_t blocked = signals_;
   sigaddset(&blocked, SIGUSR1);  // wakes the waiter at the end
-  pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
-  waiter_ = std::thread([this] { wait(); });
+  sigset_t before;
+  pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  try {
+    waiter_ = std::thread([this] { wait(); });
+  } catch (const std::exception&) {
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
 }
 
 Interrupt::~Interrupt() {
+  if (!waiter_.joinable()) return;
   done_ = true;
   pthread_kill(waiter_.native_handle(), SIGUSR1);
   waiter_.join();

@@ -7,9 +7,11 @@
 
 namespace multibuffer::cli {
 
-/// Turns Ctrl-C (SIGINT) and SIGTERM into a request to stop. Work that does not heed it within two
-/// seconds, or before the second signal, is ended with the process; unfinished files are removed in
-/// both cases. Make it before any other thread: threads inherit which signals they take.
+/// Turns the signals that ask a program to end (Ctrl-C, a closed terminal, SIGTERM, and their like)
+/// into a request to stop. Work that does not heed it within two seconds, or before the second
+/// signal, is ended with the process; unfinished files are removed in both cases. Make it before
+/// any other thread: threads inherit which signals they take. Where no thread can be made, the
+/// signals end the process as they do by default.
 class Interrupt {
  public:
   Interrupt();

@@ -17,10 +17,10 @@ FileKind kind_of_output(const std::string& path, const ResultType& type) {
   std::optional<FileKind> kind = kind_of_name(path);
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
-  // Devices and pipes have their own names; directories have their own error.
-  if (!kind && std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
-    kind = FileKind::npy;
-  }
+  // Devices, pipes and descriptors have their own names; directories have their own error.
+  const bool is_regular =
+      std::filesystem::is_regular_file(status) && !files::descriptor_of_name(path);
+  if (!kind && std::filesystem::exists(status) && !is_regular) kind = FileKind::npy;
   if (!kind) {
     throw Error(Errc::invalid_argument,
                 text("--out ", path, ": the name says the kind of file, .npy or .png"));
@@ -50,6 +50,7 @@ void OutputFile::write(std::span<const std::byte> bytes, const Watch& watch) {
   if (kind_ == FileKind::png) {
     files::write_png(file_, type_.shape, type_.format, bytes, watch);
   } else {
+    if (type_.has_no_bytes) bytes = {};
     files::write_npy(file_, type_.descr, type_.shape, type_.order == Order::F, bytes, watch);
   }
   file_.commit();

@@ -23,6 +23,7 @@ struct ResultType {
   std::string descr;  ///< the format as .npy spells it
   Order order = Order::C;
   Overflow overflow = Overflow::wrap;  ///< where the format is not that of the inputs
+  bool has_no_bytes = false;           ///< elements of no bytes, each of which is one in memory
 
   std::int64_t nbytes() const;
 };

@@ -38,14 +38,15 @@ std::uint64_t load(const std::byte* element, const Type& type) {
 Take take_file(const std::string& path, int axis) {
   const files::NpyFile file(path);
   if (!holds_integers(file)) {
-    throw Error(
-        Errc::invalid_argument,
-        text("--take ", path, ": indices are integers, and this file holds ", file.type().descr));
+    throw Error(Errc::invalid_argument,
+                text("--take ", path, ": indices are integers, and this file holds ",
+                     files::shortened(file.type().descr)));
   }
   UploadOptions in_place;
   in_place.placement = PlacementKind::in_place;
   const DeviceArray mapped = upload(file.view(), Device::host(), in_place);
   const std::vector<std::byte> bytes = copy(mapped).to_host();  // in C order, whatever the file's
+  file.file().check_unchanged();
   const Type& type = mapped.format().type();
   Take take{.axis = axis, .indices = {}, .shape = file.shape()};
   const auto itemsize = static_cast<std::size_t>(type.size);

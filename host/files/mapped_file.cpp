@@ -10,14 +10,61 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
 namespace multibuffer::files {
 namespace {
 
+// Files up to this size are read. It takes about as long as to map one and to touch its pages.
+constexpr std::size_t small_file = std::size_t{64} << 10;
+
+// The mappings that exist now, by their first byte.
+struct Mapping {
+  std::size_t size = 0;
+  std::string path;
+};
+struct Mappings {
+  std::mutex mutex;
+  std::map<const std::byte*, Mapping> all;
+};
+
+Mappings& mappings() {
+  static Mappings& mappings = *new Mappings;  // never destroyed: threads may outlive main
+  return mappings;
+}
+
+// How many mappings the system allows a process.
+std::size_t largest_count() {
+  constexpr std::size_t usual = 65530;
+  static const std::size_t count = [] {
+    std::size_t number = usual;
+    return std::ifstream("/proc/sys/vm/max_map_count") >> number ? number : usual;
+  }();
+  return count;
+}
+
+// How many files may be mapped: libraries, threads and large blocks of memory need mappings, too.
+std::size_t most_files() {
+  constexpr std::size_t others = 1000;
+  return largest_count() > 2 * others ? largest_count() - others : largest_count() / 2;
+}
+
 [[noreturn]] void throw_unreadable(const std::string& path, int error) {
   throw Error(Errc::file_unreadable, text(path, ": ", std::generic_category().message(error)));
+}
+
+[[noreturn]] void throw_too_many(const std::string& path, std::size_t mapped) {
+  throw Error(Errc::file_unreadable,
+              text(path, ": ", mapped,
+                   " files are mapped already, and the system allows a process ", largest_count(),
+                   " mappings; raise the limit (sysctl vm.max_map_count) or give fewer files of "
+                   "more than ",
+                   small_file >> 10, " KiB at once"));
 }
 
 class Descriptor {
@@ -38,6 +85,10 @@ class Descriptor {
 
 }  // namespace
 
+MappedFile::State MappedFile::state_of(const struct stat& status) noexcept {
+  return {status.st_dev, status.st_ino, status.st_size, status.st_mtim};
+}
+
 MappedFile::MappedFile(const std::string& path) : path_(path) {
   const Descriptor file(path);
   struct stat status {};
@@ -48,24 +99,95 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
         Errc::file_unreadable,
         text(path, ": not a regular file, so it cannot be mapped; save it to a file first"));
   }
-  const auto size = static_cast<std::size_t>(status.st_size);
-  if (size == 0) return;  // mmap refuses empty files
-  void* const address = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.number(), 0);
-  if (address == MAP_FAILED) throw_unreadable(path, errno);
-  bytes_ = {static_cast<const std::byte*>(address), size};
+  state_ = state_of(status);
+  if (state_.size == 0) return;  // mmap refuses empty files
+  if (static_cast<std::size_t>(state_.size) <= small_file) {
+    read_all(file.number());
+  } else {
+    map(file.number());
+  }
+}
+
+void MappedFile::read_all(int descriptor) {
+  const auto size = static_cast<std::size_t>(state_.size);
+  memory_ = std::make_unique_for_overwrite<std::byte[]>(size);
+  for (std::size_t done = 0; done < size;) {
+    const ssize_t count =
+        pread(descriptor, memory_.get() + done, size - done, static_cast<off_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_unreadable(path_, errno);
+    if (count == 0) fail_as_changed();
+    done += static_cast<std::size_t>(count);
+  }
+  struct stat status {};
+  if (fstat(descriptor, &status) == 0) check_same(state_of(status));
+  bytes_ = {memory_.get(), size};
+}
+
+void MappedFile::map(int descriptor) {
+  const auto size = static_cast<std::size_t>(state_.size);
+  const std::lock_guard lock(mappings().mutex);
+  auto& all = mappings().all;
+  if (all.size() >= most_files()) throw_too_many(path_, all.size());
+  void* const address = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  if (address == MAP_FAILED) throw_unreadable(path_, errno);
+  const auto* const first = static_cast<const std::byte*>(address);
+  try {
+    all.insert_or_assign(first, Mapping{size, path_});
+  } catch (...) {
+    munmap(address, size);
+    throw;
+  }
+  bytes_ = {first, size};
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}
+    : path_(std::move(other.path_)),
+      state_(other.state_),
+      bytes_(std::exchange(other.bytes_, {})),
+      memory_(std::move(other.memory_)) {}
 
 MappedFile::~MappedFile() {
-  if (!bytes_.empty()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  if (bytes_.empty() || memory_) return;
+  const std::lock_guard lock(mappings().mutex);
+  mappings().all.erase(bytes_.data());
+  munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
 void MappedFile::read_ahead() const noexcept {
-  if (!bytes_.empty()) {
-    madvise(const_cast<std::byte*>(bytes_.data()), bytes_.size(), MADV_WILLNEED);
+  if (bytes_.empty() || memory_) return;
+  madvise(const_cast<std::byte*>(bytes_.data()), bytes_.size(), MADV_WILLNEED);
+}
+
+void MappedFile::fail_as_changed() const {
+  throw Error(Errc::file_unreadable,
+              text(path_, ": another program has changed it while it was read"));
+}
+
+void MappedFile::check_same(const State& now) const {
+  if (now.device != state_.device || now.number != state_.number) return;
+  if (now.size < state_.size || now.modified.tv_sec != state_.modified.tv_sec ||
+      now.modified.tv_nsec != state_.modified.tv_nsec) {
+    fail_as_changed();
   }
+}
+
+// By the name: as many descriptors as files may not be had. Where another file has the name now,
+// the one that is mapped was replaced or removed, and is as it was.
+void MappedFile::check_unchanged() const {
+  struct stat status {};
+  if (memory_ || stat(path_.c_str(), &status) != 0) return;
+  check_same(state_of(status));
+}
+
+const char* path_of_mapping(const void* address) noexcept {
+  const std::lock_guard lock(mappings().mutex);
+  const auto& all = mappings().all;
+  const auto* const byte = static_cast<const std::byte*>(address);
+  const auto after = all.upper_bound(byte);
+  if (after == all.begin()) return nullptr;
+  const auto& [first, mapping] = *std::prev(after);
+  return byte < first + mapping.size ? mapping.path.c_str() : nullptr;
 }
 
 }  // namespace multibuffer::files

@@ -7,13 +7,19 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <string_view>
+#include <utility>
 
 namespace multibuffer::files {
 namespace {
 
 constexpr std::string_view magic = "\x93NUMPY";
 constexpr std::size_t preamble = magic.size() + 2;  // then two bytes of version
+
+// A header of this size has a hundred thousand fields. As Python's values it takes fifty times as
+// much memory.
+constexpr std::size_t longest_header = std::size_t{4} << 20;
 
 std::size_t little_endian(std::span<const std::byte> bytes) {
   std::size_t value = 0;
@@ -29,6 +35,48 @@ std::string_view characters(std::span<const std::byte> bytes) {
 
 std::span<const std::byte> bytes_of(std::string_view characters) {
   return std::as_bytes(std::span(characters));
+}
+
+// Headers are Latin-1 up to version 2.0.
+std::string utf8_of_latin1(std::string_view latin1) {
+  std::string result;
+  result.reserve(latin1.size());
+  for (const char c : latin1) append_utf8(result, static_cast<unsigned char>(c));
+  return result;
+}
+
+// The characters of UTF-8, which has one way to write each, and none for surrogates. None if it is
+// not UTF-8.
+std::optional<std::u32string> characters_of_utf8(std::string_view utf8) {
+  std::u32string result;
+  for (std::size_t i = 0; i < utf8.size();) {
+    const auto first = static_cast<unsigned char>(utf8[i]);
+    const int more = first < 0x80 ? 0 : first < 0xc2 ? -1 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+    if (more < 0 || first > 0xf4 || utf8.size() - i <= static_cast<std::size_t>(more)) return {};
+    char32_t code = more == 0 ? first : first & (0x3fU >> more);
+    for (int k = 1; k <= more; ++k) {
+      const auto next = static_cast<unsigned char>(utf8[i + static_cast<std::size_t>(k)]);
+      if ((next & 0xc0) != 0x80) return {};
+      code = code << 6 | (next & 0x3f);
+    }
+    const bool overlong = (more == 2 && code < 0x800) || (more == 3 && code < 0x10000);
+    if (overlong || (code >= 0xd800 && code < 0xe000) || code > 0x10ffff) return {};
+    result += code;
+    i += static_cast<std::size_t>(more) + 1;
+  }
+  return result;
+}
+
+// As Latin-1, if all of its characters are.
+std::optional<std::string> latin1_of_utf8(std::string_view utf8) {
+  const std::optional<std::u32string> characters = characters_of_utf8(utf8);
+  if (!characters) return {};
+  std::string result;
+  for (const char32_t c : *characters) {
+    if (c > 0xff) return {};
+    result += static_cast<char>(c);
+  }
+  return result;
 }
 
 // The three entries that a header has, and no others.
@@ -47,7 +95,7 @@ Entries entries_of(const Literal& header) {
                                   : key == "fortran_order" ? &entries.fortran_order
                                   : key == "shape"         ? &entries.shape
                                                            : nullptr;
-    if (!entry) throw LiteralError(text("an unknown key ", quote(key)));
+    if (!entry) throw LiteralError(text("an unknown key ", shortened(quote(key))));
     if (*entry) throw LiteralError(text("the key ", quote(key), " twice"));
     *entry = &header.items[i + 1];
   }
@@ -110,13 +158,8 @@ void NpyFile::read_header() {
 
   const int major = std::to_integer<int>(bytes[6]);
   const int minor = std::to_integer<int>(bytes[7]);
-  if (major == 3 && minor == 0) {
-    fail(
-        ".npy version 3.0, which NumPy writes where field names need UTF-8, is not read; rename "
-        "the fields (array.dtype.names = ...) to plain letters and save it again");
-  }
-  if ((major != 1 && major != 2) || minor != 0) {
-    fail(text("unknown .npy version ", major, ".", minor, "; 1.0 and 2.0 can be read"));
+  if (major < 1 || major > 3 || minor != 0) {
+    fail(text("unknown .npy version ", major, ".", minor, "; 1.0, 2.0 and 3.0 can be read"));
   }
   const std::size_t length_bytes = major == 1 ? 2 : 4;
   if (bytes.size() < preamble + length_bytes) {
@@ -128,10 +171,19 @@ void NpyFile::read_header() {
     fail(text("cut in its header: it has ", bytes.size(), " bytes, the header alone says ",
               data_offset_));
   }
+  if (length > longest_header) {
+    fail(text("a header of ", length, " bytes, of which ", longest_header, " are the most"));
+  }
+  const std::string_view header = characters(bytes.subspan(preamble + length_bytes, length));
+  if (major < 3) return read_entries(utf8_of_latin1(header), Python::python2);
+  if (!characters_of_utf8(header)) fail("a header that is not UTF-8, as it is in version 3.0");
+  read_entries(header, Python::python3);
+}
+
+void NpyFile::read_entries(std::string_view header, Python python) {
   try {
-    const Literal header =
-        parse_literal(characters(bytes.subspan(preamble + length_bytes, length)));
-    const Entries entries = entries_of(header);
+    const Literal literal = parse_literal(header, python);
+    const Entries entries = entries_of(literal);
     if (entries.fortran_order->kind != Literal::Kind::boolean) {
       throw LiteralError("a 'fortran_order' that is neither True nor False");
     }
@@ -148,12 +200,9 @@ void NpyFile::read_header() {
 
 void NpyFile::check_size() const {
   const auto there = static_cast<std::int64_t>(file_.bytes().size() - data_offset_);
-  if (there == nbytes_) return;
-  const std::string sizes = text("its shape ", tuple_text(shape_), " of ", type_.descr, " needs ",
-                                 nbytes_, " bytes after the header, and there are ", there);
-  if (there < nbytes_) fail(text("cut: ", sizes));
-  // Of several arrays saved into one file, taking the first without a word would be a wrong answer.
-  fail(text("longer than its header says: ", sizes, "; a file may hold only one array"));
+  if (there >= nbytes_) return;
+  fail(text("cut: its shape ", tuple_text(shape_), " of ", shortened(type_.descr), " needs ",
+            nbytes_, " bytes after the header, and there are ", there));
 }
 
 void NpyFile::set_strides() {
@@ -167,12 +216,14 @@ void NpyFile::set_strides() {
 }
 
 BufferExport NpyFile::raw_export() const {
-  return {.buf = file_.bytes().data() + data_offset_,
-          .len = nbytes_,
-          .itemsize = type_.itemsize,
+  static constexpr std::byte no_bytes{};
+  const bool none = type_.itemsize == 0;
+  return {.buf = none ? &no_bytes : file_.bytes().data() + data_offset_,
+          .len = none ? std::optional<std::int64_t>() : nbytes_,
+          .itemsize = none ? 1 : type_.itemsize,
           .readonly = true,
           .ndim = static_cast<int>(shape_.size()),
-          .format = type_.format.c_str(),
+          .format = none ? "1s" : type_.format.c_str(),
           .shape = shape_.data(),
           .strides = strides_.data(),
           .suboffsets = nullptr};
@@ -183,16 +234,22 @@ void write_npy(WholeFile& file, const std::string& descr, std::span<const std::i
   std::string header =
       text("{'descr': ", descr, ", 'fortran_order': ", fortran_order ? "True" : "False",
            ", 'shape': ", tuple_text(shape), ", }");
+  char major = 1;
+  if (std::optional<std::string> latin1 = latin1_of_utf8(header)) {
+    header = std::move(*latin1);
+  } else {
+    major = 3;
+  }
   // The data begins at a multiple of 64, as NumPy has it: vector loads like that.
   constexpr std::size_t alignment = 64;
-  std::size_t length_bytes = 2;
-  if (preamble + length_bytes + header.size() + alignment > 65535) length_bytes = 4;
+  if (major == 1 && preamble + 2 + header.size() + alignment > 65535) major = 2;
+  const std::size_t length_bytes = major == 1 ? 2 : 4;
   const std::size_t unpadded = preamble + length_bytes + header.size() + 1;
   header.append((alignment - unpadded % alignment) % alignment, ' ');
   header += '\n';
 
   std::string start(magic);
-  start += {length_bytes == 2 ? '\x01' : '\x02', '\x00'};
+  start += {major, '\x00'};
   for (std::size_t i = 0; i < length_bytes; ++i) {
     start += static_cast<char>(header.size() >> (8 * i) & 0xff);
   }

@@ -11,11 +11,12 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace multibuffer::files {
 
-/// A mapped .npy file, versions 1.0 and 2.0.
+/// A mapped .npy file, versions 1.0 to 3.0. Bytes after the array are no part of it.
 ///
 /// Source: numpy.lib.format ("A Simple File Format for NumPy Arrays").
 class NpyFile {
@@ -28,12 +29,14 @@ class NpyFile {
   const std::vector<std::int64_t>& shape() const noexcept { return shape_; }
   const MappedFile& file() const noexcept { return file_; }
 
-  /// The elements in the mapping, as a raw export. It borrows from this object.
+  /// The elements in the mapping, as a raw export. It borrows from this object. Elements of no
+  /// bytes (`type().itemsize` 0), which exports cannot have, are a byte each, one for all.
   BufferExport raw_export() const;
   ArrayView view() const { return ArrayView::from_export(raw_export()); }
 
  private:
   void read_header();
+  void read_entries(std::string_view header, Python python);
   void check_size() const;
   void set_strides();
   [[noreturn]] void fail(const std::string& what) const;
@@ -47,9 +50,10 @@ class NpyFile {
   std::size_t data_offset_ = 0;
 };
 
-/// Writes an array of the type `descr`, a Python literal as in `NpyType`. `bytes` are its elements
-/// in C order or, with `fortran_order`, in Fortran order. The caller commits the file. Throws
-/// `file_unwritable`, or `cancelled`.
+/// Writes an array of the type `descr`, a Python literal as in `NpyType`, in the first version that
+/// can say it: 3.0 where field names need it. `bytes` are its elements in C order or, with
+/// `fortran_order`, in Fortran order. The caller commits the file. Throws `file_unwritable`, or
+/// `cancelled`.
 void write_npy(WholeFile& file, const std::string& descr, std::span<const std::int64_t> shape,
                bool fortran_order, std::span<const std::byte> bytes, const Watch& watch = {});
 

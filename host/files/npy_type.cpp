@@ -2,14 +2,18 @@
 
 #include "host/text.hpp"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <charconv>
 #include <cstddef>
 #include <limits>
 #include <optional>
+#include <set>
 #include <span>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace multibuffer::files {
@@ -31,21 +35,6 @@ std::int64_t add(std::int64_t a, std::int64_t b) {
   return a + b;
 }
 
-// Field names are Latin-1 in the file and UTF-8 in formats.
-std::string utf8(std::string_view latin1) {
-  std::string result;
-  for (const char c : latin1) {
-    const auto code = static_cast<unsigned char>(c);
-    if (code < 0x80) {
-      result += c;
-    } else {
-      result += static_cast<char>(0xc0 | (code >> 6));
-      result += static_cast<char>(0x80 | (code & 0x3f));
-    }
-  }
-  return result;
-}
-
 // '<M8[ns]' in its parts: '<', 'M', 8, "[ns]".
 struct Spelling {
   char order = native_order;
@@ -54,11 +43,58 @@ struct Spelling {
   std::string_view unit;
 };
 
+using Name = std::pair<std::string_view, std::string_view>;
+
+// What NumPy calls the types of which .npy files have codes, in any of its versions. Some programs
+// write these names.
+constexpr auto known_names = std::to_array<Name>({
+    {"bool", "b1"},          {"bool8", "b1"},        {"bool_", "b1"},       {"byte", "i1"},
+    {"int8", "i1"},          {"ubyte", "u1"},        {"uint8", "u1"},       {"short", "i2"},
+    {"int16", "i2"},         {"ushort", "u2"},       {"uint16", "u2"},      {"intc", "i4"},
+    {"int32", "i4"},         {"uintc", "u4"},        {"uint32", "u4"},      {"int", "i8"},
+    {"int0", "i8"},          {"int_", "i8"},         {"intp", "i8"},        {"int64", "i8"},
+    {"long", "i8"},          {"longlong", "i8"},     {"uint", "u8"},        {"uint0", "u8"},
+    {"uintp", "u8"},         {"uint64", "u8"},       {"ulong", "u8"},       {"ulonglong", "u8"},
+    {"half", "f2"},          {"float16", "f2"},      {"single", "f4"},      {"float32", "f4"},
+    {"double", "f8"},        {"float", "f8"},        {"float_", "f8"},      {"float64", "f8"},
+    {"longdouble", "f16"},   {"longfloat", "f16"},   {"float128", "f16"},   {"csingle", "c8"},
+    {"singlecomplex", "c8"}, {"complex64", "c8"},    {"cdouble", "c16"},    {"cfloat", "c16"},
+    {"complex", "c16"},      {"complex_", "c16"},    {"complex128", "c16"}, {"clongdouble", "c32"},
+    {"clongfloat", "c32"},   {"longcomplex", "c32"}, {"complex256", "c32"}, {"bytes", "S0"},
+    {"bytes0", "S0"},        {"bytes_", "S0"},       {"string_", "S0"},     {"str", "U0"},
+    {"str0", "U0"},          {"str_", "U0"},         {"unicode", "U0"},     {"unicode_", "U0"},
+    {"void", "V0"},          {"void0", "V0"},        {"object", "O"},       {"object_", "O"},
+    {"object0", "O"},
+});
+
+// Codes of one letter, which may have a byte order before them.
+constexpr auto letters = std::to_array<Name>({
+    {"?", "b1"}, {"b", "i1"}, {"B", "u1"},  {"h", "i2"}, {"H", "u2"},  {"i", "i4"},  {"I", "u4"},
+    {"l", "i8"}, {"L", "u8"}, {"q", "i8"},  {"Q", "u8"}, {"p", "i8"},  {"P", "u8"},  {"e", "f2"},
+    {"f", "f4"}, {"d", "f8"}, {"g", "f16"}, {"F", "c8"}, {"D", "c16"}, {"G", "c32"}, {"c", "S1"},
+    {"S", "S0"}, {"a", "S0"}, {"U", "U0"},  {"V", "V0"}, {"M", "M8"},  {"m", "m8"},  {"O", "O"},
+});
+
+template <std::size_t count>
+std::string_view replaced(std::string_view code, const std::array<Name, count>& table) {
+  const auto* const row = std::ranges::find(table, code, &Name::first);
+  return row == table.end() ? code : row->second;
+}
+
 std::optional<Spelling> spell(std::string_view code) {
   Spelling result;
+  code = replaced(code, known_names);
   if (!code.empty() && std::string_view("<>=|").find(code[0]) != std::string_view::npos) {
     if (code[0] == '<' || code[0] == '>') result.order = code[0];
     code.remove_prefix(1);
+  }
+  code = replaced(code, letters);
+  for (const auto& [name, kind] : {Name{"datetime64", "M"}, Name{"timedelta64", "m"}}) {
+    if (!code.starts_with(name)) continue;
+    result.kind = kind[0];
+    result.count = 8;
+    result.unit = code.substr(name.size());
+    return result;
   }
   if (code.empty()) return {};
   result.kind = code[0];
@@ -101,9 +137,27 @@ NpyType string_of(const Spelling& s, bool field) {
           .itemsize = multiply(s.count, wide ? 4 : 1)};
 }
 
+// A unit as NumPy writes it: "[ns]", "[25s]", or nothing for the unit that is yet to be known. None
+// if there is no such unit.
+std::optional<std::string> unit_of(std::string_view written) {
+  constexpr std::array<std::string_view, 13> units = {"Y",  "M",  "W",  "D",  "h",  "m", "s",
+                                                      "ms", "us", "ns", "ps", "fs", "as"};
+  if (written.empty() || written == "[generic]") return "";
+  if (written.size() < 3 || written.front() != '[' || written.back() != ']') return {};
+  std::string_view unit = written.substr(1, written.size() - 2);
+  std::int32_t count = 1;  // as NumPy keeps it
+  const auto [end, error] = std::from_chars(unit.data(), unit.data() + unit.size(), count);
+  if (error == std::errc::result_out_of_range || count < 0) return {};
+  unit.remove_prefix(static_cast<std::size_t>(end - unit.data()));
+  if (unit == "\xce\xbcs") unit = "us";  // with a Greek letter
+  if (std::ranges::find(units, unit) == units.end()) return {};
+  return count == 1 ? text("[", unit, "]") : text("[", count, unit, "]");
+}
+
 NpyType date(const Spelling& s, bool field) {
-  if (s.count != 8) return {};
-  return {.descr = quote(text(s.order, s.kind, s.count, s.unit)),
+  const std::optional<std::string> unit = unit_of(s.unit);
+  if (s.count != 8 || !unit) return {};
+  return {.descr = quote(text(s.order, s.kind, s.count, *unit)),
           .format = ordered(s.order, "q", field),
           .itemsize = 8};
 }
@@ -137,7 +191,7 @@ NpyType scalar(const std::string& code, bool field) {
   const std::optional<Spelling> spelling = spell(code);
   if (spelling && spelling->kind == 'O') {
     throw NpyTypeError(
-        text("elements of type ", quote(code),
+        text("elements of type ", shortened(quote(code)),
              " are Python objects, pickled into the file: they are no memory that can be "
              "gathered, and unpickling can run any code; convert them to a fixed type (astype) "
              "and save again"));
@@ -147,90 +201,149 @@ NpyType scalar(const std::string& code, bool field) {
   if (spelling && (!has_unit || spelling->kind == 'M' || spelling->kind == 'm')) {
     type = scalar_of(*spelling, field);
   }
-  if (type.format.empty()) throw NpyTypeError(text("unknown element type ", quote(code)));
+  if (type.format.empty()) {
+    throw NpyTypeError(text("unknown element type ", shortened(quote(code))));
+  }
   return type;
 }
 
-struct Repeat {
-  std::string descr;   // ", (2, 3)"
-  std::string format;  // "(2,3)"
-  std::int64_t count = 1;
+// A type, and how many of it along which axes: what a field holds.
+struct FieldType {
+  NpyType element;
+  std::vector<std::int64_t> extents;
+
+  std::int64_t itemsize() const {
+    std::int64_t size = element.itemsize;
+    for (const std::int64_t extent : extents) size = multiply(size, extent);
+    return size;
+  }
 };
 
-Repeat repeat_of(const Literal& shape) {
-  const std::span<const Literal> extents =
-      shape.kind == Literal::Kind::integer ? std::span(&shape, 1) : std::span(shape.items);
-  if (shape.kind != Literal::Kind::integer && shape.kind != Literal::Kind::tuple) {
+std::vector<std::int64_t> extents_of(const Literal& shape) {
+  const bool is_sequence = shape.kind == Literal::Kind::tuple || shape.kind == Literal::Kind::list;
+  if (shape.kind != Literal::Kind::integer && !is_sequence) {
     throw NpyTypeError("a sub-array whose shape is no tuple");
   }
-  Repeat result;
-  std::vector<std::int64_t> sizes;
-  for (const Literal& extent : extents) {
+  std::vector<std::int64_t> extents;
+  for (const Literal& extent : is_sequence ? std::span(shape.items) : std::span(&shape, 1)) {
     if (extent.kind != Literal::Kind::integer || extent.integer < 0) {
       throw NpyTypeError("a sub-array whose shape is no tuple of sizes");
     }
-    sizes.push_back(extent.integer);
-    result.format += text(sizes.size() == 1 ? "(" : ",", extent.integer);
-    result.count = multiply(result.count, extent.integer);
+    extents.push_back(extent.integer);
   }
-  if (sizes.empty()) return result;
-  result.format += ")";
-  result.descr = text(", ", tuple_text(sizes));
-  return result;
+  // NumPy takes 1, but not (1,), for no axis at all.
+  if (!is_sequence && extents[0] == 1) extents.clear();
+  return extents;
 }
 
-NpyType type_of(const Literal& descr, bool field);
+NpyType element_of(const Literal& descr, bool field);
+
+// A pair (type, shape) is as many of the type, which may be such a pair itself.
+FieldType type_of(const Literal& descr, bool field) {
+  if (descr.kind != Literal::Kind::tuple) return {element_of(descr, field), {}};
+  if (descr.items.size() != 2) throw NpyTypeError("an element type that is no (type, shape)");
+  const FieldType inner = type_of(descr.items[0], field);
+  std::vector<std::int64_t> extents = extents_of(descr.items[1]);
+  extents.insert(extents.end(), inner.extents.begin(), inner.extents.end());
+  return {inner.element, std::move(extents)};
+}
 
 // A name, or a pair (title, name).
 struct FieldName {
   std::string name;
-  std::string descr;
+  std::optional<std::string> title;  // as a literal: it may be a number
+  bool is_pair = false;
+
+  std::string descr() const {
+    return title ? text("(", *title, ", ", quote(name), ")") : quote(name);
+  }
 };
 
 FieldName name_of(const Literal& name) {
-  if (name.kind == Literal::Kind::string) return {name.string, quote(name.string)};
-  if (name.kind == Literal::Kind::tuple && name.items.size() == 2 &&
-      name.items[0].kind == Literal::Kind::string && name.items[1].kind == Literal::Kind::string) {
-    return {name.items[1].string,
-            text("(", quote(name.items[0].string), ", ", quote(name.items[1].string), ")")};
+  using Kind = Literal::Kind;
+  if (name.kind == Kind::string) return {name.string, {}, false};
+  if (name.kind == Kind::tuple && name.items.size() == 2 && name.items[1].kind == Kind::string) {
+    const Literal& title = name.items[0];
+    if (title.kind == Kind::none) return {name.items[1].string, {}, true};
+    if (title.kind == Kind::string) return {name.items[1].string, quote(title.string), true};
+    if (title.kind == Kind::integer) return {name.items[1].string, text(title.integer), true};
   }
   throw NpyTypeError("a field whose name is no string");
 }
 
-NpyType field_of(const Literal& field) {
-  if (field.kind != Literal::Kind::tuple || field.items.size() < 2 || field.items.size() > 3) {
-    throw NpyTypeError("a field that is no (name, type) or (name, type, shape)");
+// The names and titles of a struct, which are all different: both name fields in NumPy.
+class Names {
+ public:
+  void add(const FieldName& field) {
+    add(quote(field.name));
+    if (field.title) add(*field.title);
   }
-  const FieldName name = name_of(field.items[0]);
-  const NpyType type = type_of(field.items[1], true);
-  const Repeat repeat = field.items.size() == 3 ? repeat_of(field.items[2]) : Repeat{};
-  NpyType result;
-  result.descr = text("(", name.descr, ", ", type.descr, repeat.descr, ")");
-  result.itemsize = multiply(type.itemsize, repeat.count);
-  if (name.name.empty()) {
-    // NumPy writes padding as nameless fields of bytes.
-    result.format = result.itemsize > 0 ? text(result.itemsize, "x") : "";
-  } else {
-    result.format = text(repeat.format, type.format, ":", utf8(name.name), ":");
+
+ private:
+  void add(const std::string& literal) {
+    if (!seen_.insert(literal).second) {
+      throw NpyTypeError(text("the field name or title ", shortened(literal), " twice"));
+    }
   }
-  return result;
+  std::set<std::string> seen_;
+};
+
+// Whether a format can have it: what is not UTF-8 (a lone surrogate), or ends strings, it cannot.
+bool fits_formats(std::string_view name) {
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    if (name[i] == '\0') return false;
+    const bool after = i + 1 < name.size();
+    if (name[i] == '\xed' && after && static_cast<unsigned char>(name[i + 1]) >= 0xa0) return false;
+  }
+  return true;
+}
+
+// A field in a format: "(2,3)^f:name:".
+std::string format_of(const std::string& name, const FieldType& type) {
+  const std::int64_t size = type.itemsize();
+  // Formats have no fields of no bytes, and NumPy writes padding as nameless ones.
+  if (size == 0) return "";
+  if (name.empty()) return text(size, "x");
+  std::string axes;
+  for (const std::int64_t extent : type.extents) axes += text(axes.empty() ? "(" : ",", extent);
+  if (!axes.empty()) axes += ")";
+  return text(axes, type.element.format, ":", name, ":");
 }
 
 NpyType struct_of(const std::vector<Literal>& fields) {
   NpyType result;
-  for (const Literal& literal : fields) {
-    const NpyType field = field_of(literal);
-    result.descr += (result.descr.empty() ? "[" : ", ") + field.descr;
-    result.format += field.format;
-    result.itemsize = add(result.itemsize, field.itemsize);
+  Names names;
+  std::string format;
+  bool has_format = true;
+  for (const Literal& field : fields) {
+    const bool is_sequence =
+        field.kind == Literal::Kind::tuple || field.kind == Literal::Kind::list;
+    if (!is_sequence || field.items.size() < 2 || field.items.size() > 3) {
+      throw NpyTypeError("a field that is no (name, type) or (name, type, shape)");
+    }
+    const FieldName name = name_of(field.items[0]);
+    FieldType type = type_of(field.items[1], true);
+    if (field.items.size() == 3) {
+      std::vector<std::int64_t> outer = extents_of(field.items[2]);
+      type.extents.insert(type.extents.begin(), outer.begin(), outer.end());
+    }
+    const bool padding =
+        !name.is_pair && name.name.empty() && type.element.descr.starts_with("'|V");
+    if (!padding) names.add(name);
+    result.descr +=
+        text(result.descr.empty() ? "[(" : ", (", name.descr(), ", ", type.element.descr);
+    if (!type.extents.empty()) result.descr += text(", ", tuple_text(type.extents));
+    result.descr += ")";
+    has_format = has_format && fits_formats(name.name) && !type.element.format.empty();
+    format += format_of(name.name, type);
+    result.itemsize = add(result.itemsize, type.itemsize());
   }
-  if (fields.empty()) throw NpyTypeError("an element type without fields");
-  result.descr += "]";
-  result.format = "T{" + result.format + "}";
+  result.descr += fields.empty() ? "[]" : "]";
+  result.format = has_format ? text("T{", format, "}") : text(result.itemsize, "s");
   return result;
 }
 
-NpyType type_of(const Literal& descr, bool field) {
+NpyType element_of(const Literal& descr, bool field) {
   if (descr.kind == Literal::Kind::string) return scalar(descr.string, field);
   if (descr.kind == Literal::Kind::list) return struct_of(descr.items);
   throw NpyTypeError("an element type that is neither a string nor a list of fields");
@@ -239,9 +352,13 @@ NpyType type_of(const Literal& descr, bool field) {
 }  // namespace
 
 NpyType parse_npy_type(const Literal& descr) {
-  NpyType type = type_of(descr, false);
-  if (type.itemsize == 0) throw NpyTypeError("elements of no bytes");
-  return type;
+  const FieldType type = type_of(descr, false);
+  for (const std::int64_t extent : type.extents) {
+    if (extent != 1) {
+      throw NpyTypeError("elements that are arrays themselves, for which the shape has no axes");
+    }
+  }
+  return type.element;
 }
 
 }  // namespace multibuffer::files

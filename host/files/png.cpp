@@ -1,18 +1,25 @@
 #include "host/files/png.hpp"
 
 #include <multibuffer/error.hpp>
+#include <multibuffer/large_vector.hpp>
 
 #include "host/files/mapped_file.hpp"
 #include "host/text.hpp"
 
 #include <png.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <csetjmp>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <new>
+#include <stdexcept>
+#include <stop_token>
+#include <string_view>
 #include <vector>
 
 // libpng reports errors by longjmp, which must not jump over anything that has a destructor. So the
@@ -24,75 +31,211 @@ namespace {
 constexpr bool little_endian = std::endian::native == std::endian::little;
 constexpr png_uint_32 largest_side = 0x7fffffff;  // the format's own limit
 
+// Of a decoded row. libpng multiplies the pixels of a row by their bytes in 32 bits in places.
+constexpr std::int64_t most_row_bytes = std::int64_t{1} << 30;
+
+using Bytes = std::span<const std::byte>;
+
 // Where libpng's messages go.
 struct Message {
-  std::array<char, 200> text{};
+  std::array<char, 200> error{};
+  std::array<char, 200> warning{};  // the last one
 };
 
 [[noreturn]] void on_error(png_structp png, png_const_charp message) {
   auto& kept = *static_cast<Message*>(png_get_error_ptr(png));
-  std::snprintf(kept.text.data(), kept.text.size(), "%s", message);
+  std::snprintf(kept.error.data(), kept.error.size(), "%s", message);
   png_longjmp(png, 1);
 }
 
-// Warnings are about what does not touch the pixels: colour profiles, dates, texts.
-void on_warning(png_structp, png_const_charp) {}
+void on_warning(png_structp png, png_const_charp message) {
+  auto& kept = *static_cast<Message*>(png_get_error_ptr(png));
+  std::snprintf(kept.warning.data(), kept.warning.size(), "%s", message);
+}
+
+// Why a file is no PNG.
+class Broken : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+std::uint32_t big_endian(Bytes bytes) {
+  std::uint32_t value = 0;
+  for (const std::byte byte : bytes) value = value << 8 | std::to_integer<std::uint32_t>(byte);
+  return value;
+}
+
+// What the header says, which is for libpng to check.
+struct Header {
+  std::uint32_t width = 0;
+  std::uint32_t height = 0;
+  std::uint32_t bits = 0;
+  std::uint32_t color = 0;
+  bool interlaced = false;
+
+  explicit Header(Bytes data)
+      : width(big_endian(data.first(4))),
+        height(big_endian(data.subspan(4, 4))),
+        bits(std::to_integer<std::uint32_t>(data[8])),
+        color(std::to_integer<std::uint32_t>(data[9])),
+        interlaced(data[12] != std::byte{0}) {}
+
+  bool has_palette() const { return color == PNG_COLOR_TYPE_PALETTE; }
+  bool has_alpha() const { return (color & PNG_COLOR_MASK_ALPHA) != 0; }
+  std::uint32_t channels() const {
+    const bool is_rgb = color == PNG_COLOR_TYPE_RGB || color == PNG_COLOR_TYPE_RGB_ALPHA;
+    return (is_rgb ? 3U : 1U) + (has_alpha() ? 1U : 0U);
+  }
+};
+
+// What of a file the pixels are made of, as pieces of it.
+struct Chunks {
+  std::vector<Bytes> pieces;
+  std::size_t data_bytes = 0;  // of compressed pixels
+  bool has_transparency = false;
+
+  void keep(Bytes chunk) {
+    if (!pieces.empty() && pieces.back().data() + pieces.back().size() == chunk.data()) {
+      pieces.back() = {pieces.back().data(), pieces.back().size() + chunk.size()};
+    } else {
+      pieces.push_back(chunk);
+    }
+  }
+};
+
+constexpr std::size_t signature_size = 8;
+constexpr std::size_t chunk_start = 8;  // its length and its type
+constexpr std::size_t chunk_frame = chunk_start + 4;
+constexpr std::size_t header_size = 13;
+
+// The chunk at the start of `rest`, its length and its checksum included.
+Bytes first_chunk(Bytes rest) {
+  if (rest.size() < chunk_frame || rest.size() - chunk_frame < big_endian(rest.first(4))) {
+    throw Broken("the file ends too early");
+  }
+  return rest.first(chunk_frame + big_endian(rest.first(4)));
+}
+
+std::string_view type_of(Bytes chunk) {
+  const std::string_view type(reinterpret_cast<const char*>(chunk.data()) + 4, 4);
+  const auto is_letter = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); };
+  if (!std::ranges::all_of(type, is_letter)) throw Broken("a chunk whose type is not of letters");
+  return type;
+}
+
+Header header_of(Bytes file) {
+  if (file.size() < signature_size) throw Broken("the file ends too early");
+  const Bytes chunk = first_chunk(file.subspan(signature_size));
+  if (type_of(chunk) != "IHDR" || chunk.size() != chunk_frame + header_size) {
+    throw Broken("it does not begin with its header (IHDR)");
+  }
+  return Header(chunk.subspan(chunk_start, header_size));
+}
+
+// Goes through the file without reading what is in its chunks. Those that do not touch the pixels
+// (texts, colour profiles, dates) are left out: some of them can claim, or be compressed from,
+// gigabytes.
+Chunks chunks_of(Bytes file, const Header& header) {
+  enum class Where { before, in, behind } where = Where::before;
+  Chunks chunks;
+  chunks.keep(file.first(signature_size + chunk_frame + header_size));
+  Bytes rest = file.subspan(signature_size + chunk_frame + header_size);
+  while (true) {
+    const Bytes chunk = first_chunk(rest);
+    rest = rest.subspan(chunk.size());
+    const std::string_view type = type_of(chunk);
+    if (where == Where::in && type != "IDAT") where = Where::behind;
+    if (type == "IEND") {
+      chunks.keep(chunk);
+      return chunks;
+    }
+    if (type == "IDAT") {
+      if (where == Where::behind) continue;  // libpng reads those that follow one another
+      where = Where::in;
+      chunks.data_bytes += chunk.size() - chunk_frame;
+      chunks.keep(chunk);
+    } else if (type == "PLTE") {
+      if (header.has_palette()) chunks.keep(chunk);  // for others it is a proposal
+    } else if (type == "tRNS") {
+      if (header.has_alpha()) continue;
+      if (where == Where::behind) throw Broken("its transparency (tRNS) comes after the pixels");
+      if (chunks.has_transparency) throw Broken("it has two transparencies (tRNS)");
+      chunks.has_transparency = true;
+      chunks.keep(chunk);
+    } else if (type[0] >= 'A' && type[0] <= 'Z') {
+      throw Broken(text("the chunk ", type, " has to be understood, and is not known"));
+    }
+  }
+}
+
+// The bytes of the rows before they are compressed, each with the number of its filter, as far as
+// doubles are exact.
+double bytes_of_rows(const Header& header) {
+  const std::int64_t bits = std::int64_t{header.bits} * header.channels();
+  const auto bytes = [&](std::int64_t width, std::int64_t height) {
+    if (width == 0 || height == 0) return 0.0;
+    const std::int64_t row = (width * bits + 7) / 8 + 1;
+    return static_cast<double>(row) * static_cast<double>(height);
+  };
+  if (!header.interlaced) return bytes(header.width, header.height);
+  double all = 0;
+  for (int pass = 0; pass < PNG_INTERLACE_ADAM7_PASSES; ++pass) {
+    all += bytes(PNG_PASS_COLS(std::int64_t{header.width}, pass),
+                 PNG_PASS_ROWS(std::int64_t{header.height}, pass));
+  }
+  return all;
+}
+
+// A few bytes can claim to be a picture of terabytes, for which memory would be asked before its
+// rows were found missing. But Deflate makes no more than 1032 bytes of one.
+void check_size(const Header& header, const Chunks& chunks, std::size_t file_size) {
+  constexpr double most_of_one_byte = 1032;
+  if (header.width > largest_side || header.height > largest_side) return;  // libpng refuses it
+  if (bytes_of_rows(header) > most_of_one_byte * static_cast<double>(chunks.data_bytes)) {
+    throw Broken(text("its header tells of a picture of ", header.width, " x ", header.height,
+                      " that ", file_size, " bytes cannot hold"));
+  }
+  const std::int64_t channels =
+      (header.has_palette() ? 3 : header.channels()) + (chunks.has_transparency ? 1 : 0);
+  const std::int64_t row_bytes = header.width * channels * (header.bits > 8 ? 2 : 1);
+  if (row_bytes > most_row_bytes) {
+    throw Broken(text("its rows of ", header.width, " pixels are ", row_bytes,
+                      " bytes each when they are decoded, of which ", most_row_bytes,
+                      " are the most"));
+  }
+}
 
 // The file, as libpng reads it.
 struct Source {
-  std::span<const std::byte> bytes;
-  std::size_t position = 0;
+  std::span<const Bytes> pieces;
+  std::size_t position = 0;  // in the first of them
   const Watch* watch = nullptr;
 };
 
 void read_bytes(png_structp png, png_bytep to, std::size_t count) {
   auto& source = *static_cast<Source*>(png_get_io_ptr(png));
   if (source.watch->stop.stop_requested()) png_error(png, "stopped");
-  if (count > source.bytes.size() - source.position) png_error(png, "the file ends too early");
-  std::memcpy(to, source.bytes.data() + source.position, count);
-  source.position += count;
+  while (count > 0) {
+    if (source.pieces.empty()) png_error(png, "the file ends too early");
+    const Bytes rest = source.pieces[0].subspan(source.position);
+    const std::size_t here = std::min(rest.size(), count);
+    std::memcpy(to, rest.data(), here);
+    to += here;
+    count -= here;
+    source.position += here;
+    if (here < rest.size()) continue;
+    source.pieces = source.pieces.subspan(1);
+    source.position = 0;
+  }
 }
 
-bool read_image(png_structp png, png_infop info) {
-  if (setjmp(png_jmpbuf(png))) return false;
-  constexpr int swap = little_endian ? PNG_TRANSFORM_SWAP_ENDIAN : PNG_TRANSFORM_IDENTITY;
-  png_read_png(png, info, PNG_TRANSFORM_EXPAND | swap, nullptr);
-  return true;
-}
-
-std::size_t big_endian(std::span<const std::byte> bytes) {
-  std::size_t value = 0;
-  for (const std::byte byte : bytes) value = value << 8 | std::to_integer<std::size_t>(byte);
-  return value;
-}
-
-// A few bytes can claim to be a picture of terabytes, for which libpng would make the rows before
-// it found them missing. But Deflate makes no more than 1032 bytes of one.
-bool claims_too_much(std::span<const std::byte> file) {
-  constexpr std::size_t most_of_one_byte = 1032;
-  constexpr std::array<std::size_t, 7> channels_of_color = {1, 1, 3, 1, 2, 1, 4};
-  if (file.size() < 26) return false;  // libpng will say that it is cut
-  const std::size_t width = big_endian(file.subspan(16, 4));
-  const std::size_t height = big_endian(file.subspan(20, 4));
-  const std::size_t bits = std::to_integer<std::size_t>(file[24]);
-  const std::size_t color = std::to_integer<std::size_t>(file[25]);
-  if (width > largest_side || bits > 16 || color >= channels_of_color.size()) return false;
-  const std::size_t row_bytes = (width * bits * channels_of_color[color] + 7) / 8;
-  return row_bytes > file.size() * most_of_one_byte / std::max<std::size_t>(height, 1);
-}
-
-}  // namespace
-
-struct PngFile::Image {
+struct Reader {
   Message message;
   png_structp png = nullptr;
   png_infop info = nullptr;
-  std::vector<std::int64_t> shape;
-  std::vector<std::int64_t> strides;
-  std::vector<std::int64_t> suboffsets;
-  std::int64_t itemsize = 1;
+  int passes = 1;
+  bool has_transparency = false;
 
-  Image() {
+  Reader() {
     png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &message, on_error, on_warning);
     if (png) info = png_create_info_struct(png);
     if (!info) {
@@ -100,22 +243,66 @@ struct PngFile::Image {
       throw std::bad_alloc();
     }
     png_set_user_limits(png, largest_side, largest_side);
+    // Of what is left in, only the transparency may be done without, and is not to be.
+    png_set_crc_action(png, PNG_CRC_DEFAULT, PNG_CRC_ERROR_QUIT);
+    // Some programs write a window that is smaller than the distances that follow.
+    png_set_option(png, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
   }
-  ~Image() { png_destroy_read_struct(&png, &info, nullptr); }
-  Image(const Image&) = delete;
-  Image& operator=(const Image&) = delete;
+  ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+};
 
-  void describe() {
-    const auto channels = static_cast<std::int64_t>(png_get_channels(png, info));
-    itemsize = png_get_bit_depth(png, info) / 8;
-    shape = {static_cast<std::int64_t>(png_get_image_height(png, info)),
-             static_cast<std::int64_t>(png_get_image_width(png, info))};
+bool read_start(Reader& reader) {
+  if (setjmp(png_jmpbuf(reader.png))) return false;
+  png_read_info(reader.png, reader.info);
+  reader.has_transparency = png_get_valid(reader.png, reader.info, PNG_INFO_tRNS) != 0;
+  png_set_expand(reader.png);
+  if (little_endian) png_set_swap(reader.png);
+  reader.passes = png_set_interlace_handling(reader.png);
+  png_read_update_info(reader.png, reader.info);
+  return true;
+}
+
+// `rows` is filled as the rows are read, so that pixels which are not there cost no memory.
+bool read_rows(const Reader& reader, std::span<png_bytep> rows, png_bytep pixels,
+               std::size_t row_bytes, const std::stop_token& stop) {
+  if (setjmp(png_jmpbuf(reader.png))) return false;
+  for (int pass = 0; pass < reader.passes; ++pass) {
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      if (stop.stop_requested()) png_error(reader.png, "stopped");
+      if (pass == 0) rows[row] = pixels + row * row_bytes;
+      png_read_row(reader.png, rows[row], nullptr);
+    }
+  }
+  png_read_end(reader.png, nullptr);
+  return true;
+}
+
+}  // namespace
+
+struct PngFile::Image {
+  LargeVector<png_byte> pixels;
+  LargeVector<png_bytep> rows;
+  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> strides;
+  std::vector<std::int64_t> suboffsets;
+  std::int64_t itemsize = 1;
+
+  explicit Image(const Reader& reader) : itemsize(png_get_bit_depth(reader.png, reader.info) / 8) {
+    const auto channels = static_cast<std::int64_t>(png_get_channels(reader.png, reader.info));
+    const std::size_t height = png_get_image_height(reader.png, reader.info);
+    shape = {static_cast<std::int64_t>(height),
+             static_cast<std::int64_t>(png_get_image_width(reader.png, reader.info))};
     strides = {sizeof(png_bytep), channels * itemsize};
     suboffsets = {0, -1};
-    if (channels == 1) return;
-    shape.push_back(channels);
-    strides.push_back(itemsize);
-    suboffsets.push_back(-1);
+    if (channels > 1) {
+      shape.push_back(channels);
+      strides.push_back(itemsize);
+      suboffsets.push_back(-1);
+    }
+    pixels.resize(height * png_get_rowbytes(reader.png, reader.info));
+    rows.resize(height);
   }
 };
 
@@ -124,30 +311,44 @@ PngFile::PngFile(const std::string& path, const Watch& watch) {
   const auto fail = [&](const std::string& what) {
     throw Error(Errc::file_invalid, text(path, ": ", what));
   };
-  constexpr std::array<unsigned char, 8> signature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+  constexpr std::array<unsigned char, signature_size> signature = {0x89, 'P',  'N',  'G',
+                                                                   '\r', '\n', 0x1a, '\n'};
   const std::size_t start = std::min(file.bytes().size(), signature.size());
   if (start == 0) fail("is empty");
   if (std::memcmp(file.bytes().data(), signature.data(), start) != 0) fail("is not a PNG");
-  if (claims_too_much(file.bytes())) {
-    fail(text("a broken PNG: its header tells of a picture that ", file.bytes().size(),
-              " bytes cannot hold"));
-  }
-  image_ = std::make_unique<Image>();
-  Source source{.bytes = file.bytes(), .watch = &watch};
-  png_set_read_fn(image_->png, &source, read_bytes);
-  if (!read_image(image_->png, image_->info)) {
+  try {
+    read(file.bytes(), watch);
+  } catch (const Broken& broken) {
     if (watch.stop.stop_requested()) throw Error(Errc::cancelled, text("reading ", path));
-    fail(text("a broken PNG: ", image_->message.text.data()));
+    file.check_unchanged();
+    fail(text("a broken PNG: ", broken.what()));
   }
-  png_set_read_fn(image_->png, nullptr, nullptr);  // the source ends here, the rows live on
-  image_->describe();
+  file.check_unchanged();
+}
+
+void PngFile::read(Bytes file, const Watch& watch) {
+  const Header header = header_of(file);
+  const Chunks chunks = chunks_of(file, header);
+  check_size(header, chunks, file.size());
+  Reader reader;
+  Source source{.pieces = chunks.pieces, .watch = &watch};
+  png_set_read_fn(reader.png, &source, read_bytes);
+  if (!read_start(reader)) throw Broken(reader.message.error.data());
+  if (chunks.has_transparency && !reader.has_transparency) {  // libpng would do without
+    throw Broken(text("its transparency (tRNS) is of no use: ", reader.message.warning.data()));
+  }
+  image_ = std::make_unique<Image>(reader);
+  if (!read_rows(reader, image_->rows, image_->pixels.data(),
+                 png_get_rowbytes(reader.png, reader.info), watch.stop)) {
+    throw Broken(reader.message.error.data());
+  }
 }
 
 PngFile::~PngFile() = default;
 PngFile::PngFile(PngFile&&) noexcept = default;
 
 BufferExport PngFile::raw_export() const {
-  return {.buf = png_get_rows(image_->png, image_->info),
+  return {.buf = image_->rows.data(),
           .len = nbytes(),
           .itemsize = image_->itemsize,
           .readonly = true,
@@ -174,7 +375,14 @@ void check_fits_png(std::span<const std::int64_t> shape, const Format& format) {
                        format.type().kind == ScalarKind::unsigned_integer && format.itemsize() <= 2;
   bool sides = shape.size() == 2 || (shape.size() == 3 && shape[2] >= 1 && shape[2] <= 4);
   for (const std::int64_t extent : shape) sides = sides && extent > 0 && extent <= largest_side;
-  if (numbers && sides) return;
+  if (numbers && sides) {
+    const std::int64_t channels = shape.size() == 3 ? shape[2] : 1;
+    const std::int64_t row_bytes = shape[1] * channels * format.itemsize();
+    if (row_bytes <= most_row_bytes) return;
+    throw Error(Errc::invalid_argument,
+                text("rows of ", row_bytes, " bytes are too long for a PNG, of which ",
+                     most_row_bytes, " are the most; write .npy"));
+  }
   throw Error(Errc::invalid_argument,
               text("a PNG holds (rows, columns) or (rows, columns, 1 to 4 channels) of unsigned "
                    "integers of 8 or 16 bits, and this is ",
@@ -269,7 +477,7 @@ void write_png(WholeFile& file, std::span<const std::int64_t> shape, const Forma
   png_set_write_fn(writer.png, &sink, write_bytes, flush_nothing);
   if (write_image(writer.png, writer.info, picture)) return;
   if (sink.failure) std::rethrow_exception(sink.failure);
-  throw Error(Errc::file_unwritable, text(file.path(), ": ", writer.message.text.data()));
+  throw Error(Errc::file_unwritable, text(file.path(), ": ", writer.message.error.data()));
 }
 
 }  // namespace multibuffer::files

@@ -14,10 +14,11 @@
 
 namespace multibuffer::files {
 
-/// A decoded PNG as libpng holds it: an array of pointers to rows (`png_get_rows`). Grey pictures
-/// have the axes (row, column), others (row, column, channel). Elements are bytes or, of 16-bit
-/// pictures, 16-bit integers in native order; palettes are expanded to RGB, grey of fewer than 8
-/// bits to 8, transparent colours to an alpha channel, and interlaced pictures are put together.
+/// A decoded PNG as libpng is asked for it: an array of pointers to rows. Grey pictures have the
+/// axes (row, column), others (row, column, channel). Elements are bytes or, of 16-bit pictures,
+/// 16-bit integers in native order; palettes are expanded to RGB, grey of fewer than 8 bits to 8,
+/// transparent colours to an alpha channel, and interlaced pictures are put together. What does
+/// not touch the pixels (texts, colour profiles) is not read.
 class PngFile {
  public:
   /// Throws `file_unreadable`, `file_invalid` with libpng's reason, or `cancelled`.
@@ -35,6 +36,8 @@ class PngFile {
   std::int64_t nbytes() const noexcept;
 
  private:
+  void read(std::span<const std::byte> file, const Watch& watch);
+
   struct Image;
   std::unique_ptr<Image> image_;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -9,6 +10,7 @@
 namespace multibuffer::files {
 
 /// The part of Python's literals that .npy headers are written in, nothing of it evaluated.
+/// Strings are UTF-8. A lone surrogate, which Python's strings may hold, has its three bytes.
 struct Literal {
   enum class Kind { none, boolean, integer, string, tuple, list, dict };
   Kind kind = Kind::none;
@@ -23,10 +25,21 @@ class LiteralError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Parses `source` as one literal with nothing but white space around it. Throws `LiteralError`.
-Literal parse_literal(std::string_view source);
+enum class Python { python3, python2 };
 
-/// `value` as a Python string literal.
+/// Parses `source`, which is UTF-8, as one literal with nothing but white space and comments around
+/// it. Integers may end in L where `python` is 2. Throws `LiteralError`.
+Literal parse_literal(std::string_view source, Python python = Python::python3);
+
+/// `value`, which is UTF-8, as a Python string literal: control characters and surrogates are
+/// escaped, others are as they are.
 std::string quote(std::string_view value);
+
+/// What a file holds, for a message or a summary: as it is where it is short, else its beginning,
+/// of about `most` bytes, and how long it is.
+std::string shortened(std::string_view value, std::size_t most = 200);
+
+/// Appends the UTF-8 of a code point, which may be a surrogate.
+void append_utf8(std::string& to, std::uint32_t code_point);
 
 }  // namespace multibuffer::files

@@ -9,10 +9,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <system_error>
@@ -58,9 +61,30 @@ void sync_directory(const std::string& directory) {
   close(descriptor);
 }
 
+// A file without a name is given one through this one, which needs no privilege.
+std::string name_of_descriptor(int descriptor) { return text("/proc/self/fd/", descriptor); }
+
 }  // namespace
 
+std::optional<int> descriptor_of_name(std::string_view path) {
+  if (path == "/dev/stdin") return STDIN_FILENO;
+  if (path == "/dev/stdout") return STDOUT_FILENO;
+  if (path == "/dev/stderr") return STDERR_FILENO;
+  for (const std::string_view directory : {"/dev/fd/", "/proc/self/fd/"}) {
+    if (!path.starts_with(directory)) continue;
+    const std::string_view digits = path.substr(directory.size());
+    int number = -1;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (error == std::errc{} && end == digits.data() + digits.size() && number >= 0) return number;
+  }
+  return {};
+}
+
 WholeFile::WholeFile(const std::string& path) : path_(path), target_(follow_links(path)) {
+  if (const std::optional<int> number = descriptor_of_name(path)) {
+    open_descriptor(*number);
+    return;
+  }
   struct stat status {};
   const bool exists = stat(target_.c_str(), &status) == 0;
   if (!exists && errno != ENOENT) fail(errno);
@@ -71,8 +95,18 @@ WholeFile::WholeFile(const std::string& path) : path_(path), target_(follow_link
   if (exists && !S_ISREG(status.st_mode)) {
     open_device();
   } else {
-    open_temporary(exists ? target_.c_str() : nullptr);
+    if (!open_unnamed()) open_named();
+    if (exists) take_permissions();
   }
+}
+
+// Opened once more by its name, a file would be written from its start, whatever is in it.
+void WholeFile::open_descriptor(int number) {
+  const int flags = fcntl(number, F_GETFL);
+  if (flags < 0) fail(errno);
+  if ((flags & O_ACCMODE) == O_RDONLY) fail(EBADF);
+  descriptor_ = fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (descriptor_ < 0) fail(errno);
 }
 
 void WholeFile::open_device() {
@@ -80,7 +114,19 @@ void WholeFile::open_device() {
   if (descriptor_ < 0) fail(errno);
 }
 
-void WholeFile::open_temporary(const char* like) {
+// False where there are no such files, or none that can be given a name later.
+bool WholeFile::open_unnamed() {
+  descriptor_ = open(directory_of(target_).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) return false;
+  if (access(name_of_descriptor(descriptor_).c_str(), F_OK) == 0) {
+    way_ = Way::unnamed;
+    return true;
+  }
+  close(std::exchange(descriptor_, -1));
+  return false;
+}
+
+void WholeFile::open_named() {
   const std::string directory = directory_of(target_);
   const std::lock_guard lock(unfinished().mutex);
   do {
@@ -91,12 +137,16 @@ void WholeFile::open_temporary(const char* like) {
     temporary_.clear();
     fail(errno);
   }
+  way_ = Way::named;
   unfinished().paths.insert(temporary_);
+}
+
+// Those of the file that is replaced. Where the system does not allow it, the file has the
+// permissions of a new one.
+void WholeFile::take_permissions() {
   struct stat status {};
-  if (like && stat(like, &status) == 0) {
-    // Where the system does not allow it, the file has the permissions of a new one.
-    [[maybe_unused]] const int ignored = fchmod(descriptor_, status.st_mode & 07777);
-  }
+  if (stat(target_.c_str(), &status) != 0) return;
+  [[maybe_unused]] const int ignored = fchmod(descriptor_, status.st_mode & 07777);
 }
 
 WholeFile::~WholeFile() {
@@ -125,16 +175,63 @@ void WholeFile::write(std::span<const std::byte> bytes) {
 }
 
 void WholeFile::commit() {
-  if (!temporary_.empty() && fsync(descriptor_) != 0) fail(errno);
+  if (way_ != Way::direct && fsync(descriptor_) != 0) fail(errno);
+  if (way_ == Way::unnamed) link_or_copy();
   // Network file systems may report a failed write only here.
   if (close(std::exchange(descriptor_, -1)) != 0) fail(errno);
-  if (temporary_.empty()) return;
-  {
+  if (way_ == Way::direct) return;
+  if (!temporary_.empty()) {
     const std::lock_guard lock(unfinished().mutex);
     if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail(errno);
     unfinished().paths.erase(std::exchange(temporary_, {}));
   }
   sync_directory(directory_of(target_));
+}
+
+// A link never replaces a file. Where one has the name already, the new file gets another one, and
+// is renamed: whole as it is, it is all that can stay if the process is killed between the two.
+void WholeFile::link_or_copy() {
+  const std::string from = name_of_descriptor(descriptor_);
+  const auto link_as = [&](const std::string& name) {
+    return linkat(AT_FDCWD, from.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+  };
+  if (link_as(target_)) return;
+  if (errno == EEXIST) {
+    const std::lock_guard lock(unfinished().mutex);
+    std::string name;
+    bool linked = false;
+    do {
+      name = temporary_name(directory_of(target_));
+      linked = link_as(name);
+    } while (!linked && errno == EEXIST);
+    if (linked) {
+      unfinished().paths.insert(name);
+      temporary_ = std::move(name);
+      return;
+    }
+  }
+  copy_to_named();
+}
+
+// For file systems and sandboxes that have files without names but do not let them have one.
+void WholeFile::copy_to_named() {
+  const int from = std::exchange(descriptor_, -1);
+  const std::unique_ptr<const int, void (*)(const int*)> closed(
+      &from, [](const int* descriptor) { close(*descriptor); });
+  open_named();
+  struct stat status {};
+  if (fstat(from, &status) == 0) {
+    [[maybe_unused]] const int ignored = fchmod(descriptor_, status.st_mode & 07777);
+  }
+  std::array<std::byte, std::size_t{1} << 16> piece;
+  const std::int64_t size = std::exchange(written_, 0);
+  while (written_ < size) {
+    const ssize_t count = pread(from, piece.data(), piece.size(), written_);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) fail(count < 0 ? errno : EIO);
+    write(std::span(piece).first(static_cast<std::size_t>(count)));
+  }
+  if (fsync(descriptor_) != 0) fail(errno);
 }
 
 void discard_unfinished_files() noexcept {
