@@ -1,23 +1,23 @@
 #!/usr/bin/env python3
-"""Everything that needs a GPU, for a machine that one has for 15 minutes and that may have no network.
+"""Everything that needs a GPU, on a machine that one has for 15 minutes, maybe without network.
 
-Builds for the card alone, then runs what has run on a GPU least first: the Python module beside torch,
-and its tests; `hazards`, which shows faults of streams and lifetimes; what others do beside what we
-do; the benchmarks; the tests of the device; compute-sanitizer over some of them. A step that fails
-is shown, and the others still run. What is missing on the machine costs its own steps only.
+Builds for the card alone, then runs what has run on a GPU least first: the Python module beside
+torch, and its tests; `hazards`, which shows faults of streams and lifetimes; what others do beside
+what we do; the benchmarks; the tests of the device; compute-sanitizer over some of them. A step
+that fails is shown, and the others still run. What is missing on the machine costs its own steps.
 
     ./dev gpu-report [--dry-run] [FOLDER]
 
 FOLDER (default: results/gpu) takes the logs, the benchmarks' and the peers' files, summary.txt, and
 report.tar.gz, which has all of them. The summary and the archive are renewed before and after each
-command, and are true whenever the report ends: at its deadline, on SIGTERM, SIGINT or SIGHUP, or with
-the machine. What an earlier run left in FOLDER is removed first. The exit status is 0 if all that the
-machine has what it takes for went well, 1 if not, 2 for wrong usage or where there is no GPU, and
-128 + N after signal N.
+command, and are true whenever the report ends: at its deadline, on SIGTERM, SIGINT or SIGHUP, or
+with the machine. What an earlier run left in FOLDER is removed first. The exit status is 0 if
+everything went well that was not missing, 1 if something did not, 2 for wrong usage or where there
+is no GPU, and 128 + N after signal N.
 
---dry-run needs the CUDA Toolkit but no GPU: the tests, the Python module and `hazards` run on the fake
-CUDA device of tests/fake_cuda, and programs that stand in for nvidia-smi, compute-sanitizer, the peers
-and the benchmarks (tests/gpu_report/stand_in.sh).
+--dry-run needs the CUDA Toolkit but no GPU: the tests, the Python module and `hazards` run on the
+fake CUDA device of tests/fake_cuda, in the build folder of `./dev test`. Programs stand in for
+nvidia-smi, compute-sanitizer, the peers and the benchmarks (tests/gpu_report/stand_in.sh).
 
 The Python module is built for the python3 that stands first on the PATH, where it has its headers
 and pybind11; its tests and the peers (torch, CuPy, JAX) use what that Python has.
@@ -42,6 +42,7 @@ In the environment:
 """
 
 import argparse
+import datetime
 import json
 import os
 import pathlib
@@ -53,7 +54,8 @@ import tempfile
 
 import device_table
 from peers.report import compact as peers_compact
-from timed_report import FAILED, MISSING, NOT_RUN, OK, Report, first_line, judge_by_status
+from timed_report import (FAILED, MISSING, NOT_RUN, OK, Report, first_group, first_line,
+                          judge_by_status)
 
 ROOT = pathlib.Path(__file__).absolute().parent.parent
 
@@ -63,8 +65,16 @@ STEPS = ("python", "hazards", "peers", "benchmarks", "tests", "sanitizers")
 NEEDS = {"python": "has_module", "peers": "has_module", "benchmarks": "has_benchmarks",
          "tests": "has_tests", "sanitizers": "has_tests"}
 
-# Groups of bench/peers/device_cases.py: those whose kernels have not been measured on a GPU yet, and
-# the others.
+# What CMake may not find: what it then says, what the summary calls it, and what it costs.
+LACKING = {
+    "has_tests": (r"\bGTest\b", "GoogleTest", "tests, sanitizers"),
+    "has_benchmarks": (r'Findbenchmark|"benchmark"', "Google Benchmark", "benchmarks"),
+    "has_module": (r"The Python module is|The headers of|\bPython\b",
+                   "what the Python module is built with", "python, peers"),
+}
+
+# Groups of bench/peers/device_cases.py: those whose kernels have not been measured on a GPU yet,
+# and the others.
 NEW_PEERS = ("pixels", "slices", "transposes", "lists", "small")
 OTHER_PEERS = ("rows", "in_l2", "misaligned", "elements", "uploads", "copies", "levels", "tables",
                "converted", "building")
@@ -142,7 +152,7 @@ class Options:
 
 
 class GpuReport:
-    """The steps. Each is a method whose name the summary and MULTIBUFFER_REPORT_STEPS know it by."""
+    """The steps. Each is a method, of the name that MULTIBUFFER_REPORT_STEPS knows it by."""
 
     def __init__(self, options, stand_ins):
         self.options = options
@@ -204,21 +214,33 @@ class GpuReport:
         nvidia_smi = self.find("nvidia-smi")
         if not nvidia_smi:
             refuse("no GPU on this machine (there is no nvidia-smi)")
-        capability = self.report.output_of(
-            [nvidia_smi, "--query-gpu=compute_cap", "--format=csv,noheader"], self.environment)
-        found = re.match(r"(\d+)\.(\d+)", capability or "")
+        card = self.report.output_of(
+            [nvidia_smi, "--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader"],
+            self.environment)
+        found = re.match(r"(.*), (.*), (\d+)\.(\d+)$", card or "", re.MULTILINE)
         if not found:
             refuse("no GPU on this machine (nvidia-smi shows none)")
-        return "".join(found.groups())
+        name, driver, *architecture = found.groups()
+        commit = self.report.output_of(["git", "describe", "--always", "--dirty"])
+        self.report.title = (f"{name}, driver {driver}, {os.cpu_count()} processors, "
+                             f"{datetime.date.today()}, commit {(commit or 'unknown').strip()}")
+        return "".join(architecture)
 
     def find_python(self):
         """The Python that the module is built for. Its own path, since what stands on the PATH may
         be a script, which no debugger runs."""
-        path = self.python_environment["PATH"]
-        said = self.report.output_of(
-            [shutil.which("python3", path=path) or sys.executable, "-c",
-             "import sys; print(sys.executable)"], self.python_environment)
+        python = (self.python_of_the_build() or
+                  shutil.which("python3", path=self.python_environment["PATH"]) or sys.executable)
+        said = self.report.output_of([python, "-c", "import sys; print(sys.executable)"],
+                                     self.python_environment)
         self.interpreter = (said or sys.executable).strip()
+
+    def python_of_the_build(self):
+        """That of a build folder which is not the report's own."""
+        cache = self.build / "CMakeCache.txt"
+        if not (self.options.given_build or self.options.dry_run) or not cache.exists():
+            return None
+        return first_group(r"^_?Python_EXECUTABLE:\w+=(.+)$", cache.read_text())
 
     def remove_earlier(self):
         """All that is written below, and nothing else that somebody keeps there: a figure of an
@@ -239,29 +261,27 @@ class GpuReport:
         if self.options.given_build:
             self.report.note("build", OK, f"taken as it is in {self.build}")
             return True
-        return self.configure(architecture) and self.build_targets()
+        if not self.configure(architecture):
+            return False
+        self.find_python()  # which in a dry run CMake has chosen
+        self.build_targets()
+        return True
 
     def configure(self, architecture):
         """Configures, and again without what CMake says is missing."""
-        lacking = {  # what CMake says where it is missing, what the summary calls it, what it costs
-            "has_tests": (r"\bGTest\b", "GoogleTest", "tests, sanitizers"),
-            "has_benchmarks": (r'Findbenchmark|"benchmark"', "Google Benchmark", "benchmarks"),
-            "has_module": (r"The Python module is|The headers of|\bPython\b",
-                           "what the Python module is built with", "python, peers"),
-        }
         while True:
-            without = [name for name in lacking if not getattr(self, name)]
+            without = [name for name in LACKING if not getattr(self, name)]
             missing = []
 
             def judge(ending):
                 if ending.late or ending.status == 0:
                     return judge_by_status(ending)
                 error = ending.log[max(0, ending.log.find("CMake Error")):]
-                missing.extend(name for name, (pattern, *_) in lacking.items()
+                missing.extend(name for name, (pattern, *_) in LACKING.items()
                                if name not in without and re.search(pattern, error))
                 if not missing:
                     return judge_by_status(ending)
-                _, what, costs = lacking[missing[0]]
+                _, what, costs = LACKING[missing[0]]
                 return MISSING, f"{what}, and with it {costs}"
 
             row = self.report.step("configure" + " again" * len(without),
@@ -278,15 +298,14 @@ class GpuReport:
         parts = [switch("MULTIBUFFER_PYTHON", self.has_module),
                  switch("CMAKE_DISABLE_FIND_PACKAGE_GTest", not self.has_tests),
                  switch("CMAKE_DISABLE_FIND_PACKAGE_benchmark", not self.has_benchmarks)]
-        if self.has_module:
-            parts.append(f"-DPython_EXECUTABLE={self.interpreter}")
         if self.options.dry_run:
             return ["cmake", "--preset", "dev", *parts]
         generator = ["-G", "Ninja"] if self.find("ninja") else []
         return ["cmake", "-S", ".", "-B", self.build, *generator,
-                "-DCMAKE_BUILD_TYPE=RelWithDebInfo", f"-DCMAKE_CUDA_ARCHITECTURES={architecture}-real",
-                "-DMULTIBUFFER_CUDA=ON", "-DMULTIBUFFER_COMMAND=OFF", "-DMULTIBUFFER_TESTS=ON",
-                "-DMULTIBUFFER_BENCH=ON", *parts]
+                "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+                f"-DCMAKE_CUDA_ARCHITECTURES={architecture}-real", "-DMULTIBUFFER_CUDA=ON",
+                "-DMULTIBUFFER_COMMAND=OFF", "-DMULTIBUFFER_TESTS=ON", "-DMULTIBUFFER_BENCH=ON",
+                f"-DPython_EXECUTABLE={self.interpreter}", *parts]
 
     def build_targets(self):
         """Nothing but what is run here. What cannot be built does not keep the rest from it."""
@@ -294,7 +313,6 @@ class GpuReport:
         self.report.step("build", ["cmake", "--build", self.build, "--parallel", os.cpu_count(),
                                    "--target", *self.targets(), "--", *on_after_errors],
                          at_most=LONGEST_BUILD, environment=self.environment)
-        return True
 
     def targets(self):
         fake = self.options.dry_run
@@ -302,7 +320,8 @@ class GpuReport:
         if self.has_module:
             targets += ["multibuffer_exporters", "multibuffer_exchange"]
             targets += (["multibuffer_python_fake_cuda"] if fake else
-                        ["multibuffer_python", "multibuffer_plain_copies", "multibuffer_cuda_peers"])
+                        ["multibuffer_python", "multibuffer_plain_copies",
+                         "multibuffer_cuda_peers"])
         if self.has_tests:
             targets += ["fake_cuda_test"] if fake else [f"{name}_test" for name in DEVICE_TESTS]
         if self.has_benchmarks and not fake:
@@ -320,7 +339,7 @@ class GpuReport:
 
     def imports(self):
         """Our module and torch in one process. In the order that once crashed, and in the other."""
-        find_torch = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
+        find_torch = "import importlib.util as u, sys; sys.exit(u.find_spec('torch') is None)"
         environment = self.module_environment(PYTHONFAULTHANDLER="1")
         if (self.report.goes_on() and
                 self.report.output_of([self.interpreter, "-c", find_torch], environment) is None):
@@ -372,8 +391,8 @@ class GpuReport:
         last_case = max(1, int(min(at_most, self.report.seconds_left()) - 15))
         self.step(name, [*program, *groups, "--device", "cuda", "--seconds", "0.05",
                          "--at-most", last_case, "--into", "--out", self.folder / "peers"],
-                  at_most=at_most, environment=self.module_environment(ROOT / self.build / "bench/peers"),
-                  judge=judge_peers)
+                  at_most=at_most, judge=judge_peers,
+                  environment=self.module_environment(ROOT / self.build / "bench/peers"))
 
     def benchmarks(self):
         """Every program in parts, each with its share of the time that is left: a slow one ends
@@ -400,9 +419,9 @@ class GpuReport:
             return [(program, "cuda:0")]
         listed = self.report.goes_on() and self.report.output_of(
             [self.benchmark(program), "--benchmark_list_tests"], self.environment)
-        parts = {}
+        parts, no_name = {}, r"\d+|(manual|real)_time|iterations:.*"
         for words in (line.split("/") for line in (listed or "").splitlines() if "/" in line):
-            while len(words) > 1 and re.fullmatch(r"\d+|(manual|real)_time|iterations:.*", words[-1]):
+            while len(words) > 1 and re.fullmatch(no_name, words[-1]):
                 words.pop()
             begin = "/".join(words[:2] if len(words) > 2 else words[:1])
             parts[f"{program}-{begin.replace('/', '-')}"] = f"^{begin}/"
@@ -436,14 +455,16 @@ class GpuReport:
         return "fake_cuda" if self.options.dry_run else "cuda"
 
     def step(self, name, command, *, at_most, environment=None, judge=judge_by_status):
-        """The report's, with what of the log is worth a place in the summary: ctest's totals, say."""
+        """The report's step, whose remark is what of the log is worth it: ctest's totals, say."""
         def judge_with_remark(ending):
             result, remark = judge(ending)
             said = first_line("tests passed|ERROR SUMMARY|goals met", ending.log)
-            return result, remark or said if result == OK else "; ".join(filter(None, (remark, said)))
+            if result == OK:
+                return result, remark or said
+            return result, "; ".join(filter(None, (remark, said)))
 
-        return self.report.step(name, command, at_most=at_most,
-                                environment=environment or self.environment, judge=judge_with_remark)
+        return self.report.step(name, command, at_most=at_most, judge=judge_with_remark,
+                                environment=environment or self.environment)
 
     def module_environment(self, *folders, **variables):
         """For Python: without the dependencies' folder, whose libraries could take the place of
@@ -474,14 +495,14 @@ class GpuReport:
     # ---- Telling
 
     def tables(self):
-        """What stands below the summary's rows: hazards, benchmarks, peers."""
+        """What stands above the summary's rows: benchmarks, peers, hazards."""
         hazards = self.folder / "hazards.log"
         said = hazards.read_text(errors="replace") if hazards.exists() else ""
         rows = [row for path in sorted(self.folder.glob("*_bench*.json"))
                 for row in device_table.rows_of(path)]
-        tables = ["\n".join(line for line in said.splitlines()
-                            if line.startswith(("PASS ", "FAIL ", "SKIP "))),
-                  device_table.table(rows) if rows else "", self.peers_table()]
+        tables = [device_table.table(rows) if rows else "", self.peers_table(),
+                  "\n".join(line for line in said.splitlines()
+                            if line.startswith(("PASS ", "FAIL ")))]
         return "\n\n".join(filter(None, tables))
 
     def peers_table(self):

@@ -75,10 +75,11 @@ def judge_by_status(ending):
 class Report:
     """A folder of logs with a summary, and an archive of it.
 
-    `tables` is called for the text that stands below the summary's rows.
+    `title` says where it runs; `tables` is called for the text that stands above the rows.
     """
 
     def __init__(self, folder, archive, seconds, tables):
+        self.title = ""
         self.folder = pathlib.Path(folder)
         self.archive = pathlib.Path(archive)
         self.deadline = STARTED + seconds
@@ -127,7 +128,8 @@ class Report:
         log = self.folder / f"{name.replace(' ', '-')}.log"
         began = time.monotonic()
         with open(log, "wb") as output:
-            status, late = self._run(command, output, min(at_most, self.seconds_left()), environment)
+            at_most = min(at_most, self.seconds_left())
+            status, late = self._run(command, output, at_most, environment)
         seconds = time.monotonic() - began
         text = log.read_text(errors="replace")
         if self.stopped_by:
@@ -193,16 +195,14 @@ class Report:
             rows.append((running, "running", "", ""))
         rows += [(name, "to come", "", "") for name in self.to_come]
         width = max(len(name) for name, *_ in rows)
-        lines = [f"{name:{width}}  {result:9}  {seconds:>4}  {remark}"
-                 for name, result, seconds, remark in rows]
-        tables = self.tables()
-        if tables:
-            lines += ["", tables]
+        table = "\n".join(f"{name:{width}}  {result:9}  {seconds:>4}  {remark}".rstrip()
+                          for name, result, seconds, remark in rows)
         counts = ", ".join(f"{self.count(result)} {result}" for result in RESULTS
                            if result in (OK, FAILED) or self.count(result))
-        lines += ["", f"{counts}; {seconds_since_start():.0f} s "
-                  f"{'in all' if ended else 'so far'}. Everything is in {self.archive}"]
-        return "\n".join(line.rstrip() for line in lines) + "\n"
+        total = (f"{counts}; {seconds_since_start():.0f} s {'in all' if ended else 'so far'}. "
+                 f"Everything is in {self.archive}")
+        # What is read first comes last, where it is on a screen, or in the end of an output.
+        return "\n\n".join(filter(None, (self.title, self.tables(), table, total))) + "\n"
 
     def write(self, running=None, ended=False):
         """Renews the summary and the archive, each of which is there whole at any time."""
@@ -213,10 +213,12 @@ class Report:
         replace(self.archive, self._write_archive)
 
     def _write_archive(self, path):
+        archives = {path.resolve(), self.archive.resolve()}  # this one, and the last
         with tarfile.open(path, "w:gz", compresslevel=3) as archive:
             for file in sorted(self.folder.rglob("*")):
-                if file.is_file() and not file.samefile(path) and not is_archive(file, self.archive):
-                    archive.add(file, pathlib.Path(self.folder.name) / file.relative_to(self.folder))
+                if file.is_file() and file.resolve() not in archives:
+                    name = pathlib.Path(self.folder.name) / file.relative_to(self.folder)
+                    archive.add(file, name)
 
     def finish(self):
         """Writes and prints the last summary; returns the exit status."""
@@ -227,12 +229,8 @@ class Report:
         return 0 if self.went_well() else 1
 
 
-def is_archive(file, archive):
-    return archive.exists() and file.samefile(archive)
-
-
 def replace(path, write):
-    """Writes a file beside `path` and lets it take its place, so that no reader sees half of one."""
+    """Writes a file beside `path` that then takes its place: no reader sees half of one."""
     beside = path.with_name(f".{path.name}.new")
     write(beside)
     os.replace(beside, path)
@@ -266,5 +264,10 @@ def wait(child, seconds):
 
 def first_line(pattern, text):
     """The first line of `text` in which `pattern` is found, without ornament; else nothing."""
-    found = re.search(rf"^.*(?:{pattern}).*$", text, re.MULTILINE)
-    return found.group().strip(" =") if found else ""
+    return first_group(rf"^(.*(?:{pattern}).*)$", text).strip(" =")
+
+
+def first_group(pattern, text):
+    """The first group of the first match, in a text whose lines ^ and $ know; else nothing."""
+    found = re.search(pattern, text, re.MULTILINE)
+    return found.group(1) if found else ""

@@ -259,7 +259,7 @@ Verdict pool_grows_little(Bench& bench, const std::function<void()>& work) {
 
 Verdict takes_ahead_of_a_stream(Bench& bench) {
   const cuda::Stream stream = new_stream();
-  const Verdict verdict = pool_grows_little(bench, [&] {
+  Verdict verdict = pool_grows_little(bench, [&] {
     delay(stream.get(), 10 * bench.scale.delay);
     for (int i = 0; i < bench.scale.takes_ahead; ++i)
       bench.rows.take(0, cuda::stream_handle(stream));
@@ -270,7 +270,7 @@ Verdict takes_ahead_of_a_stream(Bench& bench) {
 
 Verdict takes_ahead_of_the_private_stream(Bench& bench) {
   const cuda::Stream stream = new_stream();
-  const Verdict verdict = pool_grows_little(bench, [&] {
+  Verdict verdict = pool_grows_little(bench, [&] {
     // The private stream has to wait for indices that come late on another.
     delay(stream.get(), 10 * bench.scale.delay);
     const Numbers numbers{0}, shape{1};
@@ -486,11 +486,12 @@ Verdict lists_in_a_graph(Bench& bench) {
 
 // ---- I: what a hand-over costs the host
 
-/// Microseconds a call of `work`: the least of some means.
+/// Microseconds a call of `work`: the least of the means of what there is time for.
 double microseconds_each(const std::function<void()>& work) {
-  constexpr int calls = 500;
+  constexpr int calls = 50;
   double least = std::numeric_limits<double>::max();
-  for (int sample = 0; sample < 20; ++sample) {
+  const Clock::time_point end = Clock::now() + std::chrono::milliseconds(50);
+  while (Clock::now() < end) {
     const Clock::time_point began = Clock::now();
     for (int i = 0; i < calls; ++i) work();
     least = std::min(least, 1e3 * milliseconds_since(began) / calls);

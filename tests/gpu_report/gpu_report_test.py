@@ -27,8 +27,9 @@ PROGRAMS = ("cmake", "ctest", "python3", "cuda-gdb", "nvidia-smi", "compute-sani
 BEGINNING = ["configure", "build"]
 PYTHON = ["import multibuffer torch", "import torch multibuffer", "python tests"]
 PEERS = ["peers new", "peers others"]
-BENCHMARKS = [f"bench {program}{part}" for program in gpu_report.BENCHMARKS
-              for part in (("-one-rows", "-two") if program != "gather_bench" else ("",))]
+BENCHMARKS = [*(f"bench device_{program}_bench-{part}"
+                for program in ("pieces", "gather", "phases", "upload")
+                for part in ("one-rows", "two")), "bench gather_bench"]
 SANITIZERS = [f"sanitizer {tool} {tests}"
               for tool in ("memcheck", "racecheck", "initcheck", "synccheck")
               for tests in ("cuda_device", "backend", "conversion")]
@@ -84,7 +85,7 @@ class Case(unittest.TestCase):
 
     def rows(self):
         """(name, result) of each of the summary's rows."""
-        rows = self.summary().split("\n\n")[0].splitlines()[1:]
+        rows = self.summary().split("\n\n")[-2].splitlines()[1:]
         return [tuple(re.split(r"  +", row)[:2]) for row in rows]
 
     def result(self, name):
@@ -174,6 +175,7 @@ class Order(Case):
 
     def test_the_summary_has_figures(self):
         self.report()
+        self.assertTrue(self.summary().startswith("a stand-in, driver 1.0, "))
         self.assertIn("PASS A stand-in: 1 of 1", self.summary())
         self.assertRegex(self.summary(), r"one/rows +64 +1\.00 +0\.500")
         self.assertRegex(self.summary(), r"pixels: a stand-in +1000\.0 +0\.50")
@@ -198,7 +200,8 @@ class Deadline(Case):
 
     def test_it_cuts_a_step_short_and_the_rest_is_not_run(self):
         steps = "hazards tests sanitizers"
-        self.ends_in_time(8, STAND_IN_HANGS="compute-sanitizer --tool memcheck", MULTIBUFFER_REPORT_STEPS=steps)
+        self.ends_in_time(8, STAND_IN_HANGS="compute-sanitizer --tool memcheck",
+                          MULTIBUFFER_REPORT_STEPS=steps)
         self.assertEqual(self.names("ok"), [*BEGINNING, "hazards", "tests"])
         self.assertEqual(self.names("cut short"), SANITIZERS[:1])
         self.assertEqual(self.names("not run"), SANITIZERS[1:])
@@ -255,7 +258,8 @@ class Endings(Case):
             self.check_ended("import multibuffer torch", hanging, by)
 
     def test_with_a_command_that_does_not_end_by_sigterm(self):
-        _, hanging = self.end("python3 bench/import_order.py multibuffer", signal.SIGTERM, STAND_IN_STUBBORN="1")
+        _, hanging = self.end("python3 bench/import_order.py multibuffer", signal.SIGTERM,
+                              STAND_IN_STUBBORN="1")
         self.check_ended("import multibuffer torch", hanging, signal.SIGTERM)
 
     def test_without_a_word(self):
@@ -359,6 +363,20 @@ class Failures(Case):
         self.assertEqual(status, 1)
         self.assertEqual(self.rows()[2:], [("hazards", "FAILED"), ("tests", "ok")])
         self.assertIn("    device_hazards fails\n", said)
+
+    def test_tests_that_find_no_device(self):
+        """They are skipped, which ctest counts as passed."""
+        status, _ = self.report(STAND_IN_IS_WRONG="ctest", MULTIBUFFER_REPORT_STEPS="tests")
+        self.assertEqual(status, 1)
+        self.assertEqual(self.result("tests"), "FAILED")
+        self.assertIn("there were tests that found no device", self.summary())
+
+    def test_benchmarks_whose_bits_are_wrong(self):
+        status, _ = self.report(STAND_IN_IS_WRONG="gather_bench",
+                                MULTIBUFFER_REPORT_STEPS="benchmarks")
+        self.assertEqual(status, 1)
+        self.assertEqual(self.names("FAILED"), ["bench gather_bench"])
+        self.assertIn("wrong bits, or an error", self.summary())
 
     def test_a_crash_of_an_import_is_followed_by_a_backtrace(self):
         status, _ = self.report(STAND_IN_CRASHES="python3 bench/import_order.py multibuffer",
