@@ -357,7 +357,7 @@ class GpuReport:
         debugger = self.find("cuda-gdb") or self.find("gdb")
         name = f"backtrace {' '.join(order)}"
         if not debugger:
-            self.report.note(name, MISSING, "there is neither cuda-gdb nor gdb")
+            self.report.note(name, MISSING, "neither cuda-gdb nor gdb; Python's is in the log")
             return
 
         def judge(ending):

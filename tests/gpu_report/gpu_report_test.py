@@ -193,7 +193,7 @@ class Deadline(Case):
         self.assertEqual(self.archived("summary.txt"), self.summary())
 
     def test_it_counts_the_build(self):
-        self.ends_in_time(2, STAND_IN_HANGS="cmake --build")
+        self.ends_in_time(4, STAND_IN_HANGS="cmake --build")
         self.assertEqual(self.result("build"), "cut short")
         self.assertEqual(self.names("ok"), ["configure"])
         self.assertIn("hazards", self.names("not run"))
