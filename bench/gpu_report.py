@@ -376,7 +376,7 @@ class GpuReport:
             return result, first_line(r"^hazards: ", ending.log) or remark
 
         self.step("hazards", [self.build / "tests" / program, *size], at_most=LONGEST_HAZARDS,
-                  judge=judge)
+                  environment={**self.environment, "MULTIBUFFER_FAKE_CUDA": "random"}, judge=judge)
 
     def peers(self):
         """torch, CuPy and JAX beside the module."""

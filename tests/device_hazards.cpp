@@ -245,7 +245,7 @@ PoolSize pool_size(const Device& device) {
 
 /// Whether `work` leaves the pool with no more than some results more than it had.
 Verdict pool_grows_little(Bench& bench, const std::function<void()>& work) {
-  constexpr std::int64_t results = 6;
+  constexpr std::int64_t results = 16;
   bench.device.synchronize();
   const PoolSize before = pool_size(bench.device);
   work();
@@ -429,38 +429,40 @@ Verdict calls_during_a_capture(Bench& bench) {
 /// An array in place ends while a stream is captured and work on it is under way: its owner must
 /// stay until that work has ended.
 Verdict owner_during_a_capture(Bench& bench) {
+  struct Watched {
+    std::atomic<bool> delayed = false;  ///< what the work on the array waits for has ended
+    std::atomic<bool> gone_early = false;
+  };
+  const auto watched = std::make_shared<Watched>();
+  UploadOptions options;
+  options.placement = PlacementKind::in_place;
+  options.owner = std::shared_ptr<const void>(
+      watched.get(), [watched](const void*) { watched->gone_early = !watched->delayed; });
+  const Numbers shape{static_cast<std::int64_t>(bench.on_device.bytes())};
+  std::optional<DeviceArray> array = upload(
+      ArrayView::dense(bench.on_device.data(), shape, Format("B", 1), true, MemorySpace::device),
+      bench.device, options);
+  options.owner = nullptr;
+
   const cuda::Stream busy = new_stream(), captured = new_stream();
   const OwnMemory of_the_graph(1, true);
-  std::atomic<bool> gone = false;
-  bool gone_early = false;
-  bool whole = false;
-  const Numbers shape{static_cast<std::int64_t>(bench.on_device.bytes())};
-  {
-    UploadOptions options;
-    options.placement = PlacementKind::in_place;
-    options.owner = std::shared_ptr<const void>(&gone, [&](const void*) { gone = true; });
-    std::optional<DeviceArray> array = upload(
-        ArrayView::dense(bench.on_device.data(), shape, Format("B", 1), true, MemorySpace::device),
-        bench.device, options);
-    options.owner = nullptr;
-    std::atomic<bool> read = false;
-    delay(busy.get(), bench.scale.delay);
-    Request request;
-    request.stream = cuda::stream_handle(busy);
-    const DeviceBuffer result = copy(*array, Order::C, request);
-    require(cudaLaunchHostFunc(
-        busy.get(), [](void* done) { *static_cast<std::atomic<bool>*>(done) = true; }, &read));
+  delay(busy.get(), bench.scale.delay);
+  require(cudaLaunchHostFunc(
+      busy.get(), [](void* delayed) { *static_cast<std::atomic<bool>*>(delayed) = true; },
+      &watched->delayed));
+  Request request;
+  request.stream = cuda::stream_handle(busy);
+  const DeviceBuffer result = copy(*array, Order::C, request);
 
-    Capture capture(captured.get());
-    require(cudaMemsetAsync(of_the_graph.data(), 0, 1, captured.get()));
-    array.reset();
-    gone_early = gone && !read;
-    whole = capture.end_and_launch(1);
-    require(cudaStreamSynchronize(busy.get()));
-  }
-  return {whole && !gone_early,
+  Capture capture(captured.get());
+  require(cudaMemsetAsync(of_the_graph.data(), 0, 1, captured.get()));
+  array.reset();
+  const bool whole = capture.end_and_launch(1);
+  require(cudaStreamSynchronize(busy.get()));
+  const bool early = watched->gone_early;
+  return {whole && !early,
           joined("the capture is ", whole ? "whole" : "spoilt", ", the owner went ",
-                 gone_early ? "before the work on it had ended" : "after the work on it")};
+                 early ? "before" : "after", " the work on it")};
 }
 
 /// A plan whose description is too large for a kernel's parameters, and lies in the device's
