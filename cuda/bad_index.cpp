@@ -35,8 +35,7 @@ std::int64_t fetch_index(const PlanIndices& indices, std::int64_t position,
   return indices.bytes_each == 4 ? narrow : wide;
 }
 
-void BadIndexWord::prepare(StreamUse& use, cudaStream_t stream) {
-  use.writes(*memory);
+void BadIndexWord::prepare(cudaStream_t stream) const {
   if (!clean)
     MULTIBUFFER_CUDA_CHECK(cudaMemsetAsync(memory->data(), 0xff, sizeof(BadIndex::none), stream));
 }
@@ -82,7 +81,7 @@ BadIndexCheck::~BadIndexCheck() {
 }
 
 void BadIndexCheck::fetch() {
-  const DeviceGuard guard(context_.ordinal());
+  const DeviceGuard guard(context_);
   MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(done_.get()));
   answer_ = fetch_word(*word_.memory, context_);
   if (answer_ != BadIndex::none) {

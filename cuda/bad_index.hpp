@@ -17,8 +17,8 @@ struct BadIndexWord {
   bool clean = false;  ///< known to be BadIndex::none
 
   Address address() const { return reinterpret_cast<std::uintptr_t>(memory->data()); }
-  /// Makes it part of `use`, the work on `stream`, and clean if need be.
-  void prepare(StreamUse& use, cudaStream_t stream);
+  /// Makes it clean if need be, within a use on `stream` that writes it.
+  void prepare(cudaStream_t stream) const;
 };
 
 /// What is there once the work that may write it has ended.
@@ -33,7 +33,7 @@ class BadIndexWords {
   BadIndexWords(const BadIndexWords&) = delete;
   BadIndexWords& operator=(const BadIndexWords&) = delete;
 
-  /// A word for work on `stream`, which outlives the work's `StreamUse`.
+  /// A word for work on `stream`.
   BadIndexWord take(cudaStream_t stream);
   void put_back(BadIndexWord word);
 
@@ -45,7 +45,7 @@ class BadIndexWords {
 
 /// The answer to one gather's question. It keeps the blocks that hold index arrays until it is
 /// known, since a bad index is read again for the message.
-class BadIndexCheck final : public PendingCheck {
+class BadIndexCheck final : public PendingWork {
  public:
   BadIndexCheck(Context& context, BadIndexWords& words, BadIndexWord word, const GatherPlan& plan,
                 const std::vector<std::shared_ptr<Memory>>& uses, Event done);

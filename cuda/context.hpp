@@ -2,59 +2,59 @@
 
 #include <multibuffer/device.hpp>
 
+#include "event_pool.hpp"
+#include "reclaimer.hpp"
+
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
 namespace multibuffer::cuda {
 
-/// Makes a device the thread's current one, and puts back what was.
+class Context;
+
+/// While one lives, its thread's calls end no capture of streams that they do not name. In CUDA's
+/// default mode, waiting for an event or allocating would, also if the capture is another thread's.
+class RelaxedCapture {
+ public:
+  RelaxedCapture() noexcept;
+  ~RelaxedCapture();
+  RelaxedCapture(const RelaxedCapture&) = delete;
+  RelaxedCapture& operator=(const RelaxedCapture&) = delete;
+
+ private:
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
+};
+
+/// While one lives, its thread's CUDA calls are for one device, and disturb no capture.
+///
+/// The device's primary context is pushed, and popped at the end: cudaSetDevice, to put back what
+/// was, would since CUDA 12 make a context on a device that nobody asked for.
 class DeviceGuard {
  public:
-  explicit DeviceGuard(int ordinal);
+  explicit DeviceGuard(const Context& context);
+  explicit DeviceGuard(CUcontext primary);
   ~DeviceGuard();
   DeviceGuard(const DeviceGuard&) = delete;
   DeviceGuard& operator=(const DeviceGuard&) = delete;
 
  private:
-  int previous_ = 0;
-  bool changed_ = false;
+  RelaxedCapture relaxed_;
 };
 
-/// A point in a stream's work. Handles share it; the last one gives it back to its pool.
-using Event = std::shared_ptr<CUevent_st>;
-
-/// Events without timing, made once and used again.
-class EventPool {
- public:
-  EventPool() = default;
-  EventPool(const EventPool&) = delete;
-  EventPool& operator=(const EventPool&) = delete;
-
-  /// After all that has been enqueued on `stream`, a stream of the current device.
-  Event record(cudaStream_t stream);
-
- private:
-  cudaEvent_t take();
-
-  std::mutex mutex_;
-  std::vector<cudaEvent_t> idle_;
+/// What can be done with a stream that a caller has named.
+enum class StreamState {
+  ready,
+  capturing,  ///< what is enqueued goes into a graph; most other calls would end the capture
+  blocked,    ///< the legacy stream while a stream that synchronizes with it is being captured
 };
 
-/// A stream's name that is never given to another, unlike its handle.
-using StreamId = unsigned long long;
-StreamId id_of(cudaStream_t stream);
-
-/// A point in a stream's work, and when it was recorded: of two marks of one stream, the one with
-/// the higher order comes later in it.
-struct Mark {
-  Event event;
-  std::uint64_t order = 0;
-};
+/// Asks without disturbing a capture. `stream` must exist.
+StreamState state_of(cudaStream_t stream);
 
 /// What a process needs once of each device. It lives until the process ends, so that memory may be
 /// freed at any time, and never destroys its streams and events: by then CUDA may be gone.
@@ -66,7 +66,9 @@ class Context {
   Context& operator=(const Context&) = delete;
 
   int ordinal() const noexcept { return ordinal_; }
+  CUcontext primary() const noexcept { return primary_; }
   const std::string& description() const noexcept { return description_; }
+  std::int64_t memory_bytes() const noexcept { return memory_bytes_; }
   bool has_memory_pools() const noexcept { return has_memory_pools_; }
   bool reads_pageable_memory() const noexcept { return reads_pageable_memory_; }
   EventPool& events() noexcept { return events_; }
@@ -74,24 +76,51 @@ class Context {
 
   /// The private stream for nullptr.
   cudaStream_t stream(StreamHandle handle) const noexcept;
-  /// Waits for the last use of blocks and frees them, so that no stream with work to do has to.
-  cudaStream_t reclaim_stream() const noexcept { return reclaim_stream_; }
-  /// For small reads of what is known to be there, past all that is queued elsewhere.
-  cudaStream_t fetch_stream() const noexcept { return fetch_stream_; }
+  /// For reads of what is known to be there, past all that is queued elsewhere.
+  cudaStream_t fetch_stream() const noexcept { return fetch_.handle; }
+
+  /// To be called with each stream that a caller names, before it is used: returns its id. Throws
+  /// `invalid_argument`, with what to do instead, if it is being captured or cannot be used because
+  /// of another stream's capture; no capture is harmed. Frees what waited for the stream.
+  StreamId named(cudaStream_t stream);
+  /// The id of a stream, which must exist and not be captured: asking for it would end the capture.
+  StreamId id_of(cudaStream_t stream) const;
+  /// The handle of one of the context's own streams, which exist for ever; null for others.
+  cudaStream_t own_stream(StreamId id) const noexcept;
+  bool is_own(cudaStream_t stream) const noexcept {
+    return stream == work_.handle || stream == fetch_.handle;
+  }
+
+  Reclaimer& reclaimer() noexcept { return reclaimer_; }
+
+  /// Streams of plans, which their owners keep as long as the plans: asked whether something is
+  /// being captured.
+  void add_plan_stream(cudaStream_t stream);
+  void remove_plan_stream(cudaStream_t stream) noexcept;
+  /// Whether a capture is under way that this library can know of.
+  bool knows_of_a_capture();
 
  private:
+  struct OwnStream {
+    cudaStream_t handle = nullptr;
+    StreamId id = 0;
+  };
+  static OwnStream new_stream();
   void keep_freed_memory() const;
 
   int ordinal_;
+  CUcontext primary_ = nullptr;
   std::string description_;
+  std::int64_t memory_bytes_ = 0;
   bool has_memory_pools_ = false;
   bool reads_pageable_memory_ = false;
-  cudaStream_t work_stream_ = nullptr;
-  cudaStream_t reclaim_stream_ = nullptr;
-  cudaStream_t fetch_stream_ = nullptr;
+  OwnStream work_, fetch_;
   EventPool events_;
   std::mutex marking_;
   std::uint64_t marks_ = 0;
+  std::mutex plan_streams_mutex_;
+  std::vector<cudaStream_t> plan_streams_;
+  Reclaimer reclaimer_;
 };
 
 }  // namespace multibuffer::cuda

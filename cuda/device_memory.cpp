@@ -1,11 +1,15 @@
 #include "device_memory.hpp"
 
+#include <multibuffer/error.hpp>
+
 #include "check.hpp"
 #include "host/rounding.hpp"
+#include "stream_use.hpp"
 
 #include <algorithm>
 #include <exception>
 #include <functional>
+#include <utility>
 
 namespace multibuffer::cuda {
 namespace {
@@ -22,17 +26,19 @@ cudaError_t allocate_once(const Context& context, std::byte*& data, std::int64_t
 }
 
 /// Gives the driver back what has been freed but not reused.
-void trim(const Context& context) {
-  // Blocks whose last use has not ended yet may be all that is in the way.
-  MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(context.reclaim_stream()));
+void trim(Context& context) {
   if (!context.has_memory_pools()) return;
+  // Blocks whose last use has not ended yet may be all that is in the way.
+  context.reclaimer().reclaim_everything();
   cudaMemPool_t pool = nullptr;
   MULTIBUFFER_CUDA_CHECK(cudaDeviceGetDefaultMemPool(&pool, context.ordinal()));
   MULTIBUFFER_CUDA_CHECK(cudaMemPoolTrimTo(pool, 0));
 }
 
-std::byte* allocate(const Context& context, std::int64_t bytes, cudaStream_t stream) {
+std::byte* allocate(Context& context, std::int64_t bytes, cudaStream_t stream) {
+  context.named(stream);
   if (bytes == 0) return nullptr;
+  context.reclaimer().make_room(stream);
   std::byte* data = nullptr;
   cudaError_t error = allocate_once(context, data, bytes, stream);
   if (error == cudaErrorMemoryAllocation) {
@@ -50,7 +56,7 @@ std::byte* allocate(const Context& context, std::int64_t bytes, cudaStream_t str
 DeviceMemory::DeviceMemory(Context& context, std::int64_t bytes, cudaStream_t stream)
     : Memory(allocate(context, bytes, stream), bytes), context_(context) {
   try {
-    write_ = {id_of(stream), context.mark(stream)};
+    write_ = {context.id_of(stream), context.mark(stream)};
   } catch (...) {
     // No destructor will run, and nobody has used the block.
     if (data_) ignore(context.has_memory_pools() ? cudaFreeAsync(data_, stream) : cudaFree(data_));
@@ -58,92 +64,152 @@ DeviceMemory::DeviceMemory(Context& context, std::int64_t bytes, cudaStream_t st
   }
 }
 
-std::vector<DeviceMemory::LastUse> DeviceMemory::last_uses() const {
-  const std::lock_guard lock(mutex_);
-  std::vector<LastUse> uses = reads_;
-  uses.push_back(write_);
-  return uses;
-}
-
-void DeviceMemory::wait() {
-  // A failure of that work is reported by the calls that ask for its results; this one is used by
-  // destructors.
-  for (const LastUse& use : last_uses()) ignore(cudaEventSynchronize(use.mark.event.get()));
-}
-
 DeviceMemory::~DeviceMemory() {
   if (!data_) return;
   try {
-    const DeviceGuard guard(context_.ordinal());
-    if (!context_.has_memory_pools()) {
-      wait();
-      ignore(cudaFree(data_));
-      return;
-    }
-    for (const LastUse& use : last_uses())
-      ignore(cudaStreamWaitEvent(context_.reclaim_stream(), use.mark.event.get()));
-    ignore(cudaFreeAsync(data_, context_.reclaim_stream()));
+    const DeviceGuard guard(context_);
+    std::vector<LastUse> uses = std::move(reads_);
+    uses.push_back(write_);
+    context_.reclaimer().retire({data_, bytes_, std::move(uses), std::move(consumers_)});
   } catch (const std::exception&) {
     // CUDA is shutting down and has freed everything.
   }
 }
 
-void DeviceMemory::order_after(cudaStream_t stream, StreamId id, bool writes) {
-  const std::lock_guard lock(mutex_);
-  const auto wait_for = [&](const LastUse& use) {
-    if (use.stream != id) MULTIBUFFER_CUDA_CHECK(cudaStreamWaitEvent(stream, use.mark.event.get()));
-  };
-  wait_for(write_);
-  if (writes) std::ranges::for_each(reads_, wait_for);
+bool DeviceMemory::wait() noexcept {
+  try {
+    std::vector<LastUse> uses;
+    {
+      const std::lock_guard lock(mutex_);
+      uses = reads_;
+      uses.push_back(write_);
+    }
+    const DeviceGuard guard(context_);
+    return std::ranges::all_of(uses, [](const LastUse& use) {
+      const cudaError_t error = cudaEventSynchronize(use.mark.event.get());
+      ignore(error);
+      // A failure of the work itself is reported by the calls that ask for its results.
+      return error < cudaErrorStreamCaptureUnsupported || error > cudaErrorStreamCaptureWrongThread;
+    });
+  } catch (const std::exception&) {
+    return false;
+  }
 }
 
-void DeviceMemory::note(const LastUse& use, bool wrote) {
-  const std::lock_guard lock(mutex_);
+void DeviceMemory::wait_for_contents() {
+  Event written;
+  {
+    std::unique_lock lock(mutex_);
+    wait_for_open_uses(lock, false, nullptr, 0);
+    written = write_.mark.event;
+  }
+  const DeviceGuard guard(context_);
+  MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(written.get()));
+}
+
+void DeviceMemory::hand_over(cudaStream_t stream, bool ordered) {
+  const StreamState state = state_of(stream);
+  if (ordered && state != StreamState::ready) wait_for_contents();
+  const bool ready = state == StreamState::ready;
+  const StreamId id = ready ? context_.id_of(stream) : 0;
+  if (ready && !context_.is_own(stream)) context_.reclaimer().named(stream, id);
+  std::unique_lock lock(mutex_);
+  if (stream == cudaStreamLegacy || stream == cudaStreamPerThread)
+    consumers_.legacy = true;
+  else if (ready)
+    consumers_.add(id);
+  else
+    consumers_.unnamed = true;
+  if (!ordered || !ready) return;
+  wait_for_open_uses(lock, false, nullptr, id);
+  order(stream, id, false);
+}
+
+void DeviceMemory::wait_for_open_uses(std::unique_lock<std::mutex>& lock, bool writes,
+                                      const StreamUse* by, StreamId stream) {
+  const std::thread::id self = std::this_thread::get_id();
+  const auto is_in_the_way = [&](const OpenUse& open) {
+    if (!open.writes && !writes) return false;
+    return open.use != by && (open.thread != self || open.stream != stream);
+  };
+  const bool would_wait_for_itself = std::ranges::any_of(
+      open_, [&](const OpenUse& open) { return is_in_the_way(open) && open.thread == self && by; });
+  if (would_wait_for_itself)
+    throw Error(
+        Errc::invalid_argument,
+        "this thread has an access to the memory open on another stream, and one of the two "
+        "writes: end it first");
+  left_.wait(lock, [&] {
+    return std::ranges::none_of(
+        open_, [&](const OpenUse& open) { return is_in_the_way(open) && open.thread != self; });
+  });
+}
+
+void DeviceMemory::order(cudaStream_t stream, StreamId id, bool writes) {
+  const auto wait_for_use = [&](const LastUse& use) {
+    if (use.stream != id) MULTIBUFFER_CUDA_CHECK(cudaStreamWaitEvent(stream, use.mark.event.get()));
+  };
+  wait_for_use(write_);
+  if (!writes) return;
+  std::ranges::for_each(reads_, wait_for_use);
+  // What consumers on the legacy stream have enqueued so far. Those on streams of their own cannot
+  // be asked, and say so themselves (`Access`).
+  if (consumers_.legacy && stream != cudaStreamLegacy &&
+      state_of(cudaStreamLegacy) == StreamState::ready)
+    wait_for_use({context_.id_of(cudaStreamLegacy), context_.mark(cudaStreamLegacy)});
+}
+
+void DeviceMemory::enter(const StreamUse& use, bool writes) {
+  std::unique_lock lock(mutex_);
+  wait_for_open_uses(lock, writes, &use, use.id());
+  reads_.reserve(reads_.size() + open_.size() + 1);  // so that `note` cannot fail
+  open_.push_back({&use, std::this_thread::get_id(), use.id(), writes});
+  order(use.stream(), use.id(), writes);
+}
+
+void DeviceMemory::leave(const StreamUse& use, const LastUse* last) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto open = std::ranges::find(open_, &use, &OpenUse::use);
+    if (open == open_.end()) return;
+    const bool wrote = open->writes;
+    open_.erase(open);
+    if (last) note(*last, wrote);
+  }
+  left_.notify_all();
+}
+
+void DeviceMemory::leave_to_graph(const StreamUse& use) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(open_, [&](const OpenUse& open) { return open.use == &use; });
+    consumers_.unnamed = true;
+  }
+  left_.notify_all();
+}
+
+void DeviceMemory::note(const LastUse& last, bool wrote) {
   // Threads that share a stream may come here in another order than their work went there.
   const auto is_before = [&](const LastUse& other) {
-    return other.stream != use.stream || other.mark.order < use.mark.order;
+    return other.stream != last.stream || other.mark.order < last.mark.order;
   };
   if (wrote) {
-    if (!is_before(write_)) return;
-    // It came after all reads, so who waits for it waits for them.
-    write_ = use;
+    // It came after all reads, each of which had ended its use before this one began, or is of the
+    // same stream: who waits for it waits for them.
+    write_ = last;
     std::erase_if(reads_, is_before);
     return;
   }
-  const auto same = std::ranges::find(reads_, use.stream, &LastUse::stream);
+  const auto same = std::ranges::find(reads_, last.stream, &LastUse::stream);
   if (same == reads_.end())
-    reads_.push_back(use);
+    reads_.push_back(last);
   else if (is_before(*same))
-    *same = use;
+    *same = last;
 }
 
 bool lies_in(const Memory& memory, const void* pointer) {
   const auto* at = static_cast<const std::byte*>(pointer);
   return !std::less{}(at, memory.data()) && std::less{}(at, memory.data() + memory.bytes());
-}
-
-StreamUse::StreamUse(Context& context, cudaStream_t stream)
-    : context_(context), stream_(stream), id_(id_of(stream)) {}
-
-void StreamUse::add(DeviceMemory& memory, bool writes) {
-  memory.order_after(stream_, id_, writes);
-  blocks_.emplace_back(&memory, writes);
-}
-
-Event StreamUse::finish() {
-  finished_ = true;
-  const Mark mark = context_.mark(stream_);
-  for (const auto& [memory, wrote] : blocks_) memory->note({id_, mark}, wrote);
-  return mark.event;
-}
-
-StreamUse::~StreamUse() {
-  if (finished_) return;
-  try {
-    finish();
-  } catch (const std::exception&) {
-    // Then the stream itself has failed, and nothing more will run on it.
-  }
 }
 
 }  // namespace multibuffer::cuda

@@ -2,18 +2,23 @@
 
 #include "context.hpp"
 #include "host/backend.hpp"
+#include "reclaimer.hpp"
 
 #include <cuda_runtime_api.h>
 
+#include <condition_variable>
 #include <cstdint>
 #include <mutex>
-#include <utility>
+#include <thread>
 #include <vector>
 
 namespace multibuffer::cuda {
 
-/// Stream-ordered device memory that knows the last work on it, stream by stream. Work is enqueued
-/// within a `StreamUse`. Reads on several streams run side by side; a write waits for all of them.
+class StreamUse;
+
+/// Stream-ordered device memory that knows the work on it: what is being enqueued just now, the
+/// last work of each stream, and who else reads it. Reads on several streams run side by side; a
+/// write waits for all of them. Work is enqueued within a `StreamUse`.
 class DeviceMemory final : public Memory {
  public:
   /// For use on `stream` at once, and elsewhere after it.
@@ -22,50 +27,49 @@ class DeviceMemory final : public Memory {
   DeviceMemory(const DeviceMemory&) = delete;
   DeviceMemory& operator=(const DeviceMemory&) = delete;
 
-  void wait() override;
+  bool wait() noexcept override;
+  void wait_for_contents() override;
   int ordinal() const noexcept { return context_.ordinal(); }
+
+  /// Makes what a consumer enqueues on `stream` from now on come after the last write, unless
+  /// `ordered` is false, and the end of the block come after what it has enqueued by then. If
+  /// `stream` is being captured, the host waits for the last write, and nothing is enqueued.
+  void hand_over(cudaStream_t stream, bool ordered);
 
  private:
   friend class StreamUse;
-  struct LastUse {
+
+  /// Work that a thread is enqueuing: others' that conflicts with it waits for its end, on the
+  /// host.
+  struct OpenUse {
+    const StreamUse* use = nullptr;
+    std::thread::id thread;
     StreamId stream = 0;
-    Mark mark;
+    bool writes = false;
   };
-  void order_after(cudaStream_t stream, StreamId id, bool writes);
-  void note(const LastUse& use, bool wrote);
-  std::vector<LastUse> last_uses() const;
+  /// Waits until no other thread has an open use that conflicts, registers `use`, and makes its
+  /// stream wait for earlier work of other streams.
+  void enter(const StreamUse& use, bool writes);
+  /// Ends a use that has a mark at its end, or none if its work has ended already.
+  void leave(const StreamUse& use, const LastUse* last) noexcept;
+  /// Ends a use whose work goes on in a graph.
+  void leave_to_graph(const StreamUse& use) noexcept;
+
+  void wait_for_open_uses(std::unique_lock<std::mutex>& lock, bool writes, const StreamUse* by,
+                          StreamId stream);
+  void order(cudaStream_t stream, StreamId id, bool writes);
+  void note(const LastUse& last, bool wrote);
 
   Context& context_;
   mutable std::mutex mutex_;
+  std::condition_variable left_;
+  std::vector<OpenUse> open_;
   LastUse write_;               ///< the last write, or the allocation
   std::vector<LastUse> reads_;  ///< since then, at most one per stream
+  Consumers consumers_;
 };
 
 /// Whether `pointer` points into a block.
 bool lies_in(const Memory& memory, const void* pointer);
-
-/// Work on one stream and the blocks it touches. The stream waits for other streams' work on a
-/// block when the block is named; `finish` marks the end of the work, and so does the destructor if
-/// an exception leaves part of it enqueued.
-class StreamUse {
- public:
-  StreamUse(Context& context, cudaStream_t stream);
-  ~StreamUse();
-  StreamUse(const StreamUse&) = delete;
-  StreamUse& operator=(const StreamUse&) = delete;
-
-  void reads(DeviceMemory& memory) { add(memory, false); }
-  void writes(DeviceMemory& memory) { add(memory, true); }
-  Event finish();
-
- private:
-  void add(DeviceMemory& memory, bool writes);
-
-  Context& context_;
-  cudaStream_t stream_;
-  StreamId id_;
-  std::vector<std::pair<DeviceMemory*, bool>> blocks_;
-  bool finished_ = false;
-};
 
 }  // namespace multibuffer::cuda

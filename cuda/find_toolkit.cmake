@@ -79,8 +79,17 @@ if(MULTIBUFFER_HAS_CUDA)
     set(CMAKE_CUDA_ARCHITECTURES all)
   elseif(NOT CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
     # Code for 75 and 80 also runs on the later chips of those generations, but not on those of Jetson
-    # boards (Orin, 87), which are given the PTX of 80; PTX of 90 runs on all later ones.
+    # boards (Orin, 87), which are given the PTX of 80; PTX of 90 runs on all later ones, once the
+    # driver has compiled it at the first use. So Blackwell (100 and 120) has code of its own where
+    # nvcc knows it.
     set(CMAKE_CUDA_ARCHITECTURES 75-real 80 90)
+    execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-arch
+      OUTPUT_VARIABLE known_architectures ERROR_QUIET)
+    foreach(architecture 100 120)
+      if(known_architectures MATCHES "compute_${architecture}\n")
+        list(APPEND CMAKE_CUDA_ARCHITECTURES ${architecture}-real)
+      endif()
+    endforeach()
   endif()
   enable_language(CUDA)
   find_package(CUDAToolkit REQUIRED)

@@ -1,6 +1,7 @@
 #include "gather_launch.hpp"
 
 #include "check.hpp"
+#include "stream_use.hpp"
 
 #include <cstddef>
 #include <cstring>
@@ -32,6 +33,7 @@ LargePlan GatherLaunch::send_lists(const PlanParts<std::int64_t>& parts, Context
       context, static_cast<std::int64_t>(large_plan_bytes(parts)), stream);
   StreamUse use(context, stream);
   use.writes(*lists_);
+  use.begin();
   std::vector<std::byte> lists;
   const LargePlan plan = large_plan(parts, lists_->data(), lists);
   ring.send(lists_->data(), lists_->bytes(),

@@ -1,17 +1,12 @@
 #include "planned_gather.hpp"
 
 #include "check.hpp"
+#include "stream_use.hpp"
 
 #include <utility>
 
 namespace multibuffer::cuda {
 namespace {
-
-bool is_being_captured(cudaStream_t stream) {
-  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-  MULTIBUFFER_CUDA_CHECK(cudaStreamIsCapturing(stream, &status));
-  return status != cudaStreamCaptureStatusNone;
-}
 
 std::shared_ptr<DeviceMemory> word_for(Context& context, const GatherPlan& plan, bool check,
                                        cudaStream_t stream) {
@@ -39,11 +34,18 @@ CudaPlannedGather::CudaPlannedGather(Context& context, StagingRing& ring, const 
   if (word_) {
     StreamUse use(context_, stream_);
     use.writes(*word_);
+    use.begin();
     clean_word();
     use.finish();
   }
   // A run that is captured can wait for nothing outside of its graph.
   for (const std::shared_ptr<Memory>& memory : uses_) memory->wait();
+  // The plan's stream exists as long as the plan.
+  if (!context_.is_own(stream_)) context_.add_plan_stream(stream_);
+}
+
+CudaPlannedGather::~CudaPlannedGather() {
+  if (!context_.is_own(stream_)) context_.remove_plan_stream(stream_);
 }
 
 void CudaPlannedGather::clean_word() {
@@ -52,8 +54,8 @@ void CudaPlannedGather::clean_word() {
 
 void CudaPlannedGather::run() {
   const std::lock_guard lock(mutex_);
-  const DeviceGuard guard(context_.ordinal());
-  if (is_being_captured(stream_)) {
+  const DeviceGuard guard(context_);
+  if (!context_.is_own(stream_) && state_of(stream_) == StreamState::capturing) {
     // Whatever an earlier launch of the graph has found.
     if (word_) clean_word();
     launch_(stream_);
@@ -64,6 +66,7 @@ void CudaPlannedGather::run() {
     auto& block = static_cast<DeviceMemory&>(*memory);
     memory == word_ || lies_in(block, out_) ? use.writes(block) : use.reads(block);
   }
+  use.begin();
   if (word_ && dirty_) clean_word();
   dirty_ = false;
   launch_(stream_);
@@ -72,7 +75,7 @@ void CudaPlannedGather::run() {
 
 void CudaPlannedGather::wait() {
   const std::lock_guard lock(mutex_);
-  const DeviceGuard guard(context_.ordinal());
+  const DeviceGuard guard(context_);
   if (done_) MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(done_.get()));
   if (!word_) return;
   // Read each time it is asked for: nobody else hears of a graph's launches.

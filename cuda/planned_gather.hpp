@@ -18,6 +18,9 @@ class CudaPlannedGather final : public PlannedGather {
  public:
   CudaPlannedGather(Context& context, StagingRing& ring, const GatherPlan& plan, bool check,
                     std::vector<std::shared_ptr<Memory>> uses, StreamHandle stream);
+  ~CudaPlannedGather() override;
+  CudaPlannedGather(const CudaPlannedGather&) = delete;
+  CudaPlannedGather& operator=(const CudaPlannedGather&) = delete;
 
   void run() override;
   void wait() override;

@@ -3,6 +3,7 @@
 #include <multibuffer/error.hpp>
 
 #include "check.hpp"
+#include "driver.hpp"
 #include "host/text.hpp"
 
 #include <cuda.h>
@@ -28,24 +29,9 @@ struct Allocation {
   const std::byte* end = nullptr;
 };
 
-/// The driver's own function, which the runtime has no other name for; null if it is not there.
-decltype(&cuPointerGetAttributes) pointer_get_attributes() {
-  static const auto function = [] {
-    void* found = nullptr;
-    cudaDriverEntryPointQueryResult status{};
-    constexpr unsigned since_cuda_7 = 7000;
-    const cudaError_t error = cudaGetDriverEntryPointByVersion(
-        "cuPointerGetAttributes", &found, since_cuda_7, cudaEnableDefault, &status);
-    ignore(error);
-    const bool there = error == cudaSuccess && status == cudaDriverEntryPointSuccess;
-    return reinterpret_cast<decltype(&cuPointerGetAttributes)>(there ? found : nullptr);
-  }();
-  return function;
-}
-
 /// The allocation, or registration, around an address that CUDA knows; nothing if it knows none.
 std::optional<Allocation> allocation_around(const std::byte* address) {
-  const auto get_attributes = pointer_get_attributes();
+  const auto get_attributes = driver().pointer_attributes;
   if (!get_attributes) return std::nullopt;
   CUpointer_attribute which[] = {CU_POINTER_ATTRIBUTE_RANGE_START_ADDR,
                                  CU_POINTER_ATTRIBUTE_RANGE_SIZE};
@@ -138,6 +124,59 @@ bool is_page_locked(const void* begin, std::int64_t bytes) {
   return PageLockedRanges(find_page_locked)
       .around(static_cast<const std::byte*>(begin), bytes)
       .has_value();
+}
+
+namespace {
+
+/// What the driver knows of an address; nothing if it knows nothing.
+struct Known {
+  CUmemorytype type{};
+  int ordinal = 0;
+  bool is_managed = false;
+  CUdeviceptr device_pointer = 0;
+};
+std::optional<Known> known_of(const void* pointer) {
+  const auto get_attributes = driver().pointer_attributes;
+  if (!get_attributes) return std::nullopt;
+  Known known;
+  unsigned is_managed = 0;
+  CUpointer_attribute which[] = {
+      CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL,
+      CU_POINTER_ATTRIBUTE_IS_MANAGED, CU_POINTER_ATTRIBUTE_DEVICE_POINTER};
+  void* answers[] = {&known.type, &known.ordinal, &is_managed, &known.device_pointer};
+  if (get_attributes(4, which, answers, reinterpret_cast<std::uintptr_t>(pointer)) != CUDA_SUCCESS)
+    return std::nullopt;
+  if (known.type != CU_MEMORYTYPE_DEVICE && known.type != CU_MEMORYTYPE_HOST) return std::nullopt;
+  known.is_managed = is_managed != 0;
+  return known;
+}
+
+}  // namespace
+
+std::optional<int> device_of(const void* pointer) {
+  const std::optional<Known> known = known_of(pointer);
+  if (!known || (known->type != CU_MEMORYTYPE_DEVICE && !known->is_managed)) return std::nullopt;
+  // Managed memory may belong to no device in particular.
+  return std::max(known->ordinal, 0);
+}
+
+void check_writable(const void* pointer, const Context& context) {
+  const auto refuse = [&](const std::string& why) {
+    throw Error(Errc::invalid_argument, text("the output at ", pointer, " ", why,
+                                             ", and the gather runs on cuda:", context.ordinal()));
+  };
+  const std::optional<Known> known = known_of(pointer);
+  if (!known) {
+    if (!context.reads_pageable_memory()) refuse("is in pageable host memory");
+    return;
+  }
+  if (known->is_managed) return;
+  if (known->type == CU_MEMORYTYPE_DEVICE) {
+    if (known->ordinal != context.ordinal())
+      refuse(text("is in the memory of cuda:", known->ordinal));
+  } else if (known->device_pointer != reinterpret_cast<std::uintptr_t>(pointer)) {
+    refuse("is in host memory that this device knows by another address");
+  }
 }
 
 void check_readable_in_place(const Placement& placement, const Context& context) {

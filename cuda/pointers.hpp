@@ -19,6 +19,14 @@ std::optional<PageLockedRange> find_page_locked(const std::byte* address);
 /// it by itself.
 bool is_page_locked(const void* begin, std::int64_t bytes);
 
+/// The device whose memory, its own or managed, `pointer` leads to; nothing for other memory. Makes
+/// no context, unlike the runtime's own question.
+std::optional<int> device_of(const void* pointer);
+
+/// Throws `invalid_argument` unless this device can write at `pointer`: its own memory, managed
+/// memory, or page-locked host memory by the address that the device knows it by.
+void check_writable(const void* pointer, const Context& context);
+
 /// Throws `invalid_argument`, naming the first leaf that this device cannot read where it lies.
 void check_readable_in_place(const Placement& placement, const Context& context);
 

@@ -47,6 +47,20 @@ class StagingRing::Loan {
     slot().busy.reset();
   }
 
+  /// Enqueues a copy from the slot, or to it. Where its end cannot be marked, it is waited for: the
+  /// next borrower of the slot would not.
+  void copy(void* to, const void* from, std::int64_t bytes, cudaMemcpyKind kind,
+            cudaStream_t stream) const {
+    MULTIBUFFER_CUDA_CHECK(
+        cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), kind, stream));
+    try {
+      slot().busy = ring_->context_.events().record(stream);
+    } catch (...) {
+      ignore(cudaStreamSynchronize(stream));
+      throw;
+    }
+  }
+
  private:
   StagingRing* ring_;
   std::size_t number_;
@@ -67,16 +81,13 @@ void StagingRing::allocate() {
 
 void StagingRing::fill_and_send(std::byte* to, std::int64_t begin, std::int64_t end,
                                 const Fill& fill, cudaStream_t stream) {
-  const DeviceGuard guard(context_.ordinal());  // this may be a thread that CUDA has not seen yet
+  const DeviceGuard guard(context_);  // this may be a thread that CUDA has not seen yet
   for (; begin < end; begin += slot_bytes) {
     const std::int64_t stop = std::min(begin + slot_bytes, end);
     const Loan loan(*this, idle_.take());
     loan.await_device();
     fill(begin, stop, loan.slot().data);
-    MULTIBUFFER_CUDA_CHECK(cudaMemcpyAsync(to + begin, loan.slot().data,
-                                           static_cast<std::size_t>(stop - begin),
-                                           cudaMemcpyHostToDevice, stream));
-    loan.slot().busy = context_.events().record(stream);
+    loan.copy(to + begin, loan.slot().data, stop - begin, cudaMemcpyHostToDevice, stream);
   }
 }
 
@@ -126,10 +137,8 @@ void StagingRing::receive(std::byte* to, const std::byte* from, std::int64_t byt
     const Piece& piece = under_way.emplace_back(
         Piece{Loan(*this, number), begin, std::min(begin + slot_bytes, bytes)});
     piece.loan.await_device();
-    MULTIBUFFER_CUDA_CHECK(cudaMemcpyAsync(piece.loan.slot().data, from + begin,
-                                           static_cast<std::size_t>(piece.end - begin),
-                                           cudaMemcpyDeviceToHost, stream));
-    piece.loan.slot().busy = context_.events().record(stream);
+    piece.loan.copy(piece.loan.slot().data, from + begin, piece.end - begin, cudaMemcpyDeviceToHost,
+                    stream);
   };
   std::int64_t asked_for = 0;
   while (asked_for < bytes || !under_way.empty()) {

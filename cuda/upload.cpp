@@ -7,6 +7,7 @@
 #include "device_memory.hpp"
 #include "host/parallel.hpp"
 #include "pointers.hpp"
+#include "stream_use.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -107,6 +108,7 @@ void Uploader::pull(const Placement& placement, std::byte* arena, cudaStream_t s
   DeviceMemory addresses(context_, static_cast<std::int64_t>(table.size()), stream);
   StreamUse use(context_, stream);
   use.writes(addresses);
+  use.begin();
   ring_.send(addresses.data(), addresses.bytes(),
              [&](std::int64_t begin, std::int64_t end, std::byte* slot) {
                std::memcpy(slot, table.data() + begin, static_cast<std::size_t>(end - begin));

@@ -130,7 +130,7 @@ DeviceBuffer seen_as(const DeviceBuffer& dense, Format format, std::vector<std::
                        .data = dense.data(),
                        .memory = dense.memory(),
                        .stream = dense.stream(),
-                       .check = nullptr});
+                       .pending = nullptr});
 }
 
 /// A dense buffer as an array of one axis.

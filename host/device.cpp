@@ -54,7 +54,10 @@ Device Device::of_memory(const void* pointer) {
 }
 
 DeviceKind Device::kind() const { return backend_->kind(); }
-std::string Device::name() const { return info().name; }
+int Device::ordinal() const { return backend_->ordinal(); }
+std::string Device::name() const {
+  return kind() == DeviceKind::host ? "host" : text(cuda_prefix, ordinal());
+}
 DeviceInfo Device::info() const { return backend_->info(); }
 void Device::synchronize(StreamHandle stream) const { backend_->synchronize(stream); }
 

@@ -41,15 +41,20 @@ bool DeviceBuffer::is_c_contiguous() const {
 }
 
 void DeviceBuffer::synchronize() const {
-  if (parts_.check) parts_.check->wait();
-  parts_.device.synchronize(parts_.stream);
+  if (parts_.pending) parts_.pending->wait();
+  if (parts_.memory)
+    parts_.memory->wait_for_contents();
+  else if (!parts_.pending)
+    parts_.device.synchronize(parts_.stream);
 }
 
 void DeviceBuffer::order_before(StreamHandle stream) const {
-  if (parts_.check || !parts_.memory)
-    synchronize();
-  else
-    parts_.device.backend().order_after(*parts_.memory, stream);
+  if (parts_.pending || !parts_.memory) synchronize();
+  if (parts_.memory) parts_.device.backend().hand_over(*parts_.memory, stream, true);
+}
+
+void DeviceBuffer::hand_over_unordered(StreamHandle stream) const {
+  if (parts_.memory) parts_.device.backend().hand_over(*parts_.memory, stream, false);
 }
 
 std::vector<std::byte> DeviceBuffer::to_host() const {
@@ -58,7 +63,7 @@ std::vector<std::byte> DeviceBuffer::to_host() const {
   if (bytes.empty()) return bytes;
   Backend& backend = device().backend();
   if (is_c_contiguous()) {
-    backend.read(bytes.data(), data(), nbytes(), stream());
+    backend.read(bytes.data(), parts_.memory.get(), data(), nbytes());
     return bytes;
   }
   // A gather without tables or indices brings the elements into order on the device.
@@ -72,12 +77,12 @@ std::vector<std::byte> DeviceBuffer::to_host() const {
     out_stride *= shape()[i];
   }
   simplify(plan);
-  const std::shared_ptr<Memory> dense = backend.allocate(nbytes(), stream());
+  const std::shared_ptr<Memory> dense = backend.allocate(nbytes(), nullptr);
   plan.out = dense->data();
   std::vector<std::shared_ptr<Memory>> uses{dense};
   if (parts_.memory) uses.push_back(parts_.memory);
-  backend.gather(plan, false, uses, stream(), {});
-  backend.read(bytes.data(), dense->data(), nbytes(), stream());
+  backend.gather(plan, false, uses, nullptr, {});
+  backend.read(bytes.data(), dense.get(), dense->data(), nbytes());
   return bytes;
 }
 

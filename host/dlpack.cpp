@@ -139,8 +139,8 @@ MemorySpace space_of(const Device& device) {
 }  // namespace
 
 Device device_of(const DeviceBuffer& buffer) {
-  const DeviceInfo info = buffer.device().info();
-  return {info.kind == DeviceKind::host ? device_cpu : device_cuda, info.ordinal};
+  const multibuffer::Device& device = buffer.device();
+  return {device.kind() == DeviceKind::host ? device_cpu : device_cuda, device.ordinal()};
 }
 
 ManagedTensor* to_legacy(const DeviceBuffer& buffer) {
@@ -209,7 +209,7 @@ DeviceBuffer take(ManagedTensorVersioned* managed) {
                             .data = const_cast<std::byte*>(array.base()),
                             .memory = nullptr,
                             .stream = handover_stream,
-                            .check = nullptr};
+                            .pending = nullptr};
   for (const Axis& axis : array.layout().axes()) parts.strides.push_back(axis.stride);
   parts.owner = std::shared_ptr<ManagedTensorVersioned>(managed, [](ManagedTensorVersioned* held) {
     if (held->deleter) held->deleter(held);
@@ -234,7 +234,7 @@ ManagedTensorVersioned* allocate(const Tensor& prototype) {
                             .data = nullptr,
                             .memory = nullptr,
                             .stream = handover_stream,
-                            .check = nullptr};
+                            .pending = nullptr};
   for (const Axis& axis : dense.layout().axes()) parts.strides.push_back(axis.stride);
   parts.memory = parts.device.backend().allocate(dense.nbytes(), handover_stream);
   parts.data = parts.memory->data();

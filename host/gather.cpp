@@ -285,7 +285,7 @@ Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_in
                             .data = nullptr,
                             .memory = nullptr,
                             .stream = request.stream,
-                            .check = nullptr};
+                            .pending = nullptr};
   simplify(plan);
   if (request.out && !staged) {
     parts.data = static_cast<std::byte*>(request.out->data);
@@ -315,8 +315,8 @@ Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_in
 DeviceBuffer gather(const DeviceArray& array, const Request& request) {
   Ready ready = make_ready(array, request, false);
   if (ready.plan.rows > 0)
-    ready.result.check = array.device().backend().gather(ready.plan, ready.check_on_device,
-                                                         ready.uses, request.stream, request.watch);
+    ready.result.pending = array.device().backend().gather(
+        ready.plan, ready.check_on_device, ready.uses, request.stream, request.watch);
   DeviceBuffer buffer(std::move(ready.result));
   if (!ready.staged) return buffer;
   copy_out(buffer, *request.out, ready.strides);
@@ -327,7 +327,7 @@ DeviceBuffer gather(const DeviceArray& array, const Request& request) {
                        .data = static_cast<std::byte*>(request.out->data),
                        .memory = request.out->memory,
                        .stream = nullptr,
-                       .check = nullptr,
+                       .pending = nullptr,
                        .owner = request.out->owner});
 }
 
@@ -348,7 +348,7 @@ Plan::Plan(const DeviceArray& array, const Request& request) {
   if (ready.plan.rows > 0)
     gather = array.device().backend().plan(ready.plan, ready.check_on_device, ready.uses,
                                            request.stream);
-  if (ready.check_on_device) ready.result.check = gather;
+  if (ready.check_on_device || !ready.result.memory) ready.result.pending = gather;
   std::vector<std::shared_ptr<const void>> owners;
   for (const IndexGroup& group : request.groups)
     for (const Indices& indices : group.indices)

@@ -45,7 +45,9 @@ class HostMemory final : public Memory {
   ~HostMemory() override { deallocate_large(data_, static_cast<std::size_t>(bytes_)); }
   HostMemory(const HostMemory&) = delete;
   HostMemory& operator=(const HostMemory&) = delete;
-  void wait() override {}  // every call of this backend has ended when it returns
+  // Every call of this backend has ended when it returns.
+  bool wait() noexcept override { return true; }
+  void wait_for_contents() override {}
 
  private:
   static std::byte* allocate(std::int64_t bytes) {
@@ -124,6 +126,7 @@ class HostPlannedGather final : public PlannedGather {
 class HostBackend final : public Backend {
  public:
   DeviceKind kind() const override { return DeviceKind::host; }
+  int ordinal() const override { return 0; }
 
   DeviceInfo info() const override {
     DeviceInfo info;
@@ -160,13 +163,13 @@ class HostBackend final : public Backend {
     copy_all(to.data() + offset, static_cast<const std::byte*>(from), bytes);
   }
 
-  void read(void* to, const std::byte* from, std::int64_t bytes, StreamHandle) override {
+  void read(void* to, Memory*, const std::byte* from, std::int64_t bytes) override {
     copy_all(static_cast<std::byte*>(to), from, bytes);
   }
 
-  std::shared_ptr<PendingCheck> gather(const GatherPlan& plan, bool,
-                                       const std::vector<std::shared_ptr<Memory>>&, StreamHandle,
-                                       const Watch& watch) override {
+  std::shared_ptr<PendingWork> gather(const GatherPlan& plan, bool,
+                                      const std::vector<std::shared_ptr<Memory>>&, StreamHandle,
+                                      const Watch& watch) override {
     const std::int64_t bytes = plan.rows * plan.run_bytes;
     const bool streaming = worth_streaming(plan.out_bytes(bytes));
     const std::vector<GatherPlan> parts = host_plans(plan);
@@ -185,7 +188,8 @@ class HostBackend final : public Backend {
   }
 
   FirstMismatch compare(const std::byte* actual, const std::byte* expected, std::int64_t elements,
-                        std::int64_t itemsize, StreamHandle) override {
+                        std::int64_t itemsize,
+                        const std::vector<std::shared_ptr<Memory>>&) override {
     std::mutex mutex;
     FirstMismatch all;
     parallel_for(elements, itemsize, {}, [&](std::int64_t begin, std::int64_t end) {
@@ -204,7 +208,10 @@ class HostBackend final : public Backend {
   }
 
   void synchronize(StreamHandle) override {}
-  void order_after(Memory&, StreamHandle) override {}
+  void hand_over(Memory&, StreamHandle, bool) override {}
+  std::unique_ptr<MemoryUse> begin_use(const std::vector<UsedMemory>&, StreamHandle) override {
+    return nullptr;
+  }
 };
 
 }  // namespace

@@ -123,7 +123,7 @@ void check_output(const Output& out, const Shape& shape, const Shape& strides,
 void copy_out(const DeviceBuffer& result, const Output& out, const Shape& strides) {
   result.synchronize();
   if (strides == result.strides()) {
-    result.device().backend().read(out.data, result.data(), result.nbytes(), result.stream());
+    result.device().backend().read(out.data, result.memory().get(), result.data(), result.nbytes());
     return;
   }
   const std::vector<std::byte> dense = result.to_host();

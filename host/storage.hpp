@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace multibuffer {
@@ -41,9 +42,10 @@ struct Storage {
   std::shared_ptr<const KnownLeaves> known;     ///< null unless sources are kept
   std::vector<std::shared_ptr<Memory>> arenas;  ///< then, where its leaves are
 
-  /// Queued work may still read what is used in place; only then may its owner go.
+  /// Queued work may still read what is used in place; only when it has ended may the owner go. Where
+  /// the device refuses to wait, the owner stays for ever: memory that is lost does no harm.
   ~Storage() {
-    if (owner) memory->wait();
+    if (owner && !memory->wait()) new std::shared_ptr<const void>(std::move(owner));
   }
 };
 

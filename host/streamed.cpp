@@ -217,7 +217,7 @@ DeviceBuffer gather_streamed(const ArrayView& view, const Device& device, const 
                             .data = nullptr,
                             .memory = nullptr,
                             .stream = stays ? request.stream : nullptr,
-                            .check = nullptr};
+                            .pending = nullptr};
   Output out;
   if (request.out) {
     check_output(*request.out, shape, strides, whole.result_itemsize);
@@ -233,7 +233,7 @@ DeviceBuffer gather_streamed(const ArrayView& view, const Device& device, const 
 
   if (std::ranges::find(shape, 0) == shape.end()) {
     const std::int64_t limit =
-        options.memory_limit > 0 ? options.memory_limit : device.info().free_bytes / 10 * 9;
+        options.memory_limit > 0 ? options.memory_limit : device.info().free_bytes.value() / 10 * 9;
     // Two pieces at a time: one is gathered, one is on its way.
     Pieces pieces(whole, request, out, strides, device, limit / 2);
     for (const Box& box : cut(whole, limit / 2)) pieces.run(box);

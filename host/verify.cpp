@@ -295,7 +295,7 @@ FirstMismatch find_first(const DeviceBuffer& actual, const DeviceBuffer& expecte
     report(watch, begin * itemsize, actual.nbytes());
     const FirstMismatch here = actual.device().backend().compare(
         actual.data() + begin * itemsize, expected.data() + begin * itemsize,
-        std::min(piece, actual.size() - begin), itemsize, actual.stream());
+        std::min(piece, actual.size() - begin), itemsize, {actual.memory(), expected.memory()});
     if (here.mismatches > 0 && all.mismatches == 0) all.first = begin + here.first;
     all.mismatches += here.mismatches;
   }
@@ -318,8 +318,9 @@ Comparison compare_on_device(const DeviceBuffer& actual, const DeviceBuffer& exp
   std::vector<std::byte> actual_element(static_cast<std::size_t>(itemsize));
   std::vector<std::byte> expected_element(static_cast<std::size_t>(itemsize));
   const std::int64_t offset = found.first * itemsize;
-  backend.read(actual_element.data(), actual.data() + offset, itemsize, actual.stream());
-  backend.read(expected_element.data(), expected.data() + offset, itemsize, actual.stream());
+  backend.read(actual_element.data(), actual.memory().get(), actual.data() + offset, itemsize);
+  backend.read(expected_element.data(), expected.memory().get(), expected.data() + offset,
+               itemsize);
   show_mismatch(result, actual.format(), actual_element, expected_element);
   return result;
 }

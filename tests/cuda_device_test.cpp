@@ -80,9 +80,9 @@ class CudaDevice : public ::testing::Test {
   }
 
   template <class T>
-  std::vector<T> fetched(const Memory& memory, StreamHandle stream = nullptr) {
+  std::vector<T> fetched(Memory& memory) {
     std::vector<T> values(static_cast<std::size_t>(memory.bytes()) / sizeof(T));
-    backend->read(values.data(), memory.data(), memory.bytes(), stream);
+    backend->read(values.data(), &memory, memory.data(), memory.bytes());
     return values;
   }
 
@@ -181,14 +181,14 @@ TEST_F(CudaDevice, ComparesElementsOfEverySize) {
     Random(2).fill(values);
     const auto actual = on_device(values);
     const FirstMismatch none =
-        backend->compare(actual->data(), actual->data(), elements, itemsize, nullptr);
+        backend->compare(actual->data(), actual->data(), elements, itemsize, {});
     EXPECT_EQ(none.mismatches, 0);
     EXPECT_EQ(none.first, -1);
     for (const std::int64_t element : {std::int64_t{70'001}, elements - 1, std::int64_t{99}})
       values[static_cast<std::size_t>(element * itemsize + itemsize - 1)] ^= std::byte{1};
     const auto expected = on_device(values);
     const FirstMismatch some =
-        backend->compare(actual->data(), expected->data(), elements, itemsize, nullptr);
+        backend->compare(actual->data(), expected->data(), elements, itemsize, {});
     EXPECT_EQ(some.mismatches, 3) << itemsize;
     EXPECT_EQ(some.first, 99) << itemsize;
   }
@@ -303,8 +303,8 @@ TEST_F(CudaDevice, WorkOnOneStreamWaitsForEarlierWorkOnAnother) {
   // Overwrites what the other stream still has to read.
   const std::vector<std::int32_t> zeros(values.size());
   backend->write(*source, 0, zeros.data(), 400'000, stream_handle(first));
-  EXPECT_EQ(fetched<std::int32_t>(*once, stream_handle(second)), reversed(values));
-  EXPECT_EQ(fetched<std::int32_t>(*source, stream_handle(first)), zeros);
+  EXPECT_EQ(fetched<std::int32_t>(*once), reversed(values));
+  EXPECT_EQ(fetched<std::int32_t>(*source), zeros);
 }
 
 TEST_F(CudaDevice, AnUpdateComesBetweenEarlierAndLaterGathers) {
@@ -374,7 +374,7 @@ TEST_F(CudaDevice, MemoryIsFreedAfterTheWorkThatUsesIt) {
     const std::vector<std::int32_t> zeros(values.size());
     const auto next = on_device(zeros);
     backend->synchronize(nullptr);
-    EXPECT_EQ(fetched<std::int32_t>(*out, stream_handle(stream)), reversed(values));
+    EXPECT_EQ(fetched<std::int32_t>(*out), reversed(values));
   }
 }
 
@@ -395,7 +395,7 @@ TEST_F(CudaDevice, TheDefaultStreamOfCudaHasAHandle) {
   const StreamHandle handle = stream_handle(cudaStream_t{nullptr});
   ASSERT_NE(handle, nullptr);
   const std::vector<std::int32_t> values = counting(1000);
-  EXPECT_EQ(fetched<std::int32_t>(*on_device(values, handle), handle), values);
+  EXPECT_EQ(fetched<std::int32_t>(*on_device(values, handle)), values);
 }
 
 TEST_F(CudaDevice, ThreadsMayShareABackend) {
@@ -409,7 +409,7 @@ TEST_F(CudaDevice, ThreadsMayShareABackend) {
       for (int i = 0; i < 10; ++i) {
         const auto out = backend->allocate(source->bytes(), stream_handle(stream));
         backend->gather(backwards(*source, *out), false, {source, out}, stream_handle(stream), {});
-        result = fetched<std::int32_t>(*out, stream_handle(stream));
+        result = fetched<std::int32_t>(*out);
       }
     });
   for (std::thread& thread : threads) thread.join();
@@ -515,7 +515,7 @@ TEST_F(CudaDevice, ALaunchOfAGraphReportsItsOwnBadIndices) {
 
 class CudaIndices : public CudaDevice {
  protected:
-  std::shared_ptr<PendingCheck> take(const std::vector<std::int64_t>& values) {
+  std::shared_ptr<PendingWork> take(const std::vector<std::int64_t>& values) {
     source = on_device(counting(10));
     indices = on_device(values);
     out = backend->allocate(static_cast<std::int64_t>(values.size()) * 4, nullptr);

@@ -397,7 +397,7 @@ class VerifyResults : public ::testing::Test {
                          .data = reinterpret_cast<std::byte*>(memory.data()),
                          .memory = nullptr,
                          .stream = nullptr,
-                         .check = nullptr});
+                         .pending = nullptr});
   }
 };
 

@@ -14,7 +14,8 @@ int run_devices() {
   const DeviceList list = list_devices();
   Table table{{"device", "memory", "free", "processor"}};
   for (const DeviceInfo& device : list.devices) {
-    table.push_back({device.name, bytes_text(device.memory_bytes), bytes_text(device.free_bytes),
+    table.push_back({device.name, bytes_text(device.memory_bytes),
+                     device.free_bytes ? bytes_text(*device.free_bytes) : "not asked",
                      device.description});
   }
   print(std::cout, table);

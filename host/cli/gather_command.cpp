@@ -118,7 +118,7 @@ Result read(const DeviceArray& array, const std::optional<Take>& take, const Res
 bool in_pieces(const ArrayView& view, const std::optional<Take>& take, const ResultType& type,
                const Device& device) {
   if (device.kind() == DeviceKind::host) return false;
-  if (view.nbytes() + type.nbytes() > device.info().free_bytes / 10 * 9) return true;
+  if (view.nbytes() + type.nbytes() > device.info().free_bytes.value() / 10 * 9) return true;
   constexpr std::int64_t sparse = 4;
   return take && view.shape()[static_cast<std::size_t>(take->axis)] / sparse >=
                      static_cast<std::int64_t>(take->indices.size());

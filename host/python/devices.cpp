@@ -5,6 +5,7 @@
 #include "module.hpp"
 
 #include <cstddef>
+#include <string>
 
 namespace py = pybind11;
 
@@ -15,10 +16,16 @@ void bind_devices(py::module_& module) {
       .def_readonly("name", &DeviceInfo::name, "What upload() calls it: 'host', 'cuda:0', ...")
       .def_readonly("description", &DeviceInfo::description, "The processor's own name.")
       .def_readonly("memory_bytes", &DeviceInfo::memory_bytes, "Its memory, in all.")
-      .def_readonly("free_bytes", &DeviceInfo::free_bytes, "What was free when devices() asked.")
+      .def_property_readonly(
+          "free_bytes",
+          [](const DeviceInfo& self) {
+            return self.free_bytes ? py::object(py::int_(*self.free_bytes)) : py::none();
+          },
+          "What was free when devices() asked; None for a GPU that this process does not use.")
       .def("__repr__", [](const DeviceInfo& self) {
-        return text("DeviceInfo('", self.name, "', '", self.description, "', ",
-                    self.free_bytes >> 20, " of ", self.memory_bytes >> 20, " MiB free)");
+        const std::string free = self.free_bytes ? text(*self.free_bytes >> 20, " of ") : "";
+        return text("DeviceInfo('", self.name, "', '", self.description, "', ", free,
+                    self.memory_bytes >> 20, self.free_bytes ? " MiB free)" : " MiB)");
       });
   module.def(
       "devices",

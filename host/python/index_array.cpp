@@ -196,7 +196,7 @@ DeviceBuffer borrowed(const Source& source) {
                             .data = const_cast<std::byte*>(start_of(view)),
                             .memory = array.storage()->memory,
                             .stream = nullptr,
-                            .check = nullptr,
+                            .pending = nullptr,
                             .owner = array.storage()};
   return DeviceBuffer(std::move(parts));
 }

@@ -172,7 +172,7 @@ DeviceBuffer result_in(Order order, const reference::Result& result, const Forma
                          .data = buffer.data(),
                          .memory = buffer.memory(),
                          .stream = buffer.stream(),
-                         .check = nullptr});
+                         .pending = nullptr});
   });
 }
 

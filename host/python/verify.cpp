@@ -49,7 +49,7 @@ Comparison verify_objects(const py::object& result, const py::object& expected,
                            .data = wanted.data(),
                            .memory = wanted.memory(),
                            .stream = wanted.stream(),
-                           .check = nullptr});
+                           .pending = nullptr});
   return without_gil([&](const Watch& watch) { return verify(actual, wanted, tolerance, watch); });
 }
 

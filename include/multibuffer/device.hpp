@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +19,9 @@ struct DeviceInfo {
   std::string name;               ///< "host", "cuda:0"
   std::string description;        ///< the processor's own name
   std::int64_t memory_bytes = 0;  ///< in all
-  std::int64_t free_bytes = 0;    ///< at the time of asking
+  /// At the time of asking; nothing for a device that this process does not use: asking would make
+  /// a context there, which takes some hundred megabytes.
+  std::optional<std::int64_t> free_bytes;
 };
 
 /// A stream of work on a device: a `cudaStream_t`, or nullptr for the private stream that every
@@ -37,9 +40,14 @@ class Device {
   static Device of_memory(const void* pointer);
 
   DeviceKind kind() const;
+  /// N of "cuda:N"; 0 for the host.
+  int ordinal() const;
+  /// "host", "cuda:0"; asks no driver.
   std::string name() const;
+  /// Asks the driver how much memory is free, which takes microseconds to milliseconds.
   DeviceInfo info() const;
-  /// Waits for the work on `stream`.
+  /// Waits for the work on `stream`. Throws `invalid_argument` if it is being captured into a CUDA
+  /// graph.
   void synchronize(StreamHandle stream = nullptr) const;
 
   bool operator==(const Device&) const = default;

@@ -12,7 +12,7 @@
 namespace multibuffer {
 
 class Memory;
-class PendingCheck;
+class PendingWork;
 
 enum class Order { C, F };
 
@@ -34,19 +34,30 @@ class DeviceBuffer {
   std::int64_t size() const;  ///< elements
   std::int64_t nbytes() const { return size() * format().itemsize(); }
   const Device& device() const noexcept { return parts_.device; }
-  /// The stream that fills it, which must exist as long as this does.
+  /// The stream that its gather was enqueued on.
   StreamHandle stream() const noexcept { return parts_.stream; }
   /// Whether the elements lie one after the other in C order.
   bool is_c_contiguous() const;
 
-  /// Waits for the work that fills this buffer. If an index on the device was out of range, throws
-  /// `index_out_of_range` with its position and value, every time it is asked; the contents are
-  /// then unspecified.
+  /// Waits for the last work of this library that writes this buffer, whichever stream it is on. If
+  /// an index on the device was out of range, throws `index_out_of_range` with its position and
+  /// value, every time it is asked; the contents are then unspecified.
   void synchronize() const;
-  /// Makes what is enqueued on `stream` from now on come after the work that fills this buffer.
-  /// Nobody waits, but where indices on the device are still to be checked or the memory is the
-  /// caller's own: then as `synchronize`.
+  /// Gives the buffer to a consumer that reads it on `stream`: work that is enqueued there from now
+  /// on comes after the work that fills the buffer, and the memory is used again only after the
+  /// work that is on `stream` when the last copy of this buffer goes.
+  ///
+  /// Does not block, except where device indices are still unchecked or the memory is the caller's;
+  /// then like `synchronize`. If `stream` is being captured into a CUDA graph, this waits on the
+  /// host and enqueues nothing; keep a copy of the buffer as long as the graph.
+  ///
+  /// `stream` must exist now; it may be destroyed while the buffer lives. Memory that was read on a
+  /// stream other than CUDA's default ones comes back when a call of this library names that stream
+  /// again, or when much of it waits (`cuda/reclaimer.hpp` has the rule).
   void order_before(StreamHandle stream) const;
+  /// As `order_before`, for a consumer that sees to the order itself: nothing is enqueued or waited
+  /// for.
+  void hand_over_unordered(StreamHandle stream) const;
 
   /// The elements in C order of the axes, whatever the strides; synchronizes.
   std::vector<std::byte> to_host() const;
@@ -64,7 +75,8 @@ class DeviceBuffer {
     std::byte* data = nullptr;
     std::shared_ptr<Memory> memory;  ///< null where the caller owns it
     StreamHandle stream = nullptr;
-    std::shared_ptr<PendingCheck> check;  ///< null where nothing can fail
+    std::shared_ptr<PendingWork>
+        pending;  ///< null where `memory` knows all that is to be waited for
     /// Keeps memory that is not the library's.
     std::shared_ptr<const void> owner = nullptr;
   };

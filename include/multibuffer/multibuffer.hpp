@@ -2,6 +2,7 @@
 
 /// The whole library, in the order of its pipeline:
 /// ArrayView -> resolve -> place -> upload -> gather -> verify.
+#include <multibuffer/access.hpp>
 #include <multibuffer/array_view.hpp>
 #include <multibuffer/byte_order.hpp>
 #include <multibuffer/device.hpp>

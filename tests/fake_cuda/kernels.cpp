@@ -37,11 +37,14 @@ constexpr testing::Grid grid{3, 32};
 
 template <class Plan>
 void launch(const Plan& plan, const KernelChoice& choice, cudaStream_t stream) {
-  fake_cuda::enqueue(stream, [=] {
-    HostMemory memory;
-    for (std::uint32_t block = 0; block < grid.blocks; ++block)
-      testing::run_block(plan, choice, memory, block, grid);
-  });
+  fake_cuda::enqueue(
+      stream,
+      [=] {
+        HostMemory memory;
+        for (std::uint32_t block = 0; block < grid.blocks; ++block)
+          testing::run_block(plan, choice, memory, block, grid);
+      },
+      reinterpret_cast<const void*>(plan.out));
 }
 
 }  // namespace

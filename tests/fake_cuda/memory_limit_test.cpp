@@ -37,7 +37,7 @@ TEST(MemoryLimit, AnArrayThatDoesNotFitIsGatheredInPieces) {
   const Rows rows;
   const Device device = Device::open("cuda:2");
   const auto before =
-      static_cast<std::int64_t>(device.info().memory_bytes - device.info().free_bytes);
+      static_cast<std::int64_t>(device.info().memory_bytes - device.info().free_bytes.value());
   const fake_cuda::MemoryLimit limit(2, before + 8 * MiB);
   expect_error(Errc::out_of_device_memory, "67108864 bytes", [&] { upload(rows.view(), device); });
   for (const std::int64_t asked : {std::int64_t{0}, 2 * MiB}) {
@@ -50,8 +50,8 @@ TEST(MemoryLimit, AnArrayThatDoesNotFitIsGatheredInPieces) {
 TEST(MemoryLimit, ARequestThatTouchesLittleBringsLittle) {
   const Rows rows;
   const Device device = Device::open("cuda:2");
-  const fake_cuda::MemoryLimit limit(2,
-                                     device.info().memory_bytes - device.info().free_bytes + MiB);
+  const fake_cuda::MemoryLimit limit(
+      2, device.info().memory_bytes - device.info().free_bytes.value() + MiB);
   const std::vector<std::int64_t> far{1023, 0, 512, 0};
   Request request;
   request.groups = {{{0}, {Indices(far)}, {}}};

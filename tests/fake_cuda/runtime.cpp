@@ -12,6 +12,7 @@
 #include <mutex>
 #include <random>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,22 +20,38 @@
 struct CUstream_st {
   int device = 0;
   unsigned long long id = 0;
+  bool blocking = false;   ///< synchronizes with the legacy stream
+  bool destroyed = false;  ///< its work goes on
   std::deque<std::function<void()>> waiting;
   std::uint64_t enqueued = 0;
   std::uint64_t done = 0;
+  std::map<const CUstream_st*, std::uint64_t> waited_for;  ///< positions, by events
   CUgraph_st* captured = nullptr;  ///< what work goes to instead, between the calls that say so
 };
 
 /// What a stream was given while it was captured.
 struct CUgraph_st {
   std::vector<std::function<void()>> work;
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
+  std::thread::id thread;  ///< that began it
+  bool is_invalid = false;
 };
 struct CUgraphExec_st : CUgraph_st {};
 
-/// A point in a stream.
+/// A point in several streams: of the legacy stream's, those are more than one.
 struct CUevent_st {
-  CUstream_st* stream = nullptr;
-  std::uint64_t position = 0;
+  struct Point {
+    CUstream_st* stream = nullptr;
+    std::uint64_t position = 0;
+  };
+  std::vector<Point> points;
+  bool is_captured = false;
+};
+
+/// A device's primary context.
+struct CUctx_st {
+  int device = 0;
+  bool is_active = false;
 };
 
 namespace {
@@ -53,8 +70,20 @@ struct Block {
   }
 };
 
+/// Memory that a pool has, and that was freed at a point of a stream.
+struct FreedBytes {
+  CUstream_st* stream = nullptr;
+  std::uint64_t position = 0;
+  std::size_t bytes = 0;
+};
+
 struct DeviceState {
-  CUstream_st legacy, per_thread;
+  CUstream_st legacy;
+  CUctx_st context;
+  std::map<std::thread::id, std::unique_ptr<CUstream_st>> per_thread;
+  std::vector<FreedBytes> pool;  ///< to be had again
+  std::int64_t pool_bytes = 0;   ///< with what is in use
+  bool peers[fake_cuda::devices] = {};
   std::int64_t used = 0;
   std::int64_t limit = fake_cuda::memory_bytes;
   std::uint64_t threshold = 0;
@@ -71,18 +100,19 @@ struct Machine {
   std::map<const std::byte*, Block> blocks;  ///< by their end
   std::deque<Block> graveyard;               ///< what is freed, for a while
   std::size_t graveyard_bytes = 0;
-  int captures = 0;  ///< under way
+  std::vector<CUstream_st*> captures;  ///< under way
+  bool fail_event = false;
   fake_cuda::Counts counts;
 
   Machine() {
     const char* asked = std::getenv("MULTIBUFFER_FAKE_CUDA");
     if (asked && std::string_view(asked) == "eager") pace = Pace::eager;
     if (asked && std::string_view(asked) == "random") pace = Pace::random;
-    for (int i = 0; i < fake_cuda::devices; ++i)
-      for (CUstream_st* stream : {&devices[i].legacy, &devices[i].per_thread}) {
-        stream->device = i;
-        stream->id = ++streams;
-      }
+    for (int i = 0; i < fake_cuda::devices; ++i) {
+      devices[i].context.device = i;
+      devices[i].legacy.device = i;
+      devices[i].legacy.id = ++streams;
+    }
   }
 };
 
@@ -93,8 +123,9 @@ Machine& machine() {
 
 using Lock = std::lock_guard<std::recursive_mutex>;
 
-thread_local int current_device = 0;
+thread_local std::vector<CUctx_st*> current_contexts;
 thread_local cudaError_t last_error = cudaSuccess;
+thread_local cudaStreamCaptureMode capture_mode = cudaStreamCaptureModeGlobal;
 
 cudaError_t result(cudaError_t error) {
   if (error != cudaSuccess) last_error = error;
@@ -106,11 +137,83 @@ cudaError_t result(cudaError_t error) {
   std::abort();
 }
 
+int current_device() { return current_contexts.empty() ? 0 : current_contexts.back()->device; }
+
+void make_current(int device) {
+  CUctx_st& context = machine().devices[device].context;
+  context.is_active = true;
+  if (current_contexts.empty()) current_contexts.push_back(nullptr);
+  current_contexts.back() = &context;
+}
+
+/// A call of the runtime that needs a context: where there is none, it makes the current device's.
+class Call {
+ public:
+  Call() : lock_(machine().mutex) { make_current(current_device()); }
+
+ private:
+  Lock lock_;
+};
+
 CUstream_st& stream_of(cudaStream_t stream) {
-  DeviceState& device = machine().devices[current_device];
+  DeviceState& device = machine().devices[current_device()];
   if (stream == nullptr || stream == cudaStreamLegacy) return device.legacy;
-  if (stream == cudaStreamPerThread) return device.per_thread;
+  if (stream == cudaStreamPerThread) {
+    std::unique_ptr<CUstream_st>& own = device.per_thread[std::this_thread::get_id()];
+    if (!own) {
+      own = std::make_unique<CUstream_st>();
+      own->device = current_device();
+      own->id = ++machine().streams;
+      own->blocking = true;
+    }
+    return *own;
+  }
+  if (stream->destroyed) fault("a call names a stream that was destroyed");
   return *stream;
+}
+
+/// Every stream of a device that synchronizes with its legacy stream.
+template <class Each>
+void for_blocking_streams(int device, const Each& each) {
+  Machine& m = machine();
+  for (const auto& stream : m.all_streams)
+    if (stream->device == device && stream->blocking) each(*stream);
+  for (const auto& [thread, stream] : m.devices[device].per_thread) each(*stream);
+}
+
+/// Ends a capture: what was done, or asked for, has no place in it.
+cudaError_t spoil(CUstream_st& stream, cudaError_t error) {
+  stream.captured->is_invalid = true;
+  return result(error);
+}
+
+/// What a thread may not do while something is captured, unless its mode is relaxed.
+bool forbidden_by_capture() {
+  bool forbidden = false;
+  for (CUstream_st* stream : machine().captures) {
+    const CUgraph_st& graph = *stream->captured;
+    const bool own = graph.thread == std::this_thread::get_id();
+    const bool is_against_it = capture_mode != cudaStreamCaptureModeRelaxed &&
+                               ((own && graph.mode != cudaStreamCaptureModeRelaxed) ||
+                                (capture_mode == cudaStreamCaptureModeGlobal &&
+                                 graph.mode == cudaStreamCaptureModeGlobal));
+    if (!is_against_it) continue;
+    stream->captured->is_invalid = true;
+    forbidden = true;
+  }
+  return forbidden;
+}
+
+/// Using the legacy stream would be a dependency on the streams that synchronize with it.
+bool legacy_is_blocked(const CUstream_st& stream) {
+  if (&stream != &machine().devices[stream.device].legacy) return false;
+  bool blocked = false;
+  for_blocking_streams(stream.device, [&](CUstream_st& other) {
+    if (!other.captured) return;
+    other.captured->is_invalid = true;
+    blocked = true;
+  });
+  return blocked;
 }
 
 void run_to(CUstream_st& stream, std::uint64_t position) {
@@ -130,12 +233,40 @@ void go_on() {
     if (!stream->waiting.empty() && m.die() % 3 == 0) run_to(*stream, stream->done + 1);
 }
 
+/// Work of a blocking stream comes after all that the legacy stream has, and the other way round.
+std::function<void()> after_blocking(const CUstream_st& stream, std::function<void()> work) {
+  DeviceState& device = machine().devices[stream.device];
+  std::vector<CUevent_st::Point> before;
+  if (&stream == &device.legacy)
+    for_blocking_streams(stream.device, [&](CUstream_st& other) {
+      if (other.done < other.enqueued) before.push_back({&other, other.enqueued});
+    });
+  else if (stream.blocking && device.legacy.done < device.legacy.enqueued)
+    before.push_back({&device.legacy, device.legacy.enqueued});
+  if (before.empty()) return work;
+  return [before = std::move(before), work = std::move(work)] {
+    for (const CUevent_st::Point& point : before) run_to(*point.stream, point.position);
+    work();
+  };
+}
+
 void push(CUstream_st& stream, std::function<void()> work) {
   if (stream.captured) return stream.captured->work.push_back(std::move(work));
-  stream.waiting.push_back(std::move(work));
+  stream.waiting.push_back(after_blocking(stream, std::move(work)));
   ++stream.enqueued;
   if (machine().pace == Pace::eager) run_to(stream, stream.enqueued);
   go_on();
+}
+
+/// What an event on a stream marks now: of the legacy stream, all that it waits for as well.
+std::vector<CUevent_st::Point> points_of(CUstream_st& stream) {
+  std::vector<CUevent_st::Point> points;
+  if (&stream == &machine().devices[stream.device].legacy)
+    for_blocking_streams(stream.device, [&](CUstream_st& other) {
+      if (other.done < other.enqueued) points.push_back({&other, other.enqueued});
+    });
+  points.push_back({&stream, stream.enqueued});
+  return points;
 }
 
 Block* block_at(const void* address) {
@@ -171,22 +302,37 @@ void free_block(const std::byte* end) {
   }
 }
 
-/// While a stream is captured in the strictest mode, no thread may wait, allocate or free.
-bool forbidden_by_capture() { return machine().captures > 0; }
-
 cudaError_t allocate(void** data, std::size_t bytes) {
-  if (forbidden_by_capture()) return result(cudaErrorStreamCaptureUnsupported);
   ++machine().counts.allocations;
-  DeviceState& device = machine().devices[current_device];
+  DeviceState& device = machine().devices[current_device()];
   const auto size = static_cast<std::int64_t>(bytes);
   if (size > device.limit - device.used) return result(cudaErrorMemoryAllocation);
   // Aligned as a device's allocations are.
   auto* begin = static_cast<std::byte*>(std::aligned_alloc(256, (bytes + 255) / 256 * 256));
   std::memset(begin, unwritten, bytes);
-  add_block({begin, bytes, cudaMemoryTypeDevice, current_device});
+  add_block({begin, bytes, cudaMemoryTypeDevice, current_device()});
   device.used += size;
   *data = begin;
   return cudaSuccess;
+}
+
+/// Of what a pool has, `bytes` that an allocation on `stream` may have at once; else new ones.
+void take_from_pool(const CUstream_st& stream, std::size_t bytes) {
+  DeviceState& device = machine().devices[stream.device];
+  const auto found = std::ranges::find_if(device.pool, [&](const FreedBytes& block) {
+    const auto waited_for = stream.waited_for.find(block.stream);
+    const bool is_there =
+        block.stream == &stream || block.stream->done >= block.position ||
+        (waited_for != stream.waited_for.end() && waited_for->second >= block.position);
+    return is_there && block.bytes >= bytes;
+  });
+  if (found == device.pool.end()) {
+    device.pool_bytes += static_cast<std::int64_t>(bytes);
+    return;
+  }
+  // The rest of a larger block can be had again, too.
+  found->bytes -= bytes;
+  if (found->bytes == 0) device.pool.erase(found);
 }
 
 /// A copy once its turn has come.
@@ -199,8 +345,9 @@ void move_bytes(void* to, const void* from, std::size_t bytes) {
 
 cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                  cudaStream_t handle) {
-  const Lock lock(machine().mutex);
+  const Call call;
   CUstream_st& stream = stream_of(handle);
+  if (legacy_is_blocked(stream)) return result(cudaErrorStreamCaptureImplicit);
   const bool to_known = lies_in_one_block(to, bytes);
   const bool from_known = lies_in_one_block(from, bytes);
   if (kind == cudaMemcpyHostToDevice && !(to_known && from_known))
@@ -218,27 +365,140 @@ cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind k
 CUresult CUDAAPI pointer_attributes(unsigned int count, CUpointer_attribute* which, void** answers,
                                     CUdeviceptr address) {
   const Lock lock(machine().mutex);
+  ++machine().counts.questions;
   const Block* block = block_at(reinterpret_cast<const void*>(address));
   for (unsigned int i = 0; i < count; ++i) {
-    if (which[i] == CU_POINTER_ATTRIBUTE_RANGE_START_ADDR)
-      *static_cast<CUdeviceptr*>(answers[i]) =
-          block ? reinterpret_cast<CUdeviceptr>(block->begin) : 0;
-    else if (which[i] == CU_POINTER_ATTRIBUTE_RANGE_SIZE)
-      *static_cast<std::size_t*>(answers[i]) = block ? block->bytes : 0;
-    else
-      return CUDA_ERROR_NOT_SUPPORTED;
+    void* const answer = answers[i];
+    switch (which[i]) {
+      case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+        *static_cast<CUdeviceptr*>(answer) =
+            block ? reinterpret_cast<CUdeviceptr>(block->begin) : 0;
+        break;
+      case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+        *static_cast<std::size_t*>(answer) = block ? block->bytes : 0;
+        break;
+      case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+        *static_cast<unsigned*>(answer) = !block ? 0
+                                          : block->type == cudaMemoryTypeDevice
+                                              ? CU_MEMORYTYPE_DEVICE
+                                              : CU_MEMORYTYPE_HOST;
+        break;
+      case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+        *static_cast<int*>(answer) = block ? block->device : -2;
+        break;
+      case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+        *static_cast<unsigned*>(answer) = 0;
+        break;
+      case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
+        *static_cast<CUdeviceptr*>(answer) = block ? address : 0;
+        break;
+      default:
+        return CUDA_ERROR_NOT_SUPPORTED;
+    }
   }
   return CUDA_SUCCESS;
 }
+
+CUresult CUDAAPI device_get(CUdevice* device, int ordinal) {
+  if (ordinal < 0 || ordinal >= fake_cuda::devices) return CUDA_ERROR_INVALID_DEVICE;
+  *device = ordinal;
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI primary_retain(CUcontext* context, CUdevice device) {
+  const Lock lock(machine().mutex);
+  *context = &machine().devices[device].context;
+  (*context)->is_active = true;
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI primary_release(CUdevice) { return CUDA_SUCCESS; }
+CUresult CUDAAPI primary_state(CUdevice device, unsigned* flags, int* is_active) {
+  const Lock lock(machine().mutex);
+  *flags = 0;
+  *is_active = machine().devices[device].context.is_active ? 1 : 0;
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI push_current(CUcontext context) {
+  current_contexts.push_back(context);
+  return CUDA_SUCCESS;
+}
+CUresult CUDAAPI pop_current(CUcontext* context) {
+  if (current_contexts.empty()) return CUDA_ERROR_INVALID_CONTEXT;
+  *context = current_contexts.back();
+  current_contexts.pop_back();
+  return CUDA_SUCCESS;
+}
+
+/// Every stream of the device, destroyed ones too.
+template <class Each>
+void for_all_streams(int device, const Each& each) {
+  Machine& m = machine();
+  each(m.devices[device].legacy);
+  for (const auto& [thread, stream] : m.devices[device].per_thread) each(*stream);
+  for (const auto& stream : m.all_streams)
+    if (stream->device == device) each(*stream);
+}
+
+CUresult CUDAAPI record_context(CUcontext context, CUevent event) {
+  const Lock lock(machine().mutex);
+  bool is_capturing = false;
+  for_all_streams(context->device, [&](CUstream_st& stream) {
+    if (!stream.captured) return;
+    stream.captured->is_invalid = true;
+    is_capturing = true;
+  });
+  if (is_capturing) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+  ++machine().counts.events;
+  *event = {};
+  for_all_streams(context->device, [&](CUstream_st& stream) {
+    if (stream.done < stream.enqueued) event->points.push_back({&stream, stream.enqueued});
+  });
+  return CUDA_SUCCESS;
+}
+
+struct DriverFunction {
+  std::string_view name;
+  void* function;
+};
+const DriverFunction driver_functions[] = {
+    {"cuPointerGetAttributes", reinterpret_cast<void*>(&pointer_attributes)},
+    {"cuDeviceGet", reinterpret_cast<void*>(&device_get)},
+    {"cuDevicePrimaryCtxRetain", reinterpret_cast<void*>(&primary_retain)},
+    {"cuDevicePrimaryCtxRelease", reinterpret_cast<void*>(&primary_release)},
+    {"cuDevicePrimaryCtxGetState", reinterpret_cast<void*>(&primary_state)},
+    {"cuCtxPushCurrent", reinterpret_cast<void*>(&push_current)},
+    {"cuCtxPopCurrent", reinterpret_cast<void*>(&pop_current)},
+    {"cuCtxRecordEvent", reinterpret_cast<void*>(&record_context)},
+};
 
 }  // namespace
 
 namespace fake_cuda {
 
-void enqueue(cudaStream_t stream, std::function<void()> work) {
-  const Lock lock(machine().mutex);
+void enqueue(cudaStream_t handle, std::function<void()> work, const void* out) {
+  const Call call;
+  CUstream_st& stream = stream_of(handle);
+  if (legacy_is_blocked(stream)) return;  // and the next call that can says so
+  const Block* block = block_at(out);
+  if (block && block->type == cudaMemoryTypeDevice && block->device != stream.device &&
+      !machine().devices[stream.device].peers[block->device])
+    fault("a kernel writes to the memory of a device that it has no access to");
   ++machine().counts.launches;
-  push(stream_of(stream), std::move(work));
+  push(stream, std::move(work));
+}
+
+bool has_context(int ordinal) {
+  const Lock lock(machine().mutex);
+  return machine().devices[ordinal].context.is_active;
+}
+
+std::int64_t pool_bytes(int ordinal) {
+  const Lock lock(machine().mutex);
+  return machine().devices[ordinal].pool_bytes;
+}
+
+void fail_next_event() {
+  const Lock lock(machine().mutex);
+  machine().fail_event = true;
 }
 
 Counts counts() {
@@ -277,30 +537,52 @@ cudaError_t cudaGetDeviceCount(int* count) {
   return cudaSuccess;
 }
 cudaError_t cudaGetDevice(int* device) {
-  *device = current_device;
+  *device = current_device();
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int device) {
   if (device < 0 || device >= fake_cuda::devices) return result(cudaErrorInvalidDevice);
-  current_device = device;
+  const Lock lock(machine().mutex);
+  make_current(device);
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  const Lock lock(machine().mutex);
+  ++machine().counts.questions;
   *properties = {};
   std::strcpy(properties->name, "no GPU, but host memory that takes its place");
+  properties->totalGlobalMem = fake_cuda::memory_bytes;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+  const Lock lock(machine().mutex);
+  ++machine().counts.questions;
   *value = attribute == cudaDevAttrMemoryPoolsSupported ? 1 : 0;
   return cudaSuccess;
 }
+cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
+  *can = device != peer ? 1 : 0;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned int) {
+  const Call call;
+  machine().devices[current_device()].peers[peer] = true;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceDisablePeerAccess(int peer) {
+  const Call call;
+  machine().devices[current_device()].peers[peer] = false;
+  return cudaSuccess;
+}
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
+  const Call call;
   *attributes = {};
   return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
-  const Lock lock(machine().mutex);
-  const DeviceState& device = machine().devices[current_device];
+  const Call call;
+  ++machine().counts.questions;
+  const DeviceState& device = machine().devices[current_device()];
   *free = static_cast<std::size_t>(device.limit - device.used);
   *total = static_cast<std::size_t>(device.limit);
   return cudaSuccess;
@@ -312,57 +594,89 @@ cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
   *pool = reinterpret_cast<cudaMemPool_t>(&machine().devices[device]);
   return cudaSuccess;
 }
-cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void* value) {
-  *static_cast<std::uint64_t*>(value) = reinterpret_cast<DeviceState*>(pool)->threshold;
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value) {
+  const Lock lock(machine().mutex);
+  const auto& device = *reinterpret_cast<const DeviceState*>(pool);
+  auto& answer = *static_cast<std::uint64_t*>(value);
+  if (attribute == cudaMemPoolAttrReservedMemCurrent)
+    answer = static_cast<std::uint64_t>(device.pool_bytes);
+  else if (attribute == cudaMemPoolAttrUsedMemCurrent)
+    answer = static_cast<std::uint64_t>(device.used);
+  else
+    answer = device.threshold;
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void* value) {
   reinterpret_cast<DeviceState*>(pool)->threshold = *static_cast<std::uint64_t*>(value);
   return cudaSuccess;
 }
-cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) { return cudaSuccess; }
-cudaError_t cudaMalloc(void** data, std::size_t bytes) {
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, std::size_t) {
   const Lock lock(machine().mutex);
+  auto& device = *reinterpret_cast<DeviceState*>(pool);
+  std::erase_if(device.pool, [&](const FreedBytes& block) {
+    if (block.stream->done < block.position) return false;
+    device.pool_bytes -= static_cast<std::int64_t>(block.bytes);
+    return true;
+  });
+  return cudaSuccess;
+}
+cudaError_t cudaMalloc(void** data, std::size_t bytes) {
+  const Call call;
+  if (forbidden_by_capture()) return result(cudaErrorStreamCaptureUnsupported);
   return allocate(data, bytes);
 }
-cudaError_t cudaMallocAsync(void** data, std::size_t bytes, cudaStream_t) {
-  return cudaMalloc(data, bytes);
+cudaError_t cudaMallocAsync(void** data, std::size_t bytes, cudaStream_t handle) {
+  const Call call;
+  CUstream_st& stream = stream_of(handle);
+  if (stream.captured) return spoil(stream, cudaErrorStreamCaptureUnsupported);
+  if (legacy_is_blocked(stream)) return result(cudaErrorStreamCaptureImplicit);
+  const cudaError_t error = allocate(data, bytes);
+  if (error == cudaSuccess) take_from_pool(stream, bytes);
+  return error;
 }
 cudaError_t cudaFree(void* data) {
-  const Lock lock(machine().mutex);
+  const Call call;
+  if (forbidden_by_capture()) return result(cudaErrorStreamCaptureUnsupported);
   const Block* block = block_at(data);
   if (!block) return result(cudaErrorInvalidValue);
   free_block(block->begin + block->bytes);
   return cudaSuccess;
 }
-cudaError_t cudaFreeAsync(void* data, cudaStream_t stream) {
-  const Lock lock(machine().mutex);
+cudaError_t cudaFreeAsync(void* data, cudaStream_t handle) {
+  const Call call;
+  CUstream_st& stream = stream_of(handle);
+  if (stream.captured) return spoil(stream, cudaErrorStreamCaptureUnsupported);
+  if (legacy_is_blocked(stream)) return result(cudaErrorStreamCaptureImplicit);
   const Block* block = block_at(data);
   if (!block) return result(cudaErrorInvalidValue);
-  push(stream_of(stream), [end = block->begin + block->bytes] { free_block(end); });
+  const std::size_t bytes = block->bytes;
+  push(stream, [end = block->begin + block->bytes] { free_block(end); });
+  machine().devices[stream.device].pool.push_back({&stream, stream.enqueued, bytes});
   return cudaSuccess;
 }
 cudaError_t cudaHostAlloc(void** data, std::size_t bytes, unsigned int) {
-  const Lock lock(machine().mutex);
+  const Call call;
+  if (forbidden_by_capture()) return result(cudaErrorStreamCaptureUnsupported);
   auto* begin = static_cast<std::byte*>(std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096));
-  add_block({begin, bytes, cudaMemoryTypeHost, current_device});
+  add_block({begin, bytes, cudaMemoryTypeHost, current_device()});
   *data = begin;
   return cudaSuccess;
 }
 cudaError_t cudaHostRegister(void* data, std::size_t bytes, unsigned int) {
-  const Lock lock(machine().mutex);
-  add_block({static_cast<std::byte*>(data), bytes, cudaMemoryTypeHost, current_device});
+  const Call call;
+  add_block({static_cast<std::byte*>(data), bytes, cudaMemoryTypeHost, current_device()});
   return cudaSuccess;
 }
 cudaError_t cudaHostUnregister(void* data) {
-  const Lock lock(machine().mutex);
+  const Call call;
   const Block* block = block_at(data);
   if (!block) return result(cudaErrorInvalidValue);
   machine().blocks.erase(block->begin + block->bytes);
   return cudaSuccess;
 }
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* address) {
-  const Lock lock(machine().mutex);
+  const Call call;
+  ++machine().counts.questions;
   *attributes = {};
   const Block* block = block_at(address);
   attributes->type = block ? block->type : cudaMemoryTypeUnregistered;
@@ -374,43 +688,61 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
 cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, unsigned int,
                                              unsigned long long,
                                              cudaDriverEntryPointQueryResult* status) {
-  const bool known = std::string_view(name) == "cuPointerGetAttributes";
-  *function = known ? reinterpret_cast<void*>(&pointer_attributes) : nullptr;
+  const auto* const found = std::ranges::find(driver_functions, name, &DriverFunction::name);
+  const bool known = found != std::end(driver_functions);
+  *function = known ? found->function : nullptr;
   *status = known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
   return cudaSuccess;
 }
 
 // ---- Streams and events
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int) {
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int flags) {
+  const Call call;
   Machine& m = machine();
-  const Lock lock(m.mutex);
   m.all_streams.push_back(std::make_unique<CUstream_st>());
   *stream = m.all_streams.back().get();
-  (*stream)->device = current_device;
+  (*stream)->device = current_device();
   (*stream)->id = ++m.streams;
+  (*stream)->blocking = (flags & cudaStreamNonBlocking) == 0;
   return cudaSuccess;
 }
-cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaStreamGetId(cudaStream_t stream, unsigned long long* id) {
-  const Lock lock(machine().mutex);
-  *id = stream_of(stream).id;
+cudaError_t cudaStreamDestroy(cudaStream_t handle) {
+  const Call call;
+  stream_of(handle).destroyed = true;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamGetId(cudaStream_t handle, unsigned long long* id) {
+  const Call call;
+  CUstream_st& stream = stream_of(handle);
+  if (stream.captured) return spoil(stream, cudaErrorStreamCaptureUnsupported);
+  *id = stream.id;
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
-  const Lock lock(machine().mutex);
+  const Call call;
+  CUstream_st& stream = stream_of(handle);
+  if (stream.captured) return spoil(stream, cudaErrorStreamCaptureUnsupported);
+  if (legacy_is_blocked(stream)) return result(cudaErrorStreamCaptureImplicit);
   if (forbidden_by_capture()) return result(cudaErrorStreamCaptureUnsupported);
   ++machine().counts.waits;
-  CUstream_st& stream = stream_of(handle);
-  run_to(stream, stream.enqueued);
+  for (const CUevent_st::Point& point : points_of(stream)) run_to(*point.stream, point.position);
   return cudaSuccess;
 }
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int) {
-  const Lock lock(machine().mutex);
-  if (stream_of(stream).captured) return result(cudaErrorStreamCaptureIsolation);
-  if (event->stream)
-    push(stream_of(stream),
-         [from = event->stream, position = event->position] { run_to(*from, position); });
+cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned int) {
+  const Call call;
+  CUstream_st& stream = stream_of(handle);
+  if (stream.captured) return spoil(stream, cudaErrorStreamCaptureIsolation);
+  if (legacy_is_blocked(stream)) return result(cudaErrorStreamCaptureImplicit);
+  // Legal: the stream would join the capture. Nothing of this library's should.
+  if (event->is_captured) fault("a stream is drawn into a capture");
+  for (const CUevent_st::Point& point : event->points) {
+    std::uint64_t& position = stream.waited_for[point.stream];
+    position = std::max(position, point.position);
+  }
+  push(stream, [points = event->points] {
+    for (const CUevent_st::Point& point : points) run_to(*point.stream, point.position);
+  });
   return cudaSuccess;
 }
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* argument) {
@@ -418,55 +750,91 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void*
   return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int) {
+  const Call call;
   *event = new CUevent_st;
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
-  const Lock lock(machine().mutex);
+  const Call call;
+  if (std::exchange(machine().fail_event, false)) return result(cudaErrorUnknown);
   CUstream_st& stream = stream_of(handle);
-  if (stream.device != current_device) return result(cudaErrorInvalidResourceHandle);
-  // It is legal, but marks nothing that anybody outside of the graph could wait for.
-  if (stream.captured) return result(cudaErrorStreamCaptureUnsupported);
+  if (stream.device != current_device()) return result(cudaErrorInvalidResourceHandle);
+  if (legacy_is_blocked(stream)) return result(cudaErrorStreamCaptureImplicit);
+  // Legal, but it marks nothing that anybody outside of the graph could wait for.
+  event->is_captured = stream.captured != nullptr;
+  if (stream.captured) return cudaSuccess;
   ++machine().counts.events;
-  *event = {&stream, stream.enqueued};
+  event->points = points_of(stream);
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  const Lock lock(machine().mutex);
+  const Call call;
+  if (event->is_captured) return result(cudaErrorCapturedEvent);
   if (forbidden_by_capture()) return result(cudaErrorStreamCaptureUnsupported);
   ++machine().counts.waits;
-  if (event->stream) run_to(*event->stream, event->position);
+  for (const CUevent_st::Point& point : event->points) run_to(*point.stream, point.position);
   return cudaSuccess;
+}
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  const Call call;
+  if (event->is_captured) return result(cudaErrorCapturedEvent);
+  if (forbidden_by_capture()) return result(cudaErrorStreamCaptureUnsupported);
+  go_on();
+  const bool has_ended = std::ranges::all_of(event->points, [](const CUevent_st::Point& point) {
+    return point.stream->done >= point.position;
+  });
+  return has_ended ? cudaSuccess : result(cudaErrorNotReady);
 }
 
 // ---- Graphs
 
-cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
-  const Lock lock(machine().mutex);
-  *status =
-      stream_of(stream).captured ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  std::swap(capture_mode, *mode);
   return cudaSuccess;
 }
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
-  const Lock lock(machine().mutex);
-  stream_of(stream).captured = new CUgraph_st;
-  ++machine().captures;
+cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus* status) {
+  const Call call;
+  CUstream_st& stream = stream_of(handle);
+  bool blocked = false;
+  if (&stream == &machine().devices[stream.device].legacy)
+    for_blocking_streams(stream.device, [&](const CUstream_st& other) {
+      if (other.captured) blocked = true;
+    });
+  if (blocked) return result(cudaErrorStreamCaptureImplicit);
+  *status = !stream.captured              ? cudaStreamCaptureStatusNone
+            : stream.captured->is_invalid ? cudaStreamCaptureStatusInvalidated
+                                          : cudaStreamCaptureStatusActive;
   return cudaSuccess;
 }
-cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
-  const Lock lock(machine().mutex);
-  *graph = std::exchange(stream_of(stream).captured, nullptr);
-  --machine().captures;
+cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode mode) {
+  const Call call;
+  CUstream_st& stream = stream_of(handle);
+  if (&stream == &machine().devices[stream.device].legacy)
+    return result(cudaErrorStreamCaptureUnsupported);
+  stream.captured = new CUgraph_st;
+  stream.captured->mode = mode;
+  stream.captured->thread = std::this_thread::get_id();
+  machine().captures.push_back(&stream);
   return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* graph) {
+  const Call call;
+  CUstream_st& stream = stream_of(handle);
+  *graph = std::exchange(stream.captured, nullptr);
+  std::erase(machine().captures, &stream);
+  if (!(*graph)->is_invalid) return cudaSuccess;
+  delete std::exchange(*graph, nullptr);
+  return result(cudaErrorStreamCaptureInvalidated);
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
                                  unsigned long long) {
   *executable = new CUgraphExec_st{*graph};
   return cudaSuccess;
 }
-cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
-  const Lock lock(machine().mutex);
-  for (const std::function<void()>& work : executable->work) push(stream_of(stream), work);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t handle) {
+  const Call call;
+  CUstream_st& stream = stream_of(handle);
+  for (const std::function<void()>& work : executable->work) push(stream, work);
   return cudaSuccess;
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
@@ -485,7 +853,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
   return copy(to, from, bytes, kind, stream);
 }
 cudaError_t cudaMemsetAsync(void* data, int value, std::size_t bytes, cudaStream_t stream) {
-  const Lock lock(machine().mutex);
+  const Call call;
   if (!lies_in_one_block(data, bytes)) return result(cudaErrorInvalidValue);
   ++machine().counts.copies;
   push(stream_of(stream), [=] { std::memset(data, value, bytes); });

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cuda.h>
+
+namespace multibuffer::cuda {
+
+/// Functions of the driver that the runtime has no other name for. They are found at run time,
+/// since a program that is linked with the driver's library does not start where there is no
+/// driver; null where this driver does not have one.
+struct Driver {
+  decltype(&cuDeviceGet) device_get = nullptr;
+  decltype(&cuDevicePrimaryCtxRetain) primary_retain = nullptr;
+  decltype(&cuDevicePrimaryCtxRelease) primary_release = nullptr;
+  decltype(&cuDevicePrimaryCtxGetState) primary_state = nullptr;
+  decltype(&cuCtxPushCurrent) push_current = nullptr;
+  decltype(&cuCtxPopCurrent) pop_current = nullptr;
+  decltype(&cuCtxRecordEvent) record_context = nullptr;  ///< since CUDA 12.5
+  decltype(&cuPointerGetAttributes) pointer_attributes = nullptr;
+
+  /// Whether there is all that a device needs.
+  bool has_contexts() const noexcept {
+    return device_get && primary_retain && primary_release && push_current && pop_current;
+  }
+};
+
+/// Looked up once. Thread-safe.
+const Driver& driver();
+
+}  // namespace multibuffer::cuda

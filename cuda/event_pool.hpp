@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace multibuffer::cuda {
+
+/// A point in a stream's work. Handles share it; the last one gives it back to its pool.
+using Event = std::shared_ptr<CUevent_st>;
+
+/// Events without timing, made once and used again. They are never destroyed: when the last of them
+/// goes, CUDA may have gone before.
+class EventPool {
+ public:
+  EventPool() = default;
+  EventPool(const EventPool&) = delete;
+  EventPool& operator=(const EventPool&) = delete;
+
+  /// An event of the current device that marks nothing yet.
+  Event take();
+  /// After all that has been enqueued on `stream`, a stream of the current device.
+  Event record(cudaStream_t stream);
+
+ private:
+  std::mutex mutex_;
+  std::vector<cudaEvent_t> idle_;
+};
+
+/// A stream's name that is never given to another stream, unlike its handle.
+using StreamId = unsigned long long;
+
+/// A point in a stream's work, and when it was recorded: of two marks of one stream, the one with
+/// the higher order comes later in it.
+struct Mark {
+  Event event;
+  std::uint64_t order = 0;
+};
+
+/// The last use of a block of memory on one stream.
+struct LastUse {
+  StreamId stream = 0;
+  Mark mark;
+};
+
+}  // namespace multibuffer::cuda

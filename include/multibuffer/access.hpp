@@ -1,0 +1,70 @@
+#pragma once
+
+#include <multibuffer/device.hpp>
+
+#include <initializer_list>
+#include <memory>
+#include <vector>
+
+namespace multibuffer {
+
+class DeviceArray;
+class DeviceBuffer;
+class Memory;
+class MemoryUse;
+
+/// What an `Access` may name: an uploaded array, with all that its views share, or a result.
+class Accessed {
+ public:
+  Accessed(const DeviceArray& array);    // NOLINT: an array is something to access
+  Accessed(const DeviceBuffer& buffer);  // NOLINT
+
+ private:
+  friend class Access;
+  Device device_;
+  std::vector<std::shared_ptr<Memory>> blocks_;
+  std::shared_ptr<const void> owner_;  ///< of memory that is not the library's
+};
+
+/// A use of device memory by work of your own, a kernel that you launch for example.
+///
+///     {
+///       multibuffer::Access access(stream, {array}, {result});  // reads array, writes result
+///       kernel<<<blocks, threads, 0, cuda_stream>>>(...);
+///     }
+///
+/// What you enqueue on `stream` in its life comes after this library's earlier work on that memory,
+/// and the library's later work on it, on any stream, comes after what you have enqueued. The
+/// memory is kept until then, even if the arrays go before. What DLPack's consumers do on the
+/// stream that they have named needs no access.
+///
+/// One that only reads lets others read at the same time. While it is open, another thread that
+/// would write the memory, or read what it writes, waits on the host; the thread that opened it may
+/// do that on the same stream only, and gets `invalid_argument` otherwise. So keep it as short as
+/// the launch. `stream` must exist until its end; it may be destroyed then.
+///
+/// On a stream that is being captured into a CUDA graph, the host waits for the library's earlier
+/// work instead. Of the graph's launches the library knows nothing: keep the arrays as long as the
+/// graph, and order other work on them yourself.
+///
+/// On the host there is nothing to order, and an access only keeps the memory. Not thread-safe; it
+/// may end on another thread than it began.
+class Access {
+ public:
+  /// Throws `invalid_argument` for memory of several devices, and if this thread has a conflicting
+  /// access open on another stream; `index_out_of_range` for a result with a bad index.
+  Access(StreamHandle stream, std::vector<Accessed> reads, std::vector<Accessed> writes = {});
+  ~Access();
+  Access(Access&&) noexcept;
+  Access& operator=(Access&&) = delete;
+
+  /// Marks the end, as the destructor does; throws `cuda_failure` where CUDA reports an error. A
+  /// second call does nothing.
+  void end();
+
+ private:
+  std::vector<Accessed> accessed_;  ///< destroyed after the use
+  std::unique_ptr<MemoryUse> use_;
+};
+
+}  // namespace multibuffer

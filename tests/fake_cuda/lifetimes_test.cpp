@@ -1,0 +1,684 @@
+// Who may still use a block of memory when it is freed, read or written: consumers' kernels, other
+// threads, captures. The fake device runs work late and spoils freed memory, so that what comes too
+// early shows as wrong bits.
+
+#include <multibuffer/cuda/stream.hpp>
+#include <multibuffer/multibuffer.hpp>
+
+#include "host/backend.hpp"
+#include "tests/fake_cuda/fake_cuda.hpp"
+#include "tests/throws.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace multibuffer::cuda {
+namespace {
+
+using multibuffer::testing::expect_error;
+using Numbers = std::vector<std::int32_t>;
+
+constexpr std::int64_t count = 1000;
+constexpr std::int64_t bytes = count * 4;
+
+Numbers counting(std::int32_t first = 0) {
+  Numbers values(count);
+  std::iota(values.begin(), values.end(), first);
+  return values;
+}
+
+Numbers backwards(std::int32_t first = 0) {
+  Numbers values = counting(first);
+  std::ranges::reverse(values);
+  return values;
+}
+
+DeviceArray uploaded(const Numbers& values, StreamHandle stream = nullptr,
+                     const char* device = "cuda:0") {
+  const std::int64_t shape[] = {static_cast<std::int64_t>(values.size())};
+  UploadOptions options;
+  options.stream = stream;
+  return upload(ArrayView::dense(values.data(), shape, Format("i", 4)), Device::open(device),
+                options);
+}
+
+/// A gather that a kernel does, on `stream`.
+DeviceBuffer reversed(const DeviceArray& array, StreamHandle stream = nullptr) {
+  Request request;
+  request.stream = stream;
+  return copy(array.reverse(0), Order::C, request);
+}
+
+Numbers numbers_of(const DeviceBuffer& buffer) {
+  const std::vector<std::byte> host = buffer.to_host();
+  Numbers values(host.size() / 4);
+  std::memcpy(values.data(), host.data(), host.size());
+  return values;
+}
+
+Stream make_stream(unsigned flags = cudaStreamNonBlocking) {
+  cudaStream_t stream = nullptr;
+  EXPECT_EQ(cudaStreamCreateWithFlags(&stream, flags), cudaSuccess);
+  return Stream(stream);
+}
+
+/// What a consumer's kernel reads, once it has run.
+class Consumer {
+ public:
+  void reads(const DeviceBuffer& buffer, cudaStream_t stream) {
+    fake_cuda::enqueue(stream, [seen = seen_, from = buffer.data()] {
+      std::memcpy(seen->data(), from, static_cast<std::size_t>(bytes));
+    });
+  }
+  const Numbers& seen() const { return *seen_; }
+
+ private:
+  std::shared_ptr<Numbers> seen_ = std::make_shared<Numbers>(count, -1);
+};
+
+/// Makes the device free whatever can be freed, and others have the memory.
+void reclaim_memory() {
+  Backend& backend = Device::open("cuda:0").backend();
+  expect_error(Errc::out_of_device_memory, "bytes asked for",
+               [&] { backend.allocate(2 * fake_cuda::memory_bytes, nullptr); });
+}
+
+class Lifetimes : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_EQ(cudaSetDevice(0), cudaSuccess); }
+};
+
+// Consumers.
+
+TEST_F(Lifetimes, MemoryOutlivesWhatAConsumerEnqueuesOnTheLegacyStream) {
+  const DeviceArray array = uploaded(counting());
+  Consumer consumer;
+  {
+    const DeviceBuffer result = reversed(array);
+    result.order_before(stream_handle(cudaStream_t{nullptr}));
+    consumer.reads(result, cudaStreamLegacy);
+  }
+  reclaim_memory();
+  ASSERT_EQ(cudaStreamSynchronize(cudaStreamLegacy), cudaSuccess);
+  EXPECT_EQ(consumer.seen(), backwards());
+}
+
+TEST_F(Lifetimes, AndOnTheDefaultStreamOfAThreadThatHasEnded) {
+  const DeviceArray array = uploaded(counting());
+  Consumer consumer;
+  {
+    const DeviceBuffer result = reversed(array);
+    std::thread([&] {
+      ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+      result.order_before(cudaStreamPerThread);
+      consumer.reads(result, cudaStreamPerThread);
+    }).join();
+  }
+  reclaim_memory();
+  ASSERT_EQ(cudaStreamSynchronize(cudaStreamLegacy), cudaSuccess);
+  EXPECT_EQ(consumer.seen(), backwards());
+}
+
+TEST_F(Lifetimes, AndOnAStreamOfItsOwn) {
+  const DeviceArray array = uploaded(counting());
+  const Stream stream = make_stream();
+  Consumer consumer;
+  {
+    const DeviceBuffer result = reversed(array);
+    result.order_before(stream_handle(stream));
+    consumer.reads(result, stream.get());
+  }
+  reclaim_memory();
+  ASSERT_EQ(cudaStreamSynchronize(stream.get()), cudaSuccess);
+  EXPECT_EQ(consumer.seen(), backwards());
+}
+
+TEST_F(Lifetimes, AndOnAStreamThatIsDestroyedBefore) {
+  const DeviceArray array = uploaded(counting());
+  Consumer consumer;
+  {
+    const DeviceBuffer result = reversed(array);
+    {
+      const Stream stream = make_stream();
+      result.order_before(stream_handle(stream));
+      consumer.reads(result, stream.get());
+    }
+  }  // nothing may ask the stream, which would end this program
+  reclaim_memory();
+  EXPECT_EQ(consumer.seen(), backwards());
+}
+
+TEST_F(Lifetimes, AConsumerThatSeesToTheOrderItselfIsWaitedForToo) {
+  const DeviceArray array = uploaded(counting());
+  Consumer consumer;
+  {
+    const DeviceBuffer result = reversed(array);
+    result.synchronize();
+    const fake_cuda::Counts before = fake_cuda::counts();
+    result.hand_over_unordered(stream_handle(cudaStream_t{nullptr}));
+    EXPECT_EQ(fake_cuda::counts(), before);
+    consumer.reads(result, cudaStreamLegacy);
+  }
+  reclaim_memory();
+  ASSERT_EQ(cudaStreamSynchronize(cudaStreamLegacy), cudaSuccess);
+  EXPECT_EQ(consumer.seen(), backwards());
+}
+
+TEST_F(Lifetimes, AnAccessOrdersHoldsAndMarksTheEnd) {
+  const Stream stream = make_stream();
+  Consumer consumer;
+  {
+    const DeviceBuffer result = reversed(uploaded(counting()));
+    const Access access(stream_handle(stream), {result});
+    consumer.reads(result, stream.get());
+  }
+  reclaim_memory();
+  EXPECT_EQ(consumer.seen(), backwards());
+}
+
+TEST_F(Lifetimes, AnAccessKeepsItsArraysUntilItsEnd) {
+  std::optional<DeviceArray> array = uploaded(counting());
+  const std::weak_ptr<const Storage> storage = array->storage();
+  std::optional<Access> access(std::in_place, nullptr, std::vector<Accessed>{*array});
+  array.reset();
+  EXPECT_FALSE(storage.expired());
+  access->end();
+  EXPECT_TRUE(storage.expired());
+  EXPECT_NO_THROW(access->end());
+}
+
+TEST_F(Lifetimes, WhatTheLibraryWritesComesAfterAnAccessThatReads) {
+  const DeviceArray array = uploaded(counting());
+  const Plan plan(array.reverse(0), Request{});
+  const DeviceBuffer result = plan.run();
+  const Stream stream = make_stream();
+  Consumer consumer;
+  {
+    const Access access(stream_handle(stream), {result});
+    consumer.reads(result, stream.get());
+  }
+  const Numbers zeros(count);
+  const std::int64_t shape[] = {count};
+  update(array, ArrayView::dense(zeros.data(), shape, Format("i", 4)));
+  plan.run();
+  EXPECT_EQ(numbers_of(result), zeros);
+  EXPECT_EQ(consumer.seen(), backwards());
+}
+
+TEST_F(Lifetimes, AndAfterAConsumerOnTheLegacyStream) {
+  const DeviceArray array = uploaded(counting());
+  const Plan plan(array.reverse(0), Request{});
+  const DeviceBuffer result = plan.run();
+  Consumer consumer;
+  result.order_before(stream_handle(cudaStream_t{nullptr}));
+  consumer.reads(result, cudaStreamLegacy);
+  const Numbers zeros(count);
+  const std::int64_t shape[] = {count};
+  update(array, ArrayView::dense(zeros.data(), shape, Format("i", 4)));
+  plan.run();
+  EXPECT_EQ(numbers_of(result), zeros);
+  EXPECT_EQ(consumer.seen(), backwards());
+}
+
+// How much memory a loop holds that runs ahead of the device.
+
+/// What the pool takes more, after two hundred turns of a loop, than after the first ones.
+template <class Turn>
+std::int64_t growth(const Turn& turn) {
+  for (int i = 0; i < 3; ++i) turn();
+  const std::int64_t before = fake_cuda::pool_bytes(0);
+  for (int i = 0; i < 200; ++i) turn();
+  return fake_cuda::pool_bytes(0) - before;
+}
+
+TEST_F(Lifetimes, ALoopOnThePrivateStreamDoesNotGrow) {
+  const DeviceArray array = uploaded(counting());
+  EXPECT_LE(growth([&] { reversed(array); }), 0);
+}
+
+TEST_F(Lifetimes, NorDoesOneOnAStreamOfTheCaller) {
+  const Stream stream = make_stream();
+  const DeviceArray array = uploaded(counting(), stream_handle(stream));
+  EXPECT_LE(growth([&] { reversed(array, stream_handle(stream)); }), 20 * bytes);
+}
+
+TEST_F(Lifetimes, NorDoesOneWhoseConsumerNamesItsStreamInEveryTurn) {
+  const Stream stream = make_stream();
+  const DeviceArray array = uploaded(counting());
+  Consumer consumer;
+  const auto turn = [&] {
+    const DeviceBuffer result = reversed(array, stream_handle(stream));
+    result.order_before(stream_handle(stream));
+    consumer.reads(result, stream.get());
+  };
+  EXPECT_LE(growth(turn), 20 * bytes);
+}
+
+TEST_F(Lifetimes, OneWithANewConsumersStreamInEveryTurnIsBounded) {
+  Backend& backend = Device::open("cuda:0").backend();
+  constexpr std::int64_t block_bytes = 256 << 10;
+  const std::int64_t before = fake_cuda::pool_bytes(0);
+  for (int i = 0; i < 2000; ++i) {
+    const auto block = backend.allocate(block_bytes, nullptr);
+    const Stream stream = make_stream();
+    backend.hand_over(*block, stream_handle(stream), true);
+    fake_cuda::enqueue(stream.get(), [] {});
+  }
+  // A sixteenth of the memory may wait for streams to be named, and a thirty-second for work.
+  EXPECT_LE(fake_cuda::pool_bytes(0) - before, fake_cuda::memory_bytes / 8);
+}
+
+// Threads.
+
+/// Begins `work` on another thread, and checks that it waits until `access` has ended.
+template <class Work>
+void expect_to_wait(std::optional<Access>& access, const Work& work) {
+  std::atomic<bool> done = false;
+  std::thread thread([&] {
+    work();
+    done = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_FALSE(done);
+  access.reset();
+  thread.join();
+}
+
+TEST_F(Lifetimes, AReaderWaitsForTheWriterThatHasBegun) {
+  const DeviceBuffer result = reversed(uploaded(counting()));
+  const Stream stream = make_stream();
+  std::optional<Access> access(std::in_place, stream_handle(stream), std::vector<Accessed>{},
+                               std::vector<Accessed>{result});
+  fake_cuda::enqueue(stream.get(), [at = result.data()] {
+    const Numbers values = counting(7);
+    std::memcpy(at, values.data(), static_cast<std::size_t>(bytes));
+  });
+  Numbers seen;
+  expect_to_wait(access, [&] { seen = numbers_of(result); });
+  EXPECT_EQ(seen, counting(7));
+}
+
+TEST_F(Lifetimes, AWriterWaitsForTheReaderThatHasBegun) {
+  const DeviceArray array = uploaded(counting());
+  const DeviceBuffer result = reversed(array);
+  const Stream stream = make_stream();
+  std::optional<Access> access(std::in_place, stream_handle(stream), std::vector<Accessed>{result});
+  Consumer consumer;
+  consumer.reads(result, stream.get());
+  expect_to_wait(access, [&] {
+    Request request;
+    request.out = output_of(result);
+    copy(array, Order::C, request);
+  });
+  EXPECT_EQ(numbers_of(result), counting());
+  EXPECT_EQ(consumer.seen(), backwards());
+}
+
+TEST_F(Lifetimes, TwoWritersOfOneBlockAreBothWaitedForBeforeItIsFreed) {
+  const DeviceArray array = uploaded(counting());
+  const Stream first = make_stream();
+  const Stream second = make_stream();
+  Consumer consumer;
+  {
+    const DeviceBuffer result = reversed(array);
+    std::vector<std::thread> threads;
+    for (cudaStream_t stream : {first.get(), second.get()})
+      threads.emplace_back([&, stream] {
+        for (int i = 0; i < 50; ++i) {
+          Request request;
+          request.out = output_of(result);
+          request.stream = stream_handle(stream);
+          copy(array.reverse(0), Order::C, request);
+        }
+      });
+    for (std::thread& thread : threads) thread.join();
+  }
+  reclaim_memory();
+  ASSERT_EQ(cudaStreamSynchronize(first.get()), cudaSuccess);
+  ASSERT_EQ(cudaStreamSynchronize(second.get()), cudaSuccess);
+}
+
+TEST_F(Lifetimes, ACopyBesideAnUpdateSeesAllOfItOrNothing) {
+  const std::int64_t rows = 1 << 18;
+  const Numbers zeros(rows);
+  const Numbers ones(rows, 1);
+  const std::int64_t shape[] = {rows};
+  const DeviceArray array = uploaded(zeros);
+  std::atomic<bool> stop = false;
+  std::thread updater([&] {
+    for (int i = 0; i < 6; ++i)
+      update(array, ArrayView::dense((i % 2 ? zeros : ones).data(), shape, Format("i", 4)));
+    stop = true;
+  });
+  while (!stop) {
+    const Numbers seen = numbers_of(copy(array));
+    EXPECT_TRUE(seen == zeros || seen == ones);
+  }
+  updater.join();
+}
+
+TEST_F(Lifetimes, AThreadThatWouldWaitForItselfIsTold) {
+  const DeviceArray array = uploaded(counting());
+  const Stream stream = make_stream();
+  const Access access(stream_handle(stream), {array});
+  const Numbers values = counting(1);
+  const std::int64_t shape[] = {count};
+  expect_error(Errc::invalid_argument, "this thread has an access",
+               [&] { update(array, ArrayView::dense(values.data(), shape, Format("i", 4))); });
+  // On the access's own stream it is in order, and others may read.
+  update(array, ArrayView::dense(values.data(), shape, Format("i", 4)),
+         {.stream = stream_handle(stream), .watch = {}});
+  Request request;
+  request.stream = stream_handle(stream);
+  EXPECT_EQ(numbers_of(copy(array, Order::C, request)), values);
+}
+
+// Reads wait for events, not for a stream's name.
+
+TEST_F(Lifetimes, AResultOfAThreadsDefaultStreamIsReadByAnother) {
+  const DeviceArray array = uploaded(counting());
+  std::optional<DeviceBuffer> result;
+  std::thread([&] { result = reversed(array, cudaStreamPerThread); }).join();
+  EXPECT_EQ(numbers_of(*result), backwards());
+}
+
+TEST_F(Lifetimes, AResultRewrittenOnAnotherStreamIsReadAsWrittenLast) {
+  const DeviceArray array = uploaded(counting());
+  const DeviceBuffer result = copy(array);
+  const Stream stream = make_stream();
+  Request request;
+  request.out = output_of(result);
+  request.stream = stream_handle(stream);
+  copy(array.reverse(0), Order::C, request);
+  result.synchronize();
+  Numbers seen(count);
+  std::memcpy(seen.data(), result.data(), static_cast<std::size_t>(bytes));
+  EXPECT_EQ(seen, backwards());
+  EXPECT_EQ(numbers_of(result), backwards());
+}
+
+TEST_F(Lifetimes, AResultOverMemoryOfTheCallerIsWaitedFor) {
+  const DeviceArray array = uploaded(counting());
+  void* memory = nullptr;
+  ASSERT_EQ(cudaMalloc(&memory, bytes), cudaSuccess);
+  const Stream stream = make_stream();
+  Request request;
+  request.stream = stream_handle(stream);
+  request.out = Output{.data = memory, .bytes = bytes, .space = MemorySpace::device, .strides = {}};
+  const DeviceBuffer result = copy(array.reverse(0), Order::C, request);
+  EXPECT_EQ(numbers_of(result), backwards());
+  ASSERT_EQ(cudaFree(memory), cudaSuccess);
+}
+
+// Captures.
+
+/// A capture in CUDA's default mode, which must come to a good end.
+class Capture {
+ public:
+  explicit Capture(const Stream& stream) : stream_(stream) {
+    EXPECT_EQ(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeGlobal), cudaSuccess);
+  }
+  /// Ends it, and launches the graph.
+  void launch() {
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t executable = nullptr;
+    ASSERT_EQ(cudaStreamEndCapture(stream_.get(), &graph), cudaSuccess) << "the capture was spoilt";
+    ASSERT_EQ(cudaGraphInstantiate(&executable, graph, 0), cudaSuccess);
+    ASSERT_EQ(cudaGraphLaunch(executable, stream_.get()), cudaSuccess);
+    ASSERT_EQ(cudaStreamSynchronize(stream_.get()), cudaSuccess);
+    ASSERT_EQ(cudaGraphExecDestroy(executable), cudaSuccess);
+    ASSERT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+  }
+
+ private:
+  const Stream& stream_;
+};
+
+TEST_F(Lifetimes, APlansResultIsHandedOverWithinACapture) {
+  const Stream stream = make_stream();
+  Request request;
+  request.stream = stream_handle(stream);
+  const Plan plan(uploaded(counting()).reverse(0), request);
+  Consumer consumer;
+  Capture capture(stream);
+  const DeviceBuffer result = plan.run();
+  result.order_before(stream_handle(stream));
+  consumer.reads(result, stream.get());
+  capture.launch();
+  EXPECT_EQ(consumer.seen(), backwards());
+}
+
+TEST_F(Lifetimes, SoIsAResultThatIsNotReadyYet) {
+  const Stream stream = make_stream();
+  const DeviceBuffer result = reversed(uploaded(counting()));
+  Consumer consumer;
+  Capture capture(stream);
+  result.order_before(stream_handle(stream));
+  consumer.reads(result, stream.get());
+  capture.launch();
+  EXPECT_EQ(consumer.seen(), backwards());
+}
+
+TEST_F(Lifetimes, AnAccessMayLieWithinACapture) {
+  const Stream stream = make_stream();
+  const DeviceBuffer result = reversed(uploaded(counting()));
+  Consumer consumer;
+  Capture capture(stream);
+  {
+    const Access access(stream_handle(stream), {result});
+    consumer.reads(result, stream.get());
+  }
+  capture.launch();
+  EXPECT_EQ(consumer.seen(), backwards());
+}
+
+TEST_F(Lifetimes, AGatherOnACapturedStreamIsRefusedBeforeTheCaptureIsHarmed) {
+  const Stream stream = make_stream();
+  const DeviceArray array = uploaded(counting());
+  Capture capture(stream);
+  const auto refused = [&](auto&& call) {
+    expect_error(Errc::invalid_argument, "is being captured into a CUDA graph", call);
+  };
+  refused([&] { reversed(array, stream_handle(stream)); });
+  refused([&] { uploaded(counting(), stream_handle(stream)); });
+  refused([&] { array.device().synchronize(stream_handle(stream)); });
+  refused([&] {
+    Request request;
+    request.stream = stream_handle(stream);
+    const Plan plan(array, request);
+  });
+  capture.launch();
+}
+
+TEST_F(Lifetimes, TheLegacyStreamIsRefusedWhileItCannotBeUsed) {
+  const Stream blocking = make_stream(cudaStreamDefault);
+  const DeviceArray array = uploaded(counting());
+  const StreamHandle legacy = stream_handle(cudaStream_t{nullptr});
+  Consumer consumer;
+  {
+    Capture capture(blocking);
+    expect_error(Errc::invalid_argument, "the legacy default stream cannot be used",
+                 [&] { reversed(array, legacy); });
+    {
+      const DeviceBuffer result = reversed(array);
+      result.order_before(legacy);
+    }  // and is not marked on it now
+    capture.launch();
+  }
+  EXPECT_EQ(numbers_of(reversed(array, legacy)), backwards());
+}
+
+TEST_F(Lifetimes, NothingElseDisturbsAThreadsCapture) {
+  const Stream stream = make_stream();
+  const DeviceArray array = uploaded(counting());
+  const auto everything = [&] {
+    const DeviceArray other = uploaded(counting(3));
+    const DeviceBuffer result = reversed(other);
+    EXPECT_EQ(numbers_of(result), backwards(3));
+    const std::vector<std::int64_t> values{5, 2};
+    const std::int64_t shape[] = {2};
+    const DeviceBuffer indices =
+        DeviceBuffer::from_host(array.device(), values.data(), shape, Format("q", 8));
+    EXPECT_EQ(numbers_of(take(array, 0, Indices(indices))), (Numbers{5, 2}));
+    EXPECT_TRUE(verify(result, result).equal());
+    Plan plan(other, Request{});
+    plan.run().synchronize();
+    result.order_before(stream_handle(cudaStream_t{nullptr}));
+    array.device().info();
+  };
+  everything();  // whatever is made once
+  Capture capture(stream);
+  everything();
+  std::thread(everything).join();
+  capture.launch();
+}
+
+TEST_F(Lifetimes, WhatIsUsedInPlaceOutlivesItsWorkAlsoWithinACapture) {
+  const Stream stream = make_stream();
+  Numbers values = counting();
+  ASSERT_EQ(cudaHostRegister(values.data(), static_cast<std::size_t>(bytes), 0), cudaSuccess);
+  const std::int64_t shape[] = {count};
+  UploadOptions options;
+  options.placement = PlacementKind::in_place;
+  options.owner = std::shared_ptr<const void>(values.data(), [&](const void*) {
+    std::ranges::fill(values, -1);  // as if it were somebody else's by now
+  });
+  std::optional<DeviceArray> array =
+      upload(ArrayView::dense(values.data(), shape, Format("i", 4)), Device::open("cuda"), options);
+  options.owner.reset();
+  const DeviceBuffer result = reversed(*array);
+  Capture capture(stream);
+  array.reset();
+  capture.launch();
+  EXPECT_EQ(values, Numbers(count, -1));
+  EXPECT_EQ(numbers_of(result), backwards());
+  ASSERT_EQ(cudaHostUnregister(values.data()), cudaSuccess);
+}
+
+TEST_F(Lifetimes, MemoryThatWaitsForItsConsumerStaysDuringTheCaptureOfAPlan) {
+  const Stream captured = make_stream();
+  Request request;
+  request.stream = stream_handle(captured);
+  const DeviceArray array = uploaded(counting());
+  const Plan plan(array.reverse(0), request);
+  Consumer consumer;
+  {
+    const DeviceBuffer result = reversed(array);
+    const Stream stream = make_stream();
+    result.order_before(stream_handle(stream));
+    consumer.reads(result, stream.get());
+  }
+  Capture capture(captured);
+  plan.run();
+  reclaim_memory();
+  capture.launch();
+  reclaim_memory();
+  EXPECT_EQ(consumer.seen(), backwards());
+}
+
+// Devices.
+
+TEST_F(Lifetimes, AnOutputOnAnotherDeviceIsRefused) {
+  const DeviceArray array = uploaded(counting());
+  void* memory = nullptr;
+  ASSERT_EQ(cudaSetDevice(1), cudaSuccess);
+  ASSERT_EQ(cudaMalloc(&memory, bytes), cudaSuccess);
+  ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+  Request request;
+  request.out = Output{.data = memory, .bytes = bytes, .space = MemorySpace::device, .strides = {}};
+  const auto refused = [&] {
+    expect_error(Errc::invalid_argument,
+                 "is in the memory of cuda:1, and the gather runs on cuda:0",
+                 [&] { copy(array, Order::C, request); });
+    expect_error(Errc::invalid_argument, "is in the memory of cuda:1",
+                 [&] { const Plan plan(array, request); });
+  };
+  refused();
+  ASSERT_EQ(cudaDeviceEnablePeerAccess(1, 0), cudaSuccess);
+  refused();  // whether it works must not depend on what others have enabled
+  ASSERT_EQ(cudaDeviceDisablePeerAccess(1), cudaSuccess);
+  Numbers pageable(count);
+  request.out->data = pageable.data();
+  expect_error(Errc::invalid_argument, "is in pageable host memory",
+               [&] { copy(array, Order::C, request); });
+  ASSERT_EQ(cudaSetDevice(1), cudaSuccess);
+  ASSERT_EQ(cudaFree(memory), cudaSuccess);
+  ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+}
+
+TEST(Contexts, AreMadeOnTheDeviceThatIsAskedForAlone) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto use_the_last_device = [] {
+    const std::string name = "cuda:" + std::to_string(fake_cuda::devices - 1);
+    const DeviceList list = list_devices();
+    for (int i = 0; i < fake_cuda::devices; ++i)
+      if (fake_cuda::has_context(i) || list.devices[static_cast<std::size_t>(i)].free_bytes)
+        std::_Exit(1);
+    {
+      const Numbers values(1 << 20);
+      const DeviceArray array = uploaded(values, nullptr, name.c_str());
+      const DeviceBuffer result = reversed(array);
+      std::thread([&] { result.to_host(); }).join();
+      if (Device::of_memory(result.data()).name() != name) std::_Exit(2);
+      result.order_before(nullptr);
+      result.synchronize();
+    }
+    int current = -1;
+    cudaGetDevice(&current);
+    if (current != 0) std::_Exit(3);
+    for (int i = 0; i < fake_cuda::devices; ++i)
+      if (fake_cuda::has_context(i) != (i == fake_cuda::devices - 1)) std::_Exit(4);
+    if (!list_devices().devices[fake_cuda::devices - 1].free_bytes) std::_Exit(5);
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(use_the_last_device(), ::testing::ExitedWithCode(0), "");
+}
+
+// What a hand-over asks the driver.
+
+TEST_F(Lifetimes, HandingOverAsksForNothingButTheOrder) {
+  const DeviceBuffer result = reversed(uploaded(counting()));
+  const fake_cuda::Counts before = fake_cuda::counts();
+  dlpack::device_of(result);
+  EXPECT_EQ(result.device().name(), "cuda:0");
+  EXPECT_EQ(result.device().ordinal(), 0);
+  EXPECT_EQ(fake_cuda::counts(), before);
+  result.order_before(stream_handle(cudaStream_t{nullptr}));
+  dlpack::ManagedTensorVersioned* const tensor = dlpack::to_versioned(result);
+  tensor->deleter(tensor);
+  EXPECT_EQ(fake_cuda::counts(), before);
+}
+
+// Slots of page-locked memory.
+
+TEST_F(Lifetimes, ASlotWhoseCopyCouldNotBeMarkedIsNotFilledAgainTooEarly) {
+  Backend& backend = Device::open("cuda:0").backend();
+  const Stream stream = make_stream();
+  const auto block = backend.allocate(bytes, stream_handle(stream));
+  const Numbers values = counting();
+  fake_cuda::fail_next_event();
+  expect_error(Errc::cuda_failure, "cudaEventRecord",
+               [&] { backend.write(*block, 0, values.data(), bytes, stream_handle(stream)); });
+  const Numbers others(count, -5);
+  const auto other = backend.allocate(bytes, nullptr);
+  for (int i = 0; i < 100; ++i) backend.write(*other, 0, others.data(), bytes, nullptr);
+  Numbers seen(count);
+  backend.read(seen.data(), block.get(), block->data(), bytes);
+  EXPECT_EQ(seen, values);
+}
+
+}  // namespace
+}  // namespace multibuffer::cuda
