@@ -202,6 +202,14 @@ struct Bench {
   }
 };
 
+/// Whether the consumer's memory, when its stream is done, is full of a row.
+bool consumer_has_row(const Bench& bench, cudaStream_t stream, std::int64_t row) {
+  copy_on(stream, bench.on_host.data(), bench.on_device.data(), bench.on_host.bytes(),
+          cudaMemcpyDeviceToHost);
+  require(cudaStreamSynchronize(stream));
+  return bytes_other_than(Rows::value(row), bench.on_host.data(), bench.on_host.bytes()) == 0;
+}
+
 // ---- A: memory that a consumer was given
 
 /// Gives results to a consumer who reads them late, and lets go of them at once; then takes other
@@ -221,11 +229,7 @@ Verdict consumer_reads_late(Bench& bench, cudaStream_t consumer) {
       tensor->deleter(tensor);
     }
     for (int i = 0; i < 4; ++i) bench.rows.take(2 + i, nullptr).synchronize();
-    copy_on(consumer, bench.on_host.data(), bench.on_device.data(), bench.on_host.bytes(),
-            cudaMemcpyDeviceToHost);
-    require(cudaStreamSynchronize(consumer));
-    if (bytes_other_than(Rows::value(row), bench.on_host.data(), bench.on_host.bytes()) > 0)
-      ++wrong;
+    if (!consumer_has_row(bench, consumer, row)) ++wrong;
   }
   return {wrong == 0, joined(wrong, " of ", bench.scale.rounds, " results were overwritten")};
 }
@@ -237,6 +241,42 @@ Verdict consumer_with_a_stream(Bench& bench) {
 
 Verdict consumer_on_the_legacy_stream(Bench& bench) {
   return consumer_reads_late(bench, cudaStreamLegacy);
+}
+
+// ---- A: memory that work of one's own uses, which an Access declares
+
+/// As a consumer that reads late, without DLPack.
+Verdict own_work_reads_late(Bench& bench) {
+  const cuda::Stream stream = new_stream();
+  int wrong = 0;
+  for (int round = 0; round < bench.scale.rounds; ++round) {
+    const std::int64_t row = round % 2;
+    bench.pass_time();
+    {
+      const DeviceBuffer result = bench.rows.take(row, nullptr);
+      const Access access(cuda::stream_handle(stream), {result});
+      delay(stream.get(), bench.scale.delay);
+      copy_on(stream.get(), bench.on_device.data(), result.data(), bench.on_device.bytes(),
+              cudaMemcpyDeviceToDevice);
+    }
+    for (int i = 0; i < 4; ++i) bench.rows.take(2 + i, nullptr).synchronize();
+    if (!consumer_has_row(bench, stream.get(), row)) ++wrong;
+  }
+  return {wrong == 0, joined(wrong, " of ", bench.scale.rounds, " results were overwritten")};
+}
+
+/// What is written late is what is read afterwards.
+Verdict own_work_writes_late(Bench& bench) {
+  const cuda::Stream stream = new_stream();
+  const DeviceBuffer result = bench.rows.take(0, nullptr);
+  {
+    const Access access(cuda::stream_handle(stream), {}, {result});
+    delay(stream.get(), bench.scale.delay);
+    require(cudaMemsetAsync(result.data(), std::to_integer<int>(Rows::value(6)),
+                            bench.on_device.bytes(), stream.get()));
+  }
+  const bool right = is_row(result.to_host(), 6);
+  return {right, right ? "the new bytes were read" : "the old bytes were read"};
 }
 
 // ---- B: how far the pool grows
@@ -564,6 +604,8 @@ struct Hazard {
 constexpr Hazard hazards[] = {
     {"A consumer's stream", consumer_with_a_stream},
     {"A legacy stream", consumer_on_the_legacy_stream},
+    {"A work of one's own that reads", own_work_reads_late},
+    {"A work of one's own that writes", own_work_writes_late},
     {"B takes run ahead of a stream", takes_ahead_of_a_stream},
     {"B takes run ahead of the private stream", takes_ahead_of_the_private_stream},
     {"B results handed over and read", handed_over_and_read},
