@@ -11,11 +11,8 @@
 
 namespace multibuffer {
 
-Accessed::Accessed(const DeviceArray& array) : device_(array.device()), owner_(array.storage()) {
-  const Storage& storage = *array.storage();
-  blocks_ = storage.arenas;
-  blocks_.push_back(storage.memory);
-}
+Accessed::Accessed(const DeviceArray& array)
+    : device_(array.device()), blocks_(blocks_of(*array.storage())), owner_(array.storage()) {}
 
 Accessed::Accessed(const DeviceBuffer& buffer) : device_(buffer.device()), owner_(buffer.owner()) {
   // Of memory that is not the library's, the work on it cannot be waited for later.

@@ -130,7 +130,8 @@ DeviceBuffer seen_as(const DeviceBuffer& dense, Format format, std::vector<std::
                        .data = dense.data(),
                        .memory = dense.memory(),
                        .stream = dense.stream(),
-                       .pending = nullptr});
+                       .pending = nullptr,
+                       .owner = dense.owner()});
 }
 
 /// A dense buffer as an array of one axis.
@@ -141,6 +142,7 @@ DeviceArray flat_array(const DeviceBuffer& dense, StreamHandle stream) {
   UploadOptions options;
   options.placement = PlacementKind::in_place;
   options.owner = std::make_shared<const DeviceBuffer>(dense);
+  options.memory = dense.memory();
   options.stream = stream;
   return upload(flat.view(), dense.device(), options);
 }

@@ -539,7 +539,11 @@ std::string real_text(Real value) {
     return std::string(buffer.data(), end);
   };
   std::string scientific = digits(std::chars_format::scientific);
-  const int exponent = std::stoi(scientific.substr(scientific.find('e') + 1));
+  const char* const last = scientific.data() + scientific.size();
+  const char* first = scientific.data() + scientific.find('e') + 1;
+  if (*first == '+') ++first;  // which from_chars does not read
+  int exponent = 0;
+  std::from_chars(first, last, exponent);
   if (exponent < -4 || exponent >= 16) return scientific;
   return digits(std::chars_format::fixed);
 }

@@ -257,11 +257,7 @@ Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_in
   StagedIndices staged_indices;
   SmallVector<const Indices*, 2> sources;
   bool check_on_device = false;
-  const Storage& storage = *array.storage();
-  std::vector<std::shared_ptr<Memory>> uses;
-  uses.reserve(storage.arenas.size() + 2);  // mostly, the array and the output
-  uses.assign(storage.arenas.begin(), storage.arenas.end());
-  uses.push_back(storage.memory);
+  std::vector<std::shared_ptr<Memory>> uses = blocks_of(*array.storage());
   for (const IndexGroup& group : request.groups) {
     for (const Indices& indices : group.indices) {
       if (indices.space() == MemorySpace::device) {

@@ -20,6 +20,15 @@ std::int64_t table_bytes(const OffsetArray& table) {
 
 }  // namespace
 
+std::vector<std::shared_ptr<Memory>> blocks_of(const Storage& storage) {
+  std::vector<std::shared_ptr<Memory>> blocks;
+  blocks.reserve(storage.arenas.size() + 4);  // mostly, a gather adds its output and its indices
+  blocks.assign(storage.arenas.begin(), storage.arenas.end());
+  blocks.push_back(storage.memory);
+  if (storage.lent) blocks.push_back(storage.lent);
+  return blocks;
+}
+
 ArenaMap map_arena(const Placement& placement) {
   ArenaMap map{{}, placement.arena_bytes};
   for (const OffsetArray& table : placement.tables) {
@@ -54,6 +63,7 @@ std::shared_ptr<Storage> make_storage(const Placement& placement, const Device& 
                                               .arena_bytes = placement.arena_bytes,
                                               .tables = std::move(tables),
                                               .owner = in_place ? options.owner : nullptr,
+                                              .lent = in_place ? options.memory : nullptr,
                                               .known = nullptr,
                                               .arenas = {}});
 }

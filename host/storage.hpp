@@ -31,23 +31,27 @@ struct Storage {
   Device device;
   Format format;
   PlacementKind placement;
-  Simplify simplify;                            ///< what it was placed with
-  Layout layout;                                ///< of all of it, before any view
-  std::shared_ptr<Memory> memory;               ///< the arena, then the tables
-  const std::byte* base = nullptr;              ///< of the leaves; null where offsets are addresses
-  std::int64_t unit = 1;                        ///< bytes that the last level's entries count in
-  std::int64_t arena_bytes = 0;                 ///< of the leaves in `memory`
-  std::vector<PlanTable> tables;                ///< one per level
-  std::shared_ptr<const void> owner;            ///< of what is used in place
-  std::shared_ptr<const KnownLeaves> known;     ///< null unless sources are kept
+  Simplify simplify;                         ///< what it was placed with
+  Layout layout;                             ///< of all of it, before any view
+  std::shared_ptr<Memory> memory;            ///< the arena, then the tables
+  const std::byte* base = nullptr;           ///< of the leaves; null where offsets are addresses
+  std::int64_t unit = 1;                     ///< bytes that the last level's entries count in
+  std::int64_t arena_bytes = 0;              ///< of the leaves in `memory`
+  std::vector<PlanTable> tables;             ///< one per level
+  std::shared_ptr<const void> owner;         ///< of what is used in place
+  std::shared_ptr<Memory> lent;              ///< a block of others that is used in place, or null
+  std::shared_ptr<const KnownLeaves> known;  ///< null unless sources are kept
   std::vector<std::shared_ptr<Memory>> arenas;  ///< then, where its leaves are
 
-  /// Queued work may still read what is used in place; only when it has ended may the owner go. Where
-  /// the device refuses to wait, the owner stays for ever: memory that is lost does no harm.
+  /// Queued work may still read what is used in place; only when it has ended may the owner go.
+  /// Where the device refuses to wait, the owner stays for ever: memory that is lost does no harm.
   ~Storage() {
     if (owner && !memory->wait()) new std::shared_ptr<const void>(std::move(owner));
   }
 };
+
+/// All blocks that reading the array's elements may touch.
+std::vector<std::shared_ptr<Memory>> blocks_of(const Storage& storage);
 
 /// Where an arena's parts lie: the leaves from 0 on, then each table.
 struct ArenaMap {

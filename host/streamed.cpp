@@ -223,6 +223,7 @@ DeviceBuffer gather_streamed(const ArrayView& view, const Device& device, const 
     check_output(*request.out, shape, strides, whole.result_itemsize);
     out = *request.out;
     parts.memory = out.memory;
+    parts.owner = out.owner;
   } else {
     std::int64_t bytes = whole.result_itemsize;
     for (const std::int64_t extent : shape) bytes *= extent;

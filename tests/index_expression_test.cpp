@@ -3,6 +3,7 @@
 #include <multibuffer/error.hpp>
 
 #include "host/text.hpp"
+#include "tests/foreign_locale.hpp"
 #include "tests/throws.hpp"
 
 #include <gtest/gtest.h>
@@ -88,6 +89,18 @@ TEST(IndexExpression, WhatIsOutOfRangeNamesAxisAndExtent) {
   expect_error(Errc::index_out_of_range, "axis 0 has no index",
                [] { parse_index("99999999999999999999", shape); });
   expect_error(Errc::index_out_of_range, "its extent is 0", [] { parse_index("0", Shape{0}); });
+}
+
+TEST(IndexExpression, NumbersNeverFollowTheGlobalLocale) {
+  const multibuffer::testing::ForeignLocale foreign;
+  const Shape large{5'000'000};
+  EXPECT_EQ(indexed("1234567:4000000:1000", large),
+            dense(large).slice(0, {1'234'567, 4'000'000, 1000}));
+  EXPECT_EQ(parse_index_list("1234567, 4000000:4000002", 5'000'000),
+            (std::vector<std::int64_t>{1'234'567, 4'000'000, 4'000'001}));
+  expect_error(Errc::index_out_of_range, "9876543", [&] { parse_index("9876543", large); });
+  expect_error(Errc::invalid_argument, "--index: expected",
+               [&] { parse_index("1.234.567", large); });
 }
 
 TEST(IndexExpression, TooManyIndicesAreCounted) {

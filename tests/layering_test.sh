@@ -53,4 +53,12 @@ while IFS= read -r file; do
 done < <(find include host cuda tests bench -name '*.[ch]pp' -o -name '*.cu' -o -name '*.cuh')
 
 echo "$broken includes break the one-way rule"
+
+# What writes or reads numbers, or sorts characters, by the locale that the program has set: formats,
+# files and messages must be the same everywhere (host/text.hpp, <charconv>).
+readonly by_locale='<(sstream|iomanip|locale|clocale|cctype|regex)>|[^_a-z](sto(i|l|ll|ul|ull|f|d|ld)|strto[a-z]+|ato[fil]+|s?scanf|is(alnum|alpha|digit|lower|print|space|upper|xdigit)|to(lower|upper))\('
+if grep -rnE "$by_locale" include host cuda --include='*.[ch]pp' --include='*.cu' --include='*.cuh'; then
+  echo "these follow the program's locale"
+  broken=$((broken + 1))
+fi
 ((broken == 0))

@@ -3,6 +3,7 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/reference.hpp>
 
+#include "tests/foreign_locale.hpp"
 #include "tests/scratch.hpp"
 #include "tests/throws.hpp"
 
@@ -261,6 +262,22 @@ TEST_F(Npy, UnknownTypesAreRefused) {
   expect_invalid(npy_bytes_of("[('a', '<i4', (-1,))]", "(1,)", ""), "no tuple of sizes");
   expect_invalid(npy_bytes_of("[('a', '<i4', 'x')]", "(1,)", ""), "shape is no tuple");
   expect_invalid(npy_bytes_of("7", "(1,)", ""), "neither a string nor a list");
+}
+
+TEST_F(Npy, HeadersNeverFollowTheGlobalLocale) {
+  const multibuffer::testing::ForeignLocale foreign;
+  const std::string data(2 * 3000, 'x');
+  {
+    WholeFile file(path());
+    write_npy(file, "'|S3000'", std::vector<std::int64_t>{2}, false, as_bytes(data), {});
+    file.commit();
+  }
+  EXPECT_NE(read_file(path()).find("{'descr': '|S3000', 'fortran_order': False, 'shape': (2,), }"),
+            std::string::npos);
+  expect_type("'<U1024'", "1024w", 4096, "'<U1024'");
+  expect_type("[('a', '<i4', (1000, 2))]", "T{(1000,2)^i:a:}", 8000, "[('a', '<i4', (1000, 2))]");
+  expect_invalid(npy_bytes_of("'<i4'", "(1234567,)", ""),
+                 "(1234567,) of '<i4' needs 4938268 bytes after the header");
 }
 
 TEST_F(Npy, AnyOneWrongByteIsReadOrRefused) {

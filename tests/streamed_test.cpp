@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -220,6 +221,32 @@ TEST_P(StreamedTest, WritesIntoTheCallersMemoryHereOrThere) {
   const DeviceBuffer result = gather_streamed(planes.view(), device(), request, {16 << 10});
   EXPECT_EQ(result.data(), there.data());
   EXPECT_TRUE(result.to_host() == expected);
+}
+
+/// The memory behind an `Output` lives as long as a result that points at it, wherever it is.
+TEST_P(StreamedTest, TheResultKeepsTheOutputsOwner) {
+  const Planes planes(4, 30, 50);
+  const std::vector<std::byte> expected = at_once(planes.view(), {}).to_host();
+  auto here = std::make_shared<std::vector<std::int32_t>>(4 * 30 * 50);
+  auto there = std::make_shared<const DeviceBuffer>(copy(upload(planes.view(), device())));
+  const std::weak_ptr<const void> watched[] = {here, there};
+  for (const bool is_here : {true, false}) {
+    Request request;
+    request.out = Output{.data = is_here ? here->data() : static_cast<void*>(there->data()),
+                         .bytes = static_cast<std::int64_t>(expected.size()),
+                         .space = is_here ? MemorySpace::host : there->view().space(),
+                         .strides = {}};
+    request.out->owner = is_here ? std::shared_ptr<const void>(std::move(here)) : std::move(there);
+    std::optional<DeviceBuffer> result =
+        gather_streamed(planes.view(), device(), request, {16 << 10});
+    EXPECT_EQ(static_cast<const void*>(result->data()), request.out->data);
+    request.out.reset();
+    const std::weak_ptr<const void>& owner = watched[is_here ? 0 : 1];
+    ASSERT_FALSE(owner.expired());
+    EXPECT_TRUE(result->to_host() == expected);
+    result.reset();
+    EXPECT_TRUE(owner.expired());
+  }
 }
 
 TEST_P(StreamedTest, ReportsBadIndicesAsGatherDoes) {

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <iostream>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -18,6 +19,10 @@ namespace {
 template <class Number>
 std::string cell(const Number& number) {
   return text(number);
+}
+
+std::string levels_text(int levels, const char* of_what) {
+  return text(levels, levels == 1 ? " level of " : " levels of ", of_what);
 }
 
 void print_axes(const Layout& layout) {
@@ -78,8 +83,7 @@ void print_placement(const Placement& placement) {
               {"will travel", bytes_text(leaf_bytes + offset_bytes)}};
   for (const std::string& note : placement.notes) table.push_back({"simplified", note});
   print(std::cout, table);
-  std::cout << "on the device: " << placement.layout.levels()
-            << (placement.layout.levels() == 1 ? " level of offsets\n" : " levels of offsets\n");
+  std::cout << "on the device: " << levels_text(placement.layout.levels(), "offsets") << '\n';
   print_axes(placement.layout);
 }
 
@@ -96,8 +100,8 @@ int run_inspect(const InspectOptions& options, std::stop_token stop) {
     }
   }
   std::cout << inputs.description() << ": " << tuple_text(view.shape()) << " of " << inputs.descr()
-            << ", " << bytes_text(view.nbytes()) << ", " << view.layout().levels()
-            << (view.layout().levels() == 1 ? " level of pointers\n" : " levels of pointers\n");
+            << ", " << bytes_text(view.nbytes()) << ", "
+            << levels_text(view.layout().levels(), "pointers") << '\n';
   print_axes(view.layout());
   const Resolution resolution =
       progress.run("resolve", [&](const Watch& watch) { return resolve(view, watch); });

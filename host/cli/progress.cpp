@@ -6,11 +6,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstddef>
-#include <iomanip>
 #include <iostream>
-#include <sstream>
+#include <string_view>
 
 namespace multibuffer::cli {
 namespace {
@@ -20,9 +21,22 @@ constexpr std::chrono::milliseconds redraw_time(100);
 constexpr const char* start_of_line = "\r\x1b[K";  // and the rest of the line erased
 
 std::string fixed(double value, int digits) {
-  std::ostringstream out;
-  out << std::fixed << std::setprecision(digits) << value;
-  return out.str();
+  std::array<char, 400> buffer;  // the largest double has 309 digits before its point
+  char* const end = buffer.data() + buffer.size();
+  return {buffer.data(),
+          std::to_chars(buffer.data(), end, value, std::chars_format::fixed, digits).ptr};
+}
+
+std::string padding(std::string_view cell, std::size_t width) {
+  return std::string(width - std::min(width, cell.size()), ' ');
+}
+
+std::string left(std::string_view cell, std::size_t width) {
+  return text(cell, padding(cell, width));
+}
+
+std::string right(std::string_view cell, std::size_t width) {
+  return text(padding(cell, width), cell);
 }
 
 }  // namespace
@@ -76,25 +90,23 @@ void Progress::clear() {
 }
 
 std::string stats_table(const std::vector<Phase>& phases) {
-  std::ostringstream out;
-  out << std::left << std::setw(10) << "phase" << std::right << std::setw(10) << "seconds"
-      << std::setw(14) << "moved" << std::setw(10) << "GB/s" << '\n';
+  std::string out =
+      text(left("phase", 10), right("seconds", 10), right("moved", 14), right("GB/s", 10), '\n');
   Phase total{"total"};
   const auto line = [&](const Phase& phase, bool rate) {
-    out << std::left << std::setw(10) << phase.name << std::right << std::setw(10)
-        << fixed(phase.seconds, 6);
+    out += left(phase.name, 10) + right(fixed(phase.seconds, 6), 10);
     if (rate && phase.bytes > 0 && phase.seconds > 0) {
-      out << std::setw(14) << bytes_text(phase.bytes) << std::setw(10)
-          << fixed(static_cast<double>(phase.bytes) / phase.seconds / 1e9, 2);
+      const double gigabytes = static_cast<double>(phase.bytes) / 1e9;
+      out += right(bytes_text(phase.bytes), 14) + right(fixed(gigabytes / phase.seconds, 2), 10);
     }
-    out << '\n';
+    out += '\n';
   };
   for (const Phase& phase : phases) {
     line(phase, true);
     total.seconds += phase.seconds;
   }
   line(total, false);
-  return out.str();
+  return out;
 }
 
 }  // namespace multibuffer::cli

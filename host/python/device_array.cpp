@@ -74,6 +74,7 @@ DeviceArray upload_object(const py::object& object, const py::object& device_nam
   UploadOptions options;
   options.placement = kind;
   options.owner = source.owner;
+  options.memory = source.memory;
   return without_gil([&](const Watch& watch) {
     options.watch = watch;
     return upload(source.view, Device::open(target), options);

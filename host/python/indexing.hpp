@@ -26,8 +26,8 @@ namespace multibuffer::python {
 /// What is borrowed may be written to while it is read, by a thread that does not need the GIL or,
 /// while that is released, by any. So that a value was in range once is nothing to build on:
 /// whoever uses one decides by what it has just read, or copies first and checks the copy. The host
-/// backend does the one (host/row_walk.cpp), what goes to a device the other (host/gather.cpp). A
-/// writer can make of an element some other element of the array, and nothing worse.
+/// backend does the one (host/row_address.hpp), what goes to a device the other (host/gather.cpp).
+/// A writer can make of an element some other element of the array, and nothing worse.
 class IndexArray {
  public:
   IndexArray() = default;

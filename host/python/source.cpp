@@ -92,6 +92,7 @@ DeviceArray in_place(const Source& source) {
   UploadOptions options;
   options.placement = PlacementKind::in_place;
   options.owner = source.owner;
+  options.memory = source.memory;
   return without_gil([&](const Watch& watch) {
     options.watch = watch;
     return upload(source.view, Device::open(source.device), options);
@@ -117,7 +118,8 @@ Source source_of(const DeviceBuffer& buffer) {
   ArrayView view = buffer.view();
   const bool on_host = view.space() == MemorySpace::host;
   auto description = on_host ? std::make_shared<const Description>(view) : nullptr;
-  return {std::move(view), std::move(owner), buffer.device().name(), std::move(description)};
+  return {std::move(view), std::move(owner), buffer.device().name(), std::move(description),
+          buffer.memory()};
 }
 
 Source source_of_export(const Py_buffer& buffer) {

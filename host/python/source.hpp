@@ -23,6 +23,8 @@ struct Source {
   /// What the exporter said, for who follows the pointers himself; NULL where no `Py_buffer` can
   /// say it.
   std::shared_ptr<const Description> description;
+  /// The block that the elements lie in, if it is the library's.
+  std::shared_ptr<Memory> memory = nullptr;
 };
 
 /// `object` as one of these, the first that it is: our own arrays, an exporter of PEP 3118, of

@@ -41,6 +41,13 @@ Comparison verify_objects(const py::object& result, const py::object& expected,
   const Tolerance tolerance{number(atol), number(rtol), integer(ulp)};
   const DeviceBuffer actual = buffer_of(result);
   DeviceBuffer wanted = buffer_of(expected);
+  // Under another format, below, it would no longer say that its indices were out of range, nor
+  // keep memory that is not the library's.
+  const DeviceBuffer given = wanted;
+  without_gil([&](const Watch&) {
+    given.synchronize();
+    return true;
+  });
   if (same_meaning(actual.format(), wanted.format()))  // however each spells it
     wanted = DeviceBuffer({.device = wanted.device(),
                            .format = actual.format(),

@@ -16,6 +16,7 @@
 
 namespace multibuffer {
 
+class Memory;
 struct Storage;
 
 struct UploadOptions {
@@ -23,6 +24,9 @@ struct UploadOptions {
   Simplify simplify;
   /// Kept alive as long as the array; needed for arrays in place.
   std::shared_ptr<const void> owner;
+  /// The block that the elements lie in, if it is the library's (`DeviceBuffer::memory`) and they
+  /// are used in place: work on the array is then ordered with all other work on the block.
+  std::shared_ptr<Memory> memory;
   StreamHandle stream = nullptr;
   Watch watch;
   /// Remembers where each leaf came from (some 80 bytes of host memory a leaf), so that
@@ -33,6 +37,9 @@ struct UploadOptions {
 /// An array of pointers on a device: leaves in one arena, offset arrays where the pointer tables
 /// were, and a layout to view them through. Views share the storage and move no data; the storage
 /// is freed after the last of them, and after all work on it.
+///
+/// Constness is shallow, as that of a `std::span<T>`, here and in a `DeviceBuffer`: what is `const`
+/// stays the same view of the same elements, which `update`, and a result's `data()`, may write.
 class DeviceArray {
  public:
   const Layout& layout() const noexcept { return layout_; }

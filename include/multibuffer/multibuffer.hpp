@@ -1,7 +1,6 @@
 #pragma once
 
-/// The whole library, in the order of its pipeline:
-/// ArrayView -> resolve -> place -> upload -> gather -> verify.
+/// The whole library. Its pipeline is ArrayView -> resolve -> place -> upload -> gather -> verify.
 #include <multibuffer/access.hpp>
 #include <multibuffer/array_view.hpp>
 #include <multibuffer/byte_order.hpp>

@@ -233,6 +233,25 @@ TEST_F(Lifetimes, AndAfterAConsumerOnTheLegacyStream) {
   EXPECT_EQ(consumer.seen(), backwards());
 }
 
+TEST_F(Lifetimes, AResultThatIsAnArrayInPlaceIsWrittenAfterItsReaders) {
+  const DeviceArray array = uploaded(counting());
+  const Plan plan(array.reverse(0), Request{});
+  const DeviceBuffer result = plan.run();
+  UploadOptions options;
+  options.placement = PlacementKind::in_place;
+  options.owner = std::make_shared<const DeviceBuffer>(result);
+  options.memory = result.memory();
+  const DeviceArray again = upload(result.view(), result.device(), options);
+  const Stream stream = make_stream();
+  const DeviceBuffer twice = reversed(again, stream_handle(stream));
+  const Numbers zeros(count);
+  const std::int64_t shape[] = {count};
+  update(array, ArrayView::dense(zeros.data(), shape, Format("i", 4)));
+  plan.run();
+  EXPECT_EQ(numbers_of(result), zeros);
+  EXPECT_EQ(numbers_of(twice), counting());
+}
+
 // How much memory a loop holds that runs ahead of the device.
 
 /// What the pool takes more, after two hundred turns of a loop, than after the first ones.

@@ -1,5 +1,6 @@
 """DeviceBuffer: what results say, and how they are handed on."""
 
+import array
 import ctypes
 import gc
 import unittest
@@ -223,6 +224,17 @@ class OnAGpu(unittest.TestCase):
         self.assertEqual(multibuffer.upload(result).device, result.device)
         self.assertEqual(multibuffer.upload(result).T.tobytes(), b"aebfcgdh")
         self.assertEqual(multibuffer.upload(result, device="host").tobytes(), b"abcdefgh")
+
+
+class Verified(unittest.TestCase):
+    @unittest.skipUnless(DEVICE == "cuda", "indices on a GPU")
+    def test_indices_that_were_out_of_range_are_told_on_either_side(self):
+        rows = upload([b"abcd", b"efgh"])
+        indices = upload(array.array("q", [0, 2])).copy()
+        whole = rows.copy()
+        for pair in ((rows.take(indices), whole), (whole, rows.take(indices))):
+            with self.assertRaisesRegex(IndexError, "index 2 at position"):
+                multibuffer.verify(*pair)
 
 
 class DLPack(unittest.TestCase):
