@@ -127,4 +127,5 @@ def main():
         print(options.plot)
 
 
-main()
+if __name__ == "__main__":
+    main()
