@@ -4,6 +4,7 @@
 #include <multibuffer/place.hpp>
 
 #include "backend.hpp"
+#include "overlap.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -40,6 +41,7 @@ struct Storage {
   std::shared_ptr<const void> owner;            ///< of what is used in place
   std::shared_ptr<const KnownLeaves> known;     ///< null unless sources are kept
   std::vector<std::shared_ptr<Memory>> arenas;  ///< then, where its leaves are
+  mutable ClearRanges clear = {};               ///< of what is used in place
 
   /// Queued work may still read what is used in place; only then may its owner go.
   ~Storage() {

@@ -198,6 +198,16 @@ TEST_P(BackendTest, CoordinatesPickElements) {
   expect_error(Errc::invalid_argument, "do not broadcast", [&] { gather(array, uneven); });
 }
 
+TEST_P(BackendTest, IndicesThatAreBroadcastAwayMayBeAnything) {
+  const Rows rows(4, 5);
+  const DeviceArray array = upload(rows.view(), device());
+  const Numbers far{99, -99}, none;
+  const std::vector<Indices> both{Indices(far, {2, 1}), Indices(none, {1, 0})};
+  EXPECT_EQ(gather(array, both).shape(), (Numbers{2, 0}));
+  const DeviceArray empty = array.slice(1, {0, 0, 1});
+  expect_error(Errc::index_out_of_range, "99", [&] { take(empty, 0, Indices(far)); });
+}
+
 TEST_P(BackendTest, GroupsGoWhereNumPyPutsThem) {
   std::vector<std::int32_t> cube(2 * 3 * 4);
   std::iota(cube.begin(), cube.end(), 0);

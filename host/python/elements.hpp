@@ -12,8 +12,13 @@ namespace multibuffer::python {
 
 /// Dense C-ordered elements as nested lists of Python objects; without axes, one object. Structs
 /// are tuples, sub-arrays lists, and what has no value of its own is bytes. Throws
-/// `format_unsupported`, naming the format, for opaque elements.
+/// `format_unsupported`, naming the format, for opaque elements, and ValueError, naming the
+/// element, for text that holds something else than characters.
 pybind11::object to_list(const Format& format, std::span<const std::int64_t> shape,
                          const std::byte* elements);
+
+/// Whether some element, as `to_list` has it, is equal to `item`. The same errors.
+bool any_equal(const Format& format, std::span<const std::int64_t> shape, const std::byte* elements,
+               pybind11::handle item);
 
 }  // namespace multibuffer::python
