@@ -240,6 +240,7 @@ class Parser {
   bool has_objects_ = false;
   bool ends_padded_ = false;  // the last type is a struct that '@' has padded at its end
   // Of the other reading:
+  std::int64_t tight_at_ = 0;     // where the next item begins, in the whole element
   std::int64_t tight_size_ = 0;   // of the last type
   bool tight_is_aligned_ = true;  // all that '@' reaches is where NumPy writes one
   bool is_numpy_style_ = true;
@@ -284,14 +285,17 @@ Item Parser::item() {
 
 /// Keeps count of where structs in a sub-array may have had room between them.
 void Parser::note_gaps(const Item& item) {
-  std::int64_t count = 1;
-  for (const std::int64_t extent : item.field.shape) count = product(count, extent, item.position);
-  if (is_padding(item.field.type) && item.field.name.empty()) {
-    x_run_ = sum(x_run_, item.field.type.size, item.position);
+  const Field& field = item.field;
+  if (is_padding(field.type) && field.name.empty()) {
+    if (__builtin_add_overflow(x_run_, field.type.size, &x_run_)) is_numpy_style_ = false;
     readings_differ_ = readings_differ_ || (gaps_ > 0 && x_run_ >= gaps_);
-  } else if (!item.field.type.is_struct) {
-    gaps_ = 0;
-  } else if (count > 1) {
+    return;
+  }
+  if (!field.type.is_struct) gaps_ = 0;
+  std::int64_t count = 1;
+  for (const std::int64_t extent : field.shape)
+    if (__builtin_mul_overflow(count, extent, &count)) is_numpy_style_ = false;
+  if (field.type.is_struct && count > 1) {
     gaps_ = count;
     x_run_ = 0;
   }
@@ -305,6 +309,7 @@ Item Parser::unnamed_item() {
   const std::size_t count_position = position_;
   const std::int64_t count = !at_end() && is_digit(format_[position_]) ? number() : 1;
   result.position = position_;
+  const std::int64_t tight_start = tight_at_;
   result.field.type = type();
   const bool is_repeated = !has_length(format_[result.position]);
   if (!is_repeated)
@@ -312,6 +317,15 @@ Item Parser::unnamed_item() {
   else if (count != 1)
     result.field.shape.push_back(count);
   result.tight_size = result.field.type.is_struct ? tight_size_ : result.field.type.size;
+  // NumPy looks at the first item of a sub-array alone.
+  if (!result.field.type.is_struct && tight_start % result.field.type.alignment != 0)
+    tight_is_aligned_ = false;
+  bool overflows = false;
+  std::int64_t tight = result.tight_size;
+  for (const std::int64_t extent : result.field.shape)
+    overflows = __builtin_mul_overflow(tight, extent, &tight) || overflows;
+  overflows = __builtin_add_overflow(tight_start, tight, &tight_at_) || overflows;
+  if (overflows) is_numpy_style_ = false;  // whether it is too large is for `layout` to say
   if (result.field.shape.size() > max_subarray_axes)
     fail(text("more than ", max_subarray_axes, " axes"), result.position);
   // "0d" only aligns what follows, as in the struct module.
@@ -396,6 +410,7 @@ Type Parser::pointer_type() {
   const bool was_aligned = tight_is_aligned_;
   const bool differed = readings_differ_;
   const bool was_numpy_style = is_numpy_style_;
+  const std::int64_t was_at = tight_at_;
   ++position_;
   enter();
   unnamed_item();
@@ -404,6 +419,7 @@ Type Parser::pointer_type() {
   tight_is_aligned_ = was_aligned;
   readings_differ_ = differed;
   is_numpy_style_ = was_numpy_style;
+  tight_at_ = was_at;
   ends_padded_ = false;
   return pointer;
 }
@@ -473,7 +489,6 @@ Type Parser::layout(std::vector<Item> items) {
     std::int64_t count = 1;
     for (const std::int64_t extent : field.shape) count = product(count, extent, position);
     result.size = sum(field.offset, product(field.type.size, count, position), position);
-    tight_is_aligned_ = tight_is_aligned_ && tight % field.type.alignment == 0;
     readings_differ_ = readings_differ_ || (is_listed && tight != field.offset) ||
                        (count > 1 && tight_size != field.type.size);
     tight += tight_size * count;
