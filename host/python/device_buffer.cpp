@@ -140,6 +140,8 @@ py::object as_numpy(const py::object& self, const py::object& dtype, const py::o
 }
 
 bool contains(const DeviceBuffer& buffer, py::handle item) {
+  if (is_compared_by_numpy(buffer.format(), item))
+    return numpy_has(py::cast(to_host(buffer)), item);
   const HostBytes bytes(buffer);
   return any_equal(buffer.format(), buffer.shape(), bytes.data(), item);
 }

@@ -1,6 +1,7 @@
 #include "elements.hpp"
 
 #include "host/text.hpp"
+#include "numpy_array.hpp"
 
 #include <algorithm>
 #include <array>
@@ -195,6 +196,18 @@ py::object to_list(const Format& format, std::span<const std::int64_t> shape,
                    const std::byte* elements) {
   const std::byte* next = elements;
   return with_position(format, shape, elements, [&] { return nested(format.type(), shape, next); });
+}
+
+bool is_compared_by_numpy(const Format& format, py::handle item) {
+  PyObject* const it = item.ptr();
+  if (PyList_Check(it)) return true;
+  if (PyTuple_Check(it)) return !format.type().is_struct;
+  return NumpyArray::of(item).has_value();
+}
+
+bool numpy_has(const py::object& buffer, py::handle item) {
+  const py::object array = py::module_::import("numpy").attr("asarray")(buffer);
+  return array.attr("__contains__")(item).cast<bool>();
 }
 
 bool any_equal(const Format& format, std::span<const std::int64_t> shape, const std::byte* elements,

@@ -309,7 +309,8 @@ py::bytes to_bytes(const ReferenceArray& array) {
 }
 
 bool contains(const ReferenceArray& array, py::handle item) {
-  array.format.type();  // refuses before anything is read
+  if (is_compared_by_numpy(array.format, item))  // refuses before anything is read
+    return numpy_has(gather(array, {}, IndexMode::raise, py::none()), item);
   const reference::Result dense = read(array, {}, IndexMode::raise);
   return any_equal(array.format, dense.shape, dense.bytes.data(), item);
 }

@@ -286,14 +286,20 @@ class Overlaps(unittest.TestCase):
 class AsASequence(unittest.TestCase):
     def test_in(self):
         source = numpy.arange(6).reshape(2, 3)
+        reverted = upload(source)[:, ::-1]
         for array in (upload(source), upload(list(source)), multibuffer.reference(source),
-                      upload(source).copy(), upload(source)[:, ::-1]):
+                      upload(source).copy(), reverted):
             self.assertIn(3, array)
             self.assertIn(3.0, array)
             self.assertIn(numpy.int8(5), array)
             self.assertNotIn(6, array)
             self.assertNotIn(None, array)
             self.assertNotIn("3", array)
+            # As NumPy has it: some element equals what stands in its place.
+            for item in ([0, 9, 9], [9, 9, 9], (0, 1, 2), numpy.array([9, 1, 9]), [[0], [9]],
+                         numpy.array(3)):
+                self.assertEqual(item in array, item in source[:, ::-1]
+                                 if array is reverted else item in source)
         self.assertIn("ab", upload(numpy.array(["ab", "c"])))
         self.assertIn((1, 2.5), upload(numpy.array([(1, 2.5)], "i4,f8")))
         self.assertNotIn(1, upload(numpy.zeros(0)))
