@@ -191,6 +191,9 @@ std::optional<Format> format_by(py::handle describer, const Py_buffer& buffer) {
                               "', but the class ", why),
                          said.has_objects());
   }
+  // Without a struct inside, NumPy's formats have one reading: that it fits is enough.
+  const bool is_flat = !std::strchr(std::strchr(buffer.format, '{') + 1, '{');
+  if (is_flat && !said.opaque()) return {};
   try {
     const Type type = type_of_dtype(describer).type;
     if (!said.opaque() && same_meaning(said.type(), type)) return {};

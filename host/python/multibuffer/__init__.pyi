@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, SupportsIndex, TypeVar, overload
 
 # An exporter of the buffer protocol, of DLPack or of __cuda_array_interface__, or a list of these.
 _Array = Any
-# Integers or booleans: any array of them, or nested lists.
+# Integers or booleans: any array of them, or sequences, nested or not.
 _Indices = Any
 # A CUDA stream of torch, of CuPy or of cuda.core, or its handle; None is the library's own.
 _Stream = Any
