@@ -193,13 +193,16 @@ void check_apart(const DeviceArray& array, const OutputPlace& out) {
 void check_apart(const ArrayView& view, const OutputPlace& out) {
   if (view.layout().empty() || out.range().begin == out.range().end) return;
   const auto base = static_cast<std::int64_t>(number_of(view.base()));
+  OutputBytes bytes(out);
+  const Block pointer_block{{}, sizeof(void*)};
   const auto follow = [&](int level, std::int64_t position) {
-    const std::uintptr_t at = static_cast<std::uintptr_t>(level == 0 ? position + base : position);
+    const auto at = static_cast<std::uintptr_t>(level == 0 ? position + base : position);
+    if (bytes.meet(pointer_block, at)) refuse();
     std::uintptr_t pointer = 0;
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): an address found in a table
     std::memcpy(&pointer, reinterpret_cast<const void*>(at), sizeof pointer);
     return static_cast<std::int64_t>(pointer);
   };
-  OutputBytes bytes(out);
   const Block leaf = leaf_of(view.layout(), view.itemsize());
   const bool is_direct = view.layout().levels() == 0;
   const auto meets = [&](std::uintptr_t start) {

@@ -1,3 +1,5 @@
+#include "host/overlap.hpp"
+
 #include <multibuffer/multibuffer.hpp>
 
 #include "tests/throws.hpp"
@@ -132,6 +134,18 @@ TEST(Overlap, StreamedGathersOnTheHostAreGathers) {
   request.out = output(rows.memory.data(), 160);
   expect_error(Errc::invalid_argument, "the output overlaps the array",
                [&] { gather_streamed(rows.view(), Device::host(), request); });
+}
+
+TEST(Overlap, PointersThatAreReadAreNotWrittenOver) {
+  Rows rows(4, 5);
+  const OutputPlace over_the_table{rows.rows.data() + 1, {}, {}, 8};
+  expect_error(Errc::invalid_argument, "the output overlaps the array",
+               [&] { check_apart(rows.view(), over_the_table); });
+  expect_error(Errc::invalid_argument, "the output overlaps the array", [&] {
+    check_apart(rows.view(), {rows.rows[2] + 4, {}, {}, 8});
+  });
+  std::int64_t elsewhere = 0;
+  check_apart(rows.view(), {&elsewhere, {}, {}, 8});
 }
 
 TEST(Overlap, NothingOverlapsWhatHasNoElements) {
