@@ -89,7 +89,7 @@ TEST(Overlap, WhatLiesBetweenIsWritten) {
   Rows rows(40, 5, 1);
   const DeviceArray array = upload(rows.view(), Device::host(), in_place());
   Request request;
-  request.out = output(rows.memory.data() + 5, 8 * (39 * 6 + 1), {48});
+  request.out = output(rows.memory.data() + 5, 39 * 48 + 8, {48});
   for (int again = 0; again < 2; ++again) gather(array.index(1, 2), request);
   for (std::size_t i = 0; i < 40; ++i) {
     EXPECT_EQ(rows.memory[6 * i + 5], static_cast<std::int64_t>(6 * (39 - i) + 2));

@@ -79,7 +79,11 @@ void widen_line(const std::byte* from, std::int64_t stride, std::int64_t count, 
     std::array<std::byte, sizeof(Number)> bytes;
     std::copy_n(from, bytes.size(), bytes.begin());
     if constexpr (Swapped) std::ranges::reverse(bytes);
-    to[i] = static_cast<std::int64_t>(std::bit_cast<Number>(bytes));
+    const auto number = std::bit_cast<Number>(bytes);
+    if constexpr (std::is_same_v<Number, std::uint64_t>)
+      to[i] = static_cast<std::int64_t>(number);  // see `set_beyond_apart`
+    else
+      to[i] = std::int64_t{number};
   }
 }
 
