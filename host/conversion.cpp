@@ -96,7 +96,10 @@ Conversion converting(const Format& from, const Format& to, Overflow overflow) {
   const Numbers source = numbers_of(from, from, to);
   const Numbers target = numbers_of(to, from, to);
   if (source.is_complex && !target.is_complex)
-    refuse(from, to, "the imaginary parts would be lost");
+    refuse(from, to,
+           target.number == Number::boolean
+               ? "complex numbers become complex alone, and a bool is none"
+               : "complex numbers become complex alone: the imaginary parts would be lost");
   const bool adds_parts = target.is_complex && !source.is_complex;
   return {source.number, adds_parts ? complex_of(target.number, from, to) : target.number,
           source.foreign, target.foreign, overflow == Overflow::saturate};

@@ -170,6 +170,7 @@ Mode mode_of(char order) {
 
 struct Item {
   Field field;
+  std::int64_t tight_size = 0;    // of the type without padding, as NumPy writes formats
   std::size_t position = 0;       // of the type code
   std::size_t name_position = 0;  // of a name
   bool is_listed = true;          // false for what only moves the next field
@@ -191,10 +192,23 @@ class Parser {
   /// Whether an element read so far holds objects; also meaningful after `whole` has thrown.
   bool has_objects() const { return has_objects_; }
 
+  /// Whether NumPy may have meant something else by the text that `whole` has read, for elements of
+  /// `itemsize` bytes. NumPy does not write the padding at the end of a struct; holes are x, one by
+  /// one, in front of the next field, and every field has a name. It writes '@' only where numbers
+  /// are aligned. So a struct that '@' pads here may have ended where its last field does; and
+  /// structs in a sub-array may have had some of the x behind it between them.
+  bool has_other_reading(std::int64_t itemsize) const {
+    const std::int64_t behind = itemsize - tight_size_;
+    const bool may_have_gaps = gaps_ > 0 && behind >= gaps_;
+    return is_numpy_style_ && tight_is_aligned_ && behind >= 0 &&
+           (readings_differ_ || may_have_gaps);
+  }
+
  private:
   std::vector<Item> items();
   Item item();
   Item unnamed_item();
+  void note_gaps(const Item& item);
   void orders();
   std::vector<std::int64_t> shape();
   std::int64_t number();
@@ -205,7 +219,7 @@ class Parser {
   Type complex_type();
   Type scalar_type(char code) const;
   std::string name();
-  Type layout(std::vector<Item> items) const;
+  Type layout(std::vector<Item> items);
   void check_names(const std::vector<Item>& items) const;
 
   bool at_end() const { return position_ == format_.size(); }
@@ -225,6 +239,14 @@ class Parser {
   int nesting_ = 0;
   bool has_objects_ = false;
   bool ends_padded_ = false;  // the last type is a struct that '@' has padded at its end
+  // Of the other reading:
+  std::int64_t tight_at_ = 0;     // where the next item begins, in the whole element
+  std::int64_t tight_size_ = 0;   // of the last type
+  bool tight_is_aligned_ = true;  // all that '@' reaches is where NumPy writes one
+  bool is_numpy_style_ = true;
+  bool readings_differ_ = false;
+  std::int64_t gaps_ = 0;   // the structs of a sub-array that nothing but x has followed; 0 if none
+  std::int64_t x_run_ = 0;  // how many x
 };
 
 Type Parser::whole() {
@@ -233,6 +255,7 @@ Type Parser::whole() {
   std::vector<Item> all = items();
   if (!at_end()) fail("'}' without 'T{'", position_);
   const bool is_bare = all.size() == 1 && all[0].field.name.empty() && all[0].field.shape.empty();
+  is_numpy_style_ = is_numpy_style_ && is_bare;
   return is_bare ? std::move(all[0].field.type) : layout(std::move(all));
 }
 
@@ -256,7 +279,26 @@ Item Parser::item() {
     result.field.name = name();
     result.is_listed |= !result.field.name.empty();
   }
+  note_gaps(result);
   return result;
+}
+
+/// Keeps count of where structs in a sub-array may have had room between them.
+void Parser::note_gaps(const Item& item) {
+  const Field& field = item.field;
+  if (is_padding(field.type) && field.name.empty()) {
+    if (__builtin_add_overflow(x_run_, field.type.size, &x_run_)) is_numpy_style_ = false;
+    readings_differ_ = readings_differ_ || (gaps_ > 0 && x_run_ >= gaps_);
+    return;
+  }
+  if (!field.type.is_struct) gaps_ = 0;
+  std::int64_t count = 1;
+  for (const std::int64_t extent : field.shape)
+    if (__builtin_mul_overflow(count, extent, &count)) is_numpy_style_ = false;
+  if (field.type.is_struct && count > 1) {
+    gaps_ = count;
+    x_run_ = 0;
+  }
 }
 
 Item Parser::unnamed_item() {
@@ -267,13 +309,23 @@ Item Parser::unnamed_item() {
   const std::size_t count_position = position_;
   const std::int64_t count = !at_end() && is_digit(format_[position_]) ? number() : 1;
   result.position = position_;
+  const std::int64_t tight_start = tight_at_;
   result.field.type = type();
   const bool is_repeated = !has_length(format_[result.position]);
-  if (!is_repeated) {
+  if (!is_repeated)
     result.field.type.size = product(result.field.type.size, count, count_position);
-  } else if (count != 1) {
+  else if (count != 1)
     result.field.shape.push_back(count);
-  }
+  result.tight_size = result.field.type.is_struct ? tight_size_ : result.field.type.size;
+  // NumPy looks at the first item of a sub-array alone.
+  if (!result.field.type.is_struct && tight_start % result.field.type.alignment != 0)
+    tight_is_aligned_ = false;
+  bool overflows = false;
+  std::int64_t tight = result.tight_size;
+  for (const std::int64_t extent : result.field.shape)
+    overflows = __builtin_mul_overflow(tight, extent, &tight) || overflows;
+  overflows = __builtin_add_overflow(tight_start, tight, &tight_at_) || overflows;
+  if (overflows) is_numpy_style_ = false;  // whether it is too large is for `layout` to say
   if (result.field.shape.size() > max_subarray_axes)
     fail(text("more than ", max_subarray_axes, " axes"), result.position);
   // "0d" only aligns what follows, as in the struct module.
@@ -335,7 +387,13 @@ Type Parser::struct_type() {
   enter();
   expect('{');
   ends_padded_ = false;
-  Type result = layout(items());
+  gaps_ = 0;
+  std::vector<Item> all = items();
+  for (const Item& item : all) {
+    const bool is_hole = is_padding(item.field.type) && item.field.type.size == 1;
+    if (item.field.name.empty() && (!is_hole || &item == &all.back())) is_numpy_style_ = false;
+  }
+  Type result = layout(std::move(all));
   const std::size_t end = position_;
   expect('}');
   --nesting_;
@@ -349,11 +407,19 @@ Type Parser::struct_type() {
 Type Parser::pointer_type() {
   Type pointer = scalar_type('P');
   const bool had_objects = has_objects_;
+  const bool was_aligned = tight_is_aligned_;
+  const bool differed = readings_differ_;
+  const bool was_numpy_style = is_numpy_style_;
+  const std::int64_t was_at = tight_at_;
   ++position_;
   enter();
   unnamed_item();
   --nesting_;
   has_objects_ = had_objects;  // what it points to is not part of the element
+  tight_is_aligned_ = was_aligned;
+  readings_differ_ = differed;
+  is_numpy_style_ = was_numpy_style;
+  tight_at_ = was_at;
   ends_padded_ = false;
   return pointer;
 }
@@ -412,19 +478,24 @@ void Parser::check_names(const std::vector<Item>& items) const {
 }
 
 /// Places the items one after another, each where its alignment lets it start.
-Type Parser::layout(std::vector<Item> items) const {
+Type Parser::layout(std::vector<Item> items) {
   Type result;
   result.is_struct = true;
   result.size = 0;
-  for (auto& [field, position, name_position, is_listed] : items) {
+  std::int64_t tight = 0;  // where the next item is in the other reading; at most where it is here
+  for (auto& [field, tight_size, position, name_position, is_listed] : items) {
     const std::int64_t excess = result.size % field.type.alignment;
     field.offset = excess ? sum(result.size, field.type.alignment - excess, position) : result.size;
-    std::int64_t size = field.type.size;
-    for (const std::int64_t extent : field.shape) size = product(size, extent, position);
-    result.size = sum(field.offset, size, position);
+    std::int64_t count = 1;
+    for (const std::int64_t extent : field.shape) count = product(count, extent, position);
+    result.size = sum(field.offset, product(field.type.size, count, position), position);
+    readings_differ_ = readings_differ_ || (is_listed && tight != field.offset) ||
+                       (count > 1 && tight_size != field.type.size);
+    tight += tight_size * count;
     if (mode_.aligned) result.alignment = std::max(result.alignment, field.type.alignment);
     if (is_listed) result.fields.push_back(std::move(field));
   }
+  tight_size_ = tight;
   return result;
 }
 
@@ -483,7 +554,13 @@ Reading read_format(std::string_view format, std::int64_t itemsize, bool wide_u)
   Parser parser(format, wide_u);
   try {
     Type type = parser.whole();
-    if (fits(type, itemsize)) {
+    if (fits(type, itemsize) && parser.has_other_reading(itemsize)) {
+      result.complaint =
+          text("the format ", quoted_format(format),
+               " is ambiguous: NumPy leaves out the padding at the end of a struct in "
+               "it, PEP 3118 does not, and the itemsize ",
+               itemsize, " has room for both");
+    } else if (fits(type, itemsize)) {
       result.type = std::move(type);
       result.type.size = itemsize;
     } else {
@@ -797,6 +874,14 @@ std::string code_text(const Type& type) {
   return {};
 }
 
+/// Whether only '^' and '@' give it a size, for readers other than ours.
+bool is_native_alone(const Type& type) {
+  const bool is_real = type.kind == ScalarKind::real || type.kind == ScalarKind::complex;
+  const std::int64_t real = type.kind == ScalarKind::complex ? type.size / 2 : type.size;
+  return (is_real && real > 8) || type.kind == ScalarKind::pointer ||
+         type.kind == ScalarKind::object;
+}
+
 /// Writes a type so that nothing is left to alignment: the byte order stands before the first code
 /// that needs another one, and holes are `x`.
 class FormatWriter {
@@ -805,7 +890,8 @@ class FormatWriter {
 
   void type(const Type& type) {
     if (type.is_struct) return structure(type);
-    const char order = type.little_endian == native_little ? '=' : native_little ? '>' : '<';
+    const bool is_native = type.little_endian == native_little;
+    const char order = !is_native ? (native_little ? '>' : '<') : is_native_alone(type) ? '^' : '=';
     if (type.size > 1 && order != order_) out_ += order_ = order;
     out_ += code_text(type);
   }
@@ -861,9 +947,49 @@ const Type& Format::type() const {
   return type_;
 }
 
+Format Format::bytes(std::int64_t itemsize, std::string why, bool has_objects) {
+  Format result(multibuffer::text(itemsize, 's'), itemsize);
+  result.why_opaque_ = std::move(why);
+  result.has_objects_ = has_objects;
+  return result;
+}
+
 Type parse_format(std::string_view format) { return Parser(format, false).whole(); }
 
+namespace {
+
+bool holds_objects(const Type& type) {
+  if (!type.is_struct) return type.kind == ScalarKind::object;
+  return std::ranges::any_of(type.fields,
+                             [](const Field& field) { return holds_objects(field.type); });
+}
+
+/// Why no format says this type; empty if one does.
+std::string unsayable(const Type& type) {
+  std::int64_t end = 0;
+  for (const Field& field : type.fields) {
+    for (const char c : {':', '\0'})
+      if (field.name.find(c) != field.name.npos)
+        return text("no format has a field name with a ", quoted({&c, 1}, '\''), " in it, as ",
+                    quoted(field.name, '\''));
+    std::int64_t size = field.type.size;
+    for (const std::int64_t extent : field.shape) size *= extent;
+    if (field.offset < end)
+      return text("no format has fields that overlap, or are in another order than in memory, as ",
+                  quoted(field.name, '\''), " at ", field.offset);
+    end = field.offset + size;
+    if (std::string why = unsayable(field.type); !why.empty()) return why;
+  }
+  if (type.is_struct && end > type.size)
+    return text("fields reach to byte ", end, " of elements that have ", type.size);
+  return {};
+}
+
+}  // namespace
+
 Format format_of(const Type& type) {
+  if (std::string why = unsayable(type); !why.empty())
+    return Format::bytes(type.size, std::move(why), holds_objects(type));
   // A scalar alone in native order needs no order character.
   if (!type.is_struct && (type.size == 1 || type.little_endian == native_little))
     return Format(code_text(type), type.size);

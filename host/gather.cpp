@@ -5,6 +5,7 @@
 #include "checked.hpp"
 #include "conversion.hpp"
 #include "gather_plan.hpp"
+#include "overlap.hpp"
 #include "parallel.hpp"
 #include "result.hpp"
 #include "small_vector.hpp"
@@ -232,6 +233,24 @@ struct Ready {
   Shape strides;
 };
 
+/// Whether the output spans some of the memory that indices, which are dense, are in.
+bool meets_output(const Indices& indices, const Request& request, const Shape& shape,
+                  const Shape& strides, std::int64_t itemsize) {
+  if (!request.out) return false;
+  const auto begin = reinterpret_cast<std::uintptr_t>(indices.data());
+  const auto bytes = static_cast<std::uintptr_t>(count_of(indices) * indices.bytes_each());
+  const OutputPlace place{request.out->data, shape, strides, itemsize};
+  return place.range().meets({begin, begin + bytes});
+}
+
+bool any_meets_output(const Request& request, const Shape& shape, const Shape& strides,
+                      std::int64_t itemsize) {
+  for (const IndexGroup& group : request.groups)
+    for (const Indices& indices : group.indices)
+      if (meets_output(indices, request, shape, strides, itemsize)) return true;
+  return false;
+}
+
 /// Index arrays in host memory go to the device; the host reads them where they are, unless it is
 /// to keep them.
 Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_indices) {
@@ -247,29 +266,42 @@ Ready make_ready(const DeviceArray& array, const Request& request, bool keeps_in
     if (on_host && request.out->space == MemorySpace::device)
       throw Error(Errc::invalid_argument,
                   "an array on the host cannot be gathered into device memory");
+    check_apart(array, {request.out->data, shape, strides, format.itemsize()});
   }
   // Host memory takes a CUDA result only when it is whole.
   const bool staged = request.out && !on_host && request.out->space == MemorySpace::host;
 
   GatherPlan plan = plan_of(array, request, result, staged ? dense : strides);
-  const bool empty = std::ranges::find(shape, 0) != shape.end();
-  const bool stages_indices = !on_host || keeps_indices;
+  const auto is_empty = [](const auto& extents) {
+    return std::ranges::find(extents, 0) != extents.end();
+  };
+  const bool empty = is_empty(shape);
+  // What is written before the last index has been read must not be one.
+  const bool stages_indices =
+      !on_host || keeps_indices || any_meets_output(request, shape, strides, format.itemsize());
   StagedIndices staged_indices;
   SmallVector<const Indices*, 2> sources;
   bool check_on_device = false;
   std::vector<std::shared_ptr<Memory>> uses = blocks_of(*array.storage());
-  for (const IndexGroup& group : request.groups) {
-    for (const Indices& indices : group.indices) {
+  for (std::size_t g = 0; g < request.groups.size(); ++g) {
+    const SmallVector<std::int64_t, 4>& group_shape = result.groups[g].shape;
+    for (const Indices& indices : request.groups[g].indices) {
       if (indices.space() == MemorySpace::device) {
         check_on_device = true;
         if (indices.buffer()->device() != device)
           throw Error(Errc::invalid_argument, text("indices on ", indices.buffer()->device().name(),
                                                    " for an array on ", device.name()));
+        if (meets_output(indices, request, shape, strides, format.itemsize()))
+          throw Error(Errc::invalid_argument,
+                      "the output overlaps an index array on the device: some indices would be "
+                      "read after they have been written over");
         if (indices.buffer()->memory()) uses.push_back(indices.buffer()->memory());
       }
       if (stages_indices) staged_indices.add(indices);
       const void* values = stages_indices ? staged_indices.values(sources.size()) : indices.data();
-      check_indices(indices, values, plan.indices[sources.size()], request.mode, empty);
+      // As in NumPy, what is broadcast away may be anything.
+      if (!is_empty(group_shape))
+        check_indices(indices, values, plan.indices[sources.size()], request.mode, empty);
       sources.push_back(&indices);
     }
   }

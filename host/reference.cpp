@@ -367,7 +367,11 @@ Selector make_selector(const Group& group, const Index64& shape, IndexMode mode)
     }
     const std::size_t axis = count_axis(group.axes[i], shape.size());
     result.axes.push_back(axis);
-    result.values.push_back(valid_indices(array, axis, shape[axis], mode));
+    // NumPy does not look at indices that are broadcast away.
+    if (product(result.shape) > 0)
+      result.values.push_back(valid_indices(array, axis, shape[axis], mode));
+    else
+      result.values.emplace_back();
     result.steps.push_back(broadcast_steps(array.shape, result.shape));
   }
   const int ndim = static_cast<int>(shape.size());

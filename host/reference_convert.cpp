@@ -201,8 +201,8 @@ Result converted(Result result, const Format& from, const Format& to, Overflow o
   const Elements target = elements_of(to);
   if (source.parts > target.parts)
     throw Error(Errc::format_unsupported,
-                text("elements of format '", from.text(), "' have imaginary parts, which '",
-                     to.text(), "' would lose"));
+                text("elements of format '", from.text(), "' have imaginary parts, and '",
+                     to.text(), "' has none: complex numbers become complex alone"));
   const bool from_integer = source.kind.kind != ScalarKind::real;
   const bool moved = same_kind(source.kind, target.kind);
   constexpr std::size_t between_looks = 1024;

@@ -4,6 +4,7 @@
 #include <multibuffer/place.hpp>
 
 #include "backend.hpp"
+#include "overlap.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -42,6 +43,7 @@ struct Storage {
   std::shared_ptr<Memory> lent;              ///< a block of others that is used in place, or null
   std::shared_ptr<const KnownLeaves> known;  ///< null unless sources are kept
   std::vector<std::shared_ptr<Memory>> arenas;  ///< then, where its leaves are
+  mutable ClearRanges clear = {};               ///< of what is used in place
 
   /// Queued work may still read what is used in place; only when it has ended may the owner go.
   /// Where the device refuses to wait, the owner stays for ever: memory that is lost does no harm.

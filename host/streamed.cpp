@@ -4,6 +4,7 @@
 #include "backend.hpp"
 #include "conversion.hpp"
 #include "gather_plan.hpp"
+#include "overlap.hpp"
 #include "slices.hpp"
 #include "text.hpp"
 
@@ -221,6 +222,8 @@ DeviceBuffer gather_streamed(const ArrayView& view, const Device& device, const 
   Output out;
   if (request.out) {
     check_output(*request.out, shape, strides, whole.result_itemsize);
+    if (request.out->space == view.space())
+      check_apart(view, {request.out->data, shape, strides, whole.result_itemsize});
     out = *request.out;
     parts.memory = out.memory;
     parts.owner = out.owner;

@@ -198,6 +198,35 @@ TEST_P(BackendTest, CoordinatesPickElements) {
   expect_error(Errc::invalid_argument, "do not broadcast", [&] { gather(array, uneven); });
 }
 
+TEST_P(BackendTest, IndicesThatAreBroadcastAwayMayBeAnything) {
+  const Rows rows(4, 5);
+  const DeviceArray array = upload(rows.view(), device());
+  const Numbers far{99, -99}, none;
+  const std::vector<Indices> both{Indices(far, {2, 1}), Indices(none, {1, 0})};
+  EXPECT_EQ(gather(array, both).shape(), (Numbers{2, 0}));
+  const DeviceArray empty = array.slice(1, {0, 0, 1});
+  expect_error(Errc::index_out_of_range, "99", [&] { take(empty, 0, Indices(far)); });
+}
+
+TEST_P(BackendTest, AnOutputOverItsIndicesIsRefusedOrRight) {
+  const Numbers source{10, 11, 12, 13}, index{3, 0, 2, 1};
+  const DeviceArray array =
+      upload(ArrayView::dense(source.data(), Numbers{4}, Format("q", 8)), device());
+  const DeviceBuffer buffer =
+      DeviceBuffer::from_host(device(), index.data(), Numbers{4}, Format("q", 8));
+  Request request;
+  request.out = output_of(buffer);
+  if (device().kind() == DeviceKind::cuda) {
+    expect_error(Errc::invalid_argument, "the output overlaps an index array",
+                 [&] { take(array, 0, Indices(buffer), request); });
+  } else {
+    EXPECT_EQ(take(array, 0, Indices(buffer), request).to_host().size(), 32U);
+    Numbers result(4);
+    std::memcpy(result.data(), buffer.to_host().data(), 32);
+    EXPECT_EQ(result, (Numbers{13, 10, 12, 11}));
+  }
+}
+
 TEST_P(BackendTest, GroupsGoWhereNumPyPutsThem) {
   std::vector<std::int32_t> cube(2 * 3 * 4);
   std::iota(cube.begin(), cube.end(), 0);

@@ -207,7 +207,9 @@ TEST(ConversionOf, SaysWhatItCannotDoAndWhy) {
   expect(f, Format("nonsense", 4), "'nonsense' is not understood");
   expect(Format("P", 8), Format("Q", 8), "'P' is no number");
   expect(Format("g", 16), f, "'g' is made of long doubles");
-  expect(Format("Zd", 16), Format("?", 1), "imaginary parts");
+  expect(Format("Zd", 16), Format("d", 8), "the imaginary parts would be lost");
+  expect(Format("Zd", 16), Format("?", 1),
+         "complex numbers become complex alone, and a bool is none");
   expect(f, Format("Zg", 32), "'Zg' is made of long doubles");
 }
 

@@ -421,6 +421,65 @@ TEST(Format, IsOpaqueWhereSizeAndItemsizeDiffer) {
   }
 }
 
+TEST(Format, IsOpaqueWhereBothReadingsFit) {
+  // NumPy's aligned struct with a packed one inside, and PEP 3118's with padding.
+  const Format format("T{i:a:T{e:x:B:y:}:b:B:c:B:d:}", 12);
+  EXPECT_EQ(
+      format.why_opaque(),
+      R"(the format "T{i:a:T{e:x:B:y:}:b:B:c:B:d:}" is ambiguous: NumPy leaves out the padding )"
+      "at the end of a struct in it, PEP 3118 does not, and the itemsize 12 has room for both");
+  EXPECT_TRUE(Format("T{(2)T{i:a:b:b:}:n:}", 16).opaque()) << "the second is at 8 or at 5";
+  EXPECT_TRUE(Format("T{T{T{h:a:b:b:}:n:b:k:}:m:}", 6).opaque());
+  EXPECT_TRUE(Format("T{(3)T{=d:x:i:y:}:n:xxxxxxxxxxxxf:z:}", 76).opaque())
+      << "4 of the 12 x may be between the structs";
+  EXPECT_TRUE(Format("T{T{(2)T{=i:a:}:n:}:m:xxi:z:}", 14).opaque());
+}
+
+TEST(Format, HasOneReadingWhereTheOtherIsNone) {
+  EXPECT_EQ(layout_of(Format("T{T{i:a:b:b:}:n:i:k:}", 12).type()), "n:0 k:8 12")
+      << "for NumPy it would be at 5, where '@' has no int";
+  EXPECT_EQ(layout_of(Format("T{T{i:a:b:b:}:n:}", 8).type()), "n:0 8");
+  EXPECT_EQ(layout_of(Format("T{(1)T{i:a:b:b:}:n:}", 8).type()), "n:0 8");
+  EXPECT_EQ(layout_of(Format("T{T{ib}:n:b:k:}", 12).type()), "n:0 k:8 12") << "NumPy names fields";
+  EXPECT_EQ(layout_of(Format("T{(2)T{=i:a:b:b:3x}:n:6xh:k:}", 24).type()), "n:0 k:22 24")
+      << "NumPy has no 3x, nor an x at the end";
+  EXPECT_EQ(layout_of(Format("T{(3)T{=i:a:}:n:xxi:z:}", 18).type()), "n:0 z:14 18")
+      << "too few for all of them";
+  EXPECT_EQ(layout_of(Format("T{(2)T{=i:a:}:n:i:k:xxi:z:}", 18).type()), "n:0 k:8 z:14 18")
+      << "behind something else";
+  EXPECT_FALSE(Format("T{&T{T{i:a:b:b:}:n:b:k:}:p:i:j:}", 16).opaque())
+      << "what a pointer leads to is not in the element";
+}
+
+TEST(Format, OfBytesIsOpaqueForAReason) {
+  const Format bytes = Format::bytes(12, "nobody knows");
+  EXPECT_EQ(bytes.text(), "12s");
+  EXPECT_EQ(bytes.itemsize(), 12);
+  EXPECT_TRUE(bytes.opaque());
+  EXPECT_EQ(bytes.why_opaque(), "nobody knows");
+  EXPECT_FALSE(bytes.has_objects());
+  EXPECT_TRUE(Format::bytes(12, "nobody knows", true).has_objects());
+  EXPECT_NE(bytes, Format("12s", 12)) << "one has a meaning";
+}
+
+TEST(Format, IsOpaqueWhereNoTextSaysTheType) {
+  Type type = parse_format("T{i:a:i:b:}");
+  type.fields[1].offset = 2;
+  EXPECT_EQ(
+      format_of(type).why_opaque(),
+      "no format has fields that overlap, or are in another order than in memory, as 'b' at 2");
+  std::swap(type.fields[0], type.fields[1]);
+  type.fields[0].offset = 4;
+  EXPECT_TRUE(format_of(type).opaque());
+  type = parse_format("T{i:a:O:b:}");
+  type.fields[0].name = "a:i";
+  EXPECT_EQ(format_of(type).why_opaque(), "no format has a field name with a ':' in it, as 'a:i'");
+  EXPECT_TRUE(format_of(type).has_objects());
+  type = parse_format("T{i:a:i:b:}");
+  type.size = 6;
+  EXPECT_TRUE(format_of(type).opaque()) << "a field reaches out of the element";
+}
+
 TEST(Format, IsOpaqueWhereTheTextIsNotUnderstood) {
   const Format format("<Z", 8);
   EXPECT_TRUE(format.opaque());
@@ -676,6 +735,9 @@ TEST(Format, IsWrittenSoThatNothingIsLeftToAlignment) {
   EXPECT_EQ(written("T{b:a:i:b:}"), "=T{b:a:3xi:b:}");
   EXPECT_EQ(written("T{i:a:b:b:}"), "=T{i:a:b:b:3x}");
   EXPECT_EQ(written("T{>h:a:(2,3)h:b:<T{d:d:}:c:}"), "=T{>h:a:(2,3)h:b:T{=d:d:}:c:}");
+  // NumPy knows these by their native sizes alone.
+  EXPECT_EQ(written("T{g:a:h:b:Zg:c:}"), "=T{^g:a:=h:b:14x^Zg:c:}");
+  EXPECT_EQ(written("T{P:a:i:b:}"), "=T{^P:a:=i:b:4x}");
 }
 
 }  // namespace

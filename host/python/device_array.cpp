@@ -123,6 +123,17 @@ py::object to_lists(const DeviceArray& array) {
   return to_list(array.format(), array.shape(), bytes.data());
 }
 
+bool contains(const DeviceArray& array, py::handle item) {
+  if (is_compared_by_numpy(array.format(), item))  // refuses before anything moves
+    return numpy_has(py::cast(dense_copy(array)).attr("to_host")(), item);
+  const std::vector<std::byte> bytes = without_gil([&](const Watch& watch) {
+    Request request;
+    request.watch = watch;
+    return copy(array, Order::C, request).to_host();
+  });
+  return any_equal(array.format(), array.shape(), bytes.data(), item);
+}
+
 py::object as_numpy(const DeviceArray& array, const py::object& dtype, const py::object& copy) {
   if (array.device().kind() != DeviceKind::host)
     throw py::type_error("this array is on " + array.device().name() +
@@ -205,6 +216,7 @@ void bind_device_array(py::module_& module) {
       "The elements in C order under another shape, one extent of which may be -1. A view where\n"
       "there is one, unless copy is True; else a copy, unless copy is False: then ValueError.");
   bind_gathers(cls);
+  bind_sequence(cls, contains);
   cls.def(
       "native",
       [](const DeviceArray& self) {

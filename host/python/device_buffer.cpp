@@ -2,6 +2,7 @@
 #include <multibuffer/device_buffer.hpp>
 #include <multibuffer/error.hpp>
 
+#include "arguments.hpp"
 #include "elements.hpp"
 #include "exporter.hpp"
 #include "host/text.hpp"
@@ -74,7 +75,7 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
                               .itemsize = buffer.format().itemsize(),
                               .readonly = false,
                               .ndim = static_cast<int>(buffer.shape().size()),
-                              .format = buffer.format().text().c_str(),
+                              .format = format_for_consumers(buffer.format()),
                               .shape = buffer.shape().data(),
                               .strides = buffer.strides().data(),
                               .suboffsets = nullptr};
@@ -124,9 +125,25 @@ py::object as_numpy(const py::object& self, const py::object& dtype, const py::o
   if (!on_host(buffer))
     throw py::type_error("this array is on " + buffer.device().name() +
                          "; to_host() brings it to the host");
-  const bool must_copy = !copy.is_none() && copy.cast<bool>();
   const py::module_ numpy = py::module_::import("numpy");
-  return numpy.attr(must_copy ? "array" : "asarray")(py::memoryview(self), dtype);
+  const py::object shared = numpy.attr("asarray")(py::memoryview(self));
+  const py::object own = shared.attr("dtype");
+  const py::object wanted = dtype.is_none() ? own : py::object(numpy.attr("dtype")(dtype));
+  const bool is_other = !own.equal(wanted);
+  const bool must_copy = flag_argument(copy, "copy");
+  if (is_other && !copy.is_none() && !must_copy)
+    throw py::value_error(text("elements of dtype ", dtype_name(buffer.format()), " become ",
+                               py::str(wanted).cast<std::string>(),
+                               " only by a copy, and copy=False"));
+  if (is_other) return shared.attr("astype")(wanted);
+  return must_copy ? py::object(shared.attr("copy")("K")) : shared;
+}
+
+bool contains(const DeviceBuffer& buffer, py::handle item) {
+  if (is_compared_by_numpy(buffer.format(), item))
+    return numpy_has(py::cast(to_host(buffer)), item);
+  const HostBytes bytes(buffer);
+  return any_equal(buffer.format(), buffer.shape(), bytes.data(), item);
 }
 
 std::string represent(const DeviceBuffer& buffer) {
@@ -166,6 +183,8 @@ void bind_device_buffer(py::module_& module) {
       },
       "The elements as nested lists; structs are tuples. TypeError where the format has no "
       "meaning.");
+  cls.def("__contains__", contains, py::arg("item"),
+          "Whether some element is equal to item, an object as tolist() gives them.");
   cls.def("to_host", to_host, "The same array in host memory: itself, if it is there.");
   cls.def(
       "native",

@@ -1,12 +1,17 @@
 #include "elements.hpp"
 
+#include "host/text.hpp"
+#include "numpy_array.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <string>
+#include <vector>
 
 namespace py = pybind11;
 
@@ -75,12 +80,21 @@ py::object raw_bytes(const std::byte* bytes, std::int64_t size) {
   return py::bytes(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
 }
 
+/// A code unit that is no character: no str holds it.
+struct BadCodeUnit {
+  const std::byte* at;
+  std::uint32_t value;
+};
+
 /// Text of fixed length: NULs at its end fill it up, but a single character is what it is.
 py::object decode(const Type& type, const std::byte* bytes, std::int64_t unit) {
   std::u32string codes;
   for (std::int64_t at = 0; at < type.size; at += unit)
     codes += unit == 2 ? char32_t{read<char16_t>(bytes + at, type.little_endian)}
                        : read<char32_t>(bytes + at, type.little_endian);
+  if (unit == 4)
+    for (std::size_t i = 0; i < codes.size(); ++i)
+      if (codes[i] > 0x10ffff) throw BadCodeUnit{bytes + i * 4, codes[i]};
   if (codes.size() > 1) codes.erase(codes.find_last_not_of(U'\0') + 1);
   return py::reinterpret_steal<py::object>([&] {
     PyObject* text = PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, codes.data(),
@@ -156,9 +170,62 @@ py::object element(const Type& type, const std::byte* bytes) {
 
 }  // namespace
 
+namespace {
+
+/// Runs `read`, which reads elements from `elements` on, and names the element that it cannot read.
+template <class Read>
+auto with_position(const Format& format, std::span<const std::int64_t> shape,
+                   const std::byte* elements, const Read& read) {
+  try {
+    return read();
+  } catch (const BadCodeUnit& bad) {
+    std::vector<std::int64_t> index(shape.size());
+    std::int64_t rest = (bad.at - elements) / format.itemsize();
+    for (std::size_t i = shape.size(); i-- > 0; rest /= shape[i]) index[i] = rest % shape[i];
+    std::array<char, 16> value;
+    const auto end = std::to_chars(value.data(), value.data() + value.size(), bad.value, 16).ptr;
+    throw py::value_error(text("element ", tuple_text(index), " has the code unit 0x",
+                               std::string(value.data(), end),
+                               ", which is no character: the last is U+10FFFF"));
+  }
+}
+
+}  // namespace
+
 py::object to_list(const Format& format, std::span<const std::int64_t> shape,
                    const std::byte* elements) {
-  return nested(format.type(), shape, elements);
+  const std::byte* next = elements;
+  return with_position(format, shape, elements, [&] { return nested(format.type(), shape, next); });
+}
+
+bool is_compared_by_numpy(const Format& format, py::handle item) {
+  PyObject* const it = item.ptr();
+  if (PyList_Check(it)) return true;
+  if (PyTuple_Check(it)) return !format.type().is_struct;
+  return NumpyArray::of(item).has_value();
+}
+
+bool numpy_has(const py::object& buffer, py::handle item) {
+  const py::object array = py::module_::import("numpy").attr("asarray")(buffer);
+  return array.attr("__contains__")(item).cast<bool>();
+}
+
+bool any_equal(const Format& format, std::span<const std::int64_t> shape, const std::byte* elements,
+               py::handle item) {
+  const Type& type = format.type();
+  std::int64_t count = 1;
+  for (const std::int64_t extent : shape) count *= extent;
+  constexpr std::int64_t between_signals = 1 << 14;
+  return with_position(format, shape, elements, [&] {
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (i % between_signals == 0 && PyErr_CheckSignals() != 0) throw py::error_already_set();
+      const py::object own = element(type, elements + i * format.itemsize());
+      const int equal = PyObject_RichCompareBool(own.ptr(), item.ptr(), Py_EQ);
+      if (equal < 0) throw py::error_already_set();
+      if (equal > 0) return true;
+    }
+    return false;
+  });
 }
 
 }  // namespace multibuffer::python

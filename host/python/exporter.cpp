@@ -1,6 +1,12 @@
 #include "exporter.hpp"
 
+#include <multibuffer/dlpack.hpp>
+
+#include "host/text.hpp"
+#include "numpy_array.hpp"
+
 #include <algorithm>
+#include <map>
 #include <type_traits>
 
 namespace py = pybind11;
@@ -17,6 +23,11 @@ static_assert(std::is_same_v<Py_ssize_t, std::int64_t>, "the fields are passed o
 
 namespace {
 
+constexpr const char* advice_for_dates =
+    "the buffer protocol has no format for NumPy's dates and times; give array.view('i8'), and "
+    "view "
+    "the result with its dtype again";
+
 /// NumPy has dates and time spans, and the buffer protocol has no format for them.
 void explain_dates(py::handle exporter) {
   PyObject *type, *value, *traceback;
@@ -31,15 +42,14 @@ void explain_dates(py::handle exporter) {
                        (PyUnicode_CompareWithASCIIString(kind.ptr(), "M") == 0 ||
                         PyUnicode_CompareWithASCIIString(kind.ptr(), "m") == 0);
   PyErr_Restore(type, value, traceback);
-  if (is_date)
-    py::raise_from(PyExc_BufferError,
-                   "the buffer protocol has no format for NumPy's dates and times; give "
-                   "array.view('i8'), and view the result with its dtype again");
+  if (is_date) py::raise_from(PyExc_BufferError, advice_for_dates);
 }
 
 }  // namespace
 
 void acquire_buffer(py::handle exporter, int flags, Py_buffer& buffer) {
+  // A single one of these exports the bytes that it is made of.
+  if (is_numpy_date(exporter)) throw py::buffer_error(advice_for_dates);
   const int status = PyObject_GetBuffer(exporter.ptr(), &buffer, flags);
   if (status == 0 && !PyErr_Occurred()) return;
   if (status == 0) {
@@ -164,6 +174,15 @@ const char* refusal(const BufferExport& source, int flags) {
 }
 
 }  // namespace
+
+const char* format_for_consumers(const Format& format) {
+  if (!format.opaque() || dlpack::is_named_type(format) || format.has_objects())
+    return format.text().c_str();
+  static std::map<std::int64_t, std::string> bytes;  // guarded by the GIL; its strings never move
+  std::string& kept = bytes[format.itemsize()];
+  if (kept.empty()) kept = text(format.itemsize(), 's');
+  return kept.c_str();
+}
 
 int export_buffer(PyObject* exporter, const BufferExport& source, Py_buffer* buffer, int flags) {
   buffer->obj = nullptr;

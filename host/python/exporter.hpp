@@ -89,6 +89,11 @@ class Description {
   std::vector<std::int64_t> shape_, strides_, suboffsets_;
 };
 
+/// The format to hand on with elements of `format`: its text or, where it is opaque, that of as
+/// many bytes, which nobody reads as something else; it stays for ever. The names of DLPack's own
+/// types, and texts with Python objects in them, stay what they are.
+const char* format_for_consumers(const Format& format);
+
 /// Answers a consumer: fills `buffer` with what `flags` ask for of `source`, whose arrays must live
 /// as long as `exporter`. Returns what a `bf_getbuffer` returns, with BufferError set where the
 /// consumer cannot take such an array.

@@ -11,6 +11,7 @@
 #include "output.hpp"
 #include "vectorcall.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -62,9 +63,10 @@ Asked ask_take(const DeviceArray& array, py::handle indices, int axis, IndexMode
   Asked asked;
   asked.request.mode = mode;
   asked.arrays.push_back(index_array(indices, on_device));
-  const IndexArray& index = asked.arrays[0];
+  IndexArray& index = asked.arrays[0];
   const int at = normalize_axis(axis, array.ndim());
   asked.shape = array.shape();
+  index.settle(mode, static_cast<std::size_t>(at), asked.shape[static_cast<std::size_t>(at)]);
   const Shape& inner = index.on_device ? index.on_device->shape() : index.shape;
   asked.shape.erase(asked.shape.begin() + at);
   asked.shape.insert(asked.shape.begin() + at, inner.begin(), inner.end());
@@ -86,6 +88,8 @@ Asked ask_gather(const DeviceArray& array, py::handle coordinates, IndexMode mod
         text(arrays.size(), " coordinates for an array with ", array.ndim(), " axes"));
   asked.shape = broadcast_shape(arrays);
   const Shape whole = array.shape();
+  if (std::ranges::find(asked.shape, 0) == asked.shape.end())
+    for (std::size_t i = 0; i < arrays.size(); ++i) arrays[i].settle(mode, i, whole[i]);
   asked.shape.insert(asked.shape.end(), whole.begin() + static_cast<std::ptrdiff_t>(arrays.size()),
                      whole.end());
   if (!arrays.empty()) {

@@ -68,16 +68,7 @@ struct Numbers {
   }
 };
 
-template <class Number>
-std::int64_t widened(Number number) {
-  if constexpr (std::is_same_v<Number, std::uint64_t>) {
-    // No axis is that long, so that what is reported as the nearest number is out of range, too.
-    constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
-    return static_cast<std::int64_t>(std::min(number, most));
-  } else {
-    return std::int64_t{number};
-  }
-}
+constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
 
 /// `count` numbers that lie `stride` bytes apart.
 using WidenLine = void (*)(const std::byte* from, std::int64_t stride, std::int64_t count,
@@ -88,8 +79,17 @@ void widen_line(const std::byte* from, std::int64_t stride, std::int64_t count, 
     std::array<std::byte, sizeof(Number)> bytes;
     std::copy_n(from, bytes.size(), bytes.begin());
     if constexpr (Swapped) std::ranges::reverse(bytes);
-    to[i] = widened(std::bit_cast<Number>(bytes));
+    const auto number = std::bit_cast<Number>(bytes);
+    if constexpr (std::is_same_v<Number, std::uint64_t>)
+      to[i] = static_cast<std::int64_t>(number);  // see `set_beyond_apart`
+    else
+      to[i] = std::int64_t{number};
   }
+}
+
+/// Bools are 0 and 1, whatever byte stands for true.
+void widen_bools(const std::byte* from, std::int64_t stride, std::int64_t count, std::int64_t* to) {
+  for (std::int64_t i = 0; i < count; ++i, from += stride) to[i] = *from == std::byte{0} ? 0 : 1;
 }
 
 template <class Signed, class Unsigned>
@@ -99,6 +99,7 @@ WidenLine widen_of_size(bool is_signed, bool swapped) {
 }
 
 WidenLine widen_of(const Numbers& numbers) {
+  if (numbers.is_mask()) return widen_bools;
   const bool is_signed = numbers.type.kind == ScalarKind::signed_integer;
   const bool swapped = !numbers.is_native();
   switch (numbers.type.size) {
@@ -168,7 +169,10 @@ IndexArray from_numbers(const Numbers& numbers, IndexArray::Holder holder) {
   if (numbers.are_readable())
     return {std::move(shape), numbers.start, static_cast<int>(numbers.type.size),
             std::move(holder)};
-  return {std::move(shape), widened(numbers), numbers.is_mask()};
+  IndexArray array(std::move(shape), widened(numbers), numbers.is_mask());
+  if (numbers.type.kind == ScalarKind::unsigned_integer && numbers.type.size == 8)
+    array.set_beyond_apart();
+  return array;
 }
 
 /// Dense numbers where the library has put them.
@@ -229,13 +233,40 @@ IndexArray from_array(py::handle object, OnDevice on_device) {
   }));
 }
 
-std::int64_t integer(py::handle object) {
+/// The number that an object is, without axes. IndexError for those beyond 64 bits.
+IndexArray from_integer(py::handle object) {
   const auto number = py::reinterpret_steal<py::object>(PyNumber_Index(object.ptr()));
   if (!number) throw py::error_already_set();
-  // Too large for any axis: the error is that of an index out of range.
-  const Py_ssize_t value = PyNumber_AsSsize_t(number.ptr(), PyExc_IndexError);
+  int overflow = 0;
+  const long long value = PyLong_AsLongLongAndOverflow(number.ptr(), &overflow);
   if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
-  return value;
+  if (overflow == 0) return {{}, LargeVector<std::int64_t>(1, value)};
+  const unsigned long long large = overflow > 0 ? PyLong_AsUnsignedLongLong(number.ptr()) : 0;
+  if (overflow < 0 || PyErr_Occurred()) {
+    PyErr_Clear();
+    throw py::index_error("an index that does not fit in 64 bits");
+  }
+  IndexArray result({}, LargeVector<std::int64_t>(1, largest));
+  result.beyond.push_back({0, large});
+  return result;
+}
+
+/// The numbers of a range, none of which becomes an object.
+IndexArray from_range(py::handle range) {
+  const auto attribute = [&](const char* name) {
+    int overflow = 0;
+    const long long value = PyLong_AsLongLongAndOverflow(range.attr(name).ptr(), &overflow);
+    if (overflow != 0) throw py::index_error("a range of indices that do not fit in 64 bits");
+    return std::int64_t{value};
+  };
+  const Py_ssize_t count = PyObject_Size(range.ptr());
+  if (count < 0) throw py::error_already_set();
+  const std::int64_t start = attribute("start"), step = attribute("step");
+  LargeVector<std::int64_t> values(static_cast<std::size_t>(count));
+  // All of them lie between start and stop, and so fit.
+  if (count > 0) attribute("stop");
+  for (Py_ssize_t i = 0; i < count; ++i) values[static_cast<std::size_t>(i)] = start + i * step;
+  return {{count}, std::move(values)};
 }
 
 IndexArray from_list(py::handle list) {
@@ -243,6 +274,7 @@ IndexArray from_list(py::handle list) {
   const auto items = py::reinterpret_steal<py::object>(PySequence_Fast(list.ptr(), "a list"));
   if (!items) throw py::error_already_set();
   LargeVector<std::int64_t> values;
+  std::vector<IndexArray::Beyond> beyond;
   std::vector<std::int64_t> inner;
   std::int64_t count = 0;
   bool is_mask = true;
@@ -250,9 +282,13 @@ IndexArray from_list(py::handle list) {
     const auto item =
         py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(items.ptr(), count));
     if (PyLong_CheckExact(item.ptr()) && inner.empty()) {  // most are lists of these
-      is_mask = false;
-      values.push_back(integer(item));
-      continue;
+      int overflow = 0;
+      const long long value = PyLong_AsLongLongAndOverflow(item.ptr(), &overflow);
+      if (overflow == 0) {
+        is_mask = false;
+        values.push_back(value);
+        continue;
+      }
     }
     const IndexArray part = index_array(item);
     if (part.on_device) throw py::index_error("a list of index arrays on a device");
@@ -262,12 +298,16 @@ IndexArray from_list(py::handle list) {
                                  " has shape ", tuple_text(part.shape), ", part 0 ",
                                  tuple_text(inner)));
     is_mask = is_mask && part.is_mask;
+    for (const auto& [position, value] : part.beyond)
+      beyond.push_back({position + std::ssize(values), value});
     for (std::int64_t i = 0; i < part.size(); ++i) values.push_back(part[i]);
   }
   // An empty list is one of integers, as in NumPy's indexing.
   is_mask = is_mask && count > 0;
   inner.insert(inner.begin(), count);
-  return {std::move(inner), std::move(values), is_mask};
+  IndexArray result(std::move(inner), std::move(values), is_mask);
+  result.beyond = std::move(beyond);
+  return result;
 }
 
 }  // namespace
@@ -281,7 +321,7 @@ std::int64_t IndexArray::size() const {
 std::int64_t IndexArray::operator[](std::int64_t i) const {
   switch (bytes_each_) {
     case 1:
-      return static_cast<const std::uint8_t*>(data())[i];
+      return static_cast<const std::uint8_t*>(data())[i] != 0;
     case 4:
       return static_cast<const std::int32_t*>(data())[i];
     default:
@@ -289,11 +329,39 @@ std::int64_t IndexArray::operator[](std::int64_t i) const {
   }
 }
 
+void IndexArray::set_beyond_apart() {
+  for (std::size_t i = 0; i < own_.size(); ++i) {
+    if (own_[i] >= 0) continue;
+    beyond.push_back({static_cast<std::int64_t>(i), static_cast<std::uint64_t>(own_[i])});
+    own_[i] = largest;
+  }
+}
+
+void IndexArray::settle(IndexMode mode, std::size_t axis, std::int64_t extent) {
+  for (const auto& [position, value] : beyond) {
+    if (mode == IndexMode::raise) {
+      std::vector<std::int64_t> coordinates(shape.size());
+      std::int64_t rest = position;
+      for (std::size_t i = shape.size(); i-- > 0; rest /= shape[i])
+        coordinates[i] = rest % shape[i];
+      throw py::index_error(
+          text("index ", value,
+               shape.empty() ? std::string() : text(" at position ", tuple_text(coordinates)),
+               " is out of bounds for axis ", axis, " with size ", extent));
+    }
+    // The nearest to it is the last of the axis, as for the number that stands here.
+    if (mode == IndexMode::wrap && extent > 0)
+      own_[static_cast<std::size_t>(position)] =
+          static_cast<std::int64_t>(value % static_cast<std::uint64_t>(extent));
+  }
+  beyond.clear();
+}
+
 Indices IndexArray::indices() {
   if (on_device) return Indices(*on_device);
   if (bytes_each_ == 1) {
     LargeVector<std::int64_t> numbers;
-    for (std::int64_t i = 0; i < size(); ++i) numbers.push_back((*this)[i] != 0);
+    for (std::int64_t i = 0; i < size(); ++i) numbers.push_back((*this)[i]);
     *this = IndexArray(std::move(shape), std::move(numbers));
   }
   const auto count = static_cast<std::size_t>(size());
@@ -302,16 +370,36 @@ Indices IndexArray::indices() {
 }
 
 IndexArray index_array(py::handle object, OnDevice on_device) {
-  const auto number = [](std::int64_t value, bool is_mask = false) {
-    return IndexArray({}, LargeVector<std::int64_t>(1, value), is_mask);
-  };
-  if (PyBool_Check(object.ptr())) return number(object.is(py::bool_(true)), true);
-  if (PyLong_Check(object.ptr()) || is_numpy_integer(object)) return number(integer(object));
+  if (PyBool_Check(object.ptr()))
+    return {{}, LargeVector<std::int64_t>(1, object.is(py::bool_(true))), true};
+  if (PyLong_Check(object.ptr()) || is_numpy_integer(object)) return from_integer(object);
   if (PyList_Check(object.ptr()) || PyTuple_Check(object.ptr())) return from_list(object);
   if (is_array(object)) return from_array(object, on_device);
-  if (PyIndex_Check(object.ptr())) return number(integer(object));
+  if (PyIndex_Check(object.ptr())) return from_integer(object);
+  if (PyRange_Check(object.ptr())) return from_range(object);
+  if (is_index_sequence(object)) {
+    // A series of pandas counts by its labels; what it holds it says by this.
+    if (!py::hasattr(object, "__array__")) return from_list(object);
+    const py::object array = object.attr("__array__")();
+    if (is_array(array)) return from_array(array, on_device);
+  }
   throw py::index_error(text("indices are integers or booleans, or arrays or lists of them, not ",
                              Py_TYPE(object.ptr())->tp_name));
+}
+
+bool is_index_sequence(py::handle object) {
+  PyObject* const it = object.ptr();
+  if (PyList_Check(it) || PyTuple_Check(it) || PyRange_Check(it)) return true;
+  if (!PySequence_Check(it) || PyUnicode_Check(it) || PyBytes_Check(it) || is_array(object))
+    return false;
+  if (PySequence_Size(it) >= 0) return true;
+  PyErr_Clear();
+  return false;
+}
+
+bool are_broadcast_away(std::span<const IndexArray> indices) {
+  const std::vector<std::int64_t> shape = broadcast_shape(indices);
+  return std::ranges::find(shape, 0) != shape.end();
 }
 
 std::vector<std::int64_t> broadcast_shape(std::span<const IndexArray> indices) {

@@ -46,9 +46,9 @@ Item read_item(py::handle object) {
   if (object.is_none()) return NewAxis{};
   if (object.is(py::ellipsis())) return Everything{};
   if (PySlice_Check(object.ptr())) return read_slice(object);
-  const bool is_index = PyLong_Check(object.ptr()) || PyIndex_Check(object.ptr()) ||
-                        PyList_Check(object.ptr()) || PyTuple_Check(object.ptr()) ||
-                        is_array(object);
+  const bool is_list = is_index_sequence(object);
+  const bool is_index =
+      PyLong_Check(object.ptr()) || PyIndex_Check(object.ptr()) || is_list || is_array(object);
   if (!is_index || PyUnicode_Check(object.ptr()) || PyBytes_Check(object.ptr()))
     throw py::index_error(text(
         "only integers, slices (`:`), ellipsis (`...`), None and integer or boolean arrays are "
@@ -56,8 +56,8 @@ Item read_item(py::handle object) {
         Py_TYPE(object.ptr())->tp_name));
   IndexArray array = index_array(object);
   // An integer array without axes is an integer; a bool without axes is a mask of no axis.
-  const bool is_list = PyList_Check(object.ptr()) || PyTuple_Check(object.ptr());
-  if (array.shape.empty() && !array.is_mask && !array.on_device && !is_list) return array[0];
+  const bool is_integer = array.shape.empty() && !array.is_mask && !array.on_device && !is_list;
+  if (is_integer && array.beyond.empty()) return array[0];
   return array;
 }
 
@@ -76,13 +76,6 @@ int axes_taken(const Item& item) {
   if (const auto* array = std::get_if<IndexArray>(&item))
     return array->is_mask ? static_cast<int>(array->shape.size()) : 1;
   return std::holds_alternative<std::int64_t>(item) || std::holds_alternative<Slice>(item);
-}
-
-void check_index(std::int64_t index, std::size_t axis, std::int64_t extent,
-                 std::string_view where) {
-  if (index < -extent || index >= extent)
-    throw py::index_error(
-        text("index ", index, where, " is out of bounds for axis ", axis, " with size ", extent));
 }
 
 /// The walk over a key's items.
@@ -130,7 +123,10 @@ class Walk {
 
   Selection end() && {
     result_.position = blocks_ == 1 ? first_axis_ : 0;
-    if (result_.advanced()) broadcast_shape(result_.indices);
+    if (result_.advanced() && !are_broadcast_away(result_.indices))  // which throws for some shapes
+      for (std::size_t i = 0; i < result_.indices.size(); ++i)
+        result_.indices[i].settle(IndexMode::raise, result_.indexed[i].axis,
+                                  result_.indexed[i].extent);
     return std::move(result_);
   }
 
@@ -153,10 +149,11 @@ class Walk {
     ++source_axis_;
   }
 
-  /// A mask is the indices of what is true in it, an array for each of its axes.
+  /// A mask is the indices of what is true in it, an array for each of its axes. As in NumPy, an
+  /// axis of no elements goes with any.
   void add_mask(const IndexArray& mask) {
     for (std::size_t i = 0; i < mask.shape.size(); ++i)
-      if (mask.shape[i] != shape_[source_axis_ + i])
+      if (mask.shape[i] != 0 && mask.shape[i] != shape_[source_axis_ + i])
         throw py::index_error(text("boolean index did not match indexed array along axis ",
                                    source_axis_ + i, "; size of axis is ", shape_[source_axis_ + i],
                                    " but size of boolean is ", mask.shape[i]));
@@ -184,6 +181,13 @@ class Walk {
 
 }  // namespace
 
+void check_index(std::int64_t index, std::size_t axis, std::int64_t extent,
+                 std::string_view where) {
+  if (index < -extent || index >= extent)
+    throw py::index_error(
+        text("index ", index, where, " is out of bounds for axis ", axis, " with size ", extent));
+}
+
 Selection select(py::handle key, std::span<const std::int64_t> shape) {
   std::vector<Item> items = read_items(key);
   const auto is_ellipsis = [](const Item& item) {
@@ -206,6 +210,7 @@ Selection select(py::handle key, std::span<const std::int64_t> shape) {
 }
 
 void check_bounds(const Selection& selection) {
+  if (are_broadcast_away(selection.indices)) return;
   for (std::size_t n = 0; n < selection.indices.size(); ++n) {
     const IndexArray& array = selection.indices[n];
     const auto [axis, extent] = selection.indexed[n];

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -46,13 +47,26 @@ class IndexArray {
   /// Dense 32- or 64-bit integers on a device, the library's or borrowed.
   explicit IndexArray(DeviceBuffer values) : shape(values.shape()), on_device(std::move(values)) {}
 
+  /// A number that `std::int64_t` cannot hold, where the array has the largest that it can.
+  struct Beyond {
+    std::int64_t position = 0;  ///< in C order
+    std::uint64_t value = 0;
+  };
+
   std::vector<std::int64_t> shape;
   bool is_mask = false;
   std::optional<DeviceBuffer> on_device;  ///< then there are no values here
+  std::vector<Beyond> beyond;             ///< ascending, in an array of its own
 
   std::int64_t size() const;
-  /// In C order.
+  /// In C order; of a mask, 0 or 1.
   std::int64_t operator[](std::int64_t i) const;
+  /// What `mode` makes of the numbers beyond, for the axis that this array indexes. Throws
+  /// IndexError, as NumPy says it, if that is an error. No axis is so long that any of them is in
+  /// range.
+  void settle(IndexMode mode, std::size_t axis, std::int64_t extent);
+  /// For what was widened from unsigned numbers of 64 bits: those that came out negative.
+  void set_beyond_apart();
   /// On the host or not, a mask as the numbers 0 and 1. They borrow from this object.
   Indices indices();
 
@@ -71,9 +85,15 @@ enum class OnDevice {
   borrowed  ///< if it can be read where it is: dense, native integers of 32 or 64 bits
 };
 
-/// From numbers, bools, nested lists, and every array that can be an input. Throws IndexError for
-/// elements that are neither integers nor bools.
+/// From numbers, bools, lists and other sequences, nested or not, and every array that can be an
+/// input. Throws IndexError for elements that are neither integers nor bools.
 IndexArray index_array(pybind11::handle object, OnDevice on_device = OnDevice::copied);
+
+/// Whether NumPy takes it for a list of indices: `range(3)` or a deque, not text or bytes.
+bool is_index_sequence(pybind11::handle object);
+
+/// Throws IndexError, as NumPy says it, for an index that is out of range.
+void check_index(std::int64_t index, std::size_t axis, std::int64_t extent, std::string_view where);
 
 /// What a key, NumPy's `a[key]`, asks of an array: view operations and, if it is advanced, index
 /// arrays for axes of the view that they leave.
@@ -90,6 +110,9 @@ struct Selection {
   int position = 0;  ///< where the index arrays' axes go, as in `IndexGroup`
   bool advanced() const { return !axes.empty(); }
 };
+
+/// Whether index arrays of these shapes, broadcast, have no elements: then NumPy looks at none.
+bool are_broadcast_away(std::span<const IndexArray> indices);
 
 /// Every kind of key that NumPy knows but field names. Throws IndexError as NumPy does, naming axis
 /// and index; but index arrays are for the gather to check.

@@ -94,4 +94,14 @@ bool is_numpy_integer(py::handle object) {
   return type && PyType_IsSubtype(Py_TYPE(object.ptr()), type) != 0;
 }
 
+bool is_numpy_date(py::handle object) {
+  static PyTypeObject *date = nullptr, *span = nullptr;
+  if (!date && ndarray_type()) {
+    date = numpy_type("datetime64");
+    span = numpy_type("timedelta64");
+  }
+  const PyTypeObject* const type = Py_TYPE(object.ptr());
+  return date && (type == date || type == span);
+}
+
 }  // namespace multibuffer::python

@@ -53,4 +53,7 @@ class NumpyArray {
 /// Whether `object` is one of NumPy's integers, as numpy.int64(3) is.
 bool is_numpy_integer(pybind11::handle object);
 
+/// Whether it is one of NumPy's dates or time spans, as numpy.datetime64(3, "s") is.
+bool is_numpy_date(pybind11::handle object);
+
 }  // namespace multibuffer::python

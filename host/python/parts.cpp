@@ -10,6 +10,7 @@
 #include "interrupt.hpp"
 #include "module.hpp"
 #include "numpy_twins.hpp"
+#include "struct_format.hpp"
 #include "tensor_twins.hpp"
 
 #include <algorithm>
@@ -164,11 +165,13 @@ class Reader {
     if (!answer) return add_other(object);
     const Py_buffer& buffer = *answer;
     const auto last = parts_.runs.empty() ? nullptr : parts_.runs.back().source.description;
-    if (last && last->matches(buffer)) {
+    py::object describer = describer_of(buffer);
+    if (last && last->matches(buffer) && describe_alike(describer, describer_)) {
       parts_.starts.push_back(static_cast<const std::byte*>(buffer.buf));
     } else {
       begin_run(source_of_export(buffer));
       twins_ = NumpyTwins(object, buffer);
+      describer_ = std::move(describer);
     }
     holder_->keep_last();
   }
@@ -237,6 +240,7 @@ class Reader {
   py::object type_;  ///< held: else another could take its address
   bool is_exporter_ = false;
   const dlpack::ExchangeTable* table_ = nullptr;
+  py::object describer_;  ///< of the first of the run, if its elements are structs
   NumpyTwins twins_;
   TensorTwins tensor_twins_;
   std::shared_ptr<const dlpack::ManagedTensorVersioned> tensor_;  ///< the first of the run

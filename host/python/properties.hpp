@@ -62,4 +62,20 @@ void bind_properties(Class& cls, ShapeOf shape_of, FormatOf format_of) {
   });
 }
 
+/// What Python asks of a sequence that has `__len__` and `__getitem__`: `x in a`, by
+/// `contains(a, x)`, and `for part in a`.
+template <class Class, class Contains>
+void bind_sequence(Class& cls, Contains contains) {
+  cls.def("__contains__", contains, pybind11::arg("item"),
+          "Whether some element is equal to item, an object as tolist() gives them.");
+  cls.def(
+      "__iter__",
+      [](const pybind11::object& self) {
+        if (pybind11::len(self.attr("shape")) == 0)
+          throw pybind11::type_error("iteration over an array without axes");
+        return pybind11::reinterpret_steal<pybind11::object>(PySeqIter_New(self.ptr()));
+      },
+      "The parts along the first axis.");
+}
+
 }  // namespace multibuffer::python

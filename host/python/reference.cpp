@@ -2,6 +2,7 @@
 #include <multibuffer/reference.hpp>
 
 #include "arguments.hpp"
+#include "dtype.hpp"
 #include "elements.hpp"
 #include "host/text.hpp"
 #include "indexing.hpp"
@@ -10,7 +11,9 @@
 #include "output.hpp"
 #include "owner.hpp"
 #include "properties.hpp"
+#include "struct_format.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <optional>
@@ -46,6 +49,11 @@ int traverse_reference(const ReferenceArray& array, visitproc visit, void* arg) 
   return traverse(array.owner, visit, arg);
 }
 
+/// Whether both are understood and mean the same, or neither is.
+bool is_same(const Format& a, const Format& b) {
+  return same_meaning(a, b) || (a.opaque() && b.opaque());
+}
+
 ReferenceArray reference_of(const py::object& object) {
   Source source = source_of(object);
   if (!source.description)
@@ -54,9 +62,12 @@ ReferenceArray reference_of(const py::object& object) {
                                : "the reference reads host memory; this is on " + source.device);
   std::vector<Axis> axes;
   for (const std::int64_t extent : source.view.shape()) axes.push_back({extent, 0, 0});
+  Format format = source.view.format();
+  if (std::optional<Format> measured = measured_format(object))
+    if (!is_same(format, *measured)) format = *std::move(measured);
   return {std::move(source.description),
           std::move(source.owner),
-          source.view.format(),
+          std::move(format),
           {},
           Layout(std::move(axes), {0})};
 }
@@ -151,6 +162,25 @@ void scatter(const reference::Result& result, std::int64_t itemsize, std::byte* 
   }
 }
 
+/// Throws ValueError if elements of `out` share memory, or lie backwards, which results of uploads
+/// do not either.
+void check_no_overlap(const Output& out, const Shape& shape, std::int64_t itemsize) {
+  if (std::ranges::find(shape, 0) != shape.end()) return;
+  std::vector<std::pair<std::int64_t, std::int64_t>> axes;  // stride, extent
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    if (shape[i] > 1) axes.emplace_back(out.strides[i], shape[i]);
+  std::ranges::sort(axes);
+  std::int64_t taken = itemsize;
+  for (const auto& [stride, extent] : axes) {
+    if (stride < taken)
+      throw py::value_error(text("out has the stride ", stride,
+                                 ", so that its elements overlap or lie "
+                                 "backwards; at least ",
+                                 taken, " is needed"));
+    taken += stride * (extent - 1);
+  }
+}
+
 Shape fortran_strides(const Shape& shape, std::int64_t itemsize) {
   Shape strides(shape.size());
   std::int64_t stride = itemsize;
@@ -197,6 +227,7 @@ py::object gather(const ReferenceArray& array, const std::vector<reference::Grou
   const Output output = output_of(out, result.shape, format);
   if (output.space != MemorySpace::host)
     throw py::value_error("the reference writes to host memory; out is on a device");
+  check_no_overlap(output, result.shape, format.itemsize());
   without_gil([&](const Watch& watch) {
     scatter(result, format.itemsize(), static_cast<std::byte*>(output.data), output.strides, watch);
     return true;
@@ -220,10 +251,15 @@ py::object get_item(const ReferenceArray& array, const py::object& key) {
   return gather(view, {group}, IndexMode::raise, py::none());
 }
 
-py::object take_axis(const ReferenceArray& array, const py::object& indices, int axis,
+py::object take_axis(const ReferenceArray& array, const py::object& indices, const py::object& axis,
                      const py::object& mode, const py::object& out, const py::object& dtype,
                      bool saturate) {
-  return gather(array, {{{axis}, {index_of(index_array(indices))}, {}}}, mode_of(mode), out,
+  IndexArray index = index_array(indices);
+  const Shape shape = array.shape.shape();
+  const int at = normalize_axis(integer_argument(axis, "axis"), static_cast<int>(shape.size()));
+  const auto number = static_cast<std::size_t>(at);
+  index.settle(mode_of(mode), number, shape[number]);
+  return gather(array, {{{at}, {index_of(index)}, {}}}, mode_of(mode), out,
                 wanted_elements(dtype, saturate));
 }
 
@@ -232,9 +268,14 @@ py::object gather_coordinates(const ReferenceArray& array, const py::object& coo
                               const py::object& dtype, bool saturate) {
   const WantedElements wanted = wanted_elements(dtype, saturate);
   reference::Group group;
-  for (const py::handle index : coordinates) {
-    group.axes.push_back(static_cast<int>(group.axes.size()));
-    group.indices.push_back(index_of(index_array(index)));
+  std::vector<IndexArray> indices;
+  for (const py::handle index : coordinates) indices.push_back(index_array(index));
+  const bool are_read = !are_broadcast_away(indices);
+  const Shape shape = array.shape.shape();
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    if (are_read && i < shape.size()) indices[i].settle(mode_of(mode), i, shape[i]);
+    group.axes.push_back(static_cast<int>(i));
+    group.indices.push_back(index_of(indices[i]));
   }
   if (group.axes.empty()) return gather(array, {}, mode_of(mode), out, wanted);
   return gather(array, {group}, mode_of(mode), out, wanted);
@@ -267,6 +308,13 @@ py::bytes to_bytes(const ReferenceArray& array) {
   return {reinterpret_cast<const char*>(dense.bytes.data()), dense.bytes.size()};
 }
 
+bool contains(const ReferenceArray& array, py::handle item) {
+  if (is_compared_by_numpy(array.format, item))  // refuses before anything is read
+    return numpy_has(gather(array, {}, IndexMode::raise, py::none()), item);
+  const reference::Result dense = read(array, {}, IndexMode::raise);
+  return any_equal(array.format, dense.shape, dense.bytes.data(), item);
+}
+
 py::object as_numpy(const ReferenceArray& array, const py::object& dtype, const py::object& copy) {
   if (!copy.is_none() && !copy.cast<bool>())
     throw py::value_error("an array that is read by its pointers becomes a NumPy array by a copy");
@@ -289,6 +337,7 @@ void bind_reference(py::module_& module) {
       "T", [](const ReferenceArray& self) { return transpose(self, py::args()); },
       "The view with its axes in reverse order.");
   cls.def("__getitem__", get_item, py::arg("key"), "As DeviceArray.__getitem__.");
+  bind_sequence(cls, contains);
   cls.def("transpose", transpose, "As DeviceArray.transpose.");
   cls.def("reshape", reshape, py::arg("shape"), py::arg("copy") = py::none(),
           "As DeviceArray.reshape, but always a view: it reads when it is asked for elements.");

@@ -10,8 +10,10 @@
 #include "module.hpp"
 #include "numpy_array.hpp"
 #include "parts.hpp"
+#include "struct_format.hpp"
 
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 namespace py = pybind11;
@@ -125,6 +127,8 @@ Source source_of(const DeviceBuffer& buffer) {
 Source source_of_export(const Py_buffer& buffer) {
   auto description = std::make_shared<const Description>(buffer);
   ArrayView view = ArrayView::from_export(description->raw());
+  if (std::optional<Format> format = format_by(describer_of(buffer), buffer))
+    view = ArrayView(view.base(), *std::move(format), view.layout(), view.readonly());
   return {std::move(view), nullptr, "host", std::move(description)};
 }
 

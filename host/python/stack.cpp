@@ -4,6 +4,7 @@
 
 #include "arguments.hpp"
 #include "dtype.hpp"
+#include "exporter.hpp"
 #include "host/text.hpp"
 #include "module.hpp"
 #include "owner.hpp"
@@ -129,7 +130,11 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   view->obj = nullptr;
   try {
     const auto& object = py::handle(self).cast<const StackObject&>();
-    if (object.device == "host") return export_buffer(self, object.stack.raw_export(), view, flags);
+    if (object.device == "host") {
+      BufferExport source = object.stack.raw_export();
+      source.format = format_for_consumers(object.stack.view().format());
+      return export_buffer(self, source, view, flags);
+    }
     PyErr_Format(PyExc_BufferError, "the parts of this stack are on %s", object.device.c_str());
   } catch (const std::exception& error) {
     PyErr_SetString(PyExc_BufferError, error.what());

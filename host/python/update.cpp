@@ -1,5 +1,7 @@
 #include <multibuffer/update.hpp>
 
+#include "dtype.hpp"
+#include "host/storage.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
 #include "source.hpp"
@@ -12,7 +14,11 @@ void bind_update(py::class_<DeviceArray>& array) {
   array.def(
       "update",
       [](const DeviceArray& self, const py::object& object) {
-        const Source source = source_of(object);
+        Source source = source_of(object);
+        const Format& format = self.storage()->format;
+        if (same_meaning(format, source.view.format()))  // however each spells it
+          source.view = ArrayView(source.view.base(), format, source.view.layout(),
+                                  source.view.readonly(), source.view.space());
         without_gil([&](const Watch& watch) {
           update(self, source.view, {.stream = nullptr, .watch = watch});
           return true;

@@ -50,9 +50,13 @@ struct Field {
 /// A buffer's format: the string, and what it means.
 ///
 /// The grammar is that of PEP 3118 with what NumPy, ctypes and array.array emit (see
-/// `parse_format`). A format that cannot be understood, or whose size is not the itemsize, is
-/// *opaque*: its elements are still moved exactly as bytes, but nothing that needs their meaning
-/// works on them.
+/// `parse_format`). A format that cannot be understood, that has two readings, or whose size is not
+/// the itemsize, is *opaque*: its elements are still moved exactly as bytes, but nothing that needs
+/// their meaning works on them.
+///
+/// Two readings: NumPy leaves out the padding at the end of a nested struct, or writes it as `x`
+/// behind that; PEP 3118 and C have it inside where `@` holds. "T{T{i:a:b:b:}:n:b:k:}" of 12 bytes
+/// has `k` at 5 or at 8. Where both readings fit the itemsize and differ, the format is opaque.
 ///
 /// The itemsize decides where exporters differ: a struct without `T{}` may have the padding of its
 /// end or not ("ib" is 5 bytes for the struct module, 8 for NumPy), and `u` is four bytes (then
@@ -64,6 +68,9 @@ class Format {
   /// `format` with the exporter's `itemsize` in bytes. Never throws for the text: what cannot be
   /// understood is opaque, and `why_opaque` says why. Throws `invalid_view` if `itemsize` < 1.
   Format(std::string_view format, std::int64_t itemsize);
+  /// Elements of `itemsize` bytes whose meaning is not to be had, and `why`: opaque, with the text
+  /// of as many bytes. `has_objects`: whether they may hold references to Python objects.
+  static Format bytes(std::int64_t itemsize, std::string why, bool has_objects = false);
 
   const std::string& text() const noexcept { return text_; }
   std::int64_t itemsize() const noexcept { return itemsize_; }
@@ -75,9 +82,9 @@ class Format {
   /// opaque: whether there are any in the part of the text that could be understood.
   bool has_objects() const noexcept { return has_objects_; }
 
-  /// The same text and itemsize.
+  /// The same text and itemsize, and understood or not alike.
   bool operator==(const Format& other) const noexcept {
-    return text_ == other.text_ && itemsize_ == other.itemsize_;
+    return text_ == other.text_ && itemsize_ == other.itemsize_ && opaque() == other.opaque();
   }
 
  private:
@@ -109,7 +116,9 @@ class Format {
 Type parse_format(std::string_view format);
 
 /// A format that means `type`, whatever it was parsed from: a code, or `T{}` with every offset and
-/// byte order written out. Throws `invalid_view` for a type of no bytes.
+/// byte order written out, as NumPy reads it too. It is opaque where no format can say the type:
+/// fields that overlap or are not in the order of their offsets, names with a ':' or a NUL in them.
+/// Throws `invalid_view` for a type of no bytes.
 Format format_of(const Type& type);
 
 /// A field of struct elements by its name. Throws `format_unsupported` if elements are no structs,

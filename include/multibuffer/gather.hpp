@@ -46,7 +46,8 @@ class Indices {
 };
 
 /// Index arrays that are read together, one for each of `axes`, broadcast against each other: the
-/// axes they index are replaced by the axes of their common shape.
+/// axes they index are replaced by the axes of their common shape. Where that has no elements, the
+/// indices may be anything, as in NumPy.
 struct IndexGroup {
   std::vector<int> axes;
   std::vector<Indices> indices;
@@ -56,7 +57,10 @@ struct IndexGroup {
   std::optional<int> position;
 };
 
-/// The caller's own memory for a result. It must not overlap the array's.
+/// The caller's own memory for a result. It must not overlap what an array in place reads, nor
+/// indices on the device: a gather throws `invalid_argument` where the library can know, which is
+/// but for arrays in place on a device behind pointers. Indices in host memory may lie inside of
+/// it: all of them are then read first.
 struct Output {
   void* data = nullptr;
   std::int64_t bytes = 0;  ///< how much there is
@@ -96,7 +100,8 @@ struct Request {
   /// read one by one: there, a copy first may be faster.) As `numpy.astype` has it where that is
   /// defined:
   ///
-  ///  - to bool: whether it is not 0;
+  ///  - to bool: whether it is not 0; complex numbers become complex alone, not bool or real, which
+  ///    would lose the imaginary part (NumPy warns and drops it);
   ///  - integers to integers that cannot hold them: as `overflow` says;
   ///  - reals to integers: towards zero, the nearest integer there is for those beyond, 0 for a NaN
   ///    (undefined in C and NumPy; the rule is Rust's);
