@@ -1,5 +1,6 @@
 #include <multibuffer/byte_order.hpp>
 #include <multibuffer/device_buffer.hpp>
+#include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
 #include "elements.hpp"
@@ -68,6 +69,9 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
                    buffer.device().name().c_str());
       return -1;
     }
+    constexpr const char* instead =
+        "numpy.asarray() and DLPack take them, and astype(\"float32\") converts bfloat16";
+    if (refuses_format(buffer.format(), flags, instead)) return -1;
     synchronize(buffer);
     const BufferExport source{.buf = buffer.data(),
                               .len = buffer.nbytes(),
@@ -105,6 +109,10 @@ py::dict array_interface(const DeviceBuffer& buffer) {
 py::dict host_interface(const DeviceBuffer& buffer) {
   if (!on_host(buffer))
     throw py::attribute_error("__array_interface__: the array is on " + buffer.device().name());
+  // NumPy would take it for raw bytes, and never come to ask for __array__().
+  if (dlpack::is_named_type(buffer.format()))
+    throw py::attribute_error("__array_interface__ has no type string for elements of type " +
+                              buffer.format().text());
   synchronize(buffer);
   return array_interface(buffer);
 }
@@ -119,6 +127,37 @@ py::dict cuda_interface(const DeviceBuffer& buffer) {
   return interface;
 }
 
+/// The dtype that ml_dtypes has registered with NumPy for elements that NumPy itself has no word
+/// for.
+py::object dtype_of_ml_dtypes(const Format& format) {
+  py::object type;
+  try {
+    type = py::module_::import("ml_dtypes").attr(format.text().c_str());
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_ImportError) && !error.matches(PyExc_AttributeError)) throw;
+    throw py::type_error(
+        text("NumPy has no dtype for elements of type ", format.text(),
+             ", and ml_dtypes, which "
+             "has, could not be imported",
+             format.text() == "bfloat16" ? ": astype(\"float32\") converts them" : ""));
+  }
+  return py::module_::import("numpy").attr("dtype")(type);
+}
+
+/// The same memory as unsigned integers.
+DeviceBuffer as_integers(const DeviceBuffer& buffer) {
+  const std::int64_t size = buffer.format().itemsize();
+  return DeviceBuffer({.device = buffer.device(),
+                       .format = Format(size == 1 ? "B" : "H", size),
+                       .shape = buffer.shape(),
+                       .strides = buffer.strides(),
+                       .data = buffer.data(),
+                       .memory = buffer.memory(),
+                       .stream = buffer.stream(),
+                       .check = nullptr,
+                       .owner = buffer.owner()});
+}
+
 py::object as_numpy(const py::object& self, const py::object& dtype, const py::object& copy) {
   const auto& buffer = self.cast<const DeviceBuffer&>();
   if (!on_host(buffer))
@@ -126,7 +165,12 @@ py::object as_numpy(const py::object& self, const py::object& dtype, const py::o
                          "; to_host() brings it to the host");
   const bool must_copy = !copy.is_none() && copy.cast<bool>();
   const py::module_ numpy = py::module_::import("numpy");
-  return numpy.attr(must_copy ? "array" : "asarray")(py::memoryview(self), dtype);
+  const auto* const make = must_copy ? "array" : "asarray";
+  if (!dlpack::is_named_type(buffer.format())) return numpy.attr(make)(py::memoryview(self), dtype);
+  const py::object own_dtype = dtype_of_ml_dtypes(buffer.format());
+  const auto integers = py::memoryview(py::cast(as_integers(buffer)));
+  const py::object array = numpy.attr("asarray")(integers).attr("view")(own_dtype);
+  return numpy.attr(make)(array, dtype);
 }
 
 std::string represent(const DeviceBuffer& buffer) {

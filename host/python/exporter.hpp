@@ -89,6 +89,11 @@ class Description {
   std::vector<std::int64_t> shape_, strides_, suboffsets_;
 };
 
+/// Whether the buffer protocol cannot say `format`, a name of DLPack's, to a consumer that asks
+/// with `flags`; BufferError is then set, and says what to do `instead`. One who asks for no format
+/// gets the bytes.
+bool refuses_format(const Format& format, int flags, const char* instead);
+
 /// Answers a consumer: fills `buffer` with what `flags` ask for of `source`, whose arrays must live
 /// as long as `exporter`. Returns what a `bf_getbuffer` returns, with BufferError set where the
 /// consumer cannot take such an array.

@@ -1,5 +1,6 @@
 #include <multibuffer/error.hpp>
 
+#include "advice.hpp"
 #include "host/parallel.hpp"
 #include "host/storage.hpp"
 #include "host/text.hpp"
@@ -311,7 +312,7 @@ IndexArray index_array(py::handle object, OnDevice on_device) {
   if (is_array(object)) return from_array(object, on_device);
   if (PyIndex_Check(object.ptr())) return number(integer(object));
   throw py::index_error(text("indices are integers or booleans, or arrays or lists of them, not ",
-                             Py_TYPE(object.ptr())->tp_name));
+                             Py_TYPE(object.ptr())->tp_name, advice_on(object)));
 }
 
 std::vector<std::int64_t> broadcast_shape(std::span<const IndexArray> indices) {

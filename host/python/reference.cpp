@@ -47,7 +47,7 @@ int traverse_reference(const ReferenceArray& array, visitproc visit, void* arg) 
 }
 
 ReferenceArray reference_of(const py::object& object) {
-  Source source = source_of(object);
+  Source source = source_of(object, Route::protocols);
   if (!source.description)
     throw py::buffer_error(source.device == "host"
                                ? "no buffer export can say what this array is"
