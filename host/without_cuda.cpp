@@ -2,11 +2,11 @@
 
 #include "backend.hpp"
 
-// Stands in for cuda/ in a build without the CUDA Toolkit.
+// Stands in for cuda/ in a build without the CUDA Toolkit; why it is without, CMake says.
 namespace multibuffer {
 namespace {
 
-constexpr const char* reason = "this build has no CUDA support (the CUDA Toolkit was not found)";
+constexpr const char* reason = "this build has no CUDA support (" MULTIBUFFER_WHY_NO_CUDA ")";
 
 }  // namespace
 

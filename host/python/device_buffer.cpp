@@ -1,5 +1,6 @@
 #include <multibuffer/byte_order.hpp>
 #include <multibuffer/device_buffer.hpp>
+#include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
 #include "arguments.hpp"
@@ -69,6 +70,9 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
                    buffer.device().name().c_str());
       return -1;
     }
+    constexpr const char* instead =
+        "numpy.asarray() and DLPack take them, and astype(\"float32\") converts bfloat16";
+    if (refuses_format(buffer.format(), flags, instead)) return -1;
     synchronize(buffer);
     const BufferExport source{.buf = buffer.data(),
                               .len = buffer.nbytes(),
@@ -106,6 +110,10 @@ py::dict array_interface(const DeviceBuffer& buffer) {
 py::dict host_interface(const DeviceBuffer& buffer) {
   if (!on_host(buffer))
     throw py::attribute_error("__array_interface__: the array is on " + buffer.device().name());
+  // NumPy would take it for raw bytes, and never come to ask for __array__().
+  if (dlpack::is_named_type(buffer.format()))
+    throw py::attribute_error("__array_interface__ has no type string for elements of type " +
+                              buffer.format().text());
   synchronize(buffer);
   return array_interface(buffer);
 }
@@ -120,13 +128,52 @@ py::dict cuda_interface(const DeviceBuffer& buffer) {
   return interface;
 }
 
+/// The dtype that ml_dtypes has registered with NumPy for elements that NumPy itself has no word
+/// for.
+py::object dtype_of_ml_dtypes(const Format& format) {
+  py::object type;
+  try {
+    type = py::module_::import("ml_dtypes").attr(format.text().c_str());
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_ImportError) && !error.matches(PyExc_AttributeError)) throw;
+    throw py::type_error(
+        text("NumPy has no dtype for elements of type ", format.text(),
+             ", and ml_dtypes, which "
+             "has, could not be imported",
+             format.text() == "bfloat16" ? ": astype(\"float32\") converts them" : ""));
+  }
+  return py::module_::import("numpy").attr("dtype")(type);
+}
+
+/// The same memory as unsigned integers.
+DeviceBuffer as_integers(const DeviceBuffer& buffer) {
+  const std::int64_t size = buffer.format().itemsize();
+  return DeviceBuffer({.device = buffer.device(),
+                       .format = Format(size == 1 ? "B" : "H", size),
+                       .shape = buffer.shape(),
+                       .strides = buffer.strides(),
+                       .data = buffer.data(),
+                       .memory = buffer.memory(),
+                       .stream = buffer.stream(),
+                       .check = nullptr,
+                       .owner = buffer.owner()});
+}
+
+/// An array of NumPy's over the same memory.
+py::object shared_with_numpy(const py::object& self, const DeviceBuffer& buffer) {
+  const py::object as_array = py::module_::import("numpy").attr("asarray");
+  if (!dlpack::is_named_type(buffer.format())) return as_array(py::memoryview(self));
+  const py::object own_dtype = dtype_of_ml_dtypes(buffer.format());
+  return as_array(py::memoryview(py::cast(as_integers(buffer)))).attr("view")(own_dtype);
+}
+
 py::object as_numpy(const py::object& self, const py::object& dtype, const py::object& copy) {
   const auto& buffer = self.cast<const DeviceBuffer&>();
   if (!on_host(buffer))
     throw py::type_error("this array is on " + buffer.device().name() +
                          "; to_host() brings it to the host");
   const py::module_ numpy = py::module_::import("numpy");
-  const py::object shared = numpy.attr("asarray")(py::memoryview(self));
+  const py::object shared = shared_with_numpy(self, buffer);
   const py::object own = shared.attr("dtype");
   const py::object wanted = dtype.is_none() ? own : py::object(numpy.attr("dtype")(dtype));
   const bool is_other = !own.equal(wanted);

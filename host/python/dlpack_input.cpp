@@ -1,6 +1,7 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
+#include "claims.hpp"
 #include "host/text.hpp"
 #include "interfaces.hpp"
 
@@ -71,8 +72,11 @@ Source made(const dlpack::Tensor& tensor, bool readonly, std::shared_ptr<const v
 }  // namespace
 
 const dlpack::ExchangeTable* exchange_table_of(PyTypeObject* type) {
+  const auto attributes = py::reinterpret_steal<py::object>(
+      PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__dict__"));
   const auto capsule = py::reinterpret_steal<py::object>(
-      PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__dlpack_c_exchange_api__"));
+      attributes ? PyMapping_GetItemString(attributes.ptr(), "__dlpack_c_exchange_api__")
+                 : nullptr);
   PyErr_Clear();
   constexpr const char* name = "dlpack_exchange_api";
   if (!capsule || !PyCapsule_IsValid(capsule.ptr(), name)) return nullptr;
@@ -93,7 +97,9 @@ std::shared_ptr<const dlpack::ManagedTensorVersioned> tensor_of(const dlpack::Ex
     if (!PyErr_Occurred())
       PyErr_Format(PyExc_BufferError, "%s refused a tensor without saying why",
                    Py_TYPE(object.ptr())->tp_name);
-    throw py::error_already_set();
+    const py::error_already_set refusal;
+    explain_refused_tensor(object, refusal);
+    throw refusal;
   }
   auto tensor = held(managed);
   check_version(*tensor);
@@ -116,12 +122,9 @@ void wait_for_tensors(const dlpack::ExchangeTable& table, const dlpack::Device& 
   multibuffer::Device::open(text("cuda:", device.id)).synchronize(handle);
 }
 
-Source source_from_dlpack(py::handle object) {
-  if (const auto* const table = exchange_table_of(Py_TYPE(object.ptr()))) {
-    auto tensor = tensor_of(*table, object);
-    wait_for_tensors(*table, tensor->tensor.device);
-    return source_of_tensor(std::move(tensor));
-  }
+namespace {
+
+Source source_from_capsule(py::handle object) {
   const auto where = object.attr("__dlpack_device__")().cast<std::pair<int, int>>();
   const bool on_cuda = is_on_cuda({where.first, where.second});
   py::dict words;
@@ -143,6 +146,25 @@ Source source_from_dlpack(py::handle object) {
   const auto managed = take_over<dlpack::ManagedTensor>(capsule, legacy_name, "used_dltensor");
   // Without a version there is no word for read-only, and such memory must not be exported.
   return made(managed->tensor, false, managed);
+}
+
+}  // namespace
+
+Source source_from_dlpack(py::handle object, Route route) {
+  const auto* const table =
+      route == Route::shortest ? exchange_table_of(Py_TYPE(object.ptr())) : nullptr;
+  if (table) {
+    auto tensor = tensor_of(*table, object);
+    wait_for_tensors(*table, tensor->tensor.device);
+    return source_of_tensor(std::move(tensor));
+  }
+  try {
+    if (route == Route::protocols) check_resolved(object);
+    return source_from_capsule(object);
+  } catch (const py::error_already_set& refusal) {
+    explain_refused_tensor(object, refusal);
+    throw;
+  }
 }
 
 }  // namespace multibuffer::python

@@ -6,7 +6,11 @@
 #include "numpy_array.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <map>
+#include <optional>
+#include <set>
+#include <string>
 #include <type_traits>
 
 namespace py = pybind11;
@@ -28,21 +32,90 @@ constexpr const char* advice_for_dates =
     "view "
     "the result with its dtype again";
 
-/// NumPy has dates and time spans, and the buffer protocol has no format for them.
-void explain_dates(py::handle exporter) {
+bool is_date(const py::object& dtype) {
+  const auto kind = dtype.attr("kind").cast<std::string>();
+  return kind == "M" || kind == "m";
+}
+
+/// The first field of a dtype that the buffer protocol has no format for; empty if there is none.
+std::string field_without_format(const py::object& dtype) {
+  if (dtype.attr("names").is_none()) return {};
+  for (const py::handle name : dtype.attr("names")) {
+    const py::object type = dtype.attr("fields")[name][py::int_(0)].attr("base");
+    const bool is_registered = type.attr("num").cast<int>() >= first_registered_number;
+    if (is_registered || is_date(type))
+      return text("'", name.cast<std::string>(), "', of dtype ", py::str(type).cast<std::string>());
+    if (std::string inner = field_without_format(type); !inner.empty()) return inner;
+  }
+  return {};
+}
+
+/// NumPy has dates, time spans and the numbers of other packages, and the buffer protocol no format
+/// for them: says what will do in place of the exception that is set.
+void explain_dtype(py::handle exporter) {
   PyObject *type, *value, *traceback;
   PyErr_Fetch(&type, &value, &traceback);
-  const auto kind = py::reinterpret_steal<py::object>([&]() -> PyObject* {
-    const auto dtype =
-        py::reinterpret_steal<py::object>(PyObject_GetAttrString(exporter.ptr(), "dtype"));
-    return dtype ? PyObject_GetAttrString(dtype.ptr(), "kind") : nullptr;
-  }());
-  PyErr_Clear();
-  const bool is_date = kind && PyUnicode_Check(kind.ptr()) &&
-                       (PyUnicode_CompareWithASCIIString(kind.ptr(), "M") == 0 ||
-                        PyUnicode_CompareWithASCIIString(kind.ptr(), "m") == 0);
+  std::string why;
+  try {
+    const py::object dtype = exporter.attr("dtype");
+    const std::string field = field_without_format(dtype);
+    if (is_date(dtype))
+      why = advice_for_dates;
+    else if (!field.empty())
+      why = text("the buffer protocol has no format for field ", field,
+                 "; give each field's array on its own");
+  } catch (const std::exception&) {
+    // It is no array of NumPy's.
+  }
   PyErr_Restore(type, value, traceback);
-  if (is_date) py::raise_from(PyExc_BufferError, advice_for_dates);
+  if (!why.empty()) py::raise_from(PyExc_BufferError, why.c_str());
+}
+
+/// A number that some other package has registered with NumPy, as ml_dtypes has bfloat16 and int4:
+/// of these, a buffer of NumPy's has no word.
+struct RegisteredNumber {
+  std::string name;
+  std::int64_t size = 0;
+  bool is_native = true;
+};
+
+std::optional<RegisteredNumber> registered_number(py::handle exporter) {
+  const std::optional<py::object> dtype = registered_dtype(exporter);
+  if (!dtype) return {};
+  RegisteredNumber number{dtype->attr("name").cast<std::string>(),
+                          dtype->attr("itemsize").cast<std::int64_t>(),
+                          dtype->attr("isnative").cast<bool>()};
+  // What else there is, strings for instance, is NumPy's to refuse.
+  const auto begins = [&](const char* word) { return number.name.starts_with(word); };
+  if (!begins("bfloat") && !begins("float") && !begins("int") && !begins("uint")) return {};
+  return number;
+}
+
+/// Throws BufferError for numbers of which there is no format.
+Format format_of(const RegisteredNumber& number) {
+  Format format(number.name, number.size);
+  // Those of less than a byte take a whole one in NumPy's arrays, and in no other library's.
+  if (!dlpack::is_named_type(format))
+    throw py::buffer_error(
+        text("NumPy's elements of dtype ", number.name, " have no format here: give array.astype('",
+             number.name.find("int") != std::string::npos ? "int8" : "float32", "')"));
+  if (!number.is_native)
+    throw py::buffer_error(text("elements of dtype ", number.name,
+                                " in a foreign byte order have no format here: give "
+                                "array.astype('",
+                                number.name, "')"));
+  return format;
+}
+
+/// By the same memory as unsigned integers.
+void acquire_registered(py::handle array, const RegisteredNumber& number, int flags,
+                        Py_buffer& buffer) {
+  static auto& names = *new std::set<std::string>;  // as many as there are formats
+  const char* const name = names.insert(format_of(number).text()).first->c_str();
+  const py::object integers =
+      py::module_::import("numpy").attr("asarray")(array).attr("view")(text('u', number.size));
+  acquire_buffer(integers, flags, buffer);
+  if (buffer.format) buffer.format = const_cast<char*>(name);  // of which NumPy lets nothing go
 }
 
 }  // namespace
@@ -50,6 +123,8 @@ void explain_dates(py::handle exporter) {
 void acquire_buffer(py::handle exporter, int flags, Py_buffer& buffer) {
   // A single one of these exports the bytes that it is made of.
   if (is_numpy_date(exporter)) throw py::buffer_error(advice_for_dates);
+  if (const auto number = registered_number(exporter))
+    return acquire_registered(exporter, *number, flags, buffer);
   const int status = PyObject_GetBuffer(exporter.ptr(), &buffer, flags);
   if (status == 0 && !PyErr_Occurred()) return;
   if (status == 0) {
@@ -63,7 +138,7 @@ void acquire_buffer(py::handle exporter, int flags, Py_buffer& buffer) {
                  Py_TYPE(exporter.ptr())->tp_name);
   } else if (PyErr_ExceptionMatches(PyExc_ValueError) ||
              PyErr_ExceptionMatches(PyExc_BufferError)) {
-    explain_dates(exporter);
+    explain_dtype(exporter);
   }
   throw py::error_already_set();
 }
@@ -182,6 +257,13 @@ const char* format_for_consumers(const Format& format) {
   std::string& kept = bytes[format.itemsize()];
   if (kept.empty()) kept = text(format.itemsize(), 's');
   return kept.c_str();
+}
+
+bool refuses_format(const Format& format, int flags, const char* instead) {
+  if ((flags & PyBUF_FORMAT) == 0 || !dlpack::is_named_type(format)) return false;
+  PyErr_Format(PyExc_BufferError, "the buffer protocol has no format for elements of type %s: %s",
+               format.text().c_str(), instead);
+  return true;
 }
 
 int export_buffer(PyObject* exporter, const BufferExport& source, Py_buffer* buffer, int flags) {

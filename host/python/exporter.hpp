@@ -94,6 +94,11 @@ class Description {
 /// types, and texts with Python objects in them, stay what they are.
 const char* format_for_consumers(const Format& format);
 
+/// Whether the buffer protocol cannot say `format`, a name of DLPack's, to a consumer that asks
+/// with `flags`; BufferError is then set, and says what to do `instead`. One who asks for no format
+/// gets the bytes.
+bool refuses_format(const Format& format, int flags, const char* instead);
+
 /// Answers a consumer: fills `buffer` with what `flags` ask for of `source`, whose arrays must live
 /// as long as `exporter`. Returns what a `bf_getbuffer` returns, with BufferError set where the
 /// consumer cannot take such an array.

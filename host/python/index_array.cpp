@@ -1,5 +1,6 @@
 #include <multibuffer/error.hpp>
 
+#include "advice.hpp"
 #include "host/parallel.hpp"
 #include "host/storage.hpp"
 #include "host/text.hpp"
@@ -384,7 +385,7 @@ IndexArray index_array(py::handle object, OnDevice on_device) {
     if (is_array(array)) return from_array(array, on_device);
   }
   throw py::index_error(text("indices are integers or booleans, or arrays or lists of them, not ",
-                             Py_TYPE(object.ptr())->tp_name));
+                             Py_TYPE(object.ptr())->tp_name, advice_on(object)));
 }
 
 bool is_index_sequence(py::handle object) {

@@ -1,5 +1,6 @@
 #include "indexing.hpp"
 
+#include "advice.hpp"
 #include "host/text.hpp"
 #include "source.hpp"
 
@@ -53,7 +54,7 @@ Item read_item(py::handle object) {
     throw py::index_error(text(
         "only integers, slices (`:`), ellipsis (`...`), None and integer or boolean arrays are "
         "valid indices, not ",
-        Py_TYPE(object.ptr())->tp_name));
+        Py_TYPE(object.ptr())->tp_name, advice_on(object)));
   IndexArray array = index_array(object);
   // An integer array without axes is an integer; a bool without axes is a mask of no axis.
   const bool is_integer = array.shape.empty() && !array.is_mask && !array.on_device && !is_list;

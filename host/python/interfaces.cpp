@@ -1,5 +1,6 @@
 #include "interfaces.hpp"
 
+#include "claims.hpp"
 #include "host/text.hpp"
 #include "numpy_array.hpp"
 
@@ -43,8 +44,17 @@ Source source_from_buffer(py::handle object, int flags) {
 
 /// What DLPack refuses is refused: the older interface has no words for some of its reasons, such
 /// as a tensor that is yet to be conjugated.
-Source source_from_others(py::handle object) {
-  return has_dlpack(object) ? source_from_dlpack(object) : source_from_cuda_interface(object);
+Source source_from_others(py::handle object, Route route) {
+  return has_dlpack(object) ? source_from_dlpack(object, route)
+                            : source_from_cuda_interface(object);
+}
+
+/// Before anybody is asked for memory: who refuses here is not to be asked by another interface.
+void check_claims(py::handle object, Route route) {
+  if (NumpyArray::of(object)) return;  // it has nothing to claim
+  check_mask(object);
+  // The reference asks by another way on its way to DLPack.
+  if (route == Route::shortest) TensorClaims(object).check(object);
 }
 
 /// BufferError that says what each interface did; its cause is the second refusal, whose context is
@@ -58,7 +68,7 @@ Source source_from_others(py::handle object) {
       Py_TYPE(object.ptr())->tp_name,
       " gives its memory by none of its interfaces. The buffer protocol: ", said(by_buffer), "; ",
       has_dlpack(object) ? "__dlpack__" : "__cuda_array_interface__", ": ", said(by_other));
-  const py::object second = by_other.value();
+  const py::object& second = by_other.value();
   PyException_SetContext(second.ptr(), by_buffer.value().inc_ref().ptr());
   PyErr_SetString(PyExc_BufferError, message.c_str());
   py::error_already_set both;
@@ -78,8 +88,9 @@ bool is_exporter(py::handle object) {
   return PyObject_CheckBuffer(object.ptr()) && !is_on_gpu(object);
 }
 
-Source source_from_interfaces(py::handle object, Access access) {
-  if (!is_exporter(object)) return source_from_others(object);
+Source source_from_interfaces(py::handle object, Access access, Route route) {
+  check_claims(object, route);
+  if (!is_exporter(object)) return source_from_others(object, route);
   // Who refuses to be written to is not asked again by an interface that has no word for it.
   if (access == Access::write) return source_from_buffer(object, PyBUF_FULL);
   try {
@@ -87,7 +98,7 @@ Source source_from_interfaces(py::handle object, Access access) {
   } catch (py::error_already_set& refusal) {
     if (!refusal.matches(PyExc_Exception) || !offers_more_than_buffer(object)) throw;
     try {
-      return source_from_others(object);
+      return source_from_others(object, route);
     } catch (py::error_already_set& another) {
       if (!another.matches(PyExc_Exception)) throw;
       raise_both(object, refusal, another);

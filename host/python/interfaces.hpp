@@ -15,8 +15,9 @@ enum class Access { read, write };
 
 /// From an object of somebody else's that has one of these, the first that gives its memory: the
 /// buffer protocol, unless the memory is a GPU's; DLPack; `__cuda_array_interface__`. Throws what
-/// the object raises; BufferError that says both, if the buffer protocol and another refuse.
-Source source_from_interfaces(pybind11::handle object, Access access);
+/// the object raises; BufferError that says both, if the buffer protocol and another refuse, and
+/// for an object whose elements are not what its memory holds.
+Source source_from_interfaces(pybind11::handle object, Access access, Route route);
 
 /// Whether the buffer protocol is what it is asked by first.
 bool is_exporter(pybind11::handle object);
@@ -25,13 +26,16 @@ bool offers_more_than_buffer(pybind11::handle object);
 
 /// From an object with `__dlpack__` and `__dlpack_device__`. Returns when the exporter's work on
 /// the memory is done.
-Source source_from_dlpack(pybind11::handle object);
+Source source_from_dlpack(pybind11::handle object, Route route);
 
 /// The table by which C code takes tensors from objects of a type: quicker than `__dlpack__` by the
-/// Python code it spares. nullptr if the type has none of a version that is understood.
+/// Python code it spares. nullptr if the type has none of a version that is understood. That of a
+/// base class is not the type's: a subclass that gives its memory otherwise, or has none, says so
+/// in its own `__dlpack__`.
 const dlpack::ExchangeTable* exchange_table_of(PyTypeObject* type);
 
-/// A tensor of such an object. Work on it may still be under way: see `wait_for_tensors`.
+/// A tensor of such an object, which has no word for its claims (claims.hpp). Work on it may still
+/// be under way: see `wait_for_tensors`.
 std::shared_ptr<const dlpack::ManagedTensorVersioned> tensor_of(const dlpack::ExchangeTable& table,
                                                                 pybind11::handle object);
 Source source_of_tensor(std::shared_ptr<const dlpack::ManagedTensorVersioned> tensor);

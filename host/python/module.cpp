@@ -17,6 +17,7 @@ PYBIND11_MODULE(_core, module) {
   bind_plan(module);
   bind_device_array(module);
   bind_stack(module);
+  bind_pillow(module);
   bind_reference(module);
   bind_verify(module);
   bind_devices(module);

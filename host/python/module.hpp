@@ -28,6 +28,7 @@ void bind_device_buffer(pybind11::module_& module);
 void bind_device_array(pybind11::module_& module);
 void bind_plan(pybind11::module_& module);
 void bind_stack(pybind11::module_& module);
+void bind_pillow(pybind11::module_& module);
 void bind_reference(pybind11::module_& module);
 void bind_verify(pybind11::module_& module);
 void bind_devices(pybind11::module_& module);

@@ -88,6 +88,22 @@ std::optional<Type> NumpyArray::native_type() const {
   return type;
 }
 
+std::optional<py::object> registered_dtype(py::handle object) {
+  PyTypeObject* const type = ndarray_type();
+  if (!type) return {};
+  static PyTypeObject* const scalar = numpy_type("generic");
+  if (scalar && PyType_IsSubtype(Py_TYPE(object.ptr()), scalar) != 0) {
+    if (std::strncmp(Py_TYPE(object.ptr())->tp_name, "numpy.", 6) == 0) return {};  // as most
+    py::object dtype = object.attr("dtype");
+    if (dtype.attr("num").cast<int>() < first_registered_number) return {};
+    return dtype;
+  }
+  if (PyType_IsSubtype(Py_TYPE(object.ptr()), type) == 0) return {};
+  PyObject* const dtype = py::detail::array_proxy(static_cast<const void*>(object.ptr()))->descr;
+  if (py::detail::array_descriptor_proxy(dtype)->type_num < first_registered_number) return {};
+  return py::reinterpret_borrow<py::object>(dtype);
+}
+
 bool is_numpy_integer(py::handle object) {
   static PyTypeObject* type = nullptr;
   if (!type && ndarray_type()) type = numpy_type("integer");

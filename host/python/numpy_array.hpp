@@ -50,6 +50,13 @@ class NumpyArray {
   const pybind11::detail::PyArray_Proxy* fields_;
 };
 
+/// By NumPy's numbers of its types, those from here on are other packages'.
+inline constexpr int first_registered_number = 256;  // NPY_USERDEF
+
+/// The dtype of an array of NumPy's, of a subclass or of a scalar, if another package has
+/// registered it.
+std::optional<pybind11::object> registered_dtype(pybind11::handle object);
+
 /// Whether `object` is one of NumPy's integers, as numpy.int64(3) is.
 bool is_numpy_integer(pybind11::handle object);
 

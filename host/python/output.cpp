@@ -29,7 +29,7 @@ Source writable_source(py::handle object) {
   const bool is_ours = py::isinstance<DeviceBuffer>(object);
   if (is_ours || !PyObject_CheckBuffer(object.ptr())) return source_of(object);
   // A plain request may be answered with read-only memory by an exporter that has both.
-  return source_from_interfaces(object, Access::write);
+  return source_from_interfaces(object, Access::write, Route::shortest);
 }
 
 /// DLPack before 1.0 has no word for read-only memory. JAX's arrays on a GPU are, and say it here;

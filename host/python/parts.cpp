@@ -3,6 +3,7 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/gather.hpp>
 
+#include "claims.hpp"
 #include "dtype.hpp"
 #include "exporter.hpp"
 #include "host/text.hpp"
@@ -94,7 +95,8 @@ bool lies_like(const dlpack::ManagedTensorVersioned& model,
 /// One pass over a sequence.
 class Reader {
  public:
-  explicit Reader(Holding holding) : holding_(holding), holder_(std::make_unique<Holder>()) {}
+  Reader(Holding holding, Route route)
+      : holding_(holding), route_(route), holder_(std::make_unique<Holder>()) {}
 
   /// `sequence` is a list or a tuple. The export of a part may run code that changes the list: its
   /// size is asked for each time, and a part is held before it is asked for anything.
@@ -132,7 +134,7 @@ class Reader {
     }
     const auto object = py::reinterpret_borrow<py::object>(item);
     if (py::type::handle_of(object).ptr() != type_.ptr()) type_is_new(object);
-    if (const auto start = tensor_twins_.find(item)) {
+    if (const auto start = tensor_twins_.find(item); start && twin_claims_.are_clear(item)) {
       parts_.starts.push_back(*start);
       holder_->hold(item);
       return;
@@ -149,7 +151,9 @@ class Reader {
     type_ = py::type::of(object);
     const bool ours = is_ours(object);
     is_exporter_ = !ours && is_exporter(object);
-    table_ = is_exporter_ || ours ? nullptr : exchange_table_of(Py_TYPE(object.ptr()));
+    const bool has_table = !is_exporter_ && !ours && route_ == Route::shortest;
+    table_ = has_table ? exchange_table_of(Py_TYPE(object.ptr())) : nullptr;
+    claims_ = is_exporter_ || table_ ? TensorClaims(object) : TensorClaims();
     twins_ = {};
     tensor_twins_ = {};
     tensor_ = nullptr;
@@ -161,6 +165,8 @@ class Reader {
   }
 
   void add_exporter(py::handle object) {
+    claims_.check(object);
+    check_mask(object);
     const Py_buffer* const answer = ask_for_buffer(object);
     if (!answer) return add_other(object);
     const Py_buffer& buffer = *answer;
@@ -170,7 +176,7 @@ class Reader {
       parts_.starts.push_back(static_cast<const std::byte*>(buffer.buf));
     } else {
       begin_run(source_of_export(buffer));
-      twins_ = NumpyTwins(object, buffer);
+      if (route_ == Route::shortest) twins_ = NumpyTwins(object, buffer);
       describer_ = std::move(describer);
     }
     holder_->keep_last();
@@ -187,6 +193,7 @@ class Reader {
   }
 
   void add_tensor(py::handle object) {
+    claims_.check(object);
     auto tensor = tensor_of(*table_, object);
     if (tensor_ && lies_like(*tensor_, *tensor)) {
       parts_.starts.push_back(data_of(tensor->tensor));
@@ -194,8 +201,11 @@ class Reader {
       begin_run(source_of_tensor(tensor));
       will_wait(tensor->tensor.device);
       tensor_ = tensor;
-      if (holding_ == Holding::objects)
+      if (holding_ == Holding::objects) {
         tensor_twins_ = TensorTwins(*table_, object, tensor->tensor);
+        const bool complex = tensor->tensor.dtype.code == dlpack::code_complex;
+        twin_claims_ = TwinClaims(claims_, object, complex);
+      }
     }
     holder_->hold(std::move(tensor));
   }
@@ -210,7 +220,7 @@ class Reader {
   }
 
   void add_other(py::handle object) {
-    Source source = source_of(object);
+    Source source = source_of(object, route_);
     holder_->hold(std::move(source.owner));
     begin_run(std::move(source));
   }
@@ -231,6 +241,7 @@ class Reader {
   }
 
   Holding holding_;
+  Route route_;
   Parts parts_;
   std::unique_ptr<Holder> holder_;
   /// Whose work is waited for in the end.
@@ -241,6 +252,8 @@ class Reader {
   bool is_exporter_ = false;
   const dlpack::ExchangeTable* table_ = nullptr;
   py::object describer_;  ///< of the first of the run, if its elements are structs
+  TensorClaims claims_;
+  TwinClaims twin_claims_;
   NumpyTwins twins_;
   TensorTwins tensor_twins_;
   std::shared_ptr<const dlpack::ManagedTensorVersioned> tensor_;  ///< the first of the run
@@ -319,11 +332,11 @@ void copy_run(Parts& parts, std::size_t number) {
 
 }  // namespace
 
-Parts parts_of(py::handle sequence, Holding holding) {
+Parts parts_of(py::handle sequence, Holding holding, Route route) {
   const auto items = py::reinterpret_steal<py::object>(
       PySequence_Fast(sequence.ptr(), "expected a sequence of arrays"));
   if (!items) throw py::error_already_set();
-  Parts parts = Reader(holding).read(items.ptr());
+  Parts parts = Reader(holding, route).read(items.ptr());
   if (parts.starts.empty()) throw py::value_error("a list of no arrays has no shape and no format");
   return parts;
 }

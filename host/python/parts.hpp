@@ -37,7 +37,7 @@ enum class Holding {
 
 /// Formats that mean the same become one, spelt as in part 0. Throws TypeError if `sequence` is no
 /// sequence, ValueError if it is empty or its parts are not on one device.
-Parts parts_of(pybind11::handle sequence, Holding holding);
+Parts parts_of(pybind11::handle sequence, Holding holding, Route route = Route::shortest);
 
 /// A pointer table over the parts where they lie. Throws `invalid_view`, naming the first part that
 /// differs from part 0.

@@ -55,7 +55,7 @@ bool is_same(const Format& a, const Format& b) {
 }
 
 ReferenceArray reference_of(const py::object& object) {
-  Source source = source_of(object);
+  Source source = source_of(object, Route::protocols);
   if (!source.description)
     throw py::buffer_error(source.device == "host"
                                ? "no buffer export can say what this array is"

@@ -3,6 +3,7 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/gather.hpp>
 
+#include "advice.hpp"
 #include "dtype.hpp"
 #include "host/text.hpp"
 #include "interfaces.hpp"
@@ -39,8 +40,8 @@ Source source_from_stack(const StackObject& object, Owner owner) {
 
 /// A list as one array: a pointer table over its parts where they lie, if they lie alike; else over
 /// dense copies of those that are not dense.
-Source source_from_list(py::handle list) {
-  Parts parts = parts_of(list, Holding::objects);
+Source source_from_list(py::handle list, Route route) {
+  Parts parts = parts_of(list, Holding::objects, route);
   const std::string device = parts.runs[0].source.device;
   Stack stack = gather_parts(parts);
   auto object = std::make_unique<const StackObject>(
@@ -70,7 +71,7 @@ bool is_array(py::handle object) {
          has(object, "__cuda_array_interface__");
 }
 
-Source source_of(py::handle object) {
+Source source_of(py::handle object, Route route) {
   // Our own come first: they can say more than any protocol.
   if (py::isinstance<DeviceBuffer>(object)) return source_of(object.cast<const DeviceBuffer&>());
   if (py::isinstance<StackObject>(object))
@@ -79,15 +80,15 @@ Source source_of(py::handle object) {
     return source_of(dense_copy(object.cast<const DeviceArray&>()));
   }
   if (PyObject_CheckBuffer(object.ptr()) || offers_more_than_buffer(object))
-    return source_from_interfaces(object, Access::read);
+    return source_from_interfaces(object, Access::read, route);
   if (is_list(object)) {
     const NestedList guard;
-    return source_from_list(object);
+    return source_from_list(object, route);
   }
   throw py::type_error(text(
       "expected an object with the buffer protocol, __dlpack__ or __cuda_array_interface__, or "
       "a list of such objects, not ",
-      Py_TYPE(object.ptr())->tp_name));
+      Py_TYPE(object.ptr())->tp_name, advice_on(object)));
 }
 
 DeviceArray in_place(const Source& source) {

@@ -27,10 +27,17 @@ struct Source {
   std::shared_ptr<Memory> memory = nullptr;
 };
 
+/// By what an input is read.
+enum class Route {
+  shortest,  ///< also by what C code offers: DLPack's exchange table, the fields of objects
+  protocols  ///< by Python's protocols alone, which each object is asked by: for the reference
+};
+
 /// `object` as one of these, the first that it is: our own arrays, an exporter of PEP 3118, of
 /// DLPack, of `__cuda_array_interface__`, or a list or tuple of these, at any nesting. Throws
-/// TypeError for anything else.
-Source source_of(pybind11::handle object);
+/// TypeError for anything else, and BufferError for an object whose elements are not what its
+/// memory holds (claims.hpp).
+Source source_of(pybind11::handle object, Route route = Route::shortest);
 
 /// The same but for lists; false and nothing else for what is none of these.
 bool is_array(pybind11::handle object);

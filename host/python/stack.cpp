@@ -130,6 +130,7 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   view->obj = nullptr;
   try {
     const auto& object = py::handle(self).cast<const StackObject&>();
+    if (refuses_format(object.stack.view().format(), flags, "upload() takes them")) return -1;
     if (object.device == "host") {
       BufferExport source = object.stack.raw_export();
       source.format = format_for_consumers(object.stack.view().format());
@@ -140,6 +141,15 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
     PyErr_SetString(PyExc_BufferError, error.what());
   }
   return -1;
+}
+
+/// NumPy asks for this where the buffer protocol refuses, and makes an array of one Python object
+/// of whatever has nothing to answer.
+py::object as_numpy(const StackObject& object, const py::object&, const py::object&) {
+  const std::string on = object.device == "host" ? "" : " on " + object.device;
+  throw py::buffer_error("a stack of pointers" + on +
+                         " is no NumPy array; upload() takes it, and numpy.asarray() what copy() "
+                         "of that returns");
 }
 
 std::string represent(const StackObject& object) {
@@ -168,6 +178,8 @@ void bind_stack(py::module_& module) {
   cls.def_property_readonly(
       "device", [](const StackObject& self) { return self.device; },
       "Whose memory the parts are in.");
+  cls.def("__array__", as_numpy, py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
+          "For NumPy: BufferError, since it cannot follow pointers.");
   cls.def("__repr__", represent);
 
   module.def("stack", stack_of);

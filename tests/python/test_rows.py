@@ -2,12 +2,20 @@
 
 import gc
 import unittest
+import unittest.mock
 import warnings
 
 import multibuffer
 from support import needs, optional_import
 
 Image = optional_import("PIL.Image")
+version = Image and Image.__version__
+
+MODES = ("1", "L", "P", "I", "F", "LA", "RGB", "RGBA", "YCbCr", "CMYK", "HSV", "LAB")
+
+
+def as_list(pixel):
+    return list(pixel) if isinstance(pixel, tuple) else pixel
 
 
 @needs(Image, "Pillow")
@@ -17,16 +25,22 @@ class Rows(unittest.TestCase):
         image.putdata([(x * 50, y * 60, x * y * 12, 255 - x) for y in range(4) for x in range(5)])
         return image.convert(mode)
 
+    def image(self, mode):
+        return (self.picture("RGB").convert(mode) if mode != "LAB"
+                else Image.frombytes("LAB", (5, 4), bytes(range(60))))
+
+    def rows_without_warning(self, image):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return multibuffer.rows(image)
+
     def test_every_mode_as_pillow_itself_says(self):
-        for mode in ("L", "P", "I", "F", "LA", "RGB", "RGBA", "YCbCr", "CMYK", "HSV", "LAB"):
-            image = (self.picture("RGB").convert(mode) if mode != "LAB"
-                     else Image.frombytes("LAB", (5, 4), bytes(range(60))))
-            with self.subTest(mode=mode), warnings.catch_warnings():
-                warnings.simplefilter("error")
-                rows = multibuffer.rows(image)
+        for mode in MODES:
+            image = self.image(mode)
+            with self.subTest(mode=mode):
+                rows = self.rows_without_warning(image)
                 self.assertEqual(rows.shape[:2], (4, 5))
-                pixels = [[image.getpixel((x, y)) for x in range(5)] for y in range(4)]
-                expected = [[list(p) if isinstance(p, tuple) else p for p in row] for row in pixels]
+                expected = [[as_list(image.getpixel((x, y))) for x in range(5)] for y in range(4)]
                 self.assertEqual(multibuffer.upload(rows).tolist(), expected)
                 self.assertEqual(memoryview(rows).tolist(), expected)
 
@@ -47,17 +61,64 @@ class Rows(unittest.TestCase):
         self.assertEqual(rows.shape, (2, 3, 2))
         self.assertEqual(multibuffer.upload(rows).tobytes(), bytes(range(12)))
 
-    def test_unknown_versions_are_copied_with_a_warning(self):
-        import PIL
+    def test_a_copy_is_what_the_rows_would_have_been(self):
+        # As where a version of Pillow keeps its rows elsewhere.
+        for mode in MODES:
+            image = self.image(mode)
+            expected = multibuffer.rows(image)
+            with self.subTest(mode=mode), unittest.mock.patch.object(
+                    multibuffer._core, "_row_table", return_value=0):
+                with self.assertWarnsRegex(UserWarning, f"copies the pixels: .*Pillow {version}"):
+                    rows = multibuffer.rows(image)
+                self.assertEqual((rows.shape, rows.format, rows.readonly),
+                                 (expected.shape, expected.format, True))
+                self.assertEqual(memoryview(rows).tolist(), memoryview(expected).tolist())
 
-        version = PIL.__version__
-        try:
-            PIL.__version__ = "99.0"
-            with self.assertWarnsRegex(UserWarning, "Pillow 99.0"):
-                rows = multibuffer.rows(self.picture("RGB"))
-        finally:
-            PIL.__version__ = version
-        self.assertEqual(multibuffer.upload(rows).tobytes(), self.picture("RGB").tobytes())
+    def test_images_of_many_blocks(self):
+        before = Image.core.get_block_size()
+        self.addCleanup(Image.core.set_block_size, before)
+        Image.core.set_block_size(4096)
+        for mode in MODES:
+            image = Image.new(mode, (300, 100))
+            bands = len(image.getbands())
+
+            def value(y):
+                return 255 * (y % 2) if mode == "1" else y if bands == 1 else (y,) * bands
+
+            with self.subTest(mode=mode):
+                rows = self.rows_without_warning(image)
+                for y in range(100):
+                    image.putpixel((299, y), value(y))
+                last = multibuffer.upload(rows, device="host")[:, 299].tolist()
+                self.assertEqual(last, [as_list(image.getpixel((299, y))) for y in range(100)])
+
+    def test_images_over_somebody_elses_memory(self):
+        data = bytes(range(48))
+        images = [Image.frombuffer("L", (8, 6), data, "raw", "L", 0, 1),
+                  Image.frombuffer("RGBA", (4, 3), data, "raw", "RGBA", 0, 1)]
+        if hasattr(Image, "fromarrow"):
+            images += [Image.fromarrow(image, image.mode, image.size) for image in images]
+        for image in images:
+            self.assertEqual(multibuffer.upload(self.rows_without_warning(image)).tobytes(), data)
+
+    @unittest.skipUnless(hasattr(Image and Image.core.new("L", (1, 1)), "unsafe_ptrs"),
+                         "this Pillow does not tell its pointers")
+    def test_the_table_is_the_one_that_pillow_tells(self):
+        for mode in MODES:
+            image = self.image(mode)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                told = dict(image.im.unsafe_ptrs)["image"]
+            self.assertEqual(multibuffer._pillow._row_table(image), told)
+
+    def test_what_is_no_image_has_no_table(self):
+        image = self.picture("RGB")
+        find = multibuffer._core._row_table
+        self.assertNotEqual(find(image.getim(), 5, 4, 3, 4), 0)
+        for wrong in ((4, 5, 3, 4), (5, 4, 4, 4), (5, 4, 3, 1), (0, 0, 0, 0), (-5, 4, 3, 4)):
+            self.assertEqual(find(image.getim(), *wrong), 0)
+        import datetime
+        self.assertEqual(find(datetime.datetime_CAPI, 5, 4, 3, 4), 0)  # a capsule of another name
 
     def test_an_image_without_pixels(self):
         with warnings.catch_warnings(), self.assertRaises(ValueError):

@@ -73,6 +73,12 @@ def upload(obj, *, device="auto", placement="auto"):
       smaller of the two), or 'in_place': nothing moves, and obj is held as long as the array.
 
     Otherwise the array is a snapshot, and obj is let go of on return.
+
+    Memory is taken only from objects whose elements are what it holds, here and wherever arrays are
+    read or written, as indices and as out. BufferError names what to call else: .resolve_conj() or
+    .resolve_neg() for tensors of torch's that are conjugated or negated when they are read,
+    .detach() for those that require a gradient, whatever the version of torch, .to_dense() for
+    sparse ones, and .filled() or .data for masked arrays of NumPy's.
     """
     return _core.upload(obj, device, placement)
 
@@ -111,7 +117,10 @@ def from_pointers(pointers, shape, format="B", *, strides=None, device="host", o
 
 
 def reference(obj):
-    """An array of host memory, as upload() takes them, to be read by its own pointers."""
+    """An array of host memory, as upload() takes them, to be read by its own pointers.
+
+    It asks every object itself, by Python's protocols, where upload() may use tables of C functions.
+    """
     return _core.reference(obj)
 
 

@@ -24,63 +24,75 @@ _LAYOUTS = {
     "CMYK": ("B", (0, 1, 2, 3), 4),
 }
 
-# The versions whose storage is known to be as above.
-_VERSIONS = range(5, 13)
-
 
 def rows(image):
     """A Pillow image as an array of its rows, (height, width) or (height, width, bands), without a
     copy: Pillow keeps a table of pointers to rows.
 
-    The result holds the image's memory and is read-only. Where the version of Pillow or the mode of
-    the image is not known, the pixels are copied, and a UserWarning says so.
+    The result holds the image's memory and is read-only. Where this version of Pillow does not lead
+    to the table, or the mode of the image is not known, the pixels are copied, and a UserWarning
+    says so; of a known mode, the copy has the same shape and format.
     """
     image.load()
-    why = _why_unknown(image)
-    if why:
-        warnings.warn(f"multibuffer.rows copies the pixels: {why}", stacklevel=2)
+    table = _row_table(image)
+    if not table:
+        warnings.warn(f"multibuffer.rows copies the pixels: {_why_copied(image)}", stacklevel=2)
         return _copied(image)
     code, offsets, pixel = _LAYOUTS[image.mode]
     width, height = image.size
-    step = offsets[1] - offsets[0] if len(offsets) > 1 else 0
     shape, strides = [width], [pixel]
     if len(offsets) > 1:
         shape.append(len(offsets))
-        strides.append(step)
-    return _core._rows_at(_row_table(image), height, shape, strides, code, image.im)
+        strides.append(offsets[1] - offsets[0])
+    return _core._rows_at(table, height, shape, strides, code, image.im)
 
 
 def _row_table(image):
     """The address of the table of pointers, or 0."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pointers = getattr(image.im, "unsafe_ptrs", None)
-    return dict(pointers)["image"] if pointers is not None else 0
+    if image.mode not in _LAYOUTS or 0 in image.size:
+        return 0
+    _, offsets, pixel = _LAYOUTS[image.mode]
+    return _core._row_table(image.getim(), *image.size, len(offsets), pixel)
 
 
-def _why_unknown(image):
-    """Why the rows cannot be read where they are; empty if they can."""
+def _why_copied(image):
     from PIL import __version__ as version
 
-    if int(version.split(".")[0]) not in _VERSIONS:
-        return f"how Pillow {version} stores images is not known"
     if image.mode not in _LAYOUTS:
         return f"how images of mode {image.mode!r} are stored is not known"
     if 0 in image.size:
         return "the image has no pixels"
-    if not _row_table(image):
-        return f"Pillow {version} does not tell where they are"
-    return ""
+    return f"where Pillow {version} keeps them is not known"
 
 
 def _copied(image):
-    """The pixels of tobytes(), which are dense, as rows; more than one byte a pixel are an axis."""
+    """The pixels, dense, as rows; of an unknown mode, bytes, of which several a pixel are an axis."""
     width, height = image.size
-    pixels = memoryview(image.tobytes())
-    row_bytes, rest = divmod(len(pixels), height) if height else (0, 0)
-    if not row_bytes or rest or row_bytes % width:
-        raise ValueError(f"an image of mode {image.mode!r} and size {image.size} has no rows of pixels")
-    shape = [width] if row_bytes == width else [width, row_bytes // width]
+    if not width or not height:
+        raise ValueError(f"an image of size {image.size} has no rows of pixels")
+    code, shape, pixels = _pixels(image)
+    row_bytes = len(pixels) // height
     return _core.stack(
-        [pixels[i * row_bytes : (i + 1) * row_bytes].cast("B", shape) for i in range(height)]
+        [pixels[i * row_bytes : (i + 1) * row_bytes].cast(code, shape) for i in range(height)]
     )
+
+
+def _pixels(image):
+    """The format and the shape of a row, and the bytes of all."""
+    width, height = image.size
+    if image.mode not in _LAYOUTS:
+        pixels = memoryview(image.tobytes())
+        pixel, rest = divmod(len(pixels), width * height)
+        if not pixel or rest:
+            raise ValueError(f"an image of mode {image.mode!r} has no pixels of whole bytes")
+        return "B", [width] if pixel == 1 else [width, pixel], pixels
+    code, offsets, _ = _LAYOUTS[image.mode]
+    if len(offsets) == 1:
+        # tobytes() packs eight pixels of mode "1" into a byte.
+        whole = image.convert("L") if image.mode == "1" else image
+        return code, [width], memoryview(whole.tobytes())
+    # Of all bands at once, tobytes() shifts some: those of LAB.
+    pixels = bytearray(width * height * len(offsets))
+    for band in range(len(offsets)):
+        pixels[band :: len(offsets)] = image.getchannel(band).tobytes()
+    return code, [width, len(offsets)], memoryview(bytes(pixels))
