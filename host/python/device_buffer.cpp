@@ -155,7 +155,7 @@ DeviceBuffer as_integers(const DeviceBuffer& buffer) {
                        .data = buffer.data(),
                        .memory = buffer.memory(),
                        .stream = buffer.stream(),
-                       .check = nullptr,
+                       .pending = nullptr,
                        .owner = buffer.owner()});
 }
 
