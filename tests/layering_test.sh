@@ -11,7 +11,7 @@ cd -- "$1"
 readonly standard='<[a-z_]+>'
 readonly public='<multibuffer/[a-z_]+\.hpp>'
 readonly public_cuda='<multibuffer/cuda/[a-z_]+\.hpp>'
-readonly system='<(arm_neon|fcntl|immintrin|pthread|sched|signal|unistd|sys/[a-z]+)\.h>'
+readonly system='<(arm_neon|fcntl|immintrin|pthread|sched|signal|unistd|sys/[a-z]+|unwind|structmember)\.h>'
 readonly toolkit='<(cuda[a-z_]*\.h|(cuda|cub|thrust|nvtx3)/.*)>'
 # What host and cuda both read: a backend's duties, the plan it is given, its host threads, how to
 # say an error, and arithmetic of sizes.

@@ -2,6 +2,7 @@
 #include <multibuffer/device_buffer.hpp>
 #include <multibuffer/error.hpp>
 
+#include "arguments.hpp"
 #include "elements.hpp"
 #include "exporter.hpp"
 #include "host/text.hpp"
@@ -62,7 +63,7 @@ DeviceBuffer to_host(const DeviceBuffer& buffer) {
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   view->obj = nullptr;
   try {
-    const auto& buffer = py::handle(self).cast<const DeviceBuffer&>();
+    const auto& buffer = value_in<const DeviceBuffer>(self);
     if (!on_host(buffer)) {
       PyErr_Format(PyExc_BufferError, "this array is on %s; to_host() brings it here",
                    buffer.device().name().c_str());
@@ -79,10 +80,8 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
                               .strides = buffer.strides().data(),
                               .suboffsets = nullptr};
     return export_buffer(self, source, view, flags);
-  } catch (py::error_already_set& error) {
-    error.restore();
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_BufferError, error.what());
+  } catch (...) {
+    set_python_error();
   }
   return -1;
 }
@@ -90,15 +89,20 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
 /// What both array interfaces have.
 py::dict array_interface(const DeviceBuffer& buffer) {
   py::dict interface;
-  interface["version"] = 3;
-  interface["shape"] = to_tuple(buffer.shape());
-  interface["typestr"] = type_string(buffer.format());
+  const auto set = [&](const char* key, const py::object& value) {
+    if (PyDict_SetItemString(interface.ptr(), key, value.ptr()) != 0) throw py::error_already_set();
+  };
+  set("version", py::int_(3));
+  set("shape", to_tuple(buffer.shape()));
+  set("typestr", py::str(type_string(buffer.format())));
   const py::object description = type_description(buffer.format());
-  if (!description.is_none()) interface["descr"] = description;
-  interface["strides"] =
-      buffer.is_c_contiguous() ? py::object(py::none()) : to_tuple(buffer.strides());
+  if (!description.is_none()) set("descr", description);
+  set("strides", buffer.is_c_contiguous() ? py::object(py::none()) : to_tuple(buffer.strides()));
+  py::tuple data(2);
   const auto address = reinterpret_cast<std::uintptr_t>(buffer.data());
-  interface["data"] = py::make_tuple(buffer.size() == 0 ? 0 : address, false);
+  PyTuple_SET_ITEM(data.ptr(), 0, py::int_(buffer.size() == 0 ? 0 : address).release().ptr());
+  PyTuple_SET_ITEM(data.ptr(), 1, py::bool_(false).release().ptr());
+  set("data", data);
   return interface;
 }
 
@@ -115,19 +119,39 @@ py::dict cuda_interface(const DeviceBuffer& buffer) {
   // Not every consumer looks at the stream that the interface may name: all can read what is done.
   synchronize(buffer);
   py::dict interface = array_interface(buffer);
-  interface["stream"] = py::none();
+  if (PyDict_SetItemString(interface.ptr(), "stream", Py_None) != 0) throw py::error_already_set();
   return interface;
 }
 
-py::object as_numpy(const py::object& self, const py::object& dtype, const py::object& copy) {
-  const auto& buffer = self.cast<const DeviceBuffer&>();
+py::object as_numpy(py::handle self, const py::object& dtype, std::optional<bool> copy) {
+  const auto& buffer = value_in<const DeviceBuffer>(self.ptr());
   if (!on_host(buffer))
     throw py::type_error("this array is on " + buffer.device().name() +
                          "; to_host() brings it to the host");
-  const bool must_copy = !copy.is_none() && copy.cast<bool>();
   const py::module_ numpy = py::module_::import("numpy");
-  return numpy.attr(must_copy ? "array" : "asarray")(py::memoryview(self), dtype);
+  const auto memory = py::reinterpret_steal<py::object>(PyMemoryView_FromObject(self.ptr()));
+  if (!memory) throw py::error_already_set();
+  return numpy.attr(copy.value_or(false) ? "array" : "asarray")(memory, dtype);
 }
+
+py::object to_lists(const DeviceBuffer& buffer) {
+  return to_list(buffer.format(), buffer.shape(), HostBytes(buffer).data());
+}
+
+DeviceBuffer native(const DeviceBuffer& buffer) {
+  const DeviceArray array = in_place(source_of(buffer));
+  return without_gil([&](const Watch& watch) { return to_native(array, nullptr, watch); });
+}
+
+DeviceBuffer as_type(const DeviceBuffer& buffer, const py::object& dtype, bool saturate) {
+  if (dtype.is_none()) throw py::type_error("astype(None): name the dtype");
+  return converted_copy(in_place(source_of(buffer)), wanted_elements(dtype, saturate));
+}
+
+py::tuple strides_of(const DeviceBuffer& buffer) { return to_tuple(buffer.strides()); }
+std::string device_of(const DeviceBuffer& buffer) { return buffer.device().name(); }
+const std::vector<std::int64_t>& shape_of(const DeviceBuffer& buffer) { return buffer.shape(); }
+const Format& format_of_buffer(const DeviceBuffer& buffer) { return buffer.format(); }
 
 std::string represent(const DeviceBuffer& buffer) {
   return text("DeviceBuffer(", shape_text(buffer.shape(), buffer.format()), ", device='",
@@ -137,60 +161,39 @@ std::string represent(const DeviceBuffer& buffer) {
 }  // namespace
 
 void bind_device_buffer(py::module_& module) {
-  py::class_<DeviceBuffer> cls(
-      module, "DeviceBuffer", py::custom_type_setup([](PyHeapTypeObject* type) {
-        type->as_buffer.bf_getbuffer = get_buffer;
-        type->ht_type.tp_as_buffer = &type->as_buffer;
-      }),
+  Class<DeviceBuffer> cls(
+      "DeviceBuffer",
       "A dense array in a device's memory: what gathers return.\n\n"
       "On the host it is an exporter: memoryview, numpy.asarray and torch.from_dlpack share its\n"
       "memory. On a GPU it goes to CuPy, torch, JAX and Numba through __dlpack__ and\n"
       "__cuda_array_interface__, without a copy.");
-  bind_properties(
-      cls, [](const DeviceBuffer& self) { return self.shape(); },
-      [](const DeviceBuffer& self) -> const Format& { return self.format(); });
-  cls.def_property_readonly(
-      "strides", [](const DeviceBuffer& self) { return to_tuple(self.strides()); },
-      "Bytes from one element to the next, for each axis.");
-  cls.def_property_readonly(
-      "device", [](const DeviceBuffer& self) { return self.device().name(); },
-      "Whose memory the elements are in: 'host', 'cuda:0', ...");
-  cls.def("synchronize", synchronize,
+  bind_properties<shape_of, format_of_buffer>(cls);
+  cls.property<strides_of>("strides", "Bytes from one element to the next, for each axis.")
+      .property<device_of>("device", "Whose memory the elements are in: 'host', 'cuda:0', ...")
+      .method<synchronize>(
+          "synchronize($self)",
           "Wait for the work that fills this array; raise IndexError if an index that was on the\n"
-          "device turned out to be out of range.");
-  cls.def("tobytes", to_bytes, "The elements in C order, whatever the strides.");
-  cls.def(
-      "tolist",
-      [](const DeviceBuffer& self) {
-        return to_list(self.format(), self.shape(), HostBytes(self).data());
-      },
-      "The elements as nested lists; structs are tuples. TypeError where the format has no "
-      "meaning.");
-  cls.def("to_host", to_host, "The same array in host memory: itself, if it is there.");
-  cls.def(
-      "native",
-      [](const DeviceBuffer& self) {
-        const DeviceArray array = in_place(source_of(self));
-        return without_gil([&](const Watch& watch) { return to_native(array, nullptr, watch); });
-      },
-      "A copy in this machine's byte order.");
-  cls.def(
-      "astype",
-      [](const DeviceBuffer& self, const py::object& dtype, bool saturate) {
-        return py::cast(in_place(source_of(self)))
-            .attr("astype")(dtype, py::arg("saturate") = saturate);
-      },
-      py::arg("dtype"), py::kw_only(), py::arg("saturate") = false,
-      "A copy whose elements are converted, as DeviceArray.astype does while it gathers.");
-  cls.def("__array__", as_numpy, py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
-          "For NumPy. TypeError for an array on a GPU: nothing is copied unasked.");
-  cls.def_property_readonly("__array_interface__", host_interface,
-                            "NumPy's array interface, version 3, of an array on the host.");
-  cls.def_property_readonly("__cuda_array_interface__", cuda_interface,
-                            "Numba's array interface, version 3, of an array on a GPU.");
-  cls.def("__repr__", represent);
+          "device turned out to be out of range.")
+      .method<to_bytes>("tobytes($self)", "The elements in C order, whatever the strides.")
+      .method<to_lists>(
+          "tolist($self)",
+          "The elements as nested lists; structs are tuples. TypeError where the format has no "
+          "meaning.")
+      .method<to_host>("to_host($self)", "The same array in host memory: itself, if it is there.")
+      .method<native>("native($self)", "A copy in this machine's byte order.")
+      .method<as_type>(
+          "astype($self, dtype, *, saturate=False)",
+          "A copy whose elements are converted, as DeviceArray.astype does while it gathers.")
+      .method<as_numpy>("__array__($self, dtype=None, copy=None)",
+                        "For NumPy. TypeError for an array on a GPU: nothing is copied unasked.")
+      .property<host_interface>("__array_interface__",
+                                "NumPy's array interface, version 3, of an array on the host.")
+      .property<cuda_interface>("__cuda_array_interface__",
+                                "Numba's array interface, version 3, of an array on a GPU.")
+      .slot(Py_bf_getbuffer, get_buffer)
+      .repr<represent>();
   bind_dlpack(cls);
-  bind_exchange_table(cls);
+  add_exchange_table(cls.add_to(module));
 }
 
 }  // namespace multibuffer::python

@@ -1,5 +1,7 @@
 #include "exporter.hpp"
 
+#include "gil.hpp"
+
 #include <algorithm>
 #include <type_traits>
 

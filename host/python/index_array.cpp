@@ -4,6 +4,7 @@
 #include "host/storage.hpp"
 #include "host/text.hpp"
 #include "indexing.hpp"
+#include "instance.hpp"
 #include "interrupt.hpp"
 #include "numpy_array.hpp"
 #include "source.hpp"
@@ -216,9 +217,8 @@ IndexArray from_array(py::handle object, OnDevice on_device) {
     if (is_on_host) return from_numbers(numbers, source.owner);
     const bool is_borrowed =
         on_device == OnDevice::borrowed && !numbers.is_mask() && numbers.are_readable();
-    const bool is_ours = py::isinstance<DeviceBuffer>(object);
-    if (is_borrowed)
-      return IndexArray(is_ours ? object.cast<const DeviceBuffer&>() : borrowed(source));
+    const auto* const ours = object_in<const DeviceBuffer>(object);
+    if (is_borrowed) return IndexArray(ours ? *ours : borrowed(source));
   }
   const DeviceBuffer dense = dense_copy(source);
   if (is_on_host) return from_buffer(dense);

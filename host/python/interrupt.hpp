@@ -3,6 +3,8 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/watch.hpp>
 
+#include "gil.hpp"
+
 #include <pybind11/pybind11.h>
 
 #include <chrono>
@@ -28,7 +30,7 @@ class Interrupt {
   void check() {
     if (raised_ || Clock::now() < next_) return;
     next_ = Clock::now() + period;
-    const pybind11::gil_scoped_acquire gil;
+    const GilTaken gil;
     // The exception stays set on this thread until `without_gil` throws it.
     raised_ = PyErr_CheckSignals() != 0;
     if (raised_) stop_.request_stop();
@@ -45,7 +47,7 @@ auto without_gil(const Work& work) {
   Interrupt interrupt;
   try {
     auto result = [&] {
-      const pybind11::gil_scoped_release release;
+      const GilReleased released;
       return work(interrupt.watch());
     }();
     if (!interrupt.raised()) return result;

@@ -1,14 +1,9 @@
 #include "module.hpp"
 
-#include "errors.hpp"
-
 PYBIND11_MODULE(_core, module) {
   using namespace multibuffer::python;
-  module.doc() =
-      "The compiled part of multibuffer. What takes lists of arrays has its signature in Python:\n"
-      "pybind11's error for a wrong argument shows all arguments, however long that takes.";
+  module.doc() = "The compiled part of multibuffer.";
   module.attr("__version__") = MULTIBUFFER_VERSION;
-  translate_errors();
   // What users see is `multibuffer`; that its compiled part has another name is nobody's business.
   const pybind11::object own_name = module.attr("__name__");
   module.attr("__name__") = "multibuffer";

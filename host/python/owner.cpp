@@ -1,6 +1,6 @@
 #include "owner.hpp"
 
-#include "exporter.hpp"
+#include "gil.hpp"
 
 #include <utility>
 

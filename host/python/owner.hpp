@@ -1,7 +1,5 @@
 #pragma once
 
-#include "instance.hpp"
-
 #include <pybind11/pybind11.h>
 
 #include <memory>
@@ -47,25 +45,5 @@ Owner keep_both(Owner first, Owner second);
 
 /// What a `tp_traverse` does for an owner.
 int traverse(const Owner& owner, visitproc visit, void* arg);
-
-/// For `py::custom_type_setup`: objects of the class take part in garbage collection, by
-/// `Traverse(const T&, visit, arg)`.
-template <class T, auto Traverse>
-void set_up_collection(PyHeapTypeObject* heap_type) {
-  static destructor base_dealloc = nullptr;
-  PyTypeObject& type = heap_type->ht_type;
-  base_dealloc = type.tp_base->tp_dealloc;
-  type.tp_flags |= Py_TPFLAGS_HAVE_GC;
-  type.tp_traverse = [](PyObject* self, visitproc visit, void* arg) -> int {
-    Py_VISIT(Py_TYPE(self));
-    const T* const object = object_in<T>(self);
-    return object ? Traverse(*object, visit, arg) : 0;
-  };
-  // pybind11's own does not say to the collector, before 2.11, that the object is going.
-  type.tp_dealloc = [](PyObject* self) {
-    PyObject_GC_UnTrack(self);
-    base_dealloc(self);
-  };
-}
 
 }  // namespace multibuffer::python

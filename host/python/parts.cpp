@@ -5,6 +5,7 @@
 
 #include "dtype.hpp"
 #include "exporter.hpp"
+#include "gil.hpp"
 #include "host/text.hpp"
 #include "interfaces.hpp"
 #include "interrupt.hpp"
@@ -155,8 +156,8 @@ class Reader {
   }
 
   static bool is_ours(py::handle object) {
-    return py::isinstance<DeviceBuffer>(object) || py::isinstance<StackObject>(object) ||
-           py::isinstance<DeviceArray>(object);
+    return object_in<DeviceBuffer>(object) || object_in<StackObject>(object) ||
+           object_in<DeviceArray>(object);
   }
 
   void add_exporter(py::handle object) {

@@ -8,17 +8,22 @@ namespace py = pybind11;
 
 namespace multibuffer::python {
 
-void bind_update(py::class_<DeviceArray>& array) {
-  array.def(
-      "update",
-      [](const DeviceArray& self, const py::object& object) {
-        const Source source = source_of(object);
-        without_gil([&](const Watch& watch) {
-          update(self, source.view, {.stream = nullptr, .watch = watch});
-          return true;
-        });
-      },
-      py::arg("obj"),
+namespace {
+
+void update_with(const DeviceArray& self, py::handle object) {
+  const Source source = source_of(object);
+  const DeviceArray shared = self;  // as owner.hpp asks for
+  without_gil([&](const Watch& watch) {
+    update(shared, source.view, {.stream = nullptr, .watch = watch});
+    return true;
+  });
+}
+
+}  // namespace
+
+void bind_update(Class<DeviceArray>& array) {
+  array.method<update_with>(
+      "update($self, obj)",
       "Write the elements of obj over what this array was uploaded from, without rebuilding it: it "
       "and\n"
       "every view of it have them. obj has the same format and the shape of the whole upload, and\n"

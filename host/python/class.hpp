@@ -1,0 +1,152 @@
+#pragma once
+
+#include "function.hpp"
+#include "instance.hpp"
+
+#include <pybind11/pybind11.h>
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace multibuffer::python {
+
+/// What a type is made of; never freed, since CPython keeps pointers into it.
+struct TypeParts {
+  std::string name;
+  std::vector<PyMethodDef> methods;
+  std::vector<PyGetSetDef> properties;
+  std::vector<PyType_Slot> slots;
+};
+
+/// Makes the type, and an attribute of the module. Its objects are of `size` bytes.
+PyTypeObject* make_type(pybind11::module_& module, TypeParts& parts, std::size_t size,
+                        bool is_collected);
+
+/// The class of Python objects that hold a `T`: collects what it is made of, and makes it in the
+/// end. Nobody can call it, derive from it or change it, and its objects are not pickled.
+template <class T>
+class Class {
+ public:
+  Class(const char* name, const char* doc) : parts_(*new TypeParts) {
+    parts_.name = std::string("multibuffer.") + name;
+    slot<void (*)(PyObject*)>(Py_tp_dealloc, deallocate);
+    parts_.slots.push_back({Py_tp_doc, const_cast<char*>(doc)});
+  }
+
+  /// A method, with a text signature that begins "name($self, ...".
+  template <auto function>
+  Class& method(const char* text, const char* doc) {
+    using Method = MethodOf<T, function>;
+    parts_.methods.push_back(
+        definition_of(signature_of<function>, Method::call, Method::count, text, doc));
+    return *this;
+  }
+
+  /// What `getter`, a function of a `T` or a member, says of an object.
+  template <auto getter>
+  Class& property(const char* name, const char* doc) {
+    constexpr auto get = [](PyObject* self, void*) {
+      return guarded([&] { return call_for_python(getter, std::as_const(value_in<T>(self))); });
+    };
+    parts_.properties.push_back({name, get, nullptr, doc, nullptr});
+    return *this;
+  }
+
+  /// A function that CPython finds in the type.
+  template <class Function>
+  Class& slot(int number, Function function) {
+    parts_.slots.push_back({number, reinterpret_cast<void*>(function)});
+    return *this;
+  }
+
+  template <auto function>
+  Class& repr() {
+    return slot<reprfunc>(Py_tp_repr, [](PyObject* self) {
+      return guarded([&] { return to_python(function(std::as_const(value_in<T>(self)))); });
+    });
+  }
+  template <auto function>
+  Class& length() {
+    constexpr lenfunc call = [](PyObject* self) -> Py_ssize_t {
+      return number([&] { return function(std::as_const(value_in<T>(self))); });
+    };
+    return slot(Py_mp_length, call).slot(Py_sq_length, call);
+  }
+  template <auto function>
+  Class& truth() {
+    return slot<inquiry>(Py_nb_bool, [](PyObject* self) -> int {
+      return static_cast<int>(
+          number([&] { return std::invoke(function, std::as_const(value_in<T>(self))) ? 1 : 0; }));
+    });
+  }
+  /// `a[key]`; and what iterates asks for the keys 0, 1, 2, and so on.
+  template <auto function>
+  Class& subscript() {
+    slot<binaryfunc>(Py_mp_subscript, get_item<function>);
+    return slot<ssizeargfunc>(Py_sq_item, [](PyObject* self, Py_ssize_t index) -> PyObject* {
+      PyObject* const key = PyLong_FromSsize_t(index);
+      if (!key) return nullptr;
+      PyObject* const item = get_item<function>(self, key);
+      Py_DECREF(key);
+      return item;
+    });
+  }
+  /// Objects take part in garbage collection: `visit_all` shows what one holds.
+  template <int (*visit_all)(const T&, visitproc visit, void* arg)>
+  Class& collected() {
+    is_collected_ = true;
+    return slot<traverseproc>(Py_tp_traverse,
+                              [](PyObject* self, visitproc visit, void* arg) -> int {
+                                Py_VISIT(Py_TYPE(self));
+                                return visit_all(value_in<T>(self), visit, arg);
+                              });
+  }
+
+  PyTypeObject* add_to(pybind11::module_& module) {
+    type_of<T> = make_type(module, parts_, sizeof(Instance<T>), is_collected_);
+    return type_of<T>;
+  }
+
+ private:
+  template <auto function>
+  static PyObject* get_item(PyObject* self, PyObject* key) {
+    return guarded([&] {
+      return to_python(
+          function(value_in<T>(self), pybind11::reinterpret_borrow<pybind11::object>(key)));
+    });
+  }
+
+  template <class Work>
+  static Py_ssize_t number(const Work& work) {
+    try {
+      return static_cast<Py_ssize_t>(work());
+    } catch (...) {
+      set_python_error();
+      return -1;
+    }
+  }
+
+  static void destroy(PyObject* self) {
+    PyTypeObject* const type = Py_TYPE(self);
+    if (reinterpret_cast<Header*>(self)->weak_references) PyObject_ClearWeakRefs(self);
+    std::destroy_at(&value_in<T>(self));
+    type->tp_free(self);
+    Py_DECREF(type);
+  }
+  static void deallocate(PyObject* self) {
+    if (!PyObject_IS_GC(self)) return destroy(self);
+    PyObject_GC_UnTrack(self);
+    // An array may keep an array that keeps another, and so on: CPython frees a long chain in
+    // turns, and not one call within the other.
+    Py_TRASHCAN_BEGIN(self, deallocate) destroy(self);
+    Py_TRASHCAN_END
+  }
+
+  TypeParts& parts_;
+  bool is_collected_ = false;
+};
+
+}  // namespace multibuffer::python
