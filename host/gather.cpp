@@ -365,6 +365,8 @@ const DeviceBuffer& Plan::run() const {
 
 const DeviceBuffer& Plan::result() const noexcept { return state_->result; }
 
+const DeviceArray& Plan::array() const noexcept { return state_->array; }
+
 Output output_of(const DeviceBuffer& buffer) {
   std::int64_t bytes = buffer.size() == 0 ? 0 : buffer.format().itemsize();
   for (std::size_t i = 0; bytes > 0 && i < buffer.shape().size(); ++i)

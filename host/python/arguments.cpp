@@ -136,20 +136,16 @@ std::vector<std::int64_t> complete(std::vector<std::int64_t> shape, std::int64_t
 
 }  // namespace
 
-namespace {
-
-template <class Integer>
-Integer one_integer(py::handle object, const char* name) {
+int integer_argument(py::handle object, const char* name) {
   if (!PyIndex_Check(object.ptr()))
     throw py::type_error(text(name, " must be an integer, not ", Py_TYPE(object.ptr())->tp_name));
-  return value_of_index<Integer>(object, name);
+  return value_of_index<int>(object, name);
 }
-
-}  // namespace
-
-int integer_argument(py::handle object, const char* name) { return one_integer<int>(object, name); }
 std::int64_t long_argument(py::handle object, const char* name) {
-  return one_integer<std::int64_t>(object, name);
+  if (!PyIndex_Check(object.ptr()))
+    throw py::type_error(text(name, ": '", Py_TYPE(object.ptr())->tp_name,
+                              "' object cannot be interpreted as an integer"));
+  return value_of_index<std::int64_t>(object, name);
 }
 
 double number_argument(py::handle object, const char* name) {
@@ -157,7 +153,7 @@ double number_argument(py::handle object, const char* name) {
   if (value != -1.0 || !PyErr_Occurred()) return value;
   if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
   PyErr_Clear();
-  throw py::type_error(text(name, " must be a real number, not ", Py_TYPE(object.ptr())->tp_name));
+  throw py::type_error(text(name, " must be real number, not ", Py_TYPE(object.ptr())->tp_name));
 }
 
 std::pair<std::int64_t, std::int64_t> pair_argument(py::handle object, const char* name) {

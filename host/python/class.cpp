@@ -57,8 +57,7 @@ PyTypeObject* base_type() {
 
 }  // namespace
 
-PyTypeObject* make_type(py::module_& module, TypeParts& parts, std::size_t size,
-                        bool is_collected) {
+PyTypeObject* make_type(TypeParts& parts, std::size_t size, bool is_collected) {
   parts.methods.push_back({});
   parts.properties.push_back({});
   parts.slots.push_back({Py_tp_methods, parts.methods.data()});
@@ -73,8 +72,6 @@ PyTypeObject* make_type(py::module_& module, TypeParts& parts, std::size_t size,
   if (!bases) throw py::error_already_set();
   PyObject* const type = PyType_FromSpecWithBases(&spec, bases.ptr());
   if (!type) throw py::error_already_set();
-  const std::string name = parts.name.substr(parts.name.find('.') + 1);
-  if (PyObject_SetAttrString(module.ptr(), name.c_str(), type) != 0) throw py::error_already_set();
   return reinterpret_cast<PyTypeObject*>(type);  // never freed
 }
 

@@ -5,6 +5,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <array>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -21,9 +22,8 @@ struct TypeParts {
   std::vector<PyType_Slot> slots;
 };
 
-/// Makes the type, and an attribute of the module. Its objects are of `size` bytes.
-PyTypeObject* make_type(pybind11::module_& module, TypeParts& parts, std::size_t size,
-                        bool is_collected);
+/// Makes the type, whose objects are of `size` bytes.
+PyTypeObject* make_type(TypeParts& parts, std::size_t size, bool is_collected);
 
 /// The class of Python objects that hold a `T`: collects what it is made of, and makes it in the
 /// end. Nobody can call it, derive from it or change it, and its objects are not pickled.
@@ -82,7 +82,26 @@ class Class {
           number([&] { return std::invoke(function, std::as_const(value_in<T>(self))) ? 1 : 0; }));
     });
   }
-  /// `a[key]`; and what iterates asks for the keys 0, 1, 2, and so on.
+  /// `item in a`.
+  template <auto function>
+  Class& contains() {
+    return slot<objobjproc>(Py_sq_contains, [](PyObject* self, PyObject* item) -> int {
+      return static_cast<int>(number(
+          [&] { return function(value_in<const T>(self), pybind11::handle(item)) ? 1 : 0; }));
+    });
+  }
+  /// `for part in a`, where the parts are a[0], a[1], and so on.
+  template <auto shape_of>
+  Class& iteration() {
+    return slot<getiterfunc>(Py_tp_iter, [](PyObject* self) {
+      return guarded([&] {
+        if (shape_of(value_in<const T>(self)).empty())
+          throw pybind11::type_error("iteration over an array without axes");
+        return PySeqIter_New(self);
+      });
+    });
+  }
+  /// `a[key]`.
   template <auto function>
   Class& subscript() {
     slot<binaryfunc>(Py_mp_subscript, get_item<function>);
@@ -94,20 +113,43 @@ class Class {
       return item;
     });
   }
-  /// Objects take part in garbage collection: `visit_all` shows what one holds.
+  /// Objects take part in garbage collection by a function of the type.
+  Class& collected_by(traverseproc traverse) {
+    is_collected_ = true;
+    return slot(Py_tp_traverse, traverse);
+  }
+  /// The same for objects that hold Python objects by what they share alone.
+  Class& collected() {
+    return collected_by([](PyObject* self, visitproc visit, void* arg) -> int {
+      Py_VISIT(Py_TYPE(self));
+      int stop = 0;
+      Shares<T>::each(value_in<const T>(self), [&](const Share& share) {
+        if (stop == 0) stop = traverse(share, visit, arg);
+      });
+      return stop;
+    });
+  }
+  /// The same where `visit_all` shows what one holds.
   template <int (*visit_all)(const T&, visitproc visit, void* arg)>
   Class& collected() {
-    is_collected_ = true;
-    return slot<traverseproc>(Py_tp_traverse,
-                              [](PyObject* self, visitproc visit, void* arg) -> int {
-                                Py_VISIT(Py_TYPE(self));
-                                return visit_all(value_in<T>(self), visit, arg);
-                              });
+    return collected_by([](PyObject* self, visitproc visit, void* arg) -> int {
+      Py_VISIT(Py_TYPE(self));
+      return visit_all(value_in<T>(self), visit, arg);
+    });
   }
 
-  PyTypeObject* add_to(pybind11::module_& module) {
-    type_of<T> = make_type(module, parts_, sizeof(Instance<T>), is_collected_);
+  /// Makes the type.
+  PyTypeObject* make() {
+    type_of<T> = make_type(parts_, sizeof(Instance<T>), is_collected_);
     return type_of<T>;
+  }
+  /// The same, as an attribute of the module.
+  PyTypeObject* add_to(pybind11::module_& module) {
+    PyTypeObject* const type = make();
+    const char* const name = parts_.name.c_str() + parts_.name.find('.') + 1;
+    if (PyObject_SetAttrString(module.ptr(), name, reinterpret_cast<PyObject*>(type)) != 0)
+      throw pybind11::error_already_set();
+    return type;
   }
 
  private:
@@ -132,7 +174,11 @@ class Class {
   static void destroy(PyObject* self) {
     PyTypeObject* const type = Py_TYPE(self);
     if (reinterpret_cast<Header*>(self)->weak_references) PyObject_ClearWeakRefs(self);
+    std::array<PyObject*, most_shares> kept{};
+    auto next = kept.begin();
+    Shares<T>::each(value_in<const T>(self), [&](const Share& share) { *next++ = kept_by(share); });
     std::destroy_at(&value_in<T>(self));
+    for (PyObject* const each : kept) end_sharing(each);
     type->tp_free(self);
     Py_DECREF(type);
   }

@@ -1,5 +1,6 @@
 #include <multibuffer/byte_order.hpp>
 #include <multibuffer/device_array.hpp>
+#include <multibuffer/error.hpp>
 #include <multibuffer/gather.hpp>
 
 #include "arguments.hpp"
@@ -24,11 +25,6 @@ namespace multibuffer::python {
 namespace {
 
 using Shape = std::vector<std::int64_t>;
-
-int traverse_array(const DeviceArray& array, visitproc visit, void* arg) {
-  const std::shared_ptr<const Storage>& storage = array.storage();
-  return storage.use_count() == 1 ? traverse(storage->owner, visit, arg) : 0;
-}
 
 // ---- Words
 
@@ -72,11 +68,21 @@ DeviceArray upload_object(const py::object& object, const std::string& device,
   const std::string target = device == "auto" && source.device != "host" ? source.device : device;
   UploadOptions options;
   options.placement = kind;
-  options.owner = source.owner;
-  return without_gil([&](const Watch& watch) {
-    options.watch = watch;
-    return upload(source.view, Device::open(target), options);
-  });
+  options.owner = kind == PlacementKind::in_place ? shared(source.owner) : source.owner;
+  try {
+    return without_gil([&](const Watch& watch) {
+      options.watch = watch;
+      return upload(source.view, Device::open(target), options);
+    });
+  } catch (const Error& error) {
+    // Where the shape is not what was meant, this is mostly how it shows.
+    if (error.code() != Errc::out_of_device_memory) throw;
+    const std::string said =
+        text(error.what(), ", for an array of shape ", tuple_text(source.view.shape()),
+             " and format '", source.view.format().text(), "'");
+    set_python_error(PyExc_MemoryError, said.c_str());
+    throw py::error_already_set();
+  }
 }
 
 // ---- Views
@@ -212,6 +218,7 @@ void bind_device_array(py::module_& module) {
           "The elements in C order under another shape, one extent of which may be -1. A view "
           "where\n"
           "there is one, unless copy is True; else a copy, unless copy is False: then ValueError.");
+  cls.iteration<shape_of>();
   bind_gathers(cls);
   cls.method<native>("native($self)",
                      "All elements, dense, in this machine's byte order: a DeviceBuffer.")
@@ -224,7 +231,7 @@ void bind_device_array(py::module_& module) {
           "__array__($self, dtype=None, copy=None)",
           "For NumPy, by a copy. TypeError for an array on a GPU: nothing is fetched unasked.")
       .repr<represent>()
-      .collected<traverse_array>();
+      .collected();
   bind_update(cls);
   cls.add_to(module);
 

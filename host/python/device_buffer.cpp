@@ -191,6 +191,7 @@ void bind_device_buffer(py::module_& module) {
       .property<cuda_interface>("__cuda_array_interface__",
                                 "Numba's array interface, version 3, of an array on a GPU.")
       .slot(Py_bf_getbuffer, get_buffer)
+      .collected()
       .repr<represent>();
   bind_dlpack(cls);
   add_exchange_table(cls.add_to(module));

@@ -73,7 +73,8 @@ void set_python_error() noexcept {
   } catch (const std::length_error&) {
     PyErr_SetString(PyExc_MemoryError, "more elements than memory can have");
   } catch (const std::exception& error) {
-    set_python_error(PyExc_RuntimeError, error.what());
+    // pybind11's own, where CPython could not make an object, has less to say than CPython.
+    if (!PyErr_Occurred()) set_python_error(PyExc_RuntimeError, error.what());
   } catch (...) {
     PyErr_SetString(PyExc_RuntimeError, "an exception of an unknown kind");
   }

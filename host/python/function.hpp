@@ -149,6 +149,11 @@ inline PyObject* to_python(std::unsigned_integral auto value) {
 PyObject* to_python(std::string_view text);
 inline PyObject* to_python(const std::string& text) { return to_python(std::string_view(text)); }
 inline PyObject* to_python(const char* text) { return to_python(std::string_view(text)); }
+template <class T>
+PyObject* to_python(const std::optional<T>& value) {
+  if (!value) Py_RETURN_NONE;
+  return to_python(*value);
+}
 /// One of our own objects.
 template <class T>
 requires std::is_class_v<T> &&(!std::convertible_to<T, pybind11::handle>)&&(

@@ -77,11 +77,14 @@ Asked ask_gather(const DeviceArray& array, py::handle coordinates, IndexMode mod
   asked.request.mode = mode;
   std::vector<IndexArray>& arrays = asked.arrays;
   for (const py::handle index : coordinates) {
-    if (static_cast<int>(arrays.size()) == array.ndim())  // what is iterated may have no end
-      throw py::index_error(text("more coordinates than axes: the array has ", array.ndim()));
+    if (arrays.size() == max_axes)  // what is iterated may have no end
+      throw py::index_error(text("more than ", max_axes, " coordinates"));
     arrays.push_back(index_array(index, on_device));
     if (arrays.back().on_device) arrays.back().shape = arrays.back().on_device->shape();
   }
+  if (static_cast<int>(arrays.size()) > array.ndim())
+    throw py::index_error(
+        text(arrays.size(), " coordinates for an array with ", array.ndim(), " axes"));
   asked.shape = broadcast_shape(arrays);
   const Shape whole = array.shape();
   asked.shape.insert(asked.shape.end(), whole.begin() + static_cast<std::ptrdiff_t>(arrays.size()),
@@ -140,10 +143,11 @@ Plan plan(const DeviceArray& array, Asked asked, py::handle out, py::handle stre
   request.stream = stream_argument(stream);
   if (!out.is_none())
     request.out = output_of(out, asked.shape, request.format.value_or(array.format()));
-  const DeviceArray shared = array;  // as owner.hpp asks for
+  if (request.out) request.out->owner = shared(std::move(request.out->owner));
+  const DeviceArray copy = array;  // as owner.hpp asks for
   return without_gil([&](const Watch& watch) {
     request.watch = watch;
-    return Plan(shared, request);
+    return Plan(copy, request);
   });
 }
 

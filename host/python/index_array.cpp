@@ -246,7 +246,9 @@ IndexArray from_list(py::handle list) {
   std::vector<std::int64_t> inner;
   std::int64_t count = 0;
   bool is_mask = true;
-  for (; count < PySequence_Fast_GET_SIZE(items.ptr()); ++count) {
+  // An item's __index__ may change the list. What it adds is not read: it might have no end.
+  const Py_ssize_t most = PySequence_Fast_GET_SIZE(items.ptr());
+  for (; count < std::min(most, PySequence_Fast_GET_SIZE(items.ptr())); ++count) {
     const auto item =
         py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(items.ptr(), count));
     if (PyLong_CheckExact(item.ptr()) && inner.empty()) {  // most are lists of these

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "shares.hpp"
+
 #include <pybind11/pybind11.h>
 
 #include <cstddef>
@@ -55,6 +57,7 @@ pybind11::object wrap(T value) {
                                   : PyObject_New(Instance<T>, type);
   if (!self) throw pybind11::error_already_set();
   self->header.weak_references = nullptr;
+  Shares<T>::each(value, [](const Share& share) { begin_sharing(share); });
   std::construct_at(reinterpret_cast<T*>(self->value), std::move(value));
   // The collector may look at it from now on.
   if (is_collected) PyObject_GC_Track(self);

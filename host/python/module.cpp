@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, module) {
   const pybind11::object own_name = module.attr("__name__");
   module.attr("__name__") = "multibuffer";
   // Results before the arrays that return them, so that signatures name them.
+  make_kept_type();
   bind_device_buffer(module);
   bind_plan(module);
   bind_device_array(module);

@@ -45,6 +45,7 @@ void bind_plan(py::module_& module) {
           "before\n"
           "the first run(): until then it holds what out did, or whatever its memory did.")
       .repr<represent>()
+      .collected()
       .add_to(module);
 }
 

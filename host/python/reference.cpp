@@ -42,9 +42,17 @@ struct ReferenceArray {
   }
 };
 
-int traverse_reference(const ReferenceArray& array, visitproc visit, void* arg) {
-  return traverse(array.owner, visit, arg);
-}
+}  // namespace
+
+template <>
+struct Shares<ReferenceArray> {
+  template <class Use>
+  static void each(const ReferenceArray& array, const Use& use) {
+    if (array.owner) use(Share{array.owner, nullptr});
+  }
+};
+
+namespace {
 
 ReferenceArray reference_of(const py::object& object) {
   Source source = source_of(object);
@@ -55,7 +63,7 @@ ReferenceArray reference_of(const py::object& object) {
   std::vector<Axis> axes;
   for (const std::int64_t extent : source.view.shape()) axes.push_back({extent, 0, 0});
   return {std::move(source.description),
-          std::move(source.owner),
+          shared(std::move(source.owner)),
           source.view.format(),
           {},
           Layout(std::move(axes), {0})};
@@ -240,8 +248,8 @@ py::object gather_coordinates(const ReferenceArray& array, const py::object& coo
   const WantedElements wanted = wanted_elements(dtype, saturate);
   reference::Group group;
   for (const py::handle index : coordinates) {
-    if (static_cast<int>(group.axes.size()) == array.shape.ndim())  // it may have no end
-      throw py::index_error(text("more coordinates than axes: the array has ", array.shape.ndim()));
+    if (group.axes.size() == max_axes)  // what is iterated may have no end
+      throw py::index_error(text("more than ", max_axes, " coordinates"));
     group.axes.push_back(static_cast<int>(group.axes.size()));
     group.indices.push_back(index_of(index_array(index)));
   }
@@ -302,8 +310,8 @@ ReferenceArray transposed(const ReferenceArray& array) { return transpose(array,
 std::optional<DeviceBuffer> copy_of_reference(py::handle object) {
   const auto* const array = object_in<const ReferenceArray>(object);
   if (!array) return std::nullopt;
-  const ReferenceArray shared = *array;
-  return result_in(Order::C, read(shared, {}, IndexMode::raise), shared.format);
+  const ReferenceArray copy = *array;
+  return result_in(Order::C, read(copy, {}, IndexMode::raise), copy.format);
 }
 
 void bind_reference(py::module_& module) {
@@ -312,7 +320,8 @@ void bind_reference(py::module_& module) {
       "An exporter read by its own pointers, one element at a time: what results are checked\n"
       "against. It has the verbs of DeviceArray, and holds the exporter. It is not fast.");
   bind_properties<shape_of, format_of_array>(cls);
-  cls.property<transposed>("T", "The view with its axes in reverse order.")
+  cls.iteration<shape_of>()
+      .property<transposed>("T", "The view with its axes in reverse order.")
       .subscript<get_item>()
       .method<transpose>("transpose($self, *axes)", "As DeviceArray.transpose.")
       .method<reshape>(
@@ -332,7 +341,7 @@ void bind_reference(py::module_& module) {
       .method<to_bytes>("tobytes($self)", "The elements in C order, as bytes.")
       .method<to_lists>("tolist($self)", "The elements as nested lists.")
       .repr<represent>()
-      .collected<traverse_reference>()
+      .collected()
       .add_to(module);
 
   add_function<reference_of>(module, "reference($module, obj)", "As multibuffer.reference.");

@@ -46,6 +46,8 @@ bool is_address(const Format& format) {
 ArrayView part_of(const std::vector<std::int64_t>& shape, const py::object& strides,
                   const Format& format, MemorySpace space) {
   static const std::byte somewhere{};
+  for (const std::int64_t extent : shape)
+    if (extent < 0) throw py::value_error(text("shape has the negative extent ", extent));
   if (strides.is_none()) return ArrayView::dense(&somewhere, shape, format, true, space);
   const std::vector<std::int64_t> steps = integers_argument(strides, "strides");
   if (steps.size() != shape.size())

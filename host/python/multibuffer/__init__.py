@@ -22,6 +22,15 @@ rows(image)         a Pillow image by its rows
 reference(obj)      the same verbs by the original pointers, to check results against
 verify(a, b)        the first difference, or none
 devices()           what upload(obj, device=...) can name
+
+What cannot be done raises TypeError (an argument of another kind than is asked for), ValueError (of
+that kind, but with no meaning here), IndexError, BufferError (memory that its owner does not give, or
+that cannot be read or written as is asked for), OverflowError (an integer beyond 64 bits),
+MemoryError, AttributeError (an interface of the other kind of device) or, where a device is not there
+or fails, RuntimeError. What an object of yours raises while it is asked is passed on.
+
+Objects are returned by these functions and their methods alone: the classes cannot be called or
+derived from, and their objects are not pickled or copied by the copy module.
 """
 
 from . import _core
