@@ -32,9 +32,14 @@ std::string text_of(py::handle str) {
 
 namespace {
 
-std::string shown(PyObject* made) {
+/// What is in `made`; the type's name where an object cannot say what it is.
+std::string shown(py::handle object, PyObject* made) {
   const auto str = py::reinterpret_steal<py::object>(made);
-  if (!str) throw py::error_already_set();
+  if (!str) {
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) throw py::error_already_set();
+    PyErr_Clear();
+    return text("<", Py_TYPE(object.ptr())->tp_name, ">");
+  }
   constexpr std::size_t enough = 200;
   std::string words = text_of(str);
   if (words.size() > enough) {
@@ -47,8 +52,8 @@ std::string shown(PyObject* made) {
 
 }  // namespace
 
-std::string repr_of(py::handle object) { return shown(PyObject_Repr(object.ptr())); }
-std::string str_of(py::handle object) { return shown(PyObject_Str(object.ptr())); }
+std::string repr_of(py::handle object) { return shown(object, PyObject_Repr(object.ptr())); }
+std::string str_of(py::handle object) { return shown(object, PyObject_Str(object.ptr())); }
 
 std::string text_argument(py::handle object, const char* name) {
   if (!PyUnicode_Check(object.ptr()))
@@ -222,12 +227,18 @@ std::uintptr_t address_argument(py::handle object, const char* name) {
 StreamHandle stream_argument(py::handle stream) {
   if (stream.is_none()) return nullptr;
   py::object handle = py::reinterpret_borrow<py::object>(stream);
-  if (py::hasattr(stream, "__cuda_stream__"))
-    handle = stream.attr("__cuda_stream__")()[py::int_(1)];  // version, handle
-  else if (py::hasattr(stream, "cuda_stream"))
+  if (py::hasattr(stream, "__cuda_stream__")) {
+    const py::object given = stream.attr("__cuda_stream__")();  // version, handle
+    if (!PyTuple_Check(given.ptr()) || PyTuple_GET_SIZE(given.ptr()) != 2)
+      throw py::type_error(
+          text("stream.__cuda_stream__() must return a tuple of a version and a handle, not ",
+               Py_TYPE(given.ptr())->tp_name));
+    handle = py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(given.ptr(), 1));
+  } else if (py::hasattr(stream, "cuda_stream")) {
     handle = stream.attr("cuda_stream");
-  else if (py::hasattr(stream, "ptr"))
+  } else if (py::hasattr(stream, "ptr")) {
     handle = stream.attr("ptr");
+  }
   if (PyBool_Check(handle.ptr()) || !PyIndex_Check(handle.ptr()))
     throw py::type_error(
         text("stream must be a CUDA stream or its handle, not ", Py_TYPE(stream.ptr())->tp_name));

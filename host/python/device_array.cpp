@@ -9,6 +9,7 @@
 #include "host/text.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
+#include "numpy_array.hpp"
 #include "owner.hpp"
 #include "properties.hpp"
 
@@ -134,7 +135,7 @@ py::object as_numpy(const DeviceArray& array, const py::object& dtype, std::opti
   // Its elements are nowhere side by side.
   if (!copy.value_or(true))
     throw py::value_error("an array of pointers becomes a NumPy array only by a copy");
-  return py::module_::import("numpy").attr("asarray")(wrap(dense_copy(array)), dtype);
+  return py::module_::import("numpy").attr("asarray")(wrap(dense_copy(array)), numpy_dtype(dtype));
 }
 
 std::string represent(const DeviceArray& array) {

@@ -8,6 +8,7 @@
 #include "host/text.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
+#include "numpy_array.hpp"
 #include "properties.hpp"
 
 #include <optional>
@@ -131,7 +132,7 @@ py::object as_numpy(py::handle self, const py::object& dtype, std::optional<bool
   const py::module_ numpy = py::module_::import("numpy");
   const auto memory = py::reinterpret_steal<py::object>(PyMemoryView_FromObject(self.ptr()));
   if (!memory) throw py::error_already_set();
-  return numpy.attr(copy.value_or(false) ? "array" : "asarray")(memory, dtype);
+  return numpy.attr(copy.value_or(false) ? "array" : "asarray")(memory, numpy_dtype(dtype));
 }
 
 py::object to_lists(const DeviceBuffer& buffer) {

@@ -1,5 +1,8 @@
 #include "numpy_array.hpp"
 
+#include "arguments.hpp"
+#include "host/text.hpp"
+
 #include <array>
 #include <bit>
 #include <cstring>
@@ -86,6 +89,18 @@ std::optional<Type> NumpyArray::native_type() const {
   type.size = static_cast<std::int64_t>(sizes[number]);
   type.little_endian = std::endian::native == std::endian::little;
   return type;
+}
+
+py::object numpy_dtype(py::handle dtype) {
+  if (dtype.is_none()) return py::none();
+  try {
+    return py::module_::import("numpy").attr("dtype")(dtype);
+  } catch (py::error_already_set& error) {
+    // Of names that are no Unicode, and of objects that cannot say what they are.
+    const bool is_said = !error.matches(PyExc_UnicodeError) && !str_of(error.value()).empty();
+    if (is_said || !error.matches(PyExc_Exception)) throw;
+  }
+  throw py::type_error(text("dtype ", repr_of(dtype), " is none that NumPy knows"));
 }
 
 bool is_numpy_integer(py::handle object) {

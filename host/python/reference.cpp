@@ -7,6 +7,7 @@
 #include "indexing.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
+#include "numpy_array.hpp"
 #include "output.hpp"
 #include "owner.hpp"
 #include "properties.hpp"
@@ -288,7 +289,7 @@ py::object as_numpy(const ReferenceArray& array, const py::object& dtype,
   if (!copy.value_or(true))
     throw py::value_error("an array that is read by its pointers becomes a NumPy array by a copy");
   const py::object dense = gather(array, {}, IndexMode::raise, py::none());
-  return py::module_::import("numpy").attr("asarray")(dense, dtype);
+  return py::module_::import("numpy").attr("asarray")(dense, numpy_dtype(dtype));
 }
 
 py::object to_lists(const ReferenceArray& array) {

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import warnings
 import weakref
 
 import multibuffer
@@ -276,9 +277,14 @@ def plain_values():
             numpy.ma.array([1, 2], mask=[0, 1]), numpy.matrix([[1]]),
         ]
     for value in values:
-        text = ascii(value) if not isinstance(value, (list, Listed)) or len(str(value)) < 99 else \
-            f"a long {type(value).__name__}"
-        yield text[:99], lambda value=value: value
+        yield name_of(value), lambda value=value: value
+
+
+def name_of(value):
+    try:
+        return ascii(value)[:60]
+    except RecursionError:
+        return f"a deep {type(value).__name__}"
 
 
 def hostile_values():
@@ -294,8 +300,10 @@ def hostile_values():
             yield f"a list of {name}", lambda each=each: [each, each]
 
 
-# Iterators that have no end are nobody's fault but the caller's where any iterable is read whole.
-ENDLESS = {"stack.arrays"}
+# Where any iterable is read whole, as list() does, one without an end is nobody's fault but the
+# caller's.
+READ_WHOLE = {"stack.arrays"}
+ENDLESS = re.compile(r"Endless|count\(|range\(0, 46|LP_c_int|__getitem__ gives")
 
 
 # ---- The walk
@@ -316,6 +324,8 @@ class Walk:
         except Mine:
             pass
         except BaseException as error:
+            if str(error) == "and yet it failed":  # an exporter's own
+                return
             kinds = DOCUMENTED + (ALSO.get(entry, ()) if isinstance(ALSO.get(entry), tuple) else
                                   (ALSO[entry],) if entry in ALSO else ())
             about_devices = isinstance(error, RuntimeError) and re.search("CUDA|cuda", str(error))
@@ -332,7 +342,7 @@ class Walk:
             str((result.shape, result.ndim, result.format, result.dtype))
 
     def report(self, about, what):
-        if len(self.bad) < 50:
+        if len(self.bad) < 300:
             self.bad.append(f"{about}: {what}")
 
     def refused(self, entry, what, call, kind=TypeError):
@@ -355,9 +365,7 @@ class Walk:
                    lambda: function(*(rest[0] if rest else ()), **named))
         for name, _ in parameters:
             for text, make in self.values:
-                if f"{entry}.{name}" in ENDLESS and ("Endless" in text or "count(" in text or
-                                                     "range(0, 4611" in text or "__iter__" in text or
-                                                     "__getitem__" in text or "__next__" in text):
+                if f"{entry}.{name}" in READ_WHOLE and ENDLESS.search(text):
                     continue
                 if rest:
                     self.check(entry, f"*({text})", lambda: function(make()))
@@ -365,6 +373,8 @@ class Walk:
                     continue
                 self.check(entry, f"{name} = {text}", lambda: function(**{**named, name: make()}))
         for text, make in self.values[::7]:
+            if ENDLESS.search(text):
+                continue
             self.check(entry, f"({text})", lambda: function(make()))
             self.check(entry, f"({text}, ...)",
                        lambda: function(*[make() for _ in positional]))
@@ -380,7 +390,7 @@ class Walk:
                          lambda: function(named[positional[0]], **named))
 
     def every_entry(self):
-        self.values = list(hostile_values())
+        self.values = values = list(hostile_values())
         self.subjects = subjects()
         for name, members in stubbed().items():
             if not name:
@@ -390,8 +400,11 @@ class Walk:
             if not self.subjects.get(name):
                 self.report(name, "subjects() has no object of the new class")
                 continue
-            for subject in self.subjects[name]:
+            for number, subject in enumerate(self.subjects[name]):
+                # The first of a class is asked everything, the others some of it.
+                self.values = values[number % 11::11] if number else values
                 self.one_object(name, members, subject)
+            self.values = values
             self.one_class(name, getattr(multibuffer, name), members)
 
     def one_object(self, name, members, subject):
@@ -400,7 +413,7 @@ class Walk:
             if member == "__buffer__":
                 for flags in (0, 1, 0x8, 0x18, 0x118, 0x11c, 0x1c, 0x3c, 0x5c, 0x98, 0x4, 0x100):
                     self.check(entry, f"flags {flags}", lambda: ask_for_buffer(subject, flags))
-                self.check(entry, "memoryview", lambda: memoryview(subject).tolist())
+                self.check(entry, "memoryview", lambda: memoryview(subject).tobytes())
             elif member == "__len__":
                 self.check(entry, "len", lambda: len(subject))
             elif member == "__bool__":
@@ -525,6 +538,7 @@ def main(log):
     slower = float(os.environ.get("MULTIBUFFER_TEST_SLOWER", 1))
     faulthandler.dump_traceback_later(100 * slower, exit=True)
     sys.unraisablehook = lambda _: None  # of exporters whose release raises
+    warnings.simplefilter("ignore")
     walk = Walk(log)
     walk.every_entry()
     print(walk.calls, "calls")

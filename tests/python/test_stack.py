@@ -239,6 +239,30 @@ class Stack(unittest.TestCase):
             with self.assertRaises((BufferError, ValueError)):
                 numpy.frombuffer(stack)
 
+    def test_of_a_single_pointer(self):
+        row = Row(b"abcd")
+        for shape, expected in ((4, b"abcd"), ((), b"a"), ((2, 2), b"abcd")):
+            stack = multibuffer.from_pointers(ctypes.c_void_p(address_of(row)), shape, owner=row)
+            self.assertEqual(multibuffer.upload(stack, device="host").tobytes(), expected)
+            for consumer in (memoryview, multibuffer.reference):  # a suboffset is some axis' own
+                with self.assertRaisesRegex(BufferError, "no axis of its own|no buffer export"):
+                    consumer(stack)
+
+    def test_shapes_that_from_pointers_cannot_make(self):
+        table = memoryview(bytes(8 * 4)).cast("B").cast("Q", (2, 2))
+        for shape, message in ((-1, "negative extent -1"), ((2, -3), "negative extent -3"),
+                               ([1] * 63, "65 axes"), ([1] * 65, "more than 64")):
+            with self.assertRaisesRegex(ValueError, message):
+                multibuffer.from_pointers(table, shape)
+
+    def test_an_upload_without_memory_says_its_shape(self):
+        # (w,) was meant: the axes of the addresses come first by themselves.
+        row = Row(b"abcd")
+        addresses = [address_of(row)] * 1000
+        stack = multibuffer.from_pointers(addresses, (1000, 1 << 40), strides=(0, 0), owner=row)
+        with self.assertRaisesRegex(MemoryError, r"of shape \(1000, 1000, 1099511627776\) and"):
+            multibuffer.upload(stack, device="host", placement="packed")
+
     def test_parts_that_differ_are_named(self):
         with self.assertRaisesRegex(BufferError, "part 1 differs from part 0 in the extent of axis 0"):
             multibuffer.stack([b"abc", b"ab"])
