@@ -36,7 +36,9 @@ namespace {
 std::string shown(py::handle object, PyObject* made) {
   const auto str = py::reinterpret_steal<py::object>(made);
   if (!str) {
-    if (!PyErr_ExceptionMatches(PyExc_Exception)) throw py::error_already_set();
+    // Whoever has no stack left must not be asked again, and again at each level on the way back.
+    if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_RecursionError))
+      throw py::error_already_set();
     PyErr_Clear();
     return text("<", Py_TYPE(object.ptr())->tp_name, ">");
   }

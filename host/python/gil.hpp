@@ -23,11 +23,21 @@ class GilReleased {
   GilReleased(const GilReleased&) = delete;
   GilReleased& operator=(const GilReleased&) = delete;
 
+  /// Takes it back for `work`. By the state of the thread, which tells CPython that the thread is
+  /// to end, however long ago the interpreter has gone; PyGILState_Ensure would make a new one
+  /// then.
+  template <class Work>
+  void with_gil(const Work& work) {
+    PyEval_RestoreThread(thread_);
+    work();
+    thread_ = PyEval_SaveThread();
+  }
+
  private:
   PyThreadState* thread_;
 };
 
-/// Has the GIL for as long as it lives, on whatever thread.
+/// Has the GIL for as long as it lives, on whatever thread, of an interpreter that is there.
 class GilTaken {
  public:
   GilTaken() : state_(PyGILState_Ensure()) {}
