@@ -121,7 +121,7 @@ TEST(Layout, SaysWhatIsWrong) {
   expect_error(Errc::invalid_argument, "65 axes", [] {
     Layout(std::vector<Axis>(65, {1, 1, 0}), {0});
   });
-  expect_error(Errc::invalid_view, "at most 64", [] {
+  expect_error(Errc::invalid_argument, "at most 64", [] {
     Layout(std::vector<Axis>(64, {1, 1, 0}), {0}).insert_axis(0);
   });
 }

@@ -259,7 +259,7 @@ class Stack(unittest.TestCase):
         # (w,) was meant: the axes of the addresses come first by themselves.
         row = Row(b"abcd")
         addresses = [address_of(row)] * 1000
-        stack = multibuffer.from_pointers(addresses, (1000, 1 << 40), strides=(0, 0), owner=row)
+        stack = multibuffer.from_pointers(addresses, (1000, 1 << 40), owner=row)
         with self.assertRaisesRegex(MemoryError, r"of shape \(1000, 1000, 1099511627776\) and"):
             multibuffer.upload(stack, device="host", placement="packed")
 
