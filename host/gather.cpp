@@ -361,7 +361,7 @@ DeviceBuffer gather(const DeviceArray& array, const Request& request) {
 
 struct Plan::State {
   DeviceArray array;  ///< whose storage stays
-  /// Of index arrays on the device in memory that is not the library's.
+  /// Of index arrays on the device in memory that is not the library's, and of the stream.
   std::vector<std::shared_ptr<const void>> owners;
   DeviceBuffer result;
   std::shared_ptr<PlannedGather> gather;  ///< null where there is nothing to do
@@ -382,6 +382,7 @@ Plan::Plan(const DeviceArray& array, const Request& request) {
     for (const Indices& indices : group.indices)
       if (indices.buffer() && indices.buffer()->owner())
         owners.push_back(indices.buffer()->owner());
+  if (request.stream_owner) owners.push_back(request.stream_owner);
   state_ = std::make_shared<State>(
       State{array, std::move(owners), DeviceBuffer(std::move(ready.result)), std::move(gather)});
 }
@@ -392,6 +393,8 @@ const DeviceBuffer& Plan::run() const {
 }
 
 const DeviceBuffer& Plan::result() const noexcept { return state_->result; }
+
+const DeviceArray& Plan::array() const noexcept { return state_->array; }
 
 Output output_of(const DeviceBuffer& buffer) {
   std::int64_t bytes = buffer.size() == 0 ? 0 : buffer.format().itemsize();

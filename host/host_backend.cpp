@@ -67,13 +67,14 @@ class HostMemory final : public Memory {
 /// Read once: whoever asks a device only for its kind waits for this as well. Linux has names for
 /// x86 processors; of an Arm it tells numbers, and its instruction set is the most that we can say.
 const std::string& processor_name() {
-  static const std::string name = [] {
+  // Never destroyed: threads may outlive main.
+  static const std::string& name = *new std::string([]() -> std::string {
     std::ifstream file("/proc/cpuinfo");
     for (std::string line; std::getline(file, line);)
       if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
     utsname system{};
     return uname(&system) == 0 ? text(system.machine, " processor") : "processor";
-  }();
+  }());
   return name;
 }
 

@@ -55,7 +55,7 @@ Layout::Layout(std::vector<Axis> axes, std::vector<std::int64_t> origins)
     : axes_(std::move(axes)), origins_(std::move(origins)) {
   if (origins_.empty()) throw Error(Errc::invalid_view, "a layout needs at least one origin");
   if (axes_.size() > static_cast<std::size_t>(max_axes))
-    throw Error(Errc::invalid_view,
+    throw Error(Errc::invalid_argument,
                 text(axes_.size(), " axes; an array has at most ", max_axes, " axes"));
   for (std::size_t i = 0; i < axes_.size(); ++i) {
     if (axes_[i].extent < 0)

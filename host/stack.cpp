@@ -93,7 +93,9 @@ std::string say_as_export(const Layout& layout, std::vector<std::int64_t>& shape
   int level = 0;
   for (std::size_t i = 0; i < layout.axes().size(); ++i) {
     const Axis& axis = layout.axes()[i];
-    if (axis.level > level + 1) return text("level ", level, " has no axis of its own");
+    // Nor has level 0, if the first axis is behind a single pointer.
+    if (axis.level > (shape.empty() ? level : level + 1))
+      return text("level ", level, " has no axis of its own");
     if (axis.level < level) return text("axis ", i, " is evaluated before the axes in front of it");
     if (axis.level == level + 1) {
       const std::int64_t suboffset = layout.origins()[static_cast<std::size_t>(axis.level)];
@@ -106,7 +108,8 @@ std::string say_as_export(const Layout& layout, std::vector<std::int64_t>& shape
     suboffsets.push_back(-1);
   }
   const std::int64_t last = layout.origins().back();
-  if (layout.levels() == level + 1) {  // the last axis is itself a table of single elements
+  if (layout.levels() == level + 1 &&
+      !shape.empty()) {  // the last axis is itself a table of single elements
     if (last < 0) return text("the suboffset ", last, " of the last axis");
     suboffsets.back() = last;
     ++level;

@@ -269,6 +269,12 @@ TEST(Stack, BehindATableThatIsThere) {
   EXPECT_EQ(behind(tables.view(), part).view().layout(),
             Layout({{2, 8, 0}, {2, 8, 1}, {3, -2, 2}}, {0, 0, 0}));
   EXPECT_EQ(behind(tables.view(), part).raw_export().suboffsets[1], 0);
+  // One pointer, whose level has no axis for a suboffset to stand at.
+  const Stack single = behind(pointers.index(0, 1).index(0, 0), part);
+  EXPECT_EQ(single.view().layout(), Layout({{3, -2, 1}}, {0, 0}));
+  expect_error(Errc::invalid_view, "level 0 has no axis of its own", [&] { single.raw_export(); });
+  const Stack element = behind(pointers.index(0, 1).index(0, 0), part.index(0, 0));
+  expect_error(Errc::invalid_view, "no axis of its own", [&] { element.raw_export(); });
 
   expect_error(Errc::invalid_view, "elements of 8 bytes in host memory, not of 2",
                [&] { behind(part, part); });

@@ -11,7 +11,7 @@ cd -- "$1"
 readonly standard='<[a-z_]+>'
 readonly public='<multibuffer/[a-z_]+\.hpp>'
 readonly public_cuda='<multibuffer/cuda/[a-z_]+\.hpp>'
-readonly system='<(arm_neon|fcntl|immintrin|pthread|sched|signal|unistd|sys/[a-z]+)\.h>'
+readonly system='<(arm_neon|fcntl|immintrin|pthread|sched|signal|unistd|sys/[a-z]+|unwind|structmember)\.h>'
 readonly toolkit='<(cuda[a-z_]*\.h|(cuda|cub|thrust|nvtx3)/.*)>'
 # What host and cuda both read: a backend's duties, the plan it is given, its host threads, how to
 # say an error, and arithmetic of sizes.
@@ -25,7 +25,7 @@ rule_for() {
     # It shares nothing with what it checks.
     host/reference.cpp | host/reference_convert.cpp) echo "$standard|<multibuffer/(array_view|error|gather|layout|reference)\.hpp>|host/text\.hpp" ;;
     host/files/*) echo "$standard|$public|$system|<png\.h>|host/text\.hpp|host/files/.*" ;;
-    host/python/*) echo "$standard|$public|$public_cuda|$system|<(Python\.h|pybind11/.*)>|host/(dtype_name|parallel|storage|text)\.hpp|host/python/.*" ;;
+    host/python/*) echo "$standard|$public|$public_cuda|$system|<pybind11/(numpy|pybind11)\.h>|host/(dtype_name|parallel|storage|text)\.hpp|host/python/.*" ;;
     host/cli/*) echo "$standard|$public|$system|<CLI/.*>|host/(dtype_name|text)\.hpp|host/(files|cli)/.*" ;;
     host/*) echo "$standard|$public|$system|host/[a-z_]+\.hpp" ;;
     cuda/*) echo "$standard|$public|$public_cuda|$system|$toolkit|$contract|cuda/.*" ;;

@@ -118,10 +118,10 @@ TEST(Layout, SaysWhatIsWrong) {
     Layout({{1, 1, 0}, {-3, 1, 0}}, {0});
   });
   expect_error(Errc::invalid_view, "axis 0 is in level 1 of 0", [] { Layout({{1, 1, 1}}, {0}); });
-  expect_error(Errc::invalid_view, "65 axes", [] {
+  expect_error(Errc::invalid_argument, "65 axes", [] {
     Layout(std::vector<Axis>(65, {1, 1, 0}), {0});
   });
-  expect_error(Errc::invalid_view, "at most 64", [] {
+  expect_error(Errc::invalid_argument, "at most 64", [] {
     Layout(std::vector<Axis>(64, {1, 1, 0}), {0}).insert_axis(0);
   });
 }

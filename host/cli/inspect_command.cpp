@@ -101,8 +101,8 @@ int run_inspect(const InspectOptions& options, std::stop_token stop) {
   }
   std::cout << inputs.description() << ": " << tuple_text(view.shape()) << " of "
             << files::shortened(inputs.descr()) << ", " << bytes_text(view.nbytes()) << ", "
-            << levels_text(view.layout().levels(), "pointers") << '
-'; print_axes(view.layout());
+            << levels_text(view.layout().levels(), "pointers") << '\n';
+  print_axes(view.layout());
   const Resolution resolution =
       progress.run("resolve", [&](const Watch& watch) { return resolve(view, watch); });
   print_resolution(resolution);

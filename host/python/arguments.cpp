@@ -23,10 +23,44 @@ bool is_word(py::handle object, const char* word) {
 
 }  // namespace
 
+std::string text_of(py::handle str) {
+  const auto bytes = py::reinterpret_steal<py::object>(
+      PyUnicode_AsEncodedString(str.ptr(), "utf-8", "backslashreplace"));
+  if (!bytes) throw py::error_already_set();
+  return {PyBytes_AS_STRING(bytes.ptr()), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.ptr()))};
+}
+
+namespace {
+
+/// What is in `made`; the type's name where an object cannot say what it is.
+std::string shown(py::handle object, PyObject* made) {
+  const auto str = py::reinterpret_steal<py::object>(made);
+  if (!str) {
+    // Whoever has no stack left must not be asked again, and again at each level on the way back.
+    if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_RecursionError))
+      throw py::error_already_set();
+    PyErr_Clear();
+    return text("<", Py_TYPE(object.ptr())->tp_name, ">");
+  }
+  constexpr std::size_t enough = 200;
+  std::string words = text_of(str);
+  if (words.size() > enough) {
+    std::size_t end = enough;
+    while ((words[end] & 0xc0) == 0x80) --end;  // not within a character
+    words.replace(end, std::string::npos, "...");
+  }
+  return words;
+}
+
+}  // namespace
+
+std::string repr_of(py::handle object) { return shown(object, PyObject_Repr(object.ptr())); }
+std::string str_of(py::handle object) { return shown(object, PyObject_Str(object.ptr())); }
+
 std::string text_argument(py::handle object, const char* name) {
   if (!PyUnicode_Check(object.ptr()))
     throw py::type_error(text(name, " must be a str, not ", Py_TYPE(object.ptr())->tp_name));
-  return object.cast<std::string>();
+  return text_of(object);
 }
 
 IndexMode mode_of(py::handle object) {
@@ -59,7 +93,10 @@ Integer value_of_index(py::handle item, const char* name) {
   const auto number = py::reinterpret_steal<py::object>(PyNumber_Index(item.ptr()));
   if (!number) throw py::error_already_set();
   const Py_ssize_t value = PyNumber_AsSsize_t(number.ptr(), PyExc_OverflowError);
-  if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
+  if (value == -1 && PyErr_Occurred()) {
+    PyErr_Format(PyExc_OverflowError, "%s: an integer beyond 64 bits", name);
+    throw py::error_already_set();
+  }
   if (!std::in_range<Integer>(value))
     throw py::value_error(text(name, ": ", value, " is out of range"));
   return static_cast<Integer>(value);
@@ -79,8 +116,12 @@ std::vector<Integer> integers(py::handle object, const char* name) {
     throw py::type_error(text(name, " must be an integer or a sequence of integers, not ",
                               Py_TYPE(object.ptr())->tp_name));
   std::vector<Integer> result;
-  for (const py::handle item : py::reinterpret_borrow<py::object>(object))
+  for (const py::handle item : py::reinterpret_borrow<py::object>(object)) {
+    // A sequence may have no end.
+    if (result.size() == max_axes)
+      throw py::value_error(text(name, ": more than ", max_axes, " numbers, one for each axis"));
     result.push_back(integer(item));
+  }
   return result;
 }
 
@@ -107,9 +148,39 @@ int integer_argument(py::handle object, const char* name) {
     throw py::type_error(text(name, " must be an integer, not ", Py_TYPE(object.ptr())->tp_name));
   return value_of_index<int>(object, name);
 }
+std::int64_t long_argument(py::handle object, const char* name) {
+  if (!PyIndex_Check(object.ptr()))
+    throw py::type_error(text(name, ": '", Py_TYPE(object.ptr())->tp_name,
+                              "' object cannot be interpreted as an integer"));
+  return value_of_index<std::int64_t>(object, name);
+}
+
+double number_argument(py::handle object, const char* name) {
+  const double value = PyFloat_AsDouble(object.ptr());
+  if (value != -1.0 || !PyErr_Occurred()) return value;
+  if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
+  PyErr_Clear();
+  throw py::type_error(text(name, " must be real number, not ", Py_TYPE(object.ptr())->tp_name));
+}
+
+std::pair<std::int64_t, std::int64_t> pair_argument(py::handle object, const char* name) {
+  const bool is_pair = (PyTuple_Check(object.ptr()) || PyList_Check(object.ptr())) &&
+                       PySequence_Size(object.ptr()) == 2;
+  if (!is_pair)
+    throw py::type_error(
+        text(name, " must be a tuple of two integers, not ", Py_TYPE(object.ptr())->tp_name));
+  const auto number = [&](Py_ssize_t i) {
+    const auto item = py::reinterpret_steal<py::object>(PySequence_GetItem(object.ptr(), i));
+    if (!item) throw py::error_already_set();
+    return long_argument(item, name);
+  };
+  const std::int64_t first = number(0);
+  return {first, number(1)};
+}
 
 bool flag_argument(py::handle object, const char* name) {
-  if (object.is_none()) return false;
+  if (object.ptr() == Py_True) return true;
+  if (object.ptr() == Py_False || object.is_none()) return false;
   const PyNumberMethods* const number = Py_TYPE(object.ptr())->tp_as_number;
   if (!number || !number->nb_bool)
     throw py::type_error(text(name, " must be a bool, not ", Py_TYPE(object.ptr())->tp_name));
@@ -158,12 +229,18 @@ std::uintptr_t address_argument(py::handle object, const char* name) {
 StreamHandle stream_argument(py::handle stream) {
   if (stream.is_none()) return nullptr;
   py::object handle = py::reinterpret_borrow<py::object>(stream);
-  if (py::hasattr(stream, "__cuda_stream__"))
-    handle = stream.attr("__cuda_stream__")()[py::int_(1)];  // version, handle
-  else if (py::hasattr(stream, "cuda_stream"))
+  if (py::hasattr(stream, "__cuda_stream__")) {
+    const py::object given = stream.attr("__cuda_stream__")();  // version, handle
+    if (!PyTuple_Check(given.ptr()) || PyTuple_GET_SIZE(given.ptr()) != 2)
+      throw py::type_error(
+          text("stream.__cuda_stream__() must return a tuple of a version and a handle, not ",
+               Py_TYPE(given.ptr())->tp_name));
+    handle = py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(given.ptr(), 1));
+  } else if (py::hasattr(stream, "cuda_stream")) {
     handle = stream.attr("cuda_stream");
-  else if (py::hasattr(stream, "ptr"))
+  } else if (py::hasattr(stream, "ptr")) {
     handle = stream.attr("ptr");
+  }
   if (PyBool_Check(handle.ptr()) || !PyIndex_Check(handle.ptr()))
     throw py::type_error(
         text("stream must be a CUDA stream or its handle, not ", Py_TYPE(stream.ptr())->tp_name));
@@ -177,6 +254,13 @@ bool is_list_of_names(py::handle key) {
   const auto list = py::reinterpret_borrow<py::list>(key);
   return std::all_of(list.begin(), list.end(),
                      [](py::handle item) { return PyUnicode_Check(item.ptr()); });
+}
+
+std::vector<std::string> names_of(py::handle key) {
+  std::vector<std::string> names;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(key.ptr()); ++i)
+    names.push_back(text_argument(PyList_GET_ITEM(key.ptr(), i), "the name of a field"));
+  return names;
 }
 
 }  // namespace multibuffer::python

@@ -10,22 +10,36 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 /// What the methods of several classes take alike.
 namespace multibuffer::python {
 
-/// The words of a str. Throws TypeError, with the argument's name, for anything else: pybind11's
-/// own error would show every argument, and a list of a million arrays takes its time to be shown.
+/// A str as UTF-8. What UTF-8 has no bytes for, lone surrogates, is written as in Python:
+/// "\\udc80".
+std::string text_of(pybind11::handle str);
+/// `repr(object)` and `str(object)` for a message, cut where they are long.
+std::string repr_of(pybind11::handle object);
+std::string str_of(pybind11::handle object);
+
+/// The words of a str. Throws TypeError, with the argument's name, for anything else.
 std::string text_argument(pybind11::handle object, const char* name);
 
 /// Throw ValueError, with the words there are, for another one.
 IndexMode mode_of(pybind11::handle name);
 Order order_of(pybind11::handle name);
 
-/// An integer that an int holds, or a truth value. Errors call them `name`.
+/// An integer that an int holds, one of 64 bits, a truth value, a real number. Errors call them
+/// `name`: TypeError for other kinds of objects, ValueError or, beyond 64 bits, OverflowError for
+/// other integers.
 int integer_argument(pybind11::handle object, const char* name);
+std::int64_t long_argument(pybind11::handle object, const char* name);
 bool flag_argument(pybind11::handle object, const char* name);
+double number_argument(pybind11::handle object, const char* name);
+
+/// A tuple or list of two integers. Errors call it `name`.
+std::pair<std::int64_t, std::int64_t> pair_argument(pybind11::handle object, const char* name);
 
 /// One integer, or a sequence of them. Errors call them `name`.
 std::vector<std::int64_t> integers_argument(pybind11::handle object, const char* name);
@@ -55,5 +69,7 @@ StreamHandle stream_argument(pybind11::handle stream);
 
 /// Whether a key is a list of names, and of nothing else.
 bool is_list_of_names(pybind11::handle key);
+/// The names in such a list.
+std::vector<std::string> names_of(pybind11::handle key);
 
 }  // namespace multibuffer::python

@@ -1,5 +1,6 @@
 #include "claims.hpp"
 
+#include "arguments.hpp"
 #include "host/text.hpp"
 #include "numpy_array.hpp"
 
@@ -80,7 +81,7 @@ std::string why_no_memory(py::handle object) {
   const auto is_true = [&](const char* name) {
     return attribute(object, name).is(py::bool_(true));
   };
-  const std::string layout = py::str(attribute(object, "layout")).cast<std::string>();
+  const std::string layout = str_of(attribute(object, "layout"));
   if (layout.starts_with("torch.") && layout != "torch.strided")
     return text("has the layout ", layout,
                 ", which is not one block of elements: give .to_dense()");
@@ -199,7 +200,7 @@ void explain_refused_tensor(py::handle object, const py::error_already_set& refu
   std::string why = why_no_memory(object);
   if (why.empty()) {
     if (!refusal.matches(PyExc_RuntimeError)) return;
-    why = "gives no memory: " + first_line(py::str(refusal.value()).cast<std::string>());
+    why = "gives no memory: " + first_line(str_of(refusal.value()));
   }
   PyErr_SetString(PyExc_BufferError, text(Py_TYPE(object.ptr())->tp_name, " ", why).c_str());
   py::error_already_set explained;

@@ -1,5 +1,6 @@
 #include <multibuffer/byte_order.hpp>
 #include <multibuffer/device_array.hpp>
+#include <multibuffer/error.hpp>
 #include <multibuffer/gather.hpp>
 
 #include "arguments.hpp"
@@ -8,6 +9,7 @@
 #include "host/text.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
+#include "numpy_array.hpp"
 #include "owner.hpp"
 #include "properties.hpp"
 
@@ -24,11 +26,6 @@ namespace multibuffer::python {
 namespace {
 
 using Shape = std::vector<std::int64_t>;
-
-int traverse_array(const DeviceArray& array, visitproc visit, void* arg) {
-  const std::shared_ptr<const Storage>& storage = array.storage();
-  return storage.use_count() == 1 ? traverse(storage->owner, visit, arg) : 0;
-}
 
 // ---- Words
 
@@ -57,10 +54,9 @@ const char* name_of(PlacementKind kind) {
 
 // ---- Into the library
 
-DeviceArray upload_object(const py::object& object, const py::object& device_name,
-                          const py::object& placement) {
-  const std::string device = text_argument(device_name, "device");
-  const PlacementKind kind = placement_of(text_argument(placement, "placement"));
+DeviceArray upload_object(const py::object& object, const std::string& device,
+                          const std::string& placement, py::handle stream) {
+  const PlacementKind kind = placement_of(placement);
   Source source = source_of(object);
   // What is on a GPU stays on it unless somebody says otherwise.
   if (source.device != "host" && device == "host") {
@@ -73,12 +69,23 @@ DeviceArray upload_object(const py::object& object, const py::object& device_nam
   const std::string target = device == "auto" && source.device != "host" ? source.device : device;
   UploadOptions options;
   options.placement = kind;
-  options.owner = source.owner;
+  options.owner = kind == PlacementKind::in_place ? shared(source.owner) : source.owner;
   options.memory = source.memory;
-  return without_gil([&](const Watch& watch) {
-    options.watch = watch;
-    return upload(source.view, Device::open(target), options);
-  });
+  options.stream = stream_argument(stream);
+  try {
+    return without_gil([&](const Watch& watch) {
+      options.watch = watch;
+      return upload(source.view, Device::open(target), options);
+    });
+  } catch (const Error& error) {
+    // Where the shape is not what was meant, this is mostly how it shows.
+    if (error.code() != Errc::out_of_device_memory) throw;
+    const std::string said =
+        text(error.what(), ", for an array of shape ", tuple_text(source.view.shape()),
+             " and format '", source.view.format().text(), "'");
+    set_python_error(PyExc_MemoryError, said.c_str());
+    throw py::error_already_set();
+  }
 }
 
 // ---- Views
@@ -125,7 +132,7 @@ py::object to_lists(const DeviceArray& array) {
 
 bool contains(const DeviceArray& array, py::handle item) {
   if (is_compared_by_numpy(array.format(), item))  // refuses before anything moves
-    return numpy_has(py::cast(dense_copy(array)).attr("to_host")(), item);
+    return numpy_has(wrap(dense_copy(array)).attr("to_host")(), item);
   const std::vector<std::byte> bytes = without_gil([&](const Watch& watch) {
     Request request;
     request.watch = watch;
@@ -134,14 +141,14 @@ bool contains(const DeviceArray& array, py::handle item) {
   return any_equal(array.format(), array.shape(), bytes.data(), item);
 }
 
-py::object as_numpy(const DeviceArray& array, const py::object& dtype, const py::object& copy) {
+py::object as_numpy(const DeviceArray& array, const py::object& dtype, std::optional<bool> copy) {
   if (array.device().kind() != DeviceKind::host)
     throw py::type_error("this array is on " + array.device().name() +
                          "; copy().to_host() brings its elements to the host");
   // Its elements are nowhere side by side.
-  if (!copy.is_none() && !copy.cast<bool>())
+  if (!copy.value_or(true))
     throw py::value_error("an array of pointers becomes a NumPy array only by a copy");
-  return py::module_::import("numpy").attr("asarray")(dense_copy(array), dtype);
+  return py::module_::import("numpy").attr("asarray")(wrap(dense_copy(array)), numpy_dtype(dtype));
 }
 
 std::string represent(const DeviceArray& array) {
@@ -158,82 +165,96 @@ std::string represent(const DeviceArray& array) {
   return result;
 }
 
+std::string represent_axis(const Axis& axis) {
+  return text("Axis(extent=", axis.extent, ", stride=", axis.stride, ", level=", axis.level, ")");
+}
+
+// ---- What an array says of itself
+
+Shape shape_of(const DeviceArray& array) { return array.shape(); }
+const Format& format_of_array(const DeviceArray& array) { return array.format(); }
+std::string device_of(const DeviceArray& array) { return array.device().name(); }
+const char* name_of_placement(const DeviceArray& array) { return name_of(array.placement()); }
+int levels_of(const DeviceArray& array) { return array.layout().levels(); }
+py::tuple origins_of(const DeviceArray& array) { return to_tuple(array.layout().origins()); }
+DeviceArray transposed(const DeviceArray& array) { return array.transpose(); }
+
+py::tuple axes_of(const DeviceArray& array) {
+  const auto axes = array.layout().axes();
+  py::tuple tuple(axes.size());
+  for (std::size_t i = 0; i < axes.size(); ++i)
+    PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(i), wrap(axes[i]).release().ptr());
+  return tuple;
+}
+
+DeviceBuffer native(const DeviceArray& array, py::handle stream) {
+  const StreamHandle handle = stream_argument(stream);
+  const DeviceArray shared = array;  // as owner.hpp asks for
+  return without_gil([&](const Watch& watch) { return to_native(shared, handle, watch); });
+}
+
 }  // namespace
 
 void bind_device_array(py::module_& module) {
-  py::class_<Axis>(module, "Axis", "One axis: how its index leads to an element.")
-      .def_readonly("extent", &Axis::extent, "How many indices there are.")
-      .def_readonly("stride", &Axis::stride,
-                    "What one index adds: entries of a pointer table or, in the last level, bytes.")
-      .def_readonly("level", &Axis::level,
-                    "How many pointers are followed before this index counts.")
-      .def("__repr__", [](const Axis& axis) {
-        return text("Axis(extent=", axis.extent, ", stride=", axis.stride, ", level=", axis.level,
-                    ")");
-      });
+  Class<Axis>("Axis", "One axis: how its index leads to an element.")
+      .property<&Axis::extent>("extent", "How many indices there are.")
+      .property<&Axis::stride>(
+          "stride", "What one index adds: entries of a pointer table or, in the last level, bytes.")
+      .property<&Axis::level>("level", "How many pointers are followed before this index counts.")
+      .repr<represent_axis>()
+      .add_to(module);
 
-  py::class_<DeviceArray> cls(
-      module, "DeviceArray", py::custom_type_setup(set_up_collection<DeviceArray, traverse_array>),
+  Class<DeviceArray> cls(
+      "DeviceArray",
       "An array of pointers on a device: its memory, tables of offsets where the pointer tables\n"
       "were, and a view of them.\n\n"
       "Basic indices, NumPy's slices and integers, give views, which move no data; index arrays "
       "and\n"
       "masks gather into a DeviceBuffer.");
-  bind_properties(
-      cls, [](const DeviceArray& self) { return self.shape(); },
-      [](const DeviceArray& self) -> const Format& { return self.format(); });
-  cls.def_property_readonly(
-      "device", [](const DeviceArray& self) { return self.device().name(); },
-      "Where it is: 'host', 'cuda:0', ...");
-  cls.def_property_readonly(
-      "placement", [](const DeviceArray& self) { return name_of(self.placement()); },
-      "How its memory was placed: 'packed', 'preserved' or 'in_place'.");
-  cls.def_property_readonly("storage_bytes", &DeviceArray::storage_bytes,
-                            "What its memory and tables take on the device.");
-  cls.def_property_readonly(
-      "levels", [](const DeviceArray& self) { return self.layout().levels(); },
-      "How many pointer tables an index goes through; those that turned out regular are gone.");
-  cls.def_property_readonly(
-      "axes",
-      [](const DeviceArray& self) {
-        const auto axes = self.layout().axes();
-        py::tuple tuple(axes.size());
-        for (std::size_t i = 0; i < axes.size(); ++i) tuple[i] = py::cast(axes[i]);
-        return tuple;
-      },
-      "How each index leads to an element: a tuple of Axis.");
-  cls.def_property_readonly(
-      "origins", [](const DeviceArray& self) { return to_tuple(self.layout().origins()); },
-      "Where index 0 is in each level: entries of its pointer table or, in the last one, bytes.");
-  cls.def_property_readonly(
-      "T", [](const DeviceArray& self) { return self.transpose(); },
-      "The view with its axes in reverse order.");
-
-  cls.def("transpose", transpose,
-          "The view whose axis i is axis axes[i] of this array; without axes, all in reverse.");
-  cls.def(
-      "reshape", reshape, py::arg("shape"), py::arg("copy") = py::none(),
-      "The elements in C order under another shape, one extent of which may be -1. A view where\n"
-      "there is one, unless copy is True; else a copy, unless copy is False: then ValueError.");
+  bind_properties<shape_of, format_of_array>(cls);
+  cls.property<device_of>("device", "Where it is: 'host', 'cuda:0', ...")
+      .property<name_of_placement>(
+          "placement", "How its memory was placed: 'packed', 'preserved' or 'in_place'.")
+      .property<&DeviceArray::storage_bytes>("storage_bytes",
+                                             "What its memory and tables take on the device.")
+      .property<levels_of>(
+          "levels",
+          "How many pointer tables an index goes through; those that turned out regular are gone.")
+      .property<axes_of>("axes", "How each index leads to an element: a tuple of Axis.")
+      .property<origins_of>("origins",
+                            "Where index 0 is in each level: entries of its pointer table or, in "
+                            "the last one, bytes.")
+      .property<transposed>("T", "The view with its axes in reverse order.")
+      .method<transpose>(
+          "transpose($self, *axes)",
+          "The view whose axis i is axis axes[i] of this array; without axes, all in reverse.")
+      .method<reshape>(
+          "reshape($self, shape, copy=None)",
+          "The elements in C order under another shape, one extent of which may be -1. A view "
+          "where\n"
+          "there is one, unless copy is True; else a copy, unless copy is False: then ValueError.");
+  cls.iteration<shape_of>();
   bind_gathers(cls);
-  bind_sequence(cls, contains);
-  cls.def(
-      "native",
-      [](const DeviceArray& self) {
-        const DeviceArray shared = self;  // as owner.hpp asks for
-        return without_gil([&](const Watch& watch) { return to_native(shared, nullptr, watch); });
-      },
-      "All elements, dense, in this machine's byte order: a DeviceBuffer.");
-  cls.def("tobytes", to_bytes, "The elements in C order, as bytes.");
-  cls.def("tolist", to_lists,
+  cls.contains<contains>();
+  cls.method<native>(
+         "native($self, *, stream=None)",
+         "All elements, dense, in this machine's byte order: a DeviceBuffer. stream is\n"
+         "that of take().")
+      .method<to_bytes>("tobytes($self)", "The elements in C order, as bytes.")
+      .method<to_lists>(
+          "tolist($self)",
           "The elements as nested lists; structs are tuples. TypeError where the format has no\n"
-          "meaning.");
-  cls.def("__array__", as_numpy, py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
-          "For NumPy, by a copy. TypeError for an array on a GPU: nothing is fetched unasked.");
-  cls.def("__repr__", represent);
+          "meaning.")
+      .method<as_numpy>(
+          "__array__($self, dtype=None, copy=None)",
+          "For NumPy, by a copy. TypeError for an array on a GPU: nothing is fetched unasked.")
+      .repr<represent>()
+      .collected();
   bind_update(cls);
+  cls.add_to(module);
 
-  module.def("upload", upload_object);
+  add_function<upload_object>(module, "upload($module, obj, device, placement, stream)",
+                              "As multibuffer.upload, which has the defaults.");
 }
 
 }  // namespace multibuffer::python

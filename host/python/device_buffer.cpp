@@ -9,6 +9,7 @@
 #include "host/text.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
+#include "numpy_array.hpp"
 #include "properties.hpp"
 
 #include <optional>
@@ -64,7 +65,7 @@ DeviceBuffer to_host(const DeviceBuffer& buffer) {
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   view->obj = nullptr;
   try {
-    const auto& buffer = py::handle(self).cast<const DeviceBuffer&>();
+    const auto& buffer = value_in<const DeviceBuffer>(self);
     if (!on_host(buffer)) {
       PyErr_Format(PyExc_BufferError, "this array is on %s; to_host() brings it here",
                    buffer.device().name().c_str());
@@ -84,10 +85,8 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
                               .strides = buffer.strides().data(),
                               .suboffsets = nullptr};
     return export_buffer(self, source, view, flags);
-  } catch (py::error_already_set& error) {
-    error.restore();
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_BufferError, error.what());
+  } catch (...) {
+    set_python_error();
   }
   return -1;
 }
@@ -95,15 +94,20 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
 /// What both array interfaces have.
 py::dict array_interface(const DeviceBuffer& buffer) {
   py::dict interface;
-  interface["version"] = 3;
-  interface["shape"] = to_tuple(buffer.shape());
-  interface["typestr"] = type_string(buffer.format());
+  const auto set = [&](const char* key, const py::object& value) {
+    if (PyDict_SetItemString(interface.ptr(), key, value.ptr()) != 0) throw py::error_already_set();
+  };
+  set("version", py::int_(3));
+  set("shape", to_tuple(buffer.shape()));
+  set("typestr", py::str(type_string(buffer.format())));
   const py::object description = type_description(buffer.format());
-  if (!description.is_none()) interface["descr"] = description;
-  interface["strides"] =
-      buffer.is_c_contiguous() ? py::object(py::none()) : to_tuple(buffer.strides());
+  if (!description.is_none()) set("descr", description);
+  set("strides", buffer.is_c_contiguous() ? py::object(py::none()) : to_tuple(buffer.strides()));
+  py::tuple data(2);
   const auto address = reinterpret_cast<std::uintptr_t>(buffer.data());
-  interface["data"] = py::make_tuple(buffer.size() == 0 ? 0 : address, false);
+  PyTuple_SET_ITEM(data.ptr(), 0, py::int_(buffer.size() == 0 ? 0 : address).release().ptr());
+  PyTuple_SET_ITEM(data.ptr(), 1, py::bool_(false).release().ptr());
+  set("data", data);
   return interface;
 }
 
@@ -118,13 +122,18 @@ py::dict host_interface(const DeviceBuffer& buffer) {
   return array_interface(buffer);
 }
 
+/// cudaStreamLegacy
+constexpr std::intptr_t legacy_stream = 1;
+
 py::dict cuda_interface(const DeviceBuffer& buffer) {
   if (on_host(buffer))
     throw py::attribute_error("__cuda_array_interface__: the array is on the host");
   // Not every consumer looks at the stream that the interface may name: all can read what is done.
   synchronize(buffer);
+  // Where a protocol names no stream, the legacy default stream is meant.
+  buffer.order_before(reinterpret_cast<StreamHandle>(legacy_stream));
   py::dict interface = array_interface(buffer);
-  interface["stream"] = py::none();
+  if (PyDict_SetItemString(interface.ptr(), "stream", Py_None) != 0) throw py::error_already_set();
   return interface;
 }
 
@@ -159,39 +168,63 @@ DeviceBuffer as_integers(const DeviceBuffer& buffer) {
                        .owner = buffer.owner()});
 }
 
-/// An array of NumPy's over the same memory.
-py::object shared_with_numpy(const py::object& self, const DeviceBuffer& buffer) {
-  const py::object as_array = py::module_::import("numpy").attr("asarray");
-  if (!dlpack::is_named_type(buffer.format())) return as_array(py::memoryview(self));
-  const py::object own_dtype = dtype_of_ml_dtypes(buffer.format());
-  return as_array(py::memoryview(py::cast(as_integers(buffer)))).attr("view")(own_dtype);
+py::object memory_view_of(py::handle object) {
+  const auto view = py::reinterpret_steal<py::object>(PyMemoryView_FromObject(object.ptr()));
+  if (!view) throw py::error_already_set();
+  return view;
 }
 
-py::object as_numpy(const py::object& self, const py::object& dtype, const py::object& copy) {
-  const auto& buffer = self.cast<const DeviceBuffer&>();
+/// An array of NumPy's over the same memory.
+py::object shared_with_numpy(py::handle self, const DeviceBuffer& buffer) {
+  const py::object as_array = py::module_::import("numpy").attr("asarray");
+  if (!dlpack::is_named_type(buffer.format())) return as_array(memory_view_of(self));
+  const py::object own_dtype = dtype_of_ml_dtypes(buffer.format());
+  return as_array(memory_view_of(wrap(as_integers(buffer)))).attr("view")(own_dtype);
+}
+
+py::object as_numpy(py::handle self, const py::object& dtype, std::optional<bool> copy) {
+  const auto& buffer = value_in<const DeviceBuffer>(self.ptr());
   if (!on_host(buffer))
     throw py::type_error("this array is on " + buffer.device().name() +
                          "; to_host() brings it to the host");
-  const py::module_ numpy = py::module_::import("numpy");
   const py::object shared = shared_with_numpy(self, buffer);
   const py::object own = shared.attr("dtype");
-  const py::object wanted = dtype.is_none() ? own : py::object(numpy.attr("dtype")(dtype));
+  const py::object wanted = dtype.is_none() ? own : numpy_dtype(dtype);
   const bool is_other = !own.equal(wanted);
-  const bool must_copy = flag_argument(copy, "copy");
-  if (is_other && !copy.is_none() && !must_copy)
+  if (is_other && !copy.value_or(true))
     throw py::value_error(text("elements of dtype ", dtype_name(buffer.format()), " become ",
-                               py::str(wanted).cast<std::string>(),
-                               " only by a copy, and copy=False"));
+                               str_of(wanted), " only by a copy, and copy=False"));
   if (is_other) return shared.attr("astype")(wanted);
-  return must_copy ? py::object(shared.attr("copy")("K")) : shared;
+  return copy.value_or(false) ? py::object(shared.attr("copy")("K")) : shared;
 }
 
 bool contains(const DeviceBuffer& buffer, py::handle item) {
-  if (is_compared_by_numpy(buffer.format(), item))
-    return numpy_has(py::cast(to_host(buffer)), item);
+  if (is_compared_by_numpy(buffer.format(), item)) return numpy_has(wrap(to_host(buffer)), item);
   const HostBytes bytes(buffer);
   return any_equal(buffer.format(), buffer.shape(), bytes.data(), item);
 }
+
+py::object to_lists(const DeviceBuffer& buffer) {
+  return to_list(buffer.format(), buffer.shape(), HostBytes(buffer).data());
+}
+
+DeviceBuffer native(const DeviceBuffer& buffer, py::handle stream) {
+  const StreamHandle handle = stream_argument(stream);
+  const DeviceArray array = in_place(source_of(buffer));
+  return without_gil([&](const Watch& watch) { return to_native(array, handle, watch); });
+}
+
+DeviceBuffer as_type(const DeviceBuffer& buffer, const py::object& dtype, bool saturate,
+                     py::handle stream) {
+  if (dtype.is_none()) throw py::type_error("astype(None): name the dtype");
+  return converted_copy(in_place(source_of(buffer)), wanted_elements(dtype, saturate),
+                        stream_argument(stream));
+}
+
+py::tuple strides_of(const DeviceBuffer& buffer) { return to_tuple(buffer.strides()); }
+std::string device_of(const DeviceBuffer& buffer) { return buffer.device().name(); }
+const std::vector<std::int64_t>& shape_of(const DeviceBuffer& buffer) { return buffer.shape(); }
+const Format& format_of_buffer(const DeviceBuffer& buffer) { return buffer.format(); }
 
 std::string represent(const DeviceBuffer& buffer) {
   return text("DeviceBuffer(", shape_text(buffer.shape(), buffer.format()), ", device='",
@@ -201,62 +234,41 @@ std::string represent(const DeviceBuffer& buffer) {
 }  // namespace
 
 void bind_device_buffer(py::module_& module) {
-  py::class_<DeviceBuffer> cls(
-      module, "DeviceBuffer", py::custom_type_setup([](PyHeapTypeObject* type) {
-        type->as_buffer.bf_getbuffer = get_buffer;
-        type->ht_type.tp_as_buffer = &type->as_buffer;
-      }),
+  Class<DeviceBuffer> cls(
+      "DeviceBuffer",
       "A dense array in a device's memory: what gathers return.\n\n"
       "On the host it is an exporter: memoryview, numpy.asarray and torch.from_dlpack share its\n"
       "memory. On a GPU it goes to CuPy, torch, JAX and Numba through __dlpack__ and\n"
       "__cuda_array_interface__, without a copy.");
-  bind_properties(
-      cls, [](const DeviceBuffer& self) { return self.shape(); },
-      [](const DeviceBuffer& self) -> const Format& { return self.format(); });
-  cls.def_property_readonly(
-      "strides", [](const DeviceBuffer& self) { return to_tuple(self.strides()); },
-      "Bytes from one element to the next, for each axis.");
-  cls.def_property_readonly(
-      "device", [](const DeviceBuffer& self) { return self.device().name(); },
-      "Whose memory the elements are in: 'host', 'cuda:0', ...");
-  cls.def("synchronize", synchronize,
+  bind_properties<shape_of, format_of_buffer>(cls);
+  cls.property<strides_of>("strides", "Bytes from one element to the next, for each axis.")
+      .property<device_of>("device", "Whose memory the elements are in: 'host', 'cuda:0', ...")
+      .method<synchronize>(
+          "synchronize($self)",
           "Wait for the work that fills this array; raise IndexError if an index that was on the\n"
-          "device turned out to be out of range.");
-  cls.def("tobytes", to_bytes, "The elements in C order, whatever the strides.");
-  cls.def(
-      "tolist",
-      [](const DeviceBuffer& self) {
-        return to_list(self.format(), self.shape(), HostBytes(self).data());
-      },
-      "The elements as nested lists; structs are tuples. TypeError where the format has no "
-      "meaning.");
-  cls.def("__contains__", contains, py::arg("item"),
-          "Whether some element is equal to item, an object as tolist() gives them.");
-  cls.def("to_host", to_host, "The same array in host memory: itself, if it is there.");
-  cls.def(
-      "native",
-      [](const DeviceBuffer& self) {
-        const DeviceArray array = in_place(source_of(self));
-        return without_gil([&](const Watch& watch) { return to_native(array, nullptr, watch); });
-      },
-      "A copy in this machine's byte order.");
-  cls.def(
-      "astype",
-      [](const DeviceBuffer& self, const py::object& dtype, bool saturate) {
-        return py::cast(in_place(source_of(self)))
-            .attr("astype")(dtype, py::arg("saturate") = saturate);
-      },
-      py::arg("dtype"), py::kw_only(), py::arg("saturate") = false,
-      "A copy whose elements are converted, as DeviceArray.astype does while it gathers.");
-  cls.def("__array__", as_numpy, py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
-          "For NumPy. TypeError for an array on a GPU: nothing is copied unasked.");
-  cls.def_property_readonly("__array_interface__", host_interface,
-                            "NumPy's array interface, version 3, of an array on the host.");
-  cls.def_property_readonly("__cuda_array_interface__", cuda_interface,
-                            "Numba's array interface, version 3, of an array on a GPU.");
-  cls.def("__repr__", represent);
+          "device turned out to be out of range.")
+      .method<to_bytes>("tobytes($self)", "The elements in C order, whatever the strides.")
+      .method<to_lists>(
+          "tolist($self)",
+          "The elements as nested lists; structs are tuples. TypeError where the format has no "
+          "meaning.")
+      .method<to_host>("to_host($self)", "The same array in host memory: itself, if it is there.")
+      .method<native>("native($self, *, stream=None)", "A copy in this machine's byte order.")
+      .method<as_type>(
+          "astype($self, dtype, *, saturate=False, stream=None)",
+          "A copy whose elements are converted, as DeviceArray.astype does while it gathers.")
+      .method<as_numpy>("__array__($self, dtype=None, copy=None)",
+                        "For NumPy. TypeError for an array on a GPU: nothing is copied unasked.")
+      .property<host_interface>("__array_interface__",
+                                "NumPy's array interface, version 3, of an array on the host.")
+      .property<cuda_interface>("__cuda_array_interface__",
+                                "Numba's array interface, version 3, of an array on a GPU.")
+      .contains<contains>()
+      .slot(Py_bf_getbuffer, get_buffer)
+      .collected()
+      .repr<represent>();
   bind_dlpack(cls);
-  bind_exchange_table(cls);
+  add_exchange_table(cls.add_to(module));
 }
 
 }  // namespace multibuffer::python

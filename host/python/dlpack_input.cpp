@@ -1,11 +1,14 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
+#include "arguments.hpp"
 #include "claims.hpp"
+#include "gil.hpp"
 #include "host/text.hpp"
 #include "interfaces.hpp"
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -118,21 +121,31 @@ void wait_for_tensors(const dlpack::ExchangeTable& table, const dlpack::Device& 
     throw py::error_already_set();
   const auto handle =
       stream ? stream : reinterpret_cast<StreamHandle>(std::intptr_t{legacy_stream});
-  const py::gil_scoped_release release;
+  const GilReleased released;
   multibuffer::Device::open(text("cuda:", device.id)).synchronize(handle);
+}
+
+dlpack::Device dlpack_device_of(py::handle object) {
+  const auto [type, id] =
+      pair_argument(object.attr("__dlpack_device__")(), "what __dlpack_device__() returns");
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  if (type < 0 || type > most || id < 0 || id > most)
+    throw py::value_error(
+        text("__dlpack_device__() returned (", type, ", ", id, "), which is no device"));
+  return {static_cast<std::int32_t>(type), static_cast<std::int32_t>(id)};
 }
 
 namespace {
 
 Source source_from_capsule(py::handle object) {
-  const auto where = object.attr("__dlpack_device__")().cast<std::pair<int, int>>();
-  const bool on_cuda = is_on_cuda({where.first, where.second});
+  const dlpack::Device where = dlpack_device_of(object);
+  const bool on_cuda = is_on_cuda(where);
   py::dict words;
   if (on_cuda) words["stream"] = legacy_stream;
   const py::object capsule = ask(object, words);
   if (on_cuda) {
-    const Device device = Device::open(text("cuda:", where.second));
-    const py::gil_scoped_release release;
+    const Device device = Device::open(text("cuda:", where.id));
+    const GilReleased released;
     device.synchronize(reinterpret_cast<StreamHandle>(std::intptr_t{legacy_stream}));
   }
 
@@ -143,6 +156,10 @@ Source source_from_capsule(py::handle object) {
     const bool readonly = (managed->flags & dlpack::flag_read_only) != 0;
     return made(managed->tensor, readonly, managed);
   }
+  if (!PyCapsule_IsValid(capsule.ptr(), legacy_name))
+    throw py::buffer_error(text(Py_TYPE(object.ptr())->tp_name, ".__dlpack__() returned a ",
+                                Py_TYPE(capsule.ptr())->tp_name,
+                                ", not a capsule with a tensor that nobody has taken"));
   const auto managed = take_over<dlpack::ManagedTensor>(capsule, legacy_name, "used_dltensor");
   // Without a version there is no word for read-only, and such memory must not be exported.
   return made(managed->tensor, false, managed);

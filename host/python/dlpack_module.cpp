@@ -4,7 +4,9 @@
 #include "host/text.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
+#include "properties.hpp"
 
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -23,7 +25,7 @@ void check_stream(const DeviceBuffer& buffer, const py::object& stream) {
   if (stream.is_none()) return;
   if (on_host(buffer))
     throw py::value_error("__dlpack__: an array on the host has no streams; stream must be None");
-  const auto number = stream.cast<std::int64_t>();
+  const std::int64_t number = long_argument(stream, "__dlpack__: stream");
   if (number == 0)
     throw py::value_error(
         "__dlpack__: stream 0 is ambiguous; 1 is the legacy default stream, 2 "
@@ -37,13 +39,15 @@ struct Exported {
   bool copied = false;
 };
 
-Exported exported(const DeviceBuffer& buffer, const py::object& dl_device, const py::object& copy) {
-  const bool must_copy = !copy.is_none() && copy.cast<bool>();
-  const bool may_copy = copy.is_none() || must_copy;
+Exported exported(const DeviceBuffer& buffer, const py::object& dl_device,
+                  std::optional<bool> copy) {
+  const bool must_copy = copy.value_or(false);
+  const bool may_copy = copy.value_or(true);
   const dlpack::Device here = dlpack::device_of(buffer);
-  std::pair<int, int> wanted{here.type, here.id};
-  if (!dl_device.is_none()) wanted = dl_device.cast<std::pair<int, int>>();
-  if (wanted == std::pair<int, int>{here.type, here.id}) {
+  using Place = std::pair<std::int64_t, std::int64_t>;
+  Place wanted{here.type, here.id};
+  if (!dl_device.is_none()) wanted = pair_argument(dl_device, "__dlpack__: dl_device");
+  if (wanted == Place{here.type, here.id}) {
     if (!must_copy) return {buffer};
     return {dense_copy(source_of(buffer)), true};
   }
@@ -82,16 +86,18 @@ void drop(PyObject* capsule, const char* name) {
 
 py::capsule to_dlpack(const DeviceBuffer& buffer, const py::object& stream,
                       const py::object& max_version, const py::object& dl_device,
-                      const py::object& copy) {
+                      std::optional<bool> copy) {
   check_stream(buffer, stream);
   const bool versioned =
       !max_version.is_none() &&
-      max_version.cast<std::pair<std::int64_t, std::int64_t>>().first >= dlpack::version.major;
+      pair_argument(max_version, "__dlpack__: max_version").first >= dlpack::version.major;
   const auto [given, copied] = exported(buffer, dl_device, copy);
   // DLPack's numbers for CUDA's default streams are CUDA's own names for them; none given is the
-  // legacy one, and -1 says that the consumer needs no order.
-  const std::int64_t consumer = stream.is_none() ? 1 : stream.cast<std::int64_t>();
-  if (consumer != -1)
+  // legacy one, and -1 says that the consumer needs no order: its work is taken to be there, too.
+  const std::int64_t consumer = stream.is_none() ? 1 : long_argument(stream, "__dlpack__: stream");
+  if (consumer == -1)
+    given.hand_over_unordered(reinterpret_cast<StreamHandle>(std::int64_t{1}));
+  else
     without_gil([&buffer = given, consumer](const Watch&) {
       buffer.order_before(reinterpret_cast<StreamHandle>(consumer));
       return true;
@@ -111,23 +117,26 @@ py::capsule to_dlpack(const DeviceBuffer& buffer, const py::object& stream,
   }
 }
 
+py::tuple dlpack_device(const DeviceBuffer& buffer) {
+  const dlpack::Device device = dlpack::device_of(buffer);
+  return to_tuple(std::array<std::int64_t, 2>{device.type, device.id});
+}
+
 }  // namespace
 
-void bind_dlpack(py::class_<DeviceBuffer>& buffer) {
-  buffer.def(
-      "__dlpack__", to_dlpack, py::kw_only(), py::arg("stream") = py::none(),
-      py::arg("max_version") = py::none(), py::arg("dl_device") = py::none(),
-      py::arg("copy") = py::none(),
+void bind_dlpack(Class<DeviceBuffer>& buffer) {
+  buffer.method<to_dlpack>(
+      "__dlpack__($self, *, stream=None, max_version=None, dl_device=None, copy=None)",
       "The array as a DLPack capsule that shares its memory: a versioned one if max_version\n"
       "is (1, 0) or later, else a legacy one. BufferError for elements that DLPack has no\n"
       "type for; native() converts a foreign byte order. Work that the consumer enqueues on its\n"
-      "stream comes after the work that fills the array; the host does not wait.");
-  buffer.def(
-      "__dlpack_device__",
-      [](const DeviceBuffer& self) {
-        const dlpack::Device device = dlpack::device_of(self);
-        return std::pair<int, int>(device.type, device.id);
-      },
+      "stream comes after the work that fills the array; the host does not wait. The memory is "
+      "used\n"
+      "again only after the work that is on that stream when the capsule is let go of. Work on "
+      "any\n"
+      "other stream is for multibuffer.access() to declare.");
+  buffer.method<dlpack_device>(
+      "__dlpack_device__($self)",
       "DLPack's device type and number: (1, 0) for the host, (2, N) for cuda:N.");
 }
 

@@ -3,8 +3,11 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
+#include "arguments.hpp"
+#include "function.hpp"
 #include "host/dtype_name.hpp"
 #include "host/text.hpp"
+#include "properties.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -20,25 +23,34 @@ namespace {
 
 constexpr bool native_little = std::endian::native == std::endian::little;
 
+/// Names are the exporter's bytes, of any kind.
+py::object decoded(const std::string& text) {
+  const auto str = py::reinterpret_steal<py::object>(to_python(text));
+  if (!str) throw py::error_already_set();
+  return str;
+}
+
 py::object description(const Type& type) {
-  if (!type.is_struct) return py::str(type_string(type));
+  if (!type.is_struct) return decoded(type_string(type));
   py::list fields;
   std::int64_t end = 0;
+  const auto append = [&](const std::string& name, const py::object& kind,
+                          const py::object& shape = {}) {
+    const auto field = py::reinterpret_steal<py::object>(
+        shape ? PyTuple_Pack(3, decoded(name).ptr(), kind.ptr(), shape.ptr())
+              : PyTuple_Pack(2, decoded(name).ptr(), kind.ptr()));
+    if (!field || PyList_Append(fields.ptr(), field.ptr()) != 0) throw py::error_already_set();
+  };
   const auto hole_to = [&](std::int64_t offset) {
-    if (offset > end) fields.append(py::make_tuple("", text("|V", offset - end)));
+    if (offset > end) append("", decoded(text("|V", offset - end)));
   };
   for (const Field& field : type.fields) {
     hole_to(field.offset);
     std::int64_t size = field.type.size;
     for (const std::int64_t extent : field.shape) size *= extent;
     end = field.offset + size;
-    if (field.shape.empty()) {
-      fields.append(py::make_tuple(field.name, description(field.type)));
-    } else {
-      py::tuple shape(field.shape.size());
-      for (std::size_t i = 0; i < field.shape.size(); ++i) shape[i] = field.shape[i];
-      fields.append(py::make_tuple(field.name, description(field.type), shape));
-    }
+    append(field.name, description(field.type),
+           field.shape.empty() ? py::object() : to_tuple(field.shape));
   }
   hole_to(type.size);
   return fields;
@@ -148,7 +160,7 @@ std::optional<Format> find_format_of_dtype(py::handle dtype) {
   std::optional<Format> format = format_of_python_type(dtype);
   const auto try_name = [&](py::handle word) {
     if (format || !PyUnicode_Check(word.ptr())) return;
-    const auto name = word.cast<std::string>();
+    const auto name = text_of(word);
     format = format_of_dtype_name(name == "bool_" ? "bool" : name);  // before NumPy 2
   };
   try_name(dtype);
@@ -157,7 +169,7 @@ std::optional<Format> find_format_of_dtype(py::handle dtype) {
     if (!format && py::hasattr(dtype, attribute)) try_name(dtype.attr(attribute));
   if (!format) {  // torch's dtypes have no name
     constexpr std::string_view prefix = "torch.";
-    const auto word = py::str(dtype).cast<std::string>();
+    const auto word = str_of(dtype);
     if (word.starts_with(prefix)) format = format_of_dtype_name(word.substr(prefix.size()));
   }
   return format;
@@ -167,7 +179,7 @@ Format format_of_dtype(py::handle dtype) {
   std::optional<Format> format = find_format_of_dtype(dtype);
   if (!format)
     throw py::type_error(
-        text("dtype ", py::repr(dtype).cast<std::string>(),
+        text("dtype ", repr_of(dtype),
              " is none that elements are converted to: there are bool, int8 to int64, uint8 to "
              "uint64, float16, bfloat16, float32, float64, complex64, complex128, and type "
              "strings of these, such as '>f4'"));

@@ -2,6 +2,7 @@
 
 #include "host/text.hpp"
 #include "numpy_array.hpp"
+#include "source.hpp"
 
 #include <algorithm>
 #include <array>
@@ -205,9 +206,26 @@ bool is_compared_by_numpy(const Format& format, py::handle item) {
   return NumpyArray::of(item).has_value();
 }
 
+namespace {
+
+/// Lists, at any nesting, that nobody else has: NumPy reads one while it runs code of the objects in
+/// it, and does not look whether that has changed the list.
+py::object own_lists(py::handle item) {
+  if (!PyList_Check(item.ptr()) && !PyTuple_Check(item.ptr()))
+    return py::reinterpret_borrow<py::object>(item);
+  const NestedList guard;
+  const auto parts = py::reinterpret_steal<py::tuple>(PySequence_Tuple(item.ptr()));
+  if (!parts) throw py::error_already_set();
+  py::list own;
+  for (const py::handle part : parts) own.append(own_lists(part));
+  return own;
+}
+
+}  // namespace
+
 bool numpy_has(const py::object& buffer, py::handle item) {
   const py::object array = py::module_::import("numpy").attr("asarray")(buffer);
-  return array.attr("__contains__")(item).cast<bool>();
+  return py::bool_(array.attr("__contains__")(own_lists(item)));
 }
 
 bool any_equal(const Format& format, std::span<const std::int64_t> shape, const std::byte* elements,

@@ -4,7 +4,10 @@
 
 #include <pybind11/pybind11.h>
 
+#include <cstring>
 #include <exception>
+#include <new>
+#include <stdexcept>
 
 namespace py = pybind11;
 
@@ -38,28 +41,40 @@ PyObject* exception_for(Errc code) {
   return PyExc_RuntimeError;
 }
 
-/// Throws on what is for somebody else to translate.
-void translate(std::exception_ptr pointer) {
-  try {
-    if (pointer) std::rethrow_exception(pointer);
-  } catch (const Error& error) {
-    PyErr_SetString(exception_for(error.code()), error.what());
-  } catch (const py::cast_error& error) {
-    PyErr_SetString(PyExc_TypeError, error.what());  // an argument of the wrong kind
-  }
-}
-
 }  // namespace
 
-void translate_errors() { py::register_local_exception_translator(translate); }
+void set_python_error(PyObject* kind, const char* message) noexcept {
+  PyObject* const words = PyUnicode_DecodeUTF8(
+      message, static_cast<Py_ssize_t>(std::strlen(message)), "backslashreplace");
+  if (!words) return;  // no memory, which is then the error
+  PyErr_SetObject(kind, words);
+  Py_DECREF(words);
+}
 
 void set_python_error() noexcept {
   try {
-    try {
-      translate(std::current_exception());
-    } catch (...) {
-      py::detail::translate_exception(std::current_exception());
-    }
+    throw;
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const Error& error) {
+    set_python_error(exception_for(error.code()), error.what());
+  } catch (const py::type_error& error) {
+    set_python_error(PyExc_TypeError, error.what());
+  } catch (const py::value_error& error) {
+    set_python_error(PyExc_ValueError, error.what());
+  } catch (const py::index_error& error) {
+    set_python_error(PyExc_IndexError, error.what());
+  } catch (const py::buffer_error& error) {
+    set_python_error(PyExc_BufferError, error.what());
+  } catch (const py::attribute_error& error) {
+    set_python_error(PyExc_AttributeError, error.what());
+  } catch (const std::bad_alloc&) {
+    PyErr_SetString(PyExc_MemoryError, "out of memory on the host");
+  } catch (const std::length_error&) {
+    PyErr_SetString(PyExc_MemoryError, "more elements than memory can have");
+  } catch (const std::exception& error) {
+    // pybind11's own, where CPython could not make an object, has less to say than CPython.
+    if (!PyErr_Occurred()) set_python_error(PyExc_RuntimeError, error.what());
   } catch (...) {
     PyErr_SetString(PyExc_RuntimeError, "an exception of an unknown kind");
   }

@@ -1,12 +1,14 @@
 #pragma once
 
+#include <pybind11/pybind11.h>
+
 namespace multibuffer::python {
 
-/// Makes every `Error` that leaves the module a Python exception of the standard kind for it.
-void translate_errors();
-
-/// For functions that Python calls without pybind11 in between: in a catch block, makes the
-/// exception under way Python's, as pybind11 would.
+/// In a catch block: makes the exception under way Python's, an `Error` the one of the standard
+/// kind for it. Messages may hold any bytes; those that are no UTF-8 are shown as "\xff".
 void set_python_error() noexcept;
+
+/// Sets an exception of this kind, as `set_python_error` does.
+void set_python_error(PyObject* kind, const char* message) noexcept;
 
 }  // namespace multibuffer::python

@@ -15,24 +15,18 @@ namespace py = pybind11;
 namespace multibuffer::python {
 namespace {
 
-/// Runs `work`; what it throws is the thread's Python exception, and the result -1.
+/// Runs `work`; what it throws is the thread's Python exception, and the result -1. BufferError is
+/// the standard's exception for what DLPack cannot represent.
 template <class Work>
-int guarded(const Work& work) {
+int guarded_by_status(const Work& work) {
   try {
     work();
     return 0;
-  } catch (py::error_already_set& error) {
-    error.restore();
-  } catch (const py::builtin_exception& error) {
-    error.set_error();
   } catch (const Error& error) {
     const bool no_memory = error.code() == Errc::out_of_device_memory;
-    // BufferError is the standard's exception for what DLPack cannot represent.
-    PyErr_SetString(no_memory ? PyExc_MemoryError : PyExc_BufferError, error.what());
-  } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
+    set_python_error(no_memory ? PyExc_MemoryError : PyExc_BufferError, error.what());
+  } catch (...) {
+    set_python_error();
   }
   return -1;
 }
@@ -57,11 +51,12 @@ int allocate(dlpack::Tensor* prototype, dlpack::ManagedTensorVersioned** out, vo
 }
 
 int from_object(void* object, dlpack::ManagedTensorVersioned** out) {
-  return guarded([&] {
+  return guarded_by_status([&] {
     const py::handle handle(static_cast<PyObject*>(object));
-    if (!py::isinstance<DeviceBuffer>(handle))
+    const auto* const found = object_in<const DeviceBuffer>(handle);
+    if (!found)
       throw py::type_error("this exchange table is for objects of type multibuffer.DeviceBuffer");
-    const auto& buffer = handle.cast<const DeviceBuffer&>();
+    const DeviceBuffer buffer = *found;
     // `current_stream` is the legacy one: what the consumer enqueues there comes after our work.
     without_gil([&](const Watch&) {
       buffer.order_before(legacy_stream);
@@ -72,7 +67,7 @@ int from_object(void* object, dlpack::ManagedTensorVersioned** out) {
 }
 
 int to_object(dlpack::ManagedTensorVersioned* tensor, void** object) {
-  return guarded([&] { *object = py::cast(dlpack::take(tensor)).release().ptr(); });
+  return guarded_by_status([&] { *object = wrap(dlpack::take(tensor)).release().ptr(); });
 }
 
 int current_stream(std::int32_t, std::int32_t, void** out) {
@@ -90,8 +85,14 @@ constexpr dlpack::ExchangeTable table{.header = {dlpack::exchange_version, nullp
 
 }  // namespace
 
-void bind_exchange_table(py::class_<DeviceBuffer>& buffer) {
-  buffer.attr("__dlpack_c_exchange_api__") = py::capsule(&table, "dlpack_exchange_api");
+void add_exchange_table(PyTypeObject* buffer) {
+  const auto capsule = py::reinterpret_steal<py::object>(
+      PyCapsule_New(const_cast<dlpack::ExchangeTable*>(&table), "dlpack_exchange_api", nullptr));
+  // Past `setattr`, which the type refuses: it is immutable.
+  if (!capsule ||
+      PyDict_SetItemString(buffer->tp_dict, "__dlpack_c_exchange_api__", capsule.ptr()) != 0)
+    throw py::error_already_set();
+  PyType_Modified(buffer);
 }
 
 }  // namespace multibuffer::python

@@ -2,6 +2,8 @@
 
 #include <multibuffer/dlpack.hpp>
 
+#include "arguments.hpp"
+#include "gil.hpp"
 #include "host/text.hpp"
 #include "numpy_array.hpp"
 
@@ -33,7 +35,7 @@ constexpr const char* advice_for_dates =
     "the result with its dtype again";
 
 bool is_date(const py::object& dtype) {
-  const auto kind = dtype.attr("kind").cast<std::string>();
+  const auto kind = text_of(dtype.attr("kind"));
   return kind == "M" || kind == "m";
 }
 
@@ -42,9 +44,9 @@ std::string field_without_format(const py::object& dtype) {
   if (dtype.attr("names").is_none()) return {};
   for (const py::handle name : dtype.attr("names")) {
     const py::object type = dtype.attr("fields")[name][py::int_(0)].attr("base");
-    const bool is_registered = type.attr("num").cast<int>() >= first_registered_number;
+    const bool is_registered = integer_argument(type.attr("num"), "num") >= first_registered_number;
     if (is_registered || is_date(type))
-      return text("'", name.cast<std::string>(), "', of dtype ", py::str(type).cast<std::string>());
+      return text("'", text_of(name), "', of dtype ", str_of(type));
     if (std::string inner = field_without_format(type); !inner.empty()) return inner;
   }
   return {};
@@ -84,7 +86,7 @@ std::optional<RegisteredNumber> registered_number(py::handle exporter) {
   if (!dtype) return {};
   RegisteredNumber number{dtype->attr("name").cast<std::string>(),
                           dtype->attr("itemsize").cast<std::int64_t>(),
-                          dtype->attr("isnative").cast<bool>()};
+                          py::bool_(dtype->attr("isnative"))};
   // What else there is, strings for instance, is NumPy's to refuse.
   const auto begins = [&](const char* word) { return number.name.starts_with(word); };
   if (!begins("bfloat") && !begins("float") && !begins("int") && !begins("uint")) return {};

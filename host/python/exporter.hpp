@@ -29,24 +29,6 @@ inline int visit_exporter(const Py_buffer& buffer, visitproc visit, void* arg) {
   return 0;
 }
 
-/// For destructors: takes the GIL on whatever thread, and sets aside an exception under way, since
-/// letting go may run Python code.
-class LettingGo {
- public:
-  LettingGo() : gil_(PyGILState_Ensure()) { PyErr_Fetch(&type_, &value_, &traceback_); }
-  ~LettingGo() {
-    if (PyErr_Occurred()) PyErr_WriteUnraisable(nullptr);
-    PyErr_Restore(type_, value_, traceback_);
-    PyGILState_Release(gil_);
-  }
-  LettingGo(const LettingGo&) = delete;
-  LettingGo& operator=(const LettingGo&) = delete;
-
- private:
-  PyGILState_STATE gil_;
-  PyObject *type_ = nullptr, *value_ = nullptr, *traceback_ = nullptr;
-};
-
 /// A buffer export that is held: acquired once, and released once, with the GIL, on the same
 /// `Py_buffer` (whose arrays may lie inside of itself, so it never moves).
 class HeldBuffer {

@@ -9,7 +9,6 @@
 #include "interrupt.hpp"
 #include "module.hpp"
 #include "output.hpp"
-#include "vectorcall.hpp"
 
 #include <algorithm>
 #include <array>
@@ -80,6 +79,8 @@ Asked ask_gather(const DeviceArray& array, py::handle coordinates, IndexMode mod
   asked.request.mode = mode;
   std::vector<IndexArray>& arrays = asked.arrays;
   for (const py::handle index : coordinates) {
+    if (arrays.size() == max_axes)  // what is iterated may have no end
+      throw py::index_error(text("more than ", max_axes, " coordinates"));
     arrays.push_back(index_array(index, on_device));
     if (arrays.back().on_device) arrays.back().shape = arrays.back().on_device->shape();
   }
@@ -124,202 +125,164 @@ std::int64_t bytes_moved(const DeviceArray& array, const Request& request) {
   return bytes < 1e9 ? static_cast<std::int64_t>(bytes) : many;
 }
 
-/// Runs it; the result is `out`, if there is one.
-py::object run(const DeviceArray& array, Asked asked, py::handle out) {
-  Request& request = asked.request;
-  if (!out.is_none())
-    request.out = output_of(out, asked.shape, request.format.value_or(array.format()));
-  DeviceBuffer result = without_gil_for(bytes_moved(array, request), [&](const Watch& watch) {
-    request.watch = watch;
-    DeviceBuffer buffer = gather(array, request);
-    // Nobody can wait for the caller's memory but who has the buffer.
-    if (request.out) buffer.synchronize();
-    return buffer;
-  });
-  if (!out.is_none()) return py::reinterpret_borrow<py::object>(out);
-  return py::cast(std::move(result));
-}
-
-/// Decides it once, for an object that runs it.
-Plan plan(const DeviceArray& array, Asked asked, const py::object& out, const py::object& stream) {
+/// Runs it on `stream`; the result is `out`, if there is one.
+py::object run(const DeviceArray& array, Asked asked, py::handle out, py::handle stream) {
   Request& request = asked.request;
   request.stream = stream_argument(stream);
   if (!out.is_none())
     request.out = output_of(out, asked.shape, request.format.value_or(array.format()));
-  const DeviceArray shared = array;  // as owner.hpp asks for
+  const bool named_stream = !stream.is_none();
+  const bool checks_on_device = std::ranges::any_of(
+      asked.arrays, [](const IndexArray& index) { return index.on_device.has_value(); });
+  DeviceBuffer result = without_gil_for(bytes_moved(array, request), [&](const Watch& watch) {
+    request.watch = watch;
+    DeviceBuffer buffer = gather(array, request);
+    // Of the caller's memory nobody can wait for the work but who has the buffer, or named the
+    // stream; and nobody else can ask whether indices on the device were in range.
+    if (request.out && (!named_stream || checks_on_device)) buffer.synchronize();
+    return buffer;
+  });
+  if (!out.is_none()) return py::reinterpret_borrow<py::object>(out);
+  return wrap(std::move(result));
+}
+
+/// Decides it once, for an object that runs it.
+Plan plan(const DeviceArray& array, Asked asked, py::handle out, py::handle stream) {
+  Request& request = asked.request;
+  request.stream = stream_argument(stream);
+  if (request.stream) request.stream_owner = keep(stream);
+  if (!out.is_none())
+    request.out = output_of(out, asked.shape, request.format.value_or(array.format()));
+  if (request.out) request.out->owner = shared(std::move(request.out->owner));
+  const DeviceArray copy = array;  // as owner.hpp asks for
   return without_gil([&](const Watch& watch) {
     request.watch = watch;
-    return Plan(shared, request);
+    return Plan(copy, request);
   });
 }
 
 py::object get_item(const DeviceArray& array, const py::object& key) {
-  if (PyUnicode_Check(key.ptr())) return py::cast(array.field(key.cast<std::string>()));
-  if (is_list_of_names(key)) return py::cast(array.fields(key.cast<std::vector<std::string>>()));
+  if (PyUnicode_Check(key.ptr())) return wrap(array.field(text_of(key)));
+  if (is_list_of_names(key)) return wrap(array.fields(names_of(key)));
   Selection selection = select(key, array.shape());
   DeviceArray view = array;
   for (const ViewOperation& operation : selection.operations) view = view.apply(operation);
-  if (!selection.advanced()) return py::cast(std::move(view));
+  if (!selection.advanced()) return wrap(std::move(view));
   Request request;
   request.groups.push_back(group_of(view, selection.axes, selection.indices));
   request.groups[0].position = selection.position;
   try {
-    return run(view, {std::move(request), {}, {}}, py::none());
+    return run(view, {std::move(request), {}, {}}, py::none(), py::none());
   } catch (const Error& error) {
     if (error.code() == Errc::index_out_of_range) check_bounds(selection);  // in NumPy's words
     throw;
   }
 }
 
-// ---- The methods that small gathers are asked by
+// ---- The methods
 
-// What several of them take: null is what was not given.
-
-IndexMode mode_or_raise(py::handle mode) { return mode ? mode_of(mode) : IndexMode::raise; }
-
-/// What was asked for, as elements of `dtype`, in `out`.
-py::object answer(const DeviceArray& self, Asked asked, py::handle dtype, py::handle saturate,
-                  py::handle out) {
-  const auto or_none = [](py::handle argument) {
-    return argument ? argument : py::handle(Py_None);
-  };
-  const bool saturates = saturate && flag_argument(saturate, "saturate");
-  return run(self, converted(std::move(asked), or_none(dtype), saturates), or_none(out));
+py::object take_axis(const DeviceArray& array, py::handle indices, int axis, IndexMode mode,
+                     py::handle out, py::handle dtype, bool saturate, py::handle stream) {
+  return run(array, converted(ask_take(array, indices, axis, mode), dtype, saturate), out, stream);
 }
 
-struct Take {
-  static constexpr const char* name = "take";
-  static constexpr const char* doc =
-      "take($self, indices, axis=0, mode='raise', out=None, *, dtype=None, saturate=False)\n"
-      "--\n\n"
-      "numpy.take: the elements, or sub-arrays, at indices of one axis. mode says what an index\n"
-      "out of range means: 'raise', 'clip' or 'wrap'. dtype and saturate are those of astype.\n"
-      "Returns a DeviceBuffer, or out, if given, which must not overlap the array.";
-  static constexpr std::array<Parameter, 6> parameters{{{"indices", true},
-                                                        {"axis"},
-                                                        {"mode"},
-                                                        {"out"},
-                                                        {"dtype", false, true},
-                                                        {"saturate", false, true}}};
-  static py::object call(const DeviceArray& self, const std::array<py::handle, 6>& arguments) {
-    const auto& [indices, axis, mode, out, dtype, saturate] = arguments;
-    const int at = axis ? integer_argument(axis, "axis") : 0;
-    return answer(self, ask_take(self, indices, at, mode_or_raise(mode)), dtype, saturate, out);
-  }
-};
+py::object gather_coordinates(const DeviceArray& array, py::handle coordinates, IndexMode mode,
+                              py::handle out, py::handle dtype, bool saturate, py::handle stream) {
+  return run(array, converted(ask_gather(array, coordinates, mode), dtype, saturate), out, stream);
+}
 
-struct Gather {
-  static constexpr const char* name = "gather";
-  static constexpr const char* doc =
-      "gather($self, coordinates, mode='raise', out=None, *, dtype=None, saturate=False)\n"
-      "--\n\n"
-      "One element, or sub-array, for each coordinate: coordinates[i] are indices of axis i, and\n"
-      "they broadcast. dtype and saturate are those of astype. Returns a DeviceBuffer, or out, if\n"
-      "given, which must not overlap the array.";
-  static constexpr std::array<Parameter, 5> parameters{{{"coordinates", true},
-                                                        {"mode"},
-                                                        {"out"},
-                                                        {"dtype", false, true},
-                                                        {"saturate", false, true}}};
-  static py::object call(const DeviceArray& self, const std::array<py::handle, 5>& arguments) {
-    const auto& [coordinates, mode, out, dtype, saturate] = arguments;
-    return answer(self, ask_gather(self, coordinates, mode_or_raise(mode)), dtype, saturate, out);
-  }
-};
+py::object copy_all(const DeviceArray& array, Order order, py::handle out, py::handle dtype,
+                    bool saturate, py::handle stream) {
+  return run(array, converted(ask_copy(array, order), dtype, saturate), out, stream);
+}
 
-struct Copy {
-  static constexpr const char* name = "copy";
-  static constexpr const char* doc =
-      "copy($self, order='C', out=None, *, dtype=None, saturate=False)\n"
-      "--\n\n"
-      "All elements, dense in order 'C' or 'F'. dtype and saturate are those of astype. Returns\n"
-      "a DeviceBuffer, or out, if given, which must not overlap the array.";
-  static constexpr std::array<Parameter, 4> parameters{
-      {{"order"}, {"out"}, {"dtype", false, true}, {"saturate", false, true}}};
-  static py::object call(const DeviceArray& self, const std::array<py::handle, 4>& arguments) {
-    const auto& [order, out, dtype, saturate] = arguments;
-    const Order wanted = order ? order_of(order) : Order::C;
-    return answer(self, ask_copy(self, wanted), dtype, saturate, out);
-  }
-};
+py::object as_type(const DeviceArray& array, py::handle dtype, Order order, bool saturate,
+                   py::handle out, py::handle stream) {
+  if (dtype.is_none()) throw py::type_error("astype(None): name the dtype");
+  return copy_all(array, order, out, dtype, saturate, stream);
+}
 
-/// `a[key]` as the interpreter asks for it.
-PyObject* subscript(PyObject* self, PyObject* key) {
-  try {
-    return get_item(self_of<DeviceArray>(self), py::reinterpret_borrow<py::object>(key))
-        .release()
-        .ptr();
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
+Plan plan_take(const DeviceArray& array, py::handle indices, int axis, IndexMode mode,
+               py::handle out, py::handle stream, py::handle dtype, bool saturate) {
+  return plan(array,
+              converted(ask_take(array, indices, axis, mode, OnDevice::borrowed), dtype, saturate),
+              out, stream);
+}
+
+Plan plan_gather(const DeviceArray& array, py::handle coordinates, IndexMode mode, py::handle out,
+                 py::handle stream, py::handle dtype, bool saturate) {
+  return plan(array,
+              converted(ask_gather(array, coordinates, mode, OnDevice::borrowed), dtype, saturate),
+              out, stream);
+}
+
+Plan plan_copy(const DeviceArray& array, Order order, py::handle out, py::handle stream,
+               py::handle dtype, bool saturate) {
+  return plan(array, converted(ask_copy(array, order), dtype, saturate), out, stream);
 }
 
 }  // namespace
 
-void bind_gathers(py::class_<DeviceArray>& cls) {
-  cls.def("__getitem__", get_item, py::arg("key"),
-          "NumPy's a[key]: a view for slices, integers, None and ...; a DeviceBuffer for index\n"
-          "arrays and masks; a view of a field for its name, of several for a list of names.");
-  // The method above is for who asks for it by name.
-  reinterpret_cast<PyHeapTypeObject*>(cls.ptr())->as_mapping.mp_subscript = subscript;
-  def_vectorcall<Take>(cls);
-  def_vectorcall<Gather>(cls);
-  def_vectorcall<Copy>(cls);
-  cls.def(
-      "astype",
-      [](const DeviceArray& self, const py::object& dtype, const py::object& order, bool saturate,
-         const py::object& out) {
-        if (dtype.is_none()) throw py::type_error("astype(None): name the dtype");
-        return run(self, converted(ask_copy(self, order_of(order)), dtype, saturate), out);
-      },
-      py::arg("dtype"), py::kw_only(), py::arg("order") = "C", py::arg("saturate") = false,
-      py::arg("out") = py::none(),
+DeviceBuffer converted_copy(const DeviceArray& array, const WantedElements& wanted,
+                            StreamHandle stream) {
+  return without_gil([&](const Watch& watch) {
+    Request request;
+    request.format = wanted.format;
+    request.overflow = wanted.overflow;
+    request.stream = stream;
+    request.watch = watch;
+    return gather(array, request);
+  });
+}
+
+void bind_gathers(Class<DeviceArray>& cls) {
+  // NumPy's a[key]: a view for slices, integers, None and ...; a DeviceBuffer for index arrays and
+  // masks; a view of a field for its name, of several for a list of names.
+  cls.subscript<get_item>();
+  cls.method<take_axis>(
+      "take($self, indices, axis=0, mode='raise', out=None, *, "
+      "dtype=None, saturate=False, stream=None)",
+      "numpy.take: the elements, or sub-arrays, at indices of one axis. mode says what an index\n"
+      "out of range means: 'raise', 'clip' or 'wrap'. dtype and saturate are those of astype.\n"
+      "Returns a DeviceBuffer, or out, if given, which must not overlap the array. On a GPU the\n"
+      "work is enqueued on stream (of torch, of CuPy, of cuda.core, or its handle), or on one of "
+      "the\n"
+      "library's own. A call that names a stream does not wait, also where out is given: out is\n"
+      "written in the order of that stream.");
+  cls.method<gather_coordinates>(
+      "gather($self, coordinates, mode='raise', out=None, *, "
+      "dtype=None, saturate=False, stream=None)",
+      "One element, or sub-array, for each coordinate: coordinates[i] are indices of axis i, and\n"
+      "they broadcast. dtype and saturate are those of astype. Returns a DeviceBuffer, or out, if\n"
+      "given, which must not overlap the array. stream is that of take().");
+  cls.method<copy_all>(
+      "copy($self, order='C', out=None, *, dtype=None, saturate=False, stream=None)",
+      "All elements, dense in order 'C' or 'F'. dtype and saturate are those of astype. Returns\n"
+      "a DeviceBuffer, or out, if given, which must not overlap the array. stream is that of "
+      "take().");
+  cls.method<as_type>(
+      "astype($self, dtype, *, order='C', saturate=False, out=None, stream=None)",
       "All elements as others, converted as they are gathered: bool, integers of 8 to 64 bits,\n"
       "float16, bfloat16, float32, float64, complex64 and complex128, in either byte order\n"
       "('>f4'). As numpy.astype where that is defined: integers that do not fit wrap or, if\n"
       "saturate, become the nearest that do; reals are rounded once, to nearest; reals become\n"
       "integers towards zero, the nearest there is for those beyond, and 0 for a NaN. Complex\n"
       "numbers become complex alone. Returns a DeviceBuffer, or out, if given, which must not\n"
-      "overlap the array.");
-  cls.def(
-      "plan_take",
-      [](const DeviceArray& self, const py::object& indices, int axis, const py::object& mode,
-         const py::object& out, const py::object& stream, const py::object& dtype, bool saturate) {
-        return plan(self,
-                    converted(ask_take(self, indices, axis, mode_of(mode), OnDevice::borrowed),
-                              dtype, saturate),
-                    out, stream);
-      },
-      py::arg("indices"), py::arg("axis") = 0, py::arg("mode") = "raise",
-      py::arg("out") = py::none(), py::arg("stream") = py::none(), py::kw_only(),
-      py::arg("dtype") = py::none(), py::arg("saturate") = false,
+      "overlap the array. stream is that of take().");
+  cls.method<plan_take>(
+      "plan_take($self, indices, axis=0, mode='raise', out=None, stream=None, *, dtype=None, "
+      "saturate=False)",
       "take() decided once: a Plan. Indices on the array's GPU, dense integers of 32 or 64\n"
       "bits, stay where they are, and every run reads what is there then; all others are\n"
       "copied. out must not overlap the array.");
-  cls.def(
-      "plan_gather",
-      [](const DeviceArray& self, const py::object& coordinates, const py::object& mode,
-         const py::object& out, const py::object& stream, const py::object& dtype, bool saturate) {
-        return plan(self,
-                    converted(ask_gather(self, coordinates, mode_of(mode), OnDevice::borrowed),
-                              dtype, saturate),
-                    out, stream);
-      },
-      py::arg("coordinates"), py::arg("mode") = "raise", py::arg("out") = py::none(),
-      py::arg("stream") = py::none(), py::kw_only(), py::arg("dtype") = py::none(),
-      py::arg("saturate") = false,
+  cls.method<plan_gather>(
+      "plan_gather($self, coordinates, mode='raise', out=None, stream=None, *, dtype=None, "
+      "saturate=False)",
       "gather() decided once: a Plan. Coordinates on the array's GPU, dense integers of 32 or 64\n"
       "bits, stay where they are, and every run reads what is there then; all others are copied.\n"
       "out must not overlap the array.");
-  cls.def(
-      "plan_copy",
-      [](const DeviceArray& self, const py::object& order, const py::object& out,
-         const py::object& stream, const py::object& dtype, bool saturate) {
-        return plan(self, converted(ask_copy(self, order_of(order)), dtype, saturate), out, stream);
-      },
-      py::arg("order") = "C", py::arg("out") = py::none(), py::arg("stream") = py::none(),
-      py::kw_only(), py::arg("dtype") = py::none(), py::arg("saturate") = false,
+  cls.method<plan_copy>(
+      "plan_copy($self, order='C', out=None, stream=None, *, dtype=None, saturate=False)",
       "copy() decided once: a Plan. out must not overlap the array.");
 }
 

@@ -5,6 +5,7 @@
 #include "host/storage.hpp"
 #include "host/text.hpp"
 #include "indexing.hpp"
+#include "instance.hpp"
 #include "interrupt.hpp"
 #include "numpy_array.hpp"
 #include "source.hpp"
@@ -221,9 +222,8 @@ IndexArray from_array(py::handle object, OnDevice on_device) {
     if (is_on_host) return from_numbers(numbers, source.owner);
     const bool is_borrowed =
         on_device == OnDevice::borrowed && !numbers.is_mask() && numbers.are_readable();
-    const bool is_ours = py::isinstance<DeviceBuffer>(object);
-    if (is_borrowed)
-      return IndexArray(is_ours ? object.cast<const DeviceBuffer&>() : borrowed(source));
+    const auto* const ours = object_in<const DeviceBuffer>(object);
+    if (is_borrowed) return IndexArray(ours ? *ours : borrowed(source));
   }
   const DeviceBuffer dense = dense_copy(source);
   if (is_on_host) return from_buffer(dense);
@@ -279,7 +279,9 @@ IndexArray from_list(py::handle list) {
   std::vector<std::int64_t> inner;
   std::int64_t count = 0;
   bool is_mask = true;
-  for (; count < PySequence_Fast_GET_SIZE(items.ptr()); ++count) {
+  // An item's __index__ may change the list. What it adds is not read: it might have no end.
+  const Py_ssize_t most = PySequence_Fast_GET_SIZE(items.ptr());
+  for (; count < std::min(most, PySequence_Fast_GET_SIZE(items.ptr())); ++count) {
     const auto item =
         py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(items.ptr(), count));
     if (PyLong_CheckExact(item.ptr()) && inner.empty()) {  // most are lists of these

@@ -89,7 +89,9 @@ class Walk {
     const std::int64_t extent = shape_[source_axis_];
     check_index(index, source_axis_, extent, {});
     block();
-    result_.operations.emplace_back(IndexAxis{axis_, index});
+    // Integers come first, so that no view on the way has more axes than the array or the result.
+    const int axis = static_cast<int>(source_axis_) - static_cast<int>(integers_.size());
+    integers_.emplace_back(IndexAxis{axis, index});
     ++source_axis_;
   }
   void operator()(const Slice& slice) {
@@ -123,6 +125,7 @@ class Walk {
   }
 
   Selection end() && {
+    result_.operations.insert(result_.operations.begin(), integers_.begin(), integers_.end());
     result_.position = blocks_ == 1 ? first_axis_ : 0;
     if (result_.advanced() && !are_broadcast_away(result_.indices))  // which throws for some shapes
       for (std::size_t i = 0; i < result_.indices.size(); ++i)
@@ -173,8 +176,9 @@ class Walk {
   std::span<const std::int64_t> shape_;
   int axes_of_ellipsis_;
   Selection result_;
+  std::vector<ViewOperation> integers_;
   std::size_t source_axis_ = 0;  ///< in the array
-  int axis_ = 0;                 ///< in the view that the operations so far make of it
+  int axis_ = 0;                 ///< in the view that all operations so far make of it
   bool in_block_ = false;
   int blocks_ = 0;
   int first_axis_ = 0;

@@ -1,6 +1,8 @@
 #include "interfaces.hpp"
 
+#include "arguments.hpp"
 #include "claims.hpp"
+#include "errors.hpp"
 #include "host/text.hpp"
 #include "numpy_array.hpp"
 
@@ -25,9 +27,9 @@ bool is_on_gpu(py::handle object) {
   if (NumpyArray::of(object)) return false;  // its answer is known, and takes long
   if (!has_dlpack(object)) return has(object, "__cuda_array_interface__");
   try {
-    const auto device = object.attr("__dlpack_device__")().cast<std::pair<int, int>>();
-    return device.first == dlpack::device_cuda || device.first == dlpack::device_cuda_managed;
-  } catch (const py::cast_error&) {
+    const dlpack::Device device = dlpack_device_of(object);
+    return device.type == dlpack::device_cuda || device.type == dlpack::device_cuda_managed;
+  } catch (const py::builtin_exception&) {
     return false;
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_Exception)) throw;
@@ -61,16 +63,14 @@ void check_claims(py::handle object, Route route) {
 /// the first.
 [[noreturn]] void raise_both(py::handle object, const py::error_already_set& by_buffer,
                              const py::error_already_set& by_other) {
-  const auto said = [](const py::error_already_set& error) {
-    return py::str(error.value()).cast<std::string>();
-  };
+  const auto said = [](const py::error_already_set& error) { return str_of(error.value()); };
   const std::string message = text(
       Py_TYPE(object.ptr())->tp_name,
       " gives its memory by none of its interfaces. The buffer protocol: ", said(by_buffer), "; ",
       has_dlpack(object) ? "__dlpack__" : "__cuda_array_interface__", ": ", said(by_other));
   const py::object& second = by_other.value();
   PyException_SetContext(second.ptr(), by_buffer.value().inc_ref().ptr());
-  PyErr_SetString(PyExc_BufferError, message.c_str());
+  set_python_error(PyExc_BufferError, message.c_str());
   py::error_already_set both;
   PyException_SetCause(both.value().ptr(), second.inc_ref().ptr());
   throw both;

@@ -24,6 +24,9 @@ bool is_exporter(pybind11::handle object);
 /// Whether there is something else to ask it by.
 bool offers_more_than_buffer(pybind11::handle object);
 
+/// What `__dlpack_device__()` says. Throws TypeError or ValueError if it is no device.
+dlpack::Device dlpack_device_of(pybind11::handle object);
+
 /// From an object with `__dlpack__` and `__dlpack_device__`. Returns when the exporter's work on
 /// the memory is done.
 Source source_from_dlpack(pybind11::handle object, Route route);
@@ -45,5 +48,7 @@ void wait_for_tensors(const dlpack::ExchangeTable& table, const dlpack::Device& 
 
 /// From an object with `__cuda_array_interface__`, version 2 or 3, after the work on its stream.
 Source source_from_cuda_interface(pybind11::handle object);
+/// Whether that says that the memory must not be written to.
+bool cuda_interface_is_readonly(pybind11::handle object);
 
 }  // namespace multibuffer::python

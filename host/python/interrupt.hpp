@@ -3,6 +3,8 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/watch.hpp>
 
+#include "gil.hpp"
+
 #include <pybind11/pybind11.h>
 
 #include <chrono>
@@ -15,8 +17,8 @@ namespace multibuffer::python {
 class Interrupt {
  public:
   /// For the work; calls come back on the thread that has let go of the GIL.
-  Watch watch() {
-    return {stop_.get_token(), [this](std::int64_t, std::int64_t) { check(); }};
+  Watch watch(GilReleased& released) {
+    return {stop_.get_token(), [this, &released](std::int64_t, std::int64_t) { check(released); }};
   }
   bool raised() const noexcept { return raised_; }
 
@@ -25,12 +27,11 @@ class Interrupt {
   /// Taking the GIL may wait for other threads: often enough for a person, too seldom to cost.
   static constexpr std::chrono::milliseconds period{20};
 
-  void check() {
+  void check(GilReleased& released) {
     if (raised_ || Clock::now() < next_) return;
     next_ = Clock::now() + period;
-    const pybind11::gil_scoped_acquire gil;
     // The exception stays set on this thread until `without_gil` throws it.
-    raised_ = PyErr_CheckSignals() != 0;
+    released.with_gil([this] { raised_ = PyErr_CheckSignals() != 0; });
     if (raised_) stop_.request_stop();
   }
 
@@ -45,8 +46,8 @@ auto without_gil(const Work& work) {
   Interrupt interrupt;
   try {
     auto result = [&] {
-      const pybind11::gil_scoped_release release;
-      return work(interrupt.watch());
+      GilReleased released;
+      return work(interrupt.watch(released));
     }();
     if (!interrupt.raised()) return result;
   } catch (const Error&) {

@@ -3,12 +3,15 @@
 #include <multibuffer/array_view.hpp>
 #include <multibuffer/gather.hpp>
 
+#include "arguments.hpp"
+#include "class.hpp"
 #include "owner.hpp"
 #include "source.hpp"
 
 #include <pybind11/pybind11.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace multibuffer::python {
@@ -32,16 +35,23 @@ void bind_pillow(pybind11::module_& module);
 void bind_reference(pybind11::module_& module);
 void bind_verify(pybind11::module_& module);
 void bind_devices(pybind11::module_& module);
+void bind_access(pybind11::module_& module);
 
 /// What reads the elements of a `DeviceArray`: its keys, take, gather, copy, astype, and their
 /// plans.
-void bind_gathers(pybind11::class_<DeviceArray>& array);
+void bind_gathers(Class<DeviceArray>& array);
 /// `update` of `DeviceArray`.
-void bind_update(pybind11::class_<DeviceArray>& array);
+void bind_update(Class<DeviceArray>& array);
 
 /// The DLPack methods of `DeviceBuffer`.
-void bind_dlpack(pybind11::class_<DeviceBuffer>& buffer);
-/// Its `__dlpack_c_exchange_api__`.
-void bind_exchange_table(pybind11::class_<DeviceBuffer>& buffer);
+void bind_dlpack(Class<DeviceBuffer>& buffer);
+/// Its `__dlpack_c_exchange_api__`: an attribute of the type itself.
+void add_exchange_table(PyTypeObject* buffer);
+
+/// All elements, dense in C order, as others.
+DeviceBuffer converted_copy(const DeviceArray& array, const WantedElements& wanted,
+                            StreamHandle stream);
+/// All elements of a `Reference`; nothing if it is something else.
+std::optional<DeviceBuffer> copy_of_reference(pybind11::handle object);
 
 }  // namespace multibuffer::python

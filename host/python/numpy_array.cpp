@@ -1,5 +1,8 @@
 #include "numpy_array.hpp"
 
+#include "arguments.hpp"
+#include "host/text.hpp"
+
 #include <array>
 #include <bit>
 #include <cstring>
@@ -95,13 +98,25 @@ std::optional<py::object> registered_dtype(py::handle object) {
   if (scalar && PyType_IsSubtype(Py_TYPE(object.ptr()), scalar) != 0) {
     if (std::strncmp(Py_TYPE(object.ptr())->tp_name, "numpy.", 6) == 0) return {};  // as most
     py::object dtype = object.attr("dtype");
-    if (dtype.attr("num").cast<int>() < first_registered_number) return {};
+    if (integer_argument(dtype.attr("num"), "num") < first_registered_number) return {};
     return dtype;
   }
   if (PyType_IsSubtype(Py_TYPE(object.ptr()), type) == 0) return {};
   PyObject* const dtype = py::detail::array_proxy(static_cast<const void*>(object.ptr()))->descr;
   if (py::detail::array_descriptor_proxy(dtype)->type_num < first_registered_number) return {};
   return py::reinterpret_borrow<py::object>(dtype);
+}
+
+py::object numpy_dtype(py::handle dtype) {
+  if (dtype.is_none()) return py::none();
+  try {
+    return py::module_::import("numpy").attr("dtype")(dtype);
+  } catch (py::error_already_set& error) {
+    // Of names that are no Unicode, and of objects that cannot say what they are.
+    const bool is_said = !error.matches(PyExc_UnicodeError) && !str_of(error.value()).empty();
+    if (is_said || !error.matches(PyExc_Exception)) throw;
+  }
+  throw py::type_error(text("dtype ", repr_of(dtype), " is none that NumPy knows"));
 }
 
 bool is_numpy_integer(py::handle object) {

@@ -57,6 +57,10 @@ inline constexpr int first_registered_number = 256;  // NPY_USERDEF
 /// registered it.
 std::optional<pybind11::object> registered_dtype(pybind11::handle object);
 
+/// What `numpy.dtype` makes of a dtype argument; None for None. Throws NumPy's own exception, or
+/// TypeError where NumPy has no words.
+pybind11::object numpy_dtype(pybind11::handle dtype);
+
 /// Whether `object` is one of NumPy's integers, as numpy.int64(3) is.
 bool is_numpy_integer(pybind11::handle object);
 

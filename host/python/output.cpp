@@ -2,6 +2,7 @@
 
 #include "dtype.hpp"
 #include "host/text.hpp"
+#include "instance.hpp"
 #include "interfaces.hpp"
 #include "numpy_array.hpp"
 
@@ -26,8 +27,8 @@ std::int64_t reach_of(const ArrayView& view) {
 }
 
 Source writable_source(py::handle object) {
-  const bool is_ours = py::isinstance<DeviceBuffer>(object);
-  if (is_ours || !PyObject_CheckBuffer(object.ptr())) return source_of(object);
+  if (object_in<DeviceBuffer>(object) || !PyObject_CheckBuffer(object.ptr()))
+    return source_of(object);
   // A plain request may be answered with read-only memory by an exporter that has both.
   return source_from_interfaces(object, Access::write, Route::shortest);
 }
@@ -35,10 +36,8 @@ Source writable_source(py::handle object) {
 /// DLPack before 1.0 has no word for read-only memory. JAX's arrays on a GPU are, and say it here;
 /// they have a buffer slot, unlike torch's tensors, which take long to answer.
 bool says_readonly(py::handle object) {
-  if (!PyObject_CheckBuffer(object.ptr()) || py::isinstance<DeviceBuffer>(object)) return false;
-  if (!py::hasattr(object, "__cuda_array_interface__")) return false;
-  const py::dict interface = object.attr("__cuda_array_interface__");
-  return interface["data"].cast<std::pair<std::uintptr_t, bool>>().second;
+  if (!PyObject_CheckBuffer(object.ptr()) || object_in<DeviceBuffer>(object)) return false;
+  return py::hasattr(object, "__cuda_array_interface__") && cuda_interface_is_readonly(object);
 }
 
 /// The array that `out` mostly is. Nothing if there is something to be said against it, or to be
@@ -84,12 +83,11 @@ Output output_of(py::handle object, std::span<const std::int64_t> shape, const F
     output.strides.push_back(axis.extent > 1 ? axis.stride : view.nbytes());
   }
   output.owner = source.owner;
-  if (py::isinstance<DeviceBuffer>(object)) {
+  if (const auto* const earlier = object_in<DeviceBuffer>(object)) {
     // Later work on an earlier result waits for this. What it keeps is kept, not the result itself:
     // a plan's result may be the output of the next plan, and so on.
-    const auto& earlier = object.cast<const DeviceBuffer&>();
-    output.memory = earlier.memory();
-    output.owner = earlier.owner();
+    output.memory = earlier->memory();
+    output.owner = earlier->owner();
   }
   return output;
 }

@@ -1,7 +1,5 @@
 #pragma once
 
-#include "instance.hpp"
-
 #include <pybind11/pybind11.h>
 
 #include <memory>
@@ -10,10 +8,19 @@
 // `std::shared_ptr<const void>`. Those that hold Python objects are made here, so that Python's
 // garbage collector sees through them: an object may hold an array that holds the object.
 //
-// The collector takes each reference that it is shown for one of the object's own. So an owner that
-// several arrays share, as an array and its views do, is not shown to it by any: a cycle through
-// one of these stays. And while it looks, which takes the GIL, no other thread may begin to share:
-// whoever shares an array without the GIL holds a copy of it from before.
+// The collector takes each reference that it is shown for one of the object's own. But an array,
+// its views and its plans are Python objects that share one owner, which has one reference to what
+// it keeps. So what they share is a Python object in between, a `Kept`:
+//
+//     array ──┐                        ┌── the C++ objects' one reference
+//     view  ──┼── one reference each ──┼──► Kept ──► the exporter, the output, ...
+//     plan  ──┘                        └──
+//
+// Each of them has a reference to it of its own, and shows that. The one of their C++ objects is
+// shown by the `Kept` itself, as if it were its own, but only while no C++ object shares the owner
+// that is not in one of those Python objects: a DLPack tensor, or work that is under way. While the
+// collector looks, which takes the GIL, no other thread may begin to share: whoever shares an array
+// without the GIL holds a copy of it, or the Python object, from before.
 //
 // Nothing has a tp_clear, as tuples have none: what one of these arrays holds was there before it,
 // so that every cycle leads through something that was changed later and can be cleared. Until it
@@ -45,27 +52,28 @@ Owner keep(std::unique_ptr<Held> held) {
 
 Owner keep_both(Owner first, Owner second);
 
-/// What a `tp_traverse` does for an owner.
+/// What a `tp_traverse` does for an owner that nobody shares.
 int traverse(const Owner& owner, visitproc visit, void* arg);
 
-/// For `py::custom_type_setup`: objects of the class take part in garbage collection, by
-/// `Traverse(const T&, visit, arg)`.
-template <class T, auto Traverse>
-void set_up_collection(PyHeapTypeObject* heap_type) {
-  static destructor base_dealloc = nullptr;
-  PyTypeObject& type = heap_type->ht_type;
-  base_dealloc = type.tp_base->tp_dealloc;
-  type.tp_flags |= Py_TPFLAGS_HAVE_GC;
-  type.tp_traverse = [](PyObject* self, visitproc visit, void* arg) -> int {
-    Py_VISIT(Py_TYPE(self));
-    const T* const object = object_in<T>(self);
-    return object ? Traverse(*object, visit, arg) : 0;
-  };
-  // pybind11's own does not say to the collector, before 2.11, that the object is going.
-  type.tp_dealloc = [](PyObject* self) {
-    PyObject_GC_UnTrack(self);
-    base_dealloc(self);
-  };
-}
+/// The same owner for several Python objects: behind a `Kept`.
+Owner shared(Owner owner);
+/// Makes the type of `Kept`, which no module shows.
+void make_kept_type();
+
+/// An owner as a C++ object has it, and what shares it together with others: a storage, or null for
+/// the owner itself.
+struct Share {
+  const Owner& owner;
+  std::shared_ptr<const void> with;
+};
+
+/// The `Kept` behind a share; null behind other owners.
+PyObject* kept_by(const Share& share);
+/// Give a Python object its reference to the `Kept`, if there is one: when the object is made that
+/// will hold a C++ object with this share, and after that C++ object has gone.
+void begin_sharing(const Share& share);
+void end_sharing(PyObject* kept);
+/// What a `tp_traverse` does for such a share.
+int traverse(const Share& share, visitproc visit, void* arg);
 
 }  // namespace multibuffer::python

@@ -6,6 +6,7 @@
 #include "claims.hpp"
 #include "dtype.hpp"
 #include "exporter.hpp"
+#include "gil.hpp"
 #include "host/text.hpp"
 #include "interfaces.hpp"
 #include "interrupt.hpp"
@@ -99,10 +100,12 @@ class Reader {
       : holding_(holding), route_(route), holder_(std::make_unique<Holder>()) {}
 
   /// `sequence` is a list or a tuple. The export of a part may run code that changes the list: its
-  /// size is asked for each time, and a part is held before it is asked for anything.
+  /// size is asked for each time, and a part is held before it is asked for anything. Parts that
+  /// are added meanwhile are not read, since there might be no end to them.
   Parts read(PyObject* sequence) {
-    parts_.starts.reserve(static_cast<std::size_t>(PySequence_Fast_GET_SIZE(sequence)));
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); ++i) {
+    const Py_ssize_t count = PySequence_Fast_GET_SIZE(sequence);
+    parts_.starts.reserve(static_cast<std::size_t>(count));
+    for (Py_ssize_t i = 0; i < std::min(count, PySequence_Fast_GET_SIZE(sequence)); ++i) {
       if ((i & (signal_period - 1)) == 0 && PyErr_CheckSignals() != 0)
         throw py::error_already_set();
       if (i >= PySequence_Fast_GET_SIZE(sequence)) break;  // a signal's handler is code, too
@@ -160,8 +163,8 @@ class Reader {
   }
 
   static bool is_ours(py::handle object) {
-    return py::isinstance<DeviceBuffer>(object) || py::isinstance<StackObject>(object) ||
-           py::isinstance<DeviceArray>(object);
+    return object_in<DeviceBuffer>(object) || object_in<StackObject>(object) ||
+           object_in<DeviceArray>(object);
   }
 
   void add_exporter(py::handle object) {
@@ -314,8 +317,16 @@ void check_one_shape(const Parts& parts) {
   }
 }
 
+/// The copies that some runs of a list are read from. One owner keeps them all: in a chain of
+/// owners, each would be let go of within the one before it, and there can be a million.
+struct Copies {
+  Owner parts;
+  std::vector<DeviceBuffer> buffers;
+  int traverse(visitproc visit, void* arg) const { return python::traverse(parts, visit, arg); }
+};
+
 /// Copies the parts of a run side by side, and leads to the copies.
-void copy_run(Parts& parts, std::size_t number) {
+void copy_run(Parts& parts, std::size_t number, std::vector<DeviceBuffer>& buffers) {
   Parts::Run& run = parts.runs[number];
   const auto begin = parts.starts.begin() + static_cast<std::ptrdiff_t>(run.first);
   const auto end = parts.starts.begin() + static_cast<std::ptrdiff_t>(parts.end(number));
@@ -327,7 +338,7 @@ void copy_run(Parts& parts, std::size_t number) {
   for (auto start = begin; start != end; ++start, offset += bytes) *start = copies.data() + offset;
   run.source.view = ArrayView::dense(copies.data(), run.source.view.shape(),
                                      run.source.view.format(), false, run.source.view.space());
-  parts.owner = keep_both(std::move(parts.owner), std::make_shared<const DeviceBuffer>(copies));
+  buffers.push_back(copies);
 }
 
 }  // namespace
@@ -353,8 +364,11 @@ Stack stack_parts(Parts& parts) {
 Stack gather_parts(Parts& parts) {
   check_one_shape(parts);
   if (first_different(parts) != parts.runs.size()) {
+    auto copies = std::make_unique<Copies>();
     for (std::size_t run = 0; run < parts.runs.size(); ++run)
-      if (!is_dense(parts.runs[run].source.view)) copy_run(parts, run);
+      if (!is_dense(parts.runs[run].source.view)) copy_run(parts, run, copies->buffers);
+    copies->parts = std::move(parts.owner);
+    parts.owner = keep(std::move(copies));
   }
   return over(parts);
 }

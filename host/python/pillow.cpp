@@ -69,17 +69,20 @@ std::uintptr_t find_rows(const py::capsule& capsule, const Image& image) {
   }
 }
 
+std::uintptr_t row_table(const py::object& capsule, int width, int height, int bands,
+                         int pixel_bytes) {
+  if (!PyCapsule_CheckExact(capsule.ptr()))
+    throw py::type_error(
+        text("capsule must be a capsule of Pillow's, not ", Py_TYPE(capsule.ptr())->tp_name));
+  return find_rows(py::reinterpret_borrow<py::capsule>(capsule),
+                   {width, height, bands, pixel_bytes});
+}
+
 }  // namespace
 
 void bind_pillow(py::module_& module) {
-  module.def(
-      "_row_table",
-      [](const py::capsule& capsule, std::int32_t width, std::int32_t height, std::int32_t bands,
-         std::int32_t pixel_bytes) {
-        return find_rows(capsule, {width, height, bands, pixel_bytes});
-      },
-      py::arg("capsule"), py::arg("width"), py::arg("height"), py::arg("bands"),
-      py::arg("pixel_bytes"),
+  add_function<row_table>(
+      module, "_row_table($module, capsule, width, height, bands, pixel_bytes)",
       "For rows(): the address of the table of rows of the image that a capsule of Pillow's leads\n"
       "to; 0 if it is not to be found.");
 }

@@ -9,9 +9,25 @@ namespace py = pybind11;
 
 namespace multibuffer::python {
 
+namespace {
+
+DeviceBuffer run(const Plan& plan) {
+  return without_gil([&](const Watch&) { return plan.run(); });
+}
+
+DeviceBuffer result_of(const Plan& plan) { return plan.result(); }
+
+std::string represent(const Plan& plan) {
+  const DeviceBuffer& result = plan.result();
+  return text("Plan(", shape_text(result.shape(), result.format()), ", device='",
+              result.device().name(), "')");
+}
+
+}  // namespace
+
 void bind_plan(py::module_& module) {
-  py::class_<Plan>(
-      module, "Plan",
+  Class<Plan>(
+      "Plan",
       "A gather decided once, to be run any number of times into the same memory: what\n"
       "DeviceArray.plan_copy(), plan_take() and plan_gather() return. It holds the array, the\n"
       "indices and the output; so does what run() returns hold an output of your own. Indices on\n"
@@ -21,20 +37,16 @@ void bind_plan(py::module_& module) {
       "nothing,\n"
       "and may be captured into a CUDA graph (torch.cuda.graph). Other work on an output of your\n"
       "own is for you to order: run it on the same stream, or synchronize() the result.")
-      .def(
-          "run",
-          [](const Plan& self) { return without_gil([&](const Watch&) { return self.run(); }); },
-          "Gather once more. Returns the result; on a GPU, without waiting for it.")
-      .def_property_readonly(
-          "result", [](const Plan& self) { return self.result(); },
+      .method<run>("run($self)",
+                   "Gather once more. Returns the result; on a GPU, without waiting for it.")
+      .property<result_of>(
+          "result",
           "What runs write: a DeviceBuffer, over out where that was given. Nothing is written "
           "before\n"
           "the first run(): until then it holds what out did, or whatever its memory did.")
-      .def("__repr__", [](const Plan& self) {
-        const DeviceBuffer& result = self.result();
-        return text("Plan(", shape_text(result.shape(), result.format()), ", device='",
-                    result.device().name(), "')");
-      });
+      .repr<represent>()
+      .collected()
+      .add_to(module);
 }
 
 }  // namespace multibuffer::python

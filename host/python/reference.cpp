@@ -8,6 +8,7 @@
 #include "indexing.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
+#include "numpy_array.hpp"
 #include "output.hpp"
 #include "owner.hpp"
 #include "properties.hpp"
@@ -45,9 +46,17 @@ struct ReferenceArray {
   }
 };
 
-int traverse_reference(const ReferenceArray& array, visitproc visit, void* arg) {
-  return traverse(array.owner, visit, arg);
-}
+}  // namespace
+
+template <>
+struct Shares<ReferenceArray> {
+  template <class Use>
+  static void each(const ReferenceArray& array, const Use& use) {
+    if (array.owner) use(Share{array.owner, nullptr});
+  }
+};
+
+namespace {
 
 /// Whether both are understood and mean the same, or neither is.
 bool is_same(const Format& a, const Format& b) {
@@ -66,14 +75,21 @@ ReferenceArray reference_of(const py::object& object) {
   if (std::optional<Format> measured = measured_format(object))
     if (!is_same(format, *measured)) format = *std::move(measured);
   return {std::move(source.description),
-          std::move(source.owner),
+          shared(std::move(source.owner)),
           std::move(format),
           {},
           Layout(std::move(axes), {0})};
 }
 
 reference::Index index_of(const IndexArray& array) {
-  if (array.on_device) return index_of(index_array(py::cast(*array.on_device).attr("to_host")()));
+  if (array.on_device) {
+    const DeviceBuffer here = without_gil([&](const Watch&) {
+      const std::vector<std::byte> bytes = array.on_device->to_host();
+      return DeviceBuffer::from_host(Device::host(), bytes.data(), array.on_device->shape(),
+                                     array.on_device->format());
+    });
+    return index_of(index_array(wrap(here)));
+  }
   std::vector<std::int64_t> values(static_cast<std::size_t>(array.size()));
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = array[static_cast<std::int64_t>(i)];
   return {std::move(values), array.shape};
@@ -223,7 +239,7 @@ py::object gather(const ReferenceArray& array, const std::vector<reference::Grou
                   Order order = Order::C) {
   const Format format = wanted.format.value_or(array.format);
   const reference::Result result = read(array, groups, mode, wanted);
-  if (out.is_none()) return py::cast(result_in(order, result, format));
+  if (out.is_none()) return wrap(result_in(order, result, format));
   const Output output = output_of(out, result.shape, format);
   if (output.space != MemorySpace::host)
     throw py::value_error("the reference writes to host memory; out is on a device");
@@ -236,49 +252,53 @@ py::object gather(const ReferenceArray& array, const std::vector<reference::Grou
 }
 
 py::object get_item(const ReferenceArray& array, const py::object& key) {
-  if (PyUnicode_Check(key.ptr())) return py::cast(field_of(array, key.cast<std::string>()));
+  if (PyUnicode_Check(key.ptr())) return wrap(field_of(array, text_of(key)));
   ReferenceArray view = array;
   if (is_list_of_names(key)) {
-    view.format = fields_of(array.format, key.cast<std::vector<std::string>>());
-    return py::cast(std::move(view));
+    view.format = fields_of(array.format, names_of(key));
+    return wrap(std::move(view));
   }
   Selection selection = select(key, array.shape.shape());
   for (ViewOperation& operation : selection.operations) view = view.after(std::move(operation));
-  if (!selection.advanced()) return py::cast(std::move(view));
+  if (!selection.advanced()) return wrap(std::move(view));
   check_bounds(selection);
   reference::Group group{selection.axes, {}, selection.position};
   for (const IndexArray& index : selection.indices) group.indices.push_back(index_of(index));
   return gather(view, {group}, IndexMode::raise, py::none());
 }
 
-py::object take_axis(const ReferenceArray& array, const py::object& indices, const py::object& axis,
-                     const py::object& mode, const py::object& out, const py::object& dtype,
+py::object take_axis(const ReferenceArray& array, const py::object& indices, int axis,
+                     IndexMode mode, const py::object& out, const py::object& dtype,
                      bool saturate) {
   IndexArray index = index_array(indices);
   const Shape shape = array.shape.shape();
-  const int at = normalize_axis(integer_argument(axis, "axis"), static_cast<int>(shape.size()));
+  const int at = normalize_axis(axis, static_cast<int>(shape.size()));
   const auto number = static_cast<std::size_t>(at);
-  index.settle(mode_of(mode), number, shape[number]);
-  return gather(array, {{{at}, {index_of(index)}, {}}}, mode_of(mode), out,
+  index.settle(mode, number, shape[number]);
+  return gather(array, {{{at}, {index_of(index)}, {}}}, mode, out,
                 wanted_elements(dtype, saturate));
 }
 
 py::object gather_coordinates(const ReferenceArray& array, const py::object& coordinates,
-                              const py::object& mode, const py::object& out,
-                              const py::object& dtype, bool saturate) {
+                              IndexMode mode, const py::object& out, const py::object& dtype,
+                              bool saturate) {
   const WantedElements wanted = wanted_elements(dtype, saturate);
   reference::Group group;
   std::vector<IndexArray> indices;
-  for (const py::handle index : coordinates) indices.push_back(index_array(index));
+  for (const py::handle index : coordinates) {
+    if (indices.size() == max_axes)  // what is iterated may have no end
+      throw py::index_error(text("more than ", max_axes, " coordinates"));
+    indices.push_back(index_array(index));
+  }
   const bool are_read = !are_broadcast_away(indices);
   const Shape shape = array.shape.shape();
   for (std::size_t i = 0; i < indices.size(); ++i) {
-    if (are_read && i < shape.size()) indices[i].settle(mode_of(mode), i, shape[i]);
+    if (are_read && i < shape.size()) indices[i].settle(mode, i, shape[i]);
     group.axes.push_back(static_cast<int>(i));
     group.indices.push_back(index_of(indices[i]));
   }
-  if (group.axes.empty()) return gather(array, {}, mode_of(mode), out, wanted);
-  return gather(array, {group}, mode_of(mode), out, wanted);
+  if (group.axes.empty()) return gather(array, {}, mode, out, wanted);
+  return gather(array, {group}, mode, out, wanted);
 }
 
 ReferenceArray transpose(const ReferenceArray& array, const py::args& axes) {
@@ -291,14 +311,13 @@ ReferenceArray reshape(const ReferenceArray& array, const py::object& wanted,
   return array.after(Reshape{shape_argument(wanted, array.shape.size())});
 }
 
-py::object copy(const ReferenceArray& array, const py::object& order, const py::object& out,
+py::object copy(const ReferenceArray& array, Order order, const py::object& out,
                 const py::object& dtype, bool saturate) {
-  return gather(array, {}, IndexMode::raise, out, wanted_elements(dtype, saturate),
-                order_of(order));
+  return gather(array, {}, IndexMode::raise, out, wanted_elements(dtype, saturate), order);
 }
 
-py::object as_type(const ReferenceArray& array, const py::object& dtype, const py::object& order,
-                   bool saturate, const py::object& out) {
+py::object as_type(const ReferenceArray& array, const py::object& dtype, Order order, bool saturate,
+                   const py::object& out) {
   if (dtype.is_none()) throw py::type_error("astype(None): name the dtype");
   return copy(array, order, out, dtype, saturate);
 }
@@ -315,60 +334,69 @@ bool contains(const ReferenceArray& array, py::handle item) {
   return any_equal(array.format, dense.shape, dense.bytes.data(), item);
 }
 
-py::object as_numpy(const ReferenceArray& array, const py::object& dtype, const py::object& copy) {
-  if (!copy.is_none() && !copy.cast<bool>())
+py::object as_numpy(const ReferenceArray& array, const py::object& dtype,
+                    std::optional<bool> copy) {
+  if (!copy.value_or(true))
     throw py::value_error("an array that is read by its pointers becomes a NumPy array by a copy");
   const py::object dense = gather(array, {}, IndexMode::raise, py::none());
-  return py::module_::import("numpy").attr("asarray")(dense, dtype);
+  return py::module_::import("numpy").attr("asarray")(dense, numpy_dtype(dtype));
 }
+
+py::object to_lists(const ReferenceArray& array) {
+  array.format.type();  // refuses before anything is read
+  const reference::Result dense = read(array, {}, IndexMode::raise);
+  return to_list(array.format, dense.shape, dense.bytes.data());
+}
+
+std::string represent(const ReferenceArray& array) {
+  return text("Reference(", shape_text(array.shape.shape(), array.format), ")");
+}
+
+Shape shape_of(const ReferenceArray& array) { return array.shape.shape(); }
+const Format& format_of_array(const ReferenceArray& array) { return array.format; }
+ReferenceArray transposed(const ReferenceArray& array) { return transpose(array, py::args()); }
 
 }  // namespace
 
+std::optional<DeviceBuffer> copy_of_reference(py::handle object) {
+  const auto* const array = object_in<const ReferenceArray>(object);
+  if (!array) return std::nullopt;
+  const ReferenceArray copy = *array;
+  return result_in(Order::C, read(copy, {}, IndexMode::raise), copy.format);
+}
+
 void bind_reference(py::module_& module) {
-  py::class_<ReferenceArray> cls(
-      module, "Reference",
-      py::custom_type_setup(set_up_collection<ReferenceArray, traverse_reference>),
+  Class<ReferenceArray> cls(
+      "Reference",
       "An exporter read by its own pointers, one element at a time: what results are checked\n"
       "against. It has the verbs of DeviceArray, and holds the exporter. It is not fast.");
-  bind_properties(
-      cls, [](const ReferenceArray& self) { return self.shape.shape(); },
-      [](const ReferenceArray& self) -> const Format& { return self.format; });
-  cls.def_property_readonly(
-      "T", [](const ReferenceArray& self) { return transpose(self, py::args()); },
-      "The view with its axes in reverse order.");
-  cls.def("__getitem__", get_item, py::arg("key"), "As DeviceArray.__getitem__.");
-  bind_sequence(cls, contains);
-  cls.def("transpose", transpose, "As DeviceArray.transpose.");
-  cls.def("reshape", reshape, py::arg("shape"), py::arg("copy") = py::none(),
-          "As DeviceArray.reshape, but always a view: it reads when it is asked for elements.");
-  cls.def("take", take_axis, py::arg("indices"), py::arg("axis") = 0, py::arg("mode") = "raise",
-          py::arg("out") = py::none(), py::kw_only(), py::arg("dtype") = py::none(),
-          py::arg("saturate") = false, "As DeviceArray.take; out is host memory.");
-  cls.def("gather", gather_coordinates, py::arg("coordinates"), py::arg("mode") = "raise",
-          py::arg("out") = py::none(), py::kw_only(), py::arg("dtype") = py::none(),
-          py::arg("saturate") = false, "As DeviceArray.gather; out is host memory.");
-  cls.def("copy", copy, py::arg("order") = "C", py::arg("out") = py::none(), py::kw_only(),
-          py::arg("dtype") = py::none(), py::arg("saturate") = false,
-          "As DeviceArray.copy; out is host memory.");
-  cls.def("astype", as_type, py::arg("dtype"), py::kw_only(), py::arg("order") = "C",
-          py::arg("saturate") = false, py::arg("out") = py::none(),
-          "As DeviceArray.astype, by rules of its own; out is host memory.");
-  cls.def("__array__", as_numpy, py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
-          "For NumPy, by a copy.");
-  cls.def("tobytes", to_bytes, "The elements in C order, as bytes.");
-  cls.def(
-      "tolist",
-      [](const ReferenceArray& self) {
-        self.format.type();  // refuses before anything is read
-        const reference::Result dense = read(self, {}, IndexMode::raise);
-        return to_list(self.format, dense.shape, dense.bytes.data());
-      },
-      "The elements as nested lists.");
-  cls.def("__repr__", [](const ReferenceArray& self) {
-    return text("Reference(", shape_text(self.shape.shape(), self.format), ")");
-  });
+  bind_properties<shape_of, format_of_array>(cls);
+  cls.iteration<shape_of>()
+      .contains<contains>()
+      .property<transposed>("T", "The view with its axes in reverse order.")
+      .subscript<get_item>()
+      .method<transpose>("transpose($self, *axes)", "As DeviceArray.transpose.")
+      .method<reshape>(
+          "reshape($self, shape, copy=None)",
+          "As DeviceArray.reshape, but always a view: it reads when it is asked for elements.")
+      .method<take_axis>(
+          "take($self, indices, axis=0, mode='raise', out=None, *, dtype=None, saturate=False)",
+          "As DeviceArray.take; out is host memory.")
+      .method<gather_coordinates>(
+          "gather($self, coordinates, mode='raise', out=None, *, dtype=None, saturate=False)",
+          "As DeviceArray.gather; out is host memory.")
+      .method<copy>("copy($self, order='C', out=None, *, dtype=None, saturate=False)",
+                    "As DeviceArray.copy; out is host memory.")
+      .method<as_type>("astype($self, dtype, *, order='C', saturate=False, out=None)",
+                       "As DeviceArray.astype, by rules of its own; out is host memory.")
+      .method<as_numpy>("__array__($self, dtype=None, copy=None)", "For NumPy, by a copy.")
+      .method<to_bytes>("tobytes($self)", "The elements in C order, as bytes.")
+      .method<to_lists>("tolist($self)", "The elements as nested lists.")
+      .repr<represent>()
+      .collected()
+      .add_to(module);
 
-  module.def("reference", reference_of);
+  add_function<reference_of>(module, "reference($module, obj)", "As multibuffer.reference.");
 }
 
 }  // namespace multibuffer::python

@@ -65,20 +65,19 @@ NestedList::NestedList() {
 NestedList::~NestedList() { --nesting; }
 
 bool is_array(py::handle object) {
-  return NumpyArray::of(object) || py::isinstance<DeviceBuffer>(object) ||
-         py::isinstance<DeviceArray>(object) || py::isinstance<StackObject>(object) ||
+  return NumpyArray::of(object) || object_in<DeviceBuffer>(object) ||
+         object_in<DeviceArray>(object) || object_in<StackObject>(object) ||
          PyObject_CheckBuffer(object.ptr()) || has(object, "__dlpack__") ||
          has(object, "__cuda_array_interface__");
 }
 
 Source source_of(py::handle object, Route route) {
   // Our own come first: they can say more than any protocol.
-  if (py::isinstance<DeviceBuffer>(object)) return source_of(object.cast<const DeviceBuffer&>());
-  if (py::isinstance<StackObject>(object))
-    return source_from_stack(object.cast<const StackObject&>(), keep(object));
-  if (py::isinstance<DeviceArray>(object)) {
-    return source_of(dense_copy(object.cast<const DeviceArray&>()));
-  }
+  if (const auto* const buffer = object_in<const DeviceBuffer>(object)) return source_of(*buffer);
+  if (const auto* const stack = object_in<const StackObject>(object))
+    return source_from_stack(*stack, keep(object));
+  if (const auto* const array = object_in<const DeviceArray>(object))
+    return source_of(dense_copy(*array));
   if (PyObject_CheckBuffer(object.ptr()) || offers_more_than_buffer(object))
     return source_from_interfaces(object, Access::read, route);
   if (is_list(object)) {

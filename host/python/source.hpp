@@ -7,7 +7,6 @@
 #include "owner.hpp"
 
 #include <pybind11/pybind11.h>
-#include <pybind11/stl.h>  // here, so that every file converts lists alike
 
 #include <memory>
 #include <string>

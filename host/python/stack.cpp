@@ -47,6 +47,8 @@ bool is_address(const Format& format) {
 ArrayView part_of(const std::vector<std::int64_t>& shape, const py::object& strides,
                   const Format& format, MemorySpace space) {
   static const std::byte somewhere{};
+  for (const std::int64_t extent : shape)
+    if (extent < 0) throw py::value_error(text("shape has the negative extent ", extent));
   if (strides.is_none()) return ArrayView::dense(&somewhere, shape, format, true, space);
   const std::vector<std::int64_t> steps = integers_argument(strides, "strides");
   if (steps.size() != shape.size())
@@ -75,18 +77,18 @@ Source addresses_of(const py::object& pointers) {
 Format format_argument(const py::object& given) {
   if (std::optional<Format> format = find_format_of_dtype(given)) return *format;
   if (PyUnicode_Check(given.ptr())) {
-    const auto code = given.cast<std::string>();
+    const std::string code = text_of(given);
     return Format(code, parse_format(code).size);
   }
   throw py::type_error(
       text("format must be a str, as PEP 3118 spells it, or the dtype of a number, not ",
-           py::repr(given).cast<std::string>()));
+           repr_of(given)));
 }
 
 /// A part at each of the addresses, which are in an array that its exporter keeps.
 StackObject from_pointers(const py::object& pointers, const py::object& shape,
                           const py::object& format, const py::object& strides,
-                          const py::object& device_name, const py::object& owner) {
+                          const std::string& device_name, const py::object& owner) {
   Source table = addresses_of(pointers);
   if (table.device != "host")
     throw py::value_error(text("pointers are read by the host, and these are on ", table.device));
@@ -94,11 +96,10 @@ StackObject from_pointers(const py::object& pointers, const py::object& shape,
     throw py::type_error(
         text("pointers are integers of 64 bits in this machine's byte order, not '",
              table.view.format().text(), "'"));
-  const std::string wanted = text_argument(device_name, "device");
-  if (wanted == "auto")
+  if (device_name == "auto")
     throw py::value_error(
         "device 'auto': addresses are of one memory, so say which: 'host', 'cuda' or 'cuda:N'");
-  const std::string device = Device::open(wanted).name();
+  const std::string device = Device::open(device_name).name();
   const ArrayView part =
       part_of(integers_argument(shape, "shape"), strides, format_argument(format),
               device == "host" ? MemorySpace::host : MemorySpace::device);
@@ -114,9 +115,9 @@ StackObject rows_at(std::uintptr_t table, std::int64_t count,
   if (shape.size() != strides.size()) throw py::value_error("a shape and strides of one length");
   std::vector<Axis> axes;
   for (std::size_t i = 0; i < shape.size(); ++i) axes.push_back({shape[i], strides[i], 0});
+  if (table == 0 || count < 1) throw py::value_error("a table of no rows has no shape");
   const auto* const pointers = reinterpret_cast<const std::byte* const*>(table);
   std::vector<const std::byte*> rows(pointers, pointers + count);
-  if (rows.empty()) throw py::value_error("a table of no rows has no shape");
   const ArrayView row(rows[0], Format(format, parse_format(format).size),
                       Layout(std::move(axes), {0}));
   return {stack(row, std::move(rows)), keep(owner), "host"};
@@ -129,7 +130,7 @@ int traverse_stack(const StackObject& object, visitproc visit, void* arg) {
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   view->obj = nullptr;
   try {
-    const auto& object = py::handle(self).cast<const StackObject&>();
+    const auto& object = value_in<const StackObject>(self);
     if (refuses_format(object.stack.view().format(), flags, "upload() takes them")) return -1;
     if (object.device == "host") {
       BufferExport source = object.stack.raw_export();
@@ -137,8 +138,8 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
       return export_buffer(self, source, view, flags);
     }
     PyErr_Format(PyExc_BufferError, "the parts of this stack are on %s", object.device.c_str());
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_BufferError, error.what());
+  } catch (...) {
+    set_python_error();
   }
   return -1;
 }
@@ -158,35 +159,34 @@ std::string represent(const StackObject& object) {
               view.readonly() ? "', readonly)" : "')");
 }
 
+std::vector<std::int64_t> shape_of(const StackObject& stack) { return stack.stack.view().shape(); }
+const Format& format_of_stack(const StackObject& stack) { return stack.stack.view().format(); }
+bool is_readonly(const StackObject& stack) { return stack.stack.view().readonly(); }
+
 }  // namespace
 
 void bind_stack(py::module_& module) {
-  py::class_<StackObject> cls(
-      module, "Stack", py::custom_type_setup([](PyHeapTypeObject* type) {
-        type->as_buffer.bf_getbuffer = get_buffer;
-        type->ht_type.tp_as_buffer = &type->as_buffer;
-        set_up_collection<StackObject, traverse_stack>(type);
-      }),
+  Class<StackObject> cls(
+      "Stack",
       "A table of pointers to separate buffers, which it holds: itself an exporter of the buffer\n"
       "protocol, with suboffsets. memoryview(), Cython and upload() read it; nothing is copied.");
-  bind_properties(
-      cls, [](const StackObject& self) { return self.stack.view().shape(); },
-      [](const StackObject& self) -> const Format& { return self.stack.view().format(); });
-  cls.def_property_readonly(
-      "readonly", [](const StackObject& self) { return self.stack.view().readonly(); },
-      "Whether some part is read-only.");
-  cls.def_property_readonly(
-      "device", [](const StackObject& self) { return self.device; },
-      "Whose memory the parts are in.");
-  cls.def("__array__", as_numpy, py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
-          "For NumPy: BufferError, since it cannot follow pointers.");
-  cls.def("__repr__", represent);
+  bind_properties<shape_of, format_of_stack>(cls);
+  cls.property<is_readonly>("readonly", "Whether some part is read-only.")
+      .property<&StackObject::device>("device", "Whose memory the parts are in.")
+      .method<as_numpy>("__array__($self, dtype=None, copy=None)",
+                        "For NumPy: BufferError, since it cannot follow pointers.")
+      .slot(Py_bf_getbuffer, get_buffer)
+      .repr<represent>()
+      .collected<traverse_stack>()
+      .add_to(module);
 
-  module.def("stack", stack_of);
-  module.def("from_pointers", from_pointers);
-  module.def("_rows_at", rows_at, py::arg("table"), py::arg("count"), py::arg("shape"),
-             py::arg("strides"), py::arg("format"), py::arg("owner"),
-             "For rows(): the address of a table of pointers, and what each of them leads to.");
+  add_function<stack_of>(module, "stack($module, arrays)", "As multibuffer.stack.");
+  add_function<from_pointers>(
+      module, "from_pointers($module, pointers, shape, format, strides, device, owner)",
+      "As multibuffer.from_pointers, which has the defaults.");
+  add_function<rows_at>(
+      module, "_rows_at($module, table, count, shape, strides, format, owner)",
+      "For rows(): the address of a table of pointers, and what each of them leads to.");
 }
 
 }  // namespace multibuffer::python

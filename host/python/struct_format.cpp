@@ -2,6 +2,7 @@
 
 #include <multibuffer/error.hpp>
 
+#include "arguments.hpp"
 #include "dtype.hpp"
 #include "host/text.hpp"
 #include "numpy_array.hpp"
@@ -37,7 +38,7 @@ bool is_instance(py::handle object, py::handle type) {
   return is_subclass_of(py::handle(reinterpret_cast<PyObject*>(Py_TYPE(object.ptr()))), type);
 }
 
-std::string name_of(py::handle type) { return py::str(type.attr("__name__")).cast<std::string>(); }
+std::string name_of(py::handle type) { return str_of(type.attr("__name__")); }
 
 // ---- NumPy
 
@@ -66,14 +67,16 @@ struct Repeated {
 Repeated type_of_dtype(py::handle dtype) {
   const py::object subarray = dtype.attr("subdtype");
   if (!subarray.is_none()) {
-    const auto [base, shape] = subarray.cast<std::pair<py::object, std::vector<std::int64_t>>>();
+    const py::object base = subarray[py::int_(0)];
+    const std::vector<std::int64_t> shape =
+        integers_argument(subarray[py::int_(1)], "the shape of a sub-array");
     Repeated inner = type_of_dtype(base);
     inner.shape.insert(inner.shape.begin(), shape.begin(), shape.end());
     return inner;
   }
   Repeated result;
   Type& type = result.type;
-  type.size = dtype.attr("itemsize").cast<std::int64_t>();
+  type.size = long_argument(dtype.attr("itemsize"), "itemsize");
   const py::object names = dtype.attr("names");
   if (!names.is_none()) {
     type.is_struct = true;
@@ -81,12 +84,12 @@ Repeated type_of_dtype(py::handle dtype) {
     for (const py::handle name : names) {
       const py::tuple entry = fields[name];  // dtype, offset and, with some, a title
       Repeated field = type_of_dtype(entry[0]);
-      type.fields.push_back({name.cast<std::string>(), entry[1].cast<std::int64_t>(),
+      type.fields.push_back({text_of(name), long_argument(entry[1], "an offset"),
                              std::move(field.shape), std::move(field.type)});
     }
     return result;
   }
-  const auto code = dtype.attr("str").cast<std::string>();  // "<i4"
+  const auto code = text_of(dtype.attr("str"));  // "<i4"
   type.little_endian =
       type.size == 1 ||
       (code[0] == '|' ? std::endian::native == std::endian::little : code[0] != '>');
@@ -127,7 +130,7 @@ py::object ctypes_class_of(py::handle object) {
 std::string difference(const Type& type, std::vector<std::int64_t> shape, py::object cls) {
   for (const std::int64_t extent : shape) {
     if (!is_subclass_of(cls, find("_ctypes", "Array")) ||
-        cls.attr("_length_").cast<std::int64_t>() != extent)
+        long_argument(cls.attr("_length_"), "_length_") != extent)
       return text("has other sub-arrays, in ", name_of(cls));
     cls = cls.attr("_type_");
   }
@@ -141,20 +144,19 @@ std::string difference(const Type& type, std::vector<std::int64_t> shape, py::ob
       for (const py::handle entry : bases[i].attr("__dict__")["_fields_"])
         entries.push_back(py::reinterpret_borrow<py::object>(entry));
   for (const py::tuple& entry : entries)
-    if (entry.size() > 2)
-      return text("has bit fields, as ", name_of(cls), ".", py::str(entry[0]).cast<std::string>());
+    if (entry.size() > 2) return text("has bit fields, as ", name_of(cls), ".", str_of(entry[0]));
   if (!type.is_struct || entries.size() != type.fields.size())
     return text("has other fields, in ", name_of(cls));
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const Field& field = type.fields[i];
-    const auto name = entries[i][0].cast<std::string>();
+    const auto name = text_of(entries[i][0]);
     const py::object place = cls.attr(name.c_str());
-    const auto offset = place.attr("offset").cast<std::int64_t>();
+    const auto offset = long_argument(place.attr("offset"), "offset");
     if (name != field.name || offset != field.offset)
       return text("has ", name_of(cls), ".", name, " at byte ", offset);
     std::int64_t size = field.type.size;
     for (const std::int64_t extent : field.shape) size *= extent;
-    if (place.attr("size").cast<std::int64_t>() != size)
+    if (long_argument(place.attr("size"), "size") != size)
       return text("has another size for ", name_of(cls), ".", name);
     if (std::string inner = difference(field.type, field.shape, entries[i][1]); !inner.empty())
       return inner;
@@ -210,26 +212,26 @@ namespace {
 
 Type measured_type(const py::object& dtype) {
   const auto address_of = [](const py::object& view) {
-    return py::tuple(view.attr("__array_interface__")["data"])[0].cast<std::int64_t>();
+    return long_argument(py::tuple(view.attr("__array_interface__")["data"])[0], "an address");
   };
   Type type;
-  type.size = dtype.attr("itemsize").cast<std::int64_t>();
+  type.size = long_argument(dtype.attr("itemsize"), "itemsize");
   if (!dtype.attr("names").is_none()) {
     type.is_struct = true;
     const py::object one = find("numpy", "empty")(1, dtype);
     for (const py::handle name : dtype.attr("names")) {
       const py::object view = one[name];
-      auto shape = view.attr("shape").cast<std::vector<std::int64_t>>();
+      auto shape = integers_argument(view.attr("shape"), "shape");
       shape.erase(shape.begin());  // the array's own axis
-      type.fields.push_back({name.cast<std::string>(), address_of(view) - address_of(one),
-                             std::move(shape), measured_type(view.attr("dtype"))});
+      type.fields.push_back({text_of(name), address_of(view) - address_of(one), std::move(shape),
+                             measured_type(view.attr("dtype"))});
     }
     return type;
   }
   const auto is = [&](const char* codes) {
-    return std::strchr(codes, dtype.attr("char").cast<std::string>()[0]) != nullptr;
+    return std::strchr(codes, text_of(dtype.attr("char"))[0]) != nullptr;
   };
-  const bool is_native = dtype.attr("isnative").cast<bool>();
+  const bool is_native = py::bool_(dtype.attr("isnative"));
   type.little_endian = type.size == 1 || is_native == (std::endian::native == std::endian::little);
   type.kind = is("?")        ? ScalarKind::boolean
               : is("bhilqp") ? ScalarKind::signed_integer

@@ -10,21 +10,27 @@ namespace py = pybind11;
 
 namespace multibuffer::python {
 
-void bind_update(py::class_<DeviceArray>& array) {
-  array.def(
-      "update",
-      [](const DeviceArray& self, const py::object& object) {
-        Source source = source_of(object);
-        const Format& format = self.storage()->format;
-        if (same_meaning(format, source.view.format()))  // however each spells it
-          source.view = ArrayView(source.view.base(), format, source.view.layout(),
-                                  source.view.readonly(), source.view.space());
-        without_gil([&](const Watch& watch) {
-          update(self, source.view, {.stream = nullptr, .watch = watch});
-          return true;
-        });
-      },
-      py::arg("obj"),
+namespace {
+
+void update_with(const DeviceArray& self, py::handle object, const py::object& stream) {
+  Source source = source_of(object);
+  const Format& format = self.storage()->format;
+  if (same_meaning(format, source.view.format()))  // however each spells it
+    source.view = ArrayView(source.view.base(), format, source.view.layout(),
+                            source.view.readonly(), source.view.space());
+  const StreamHandle handle = stream_argument(stream);
+  const DeviceArray shared = self;  // as owner.hpp asks for
+  without_gil([&](const Watch& watch) {
+    update(shared, source.view, {.stream = handle, .watch = watch});
+    return true;
+  });
+}
+
+}  // namespace
+
+void bind_update(Class<DeviceArray>& array) {
+  array.method<update_with>(
+      "update($self, obj, *, stream=None)",
       "Write the elements of obj over what this array was uploaded from, without rebuilding it: it "
       "and\n"
       "every view of it have them. obj has the same format and the shape of the whole upload, and\n"

@@ -16,29 +16,15 @@ namespace multibuffer::python {
 namespace {
 
 DeviceBuffer buffer_of(const py::object& object) {
-  if (py::isinstance<DeviceBuffer>(object)) return object.cast<DeviceBuffer>();
+  if (const auto* const buffer = object_in<DeviceBuffer>(object)) return *buffer;
   // A reference is read when somebody asks for it.
-  if (py::isinstance(object, py::module_::import("multibuffer._core").attr("Reference")))
-    return object.attr("copy")().cast<DeviceBuffer>();
+  if (const auto copy = copy_of_reference(object)) return *copy;
   return dense_copy(source_of(object));
 }
 
-double number(const py::object& object) {
-  const double value = PyFloat_AsDouble(object.ptr());
-  if (value == -1.0 && PyErr_Occurred()) throw py::error_already_set();
-  return value;
-}
-
-std::int64_t integer(const py::object& object) {
-  const auto number = py::reinterpret_steal<py::object>(PyNumber_Index(object.ptr()));
-  const std::int64_t value = number ? PyLong_AsLongLong(number.ptr()) : -1;
-  if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
-  return value;
-}
-
-Comparison verify_objects(const py::object& result, const py::object& expected,
-                          const py::object& atol, const py::object& rtol, const py::object& ulp) {
-  const Tolerance tolerance{number(atol), number(rtol), integer(ulp)};
+Comparison verify_objects(const py::object& result, const py::object& expected, double atol,
+                          double rtol, std::int64_t ulp) {
+  const Tolerance tolerance{atol, rtol, ulp};
   const DeviceBuffer actual = buffer_of(result);
   DeviceBuffer wanted = buffer_of(expected);
   // Under another format, below, it would no longer say that its indices were out of range, nor
@@ -60,24 +46,29 @@ Comparison verify_objects(const py::object& result, const py::object& expected,
   return without_gil([&](const Watch& watch) { return verify(actual, wanted, tolerance, watch); });
 }
 
+py::object first_of(const Comparison& comparison) {
+  return comparison.equal() ? py::object(py::none()) : to_tuple(comparison.first);
+}
+
+std::string represent(const Comparison& comparison) {
+  return "Comparison(" + describe(comparison) + ")";
+}
+
 }  // namespace
 
 void bind_verify(py::module_& module) {
-  py::class_<Comparison>(module, "Comparison", "What verify() found: true if all is equal.")
-      .def_readonly("elements", &Comparison::elements, "How many elements were compared.")
-      .def_readonly("mismatches", &Comparison::mismatches, "How many of them differ.")
-      .def_property_readonly(
-          "first",
-          [](const Comparison& self) {
-            return self.equal() ? py::object(py::none()) : to_tuple(self.first);
-          },
-          "The coordinates of the first mismatch in C order, or None.")
-      .def_readonly("actual", &Comparison::actual, "The first element that differs, as text.")
-      .def_readonly("expected", &Comparison::expected, "What it should have been, as text.")
-      .def_property_readonly("equal", &Comparison::equal, "Whether all elements are equal.")
-      .def("__bool__", &Comparison::equal)
-      .def("__repr__", [](const Comparison& self) { return "Comparison(" + describe(self) + ")"; });
-  module.def("verify", verify_objects);
+  Class<Comparison>("Comparison", "What verify() found: true if all is equal.")
+      .property<&Comparison::elements>("elements", "How many elements were compared.")
+      .property<&Comparison::mismatches>("mismatches", "How many of them differ.")
+      .property<first_of>("first", "The coordinates of the first mismatch in C order, or None.")
+      .property<&Comparison::actual>("actual", "The first element that differs, as text.")
+      .property<&Comparison::expected>("expected", "What it should have been, as text.")
+      .property<&Comparison::equal>("equal", "Whether all elements are equal.")
+      .truth<&Comparison::equal>()
+      .repr<represent>()
+      .add_to(module);
+  add_function<verify_objects>(module, "verify($module, result, expected, atol, rtol, ulp)",
+                               "As multibuffer.verify, which has the defaults.");
 }
 
 }  // namespace multibuffer::python

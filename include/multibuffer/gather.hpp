@@ -110,7 +110,10 @@ struct Request {
   std::optional<Format> format;
   Overflow overflow = Overflow::wrap;
   std::optional<Output> out;
+  /// The stream must exist until the call returns; a plan's as long as the plan.
   StreamHandle stream = nullptr;
+  /// Keeps `stream`: a plan holds it as long as itself.
+  std::shared_ptr<const void> stream_owner = nullptr;
   Watch watch;
 };
 
@@ -140,6 +143,8 @@ class Plan {
   /// Where runs write. Synchronizing it throws `index_out_of_range` if an index on the device was
   /// out of range in a run that it has not been asked about.
   const DeviceBuffer& result() const noexcept;
+  /// What runs read.
+  const DeviceArray& array() const noexcept;
 
  private:
   struct State;

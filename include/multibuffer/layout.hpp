@@ -63,8 +63,8 @@ class Layout {
  public:
   /// A single element without axes.
   Layout() : origins_(1, 0) {}
-  /// `origins` has one more entry than there are levels of pointers. Throws `invalid_view` for
-  /// more than `max_axes` axes, a negative extent, or an axis whose level does not exist.
+  /// `origins` has one more entry than there are levels of pointers. Throws `invalid_argument` for
+  /// more than `max_axes` axes, `invalid_view` for a negative extent or a level that is not there.
   Layout(std::vector<Axis> axes, std::vector<std::int64_t> origins);
 
   std::span<const Axis> axes() const noexcept { return axes_; }

@@ -155,6 +155,32 @@ class Keys(unittest.TestCase):
 
 
 @needs(numpy, "NumPy")
+class Axes(unittest.TestCase):
+    """An array has 64 axes at the most, and so has each view on the way to a result."""
+
+    def test_sixty_four_axes_result(self):
+        rows = [bytes([1, 2]), bytes([3, 4])]
+        for array_ in (upload(rows), multibuffer.reference(rows)):
+            self.assertEqual(array_[(None,) * 64 + (0, 1)].shape, (1,) * 64)
+            self.assertEqual(array_[(None,) * 64 + (0, 1)].tobytes(), b"\2")
+            self.assertEqual(array_[(None,) * 63 + (-1, slice(None))].shape, (1,) * 63 + (2,))
+            self.assertEqual(array_[(0,) + (None,) * 63 + (slice(1, None),)].tobytes(), b"\2")
+            self.assertEqual(array_[(slice(None), None, 1)].tolist(), [[2], [4]])
+            if numpy:
+                expected = numpy.array([[1, 2], [3, 4]])
+                for key in ((None, 1, None, [1, 0], None), (1, None, [1, 0]), ([1, 0], None, 1),
+                            (None, [1], 0), (0, ..., [1]), (..., None, 1, None), (slice(1), 1, None)):
+                    self.assertEqual(array_[key].tolist(), expected[key].tolist())
+
+    def test_the_sixty_fifth_is_a_value_error(self):
+        rows = [bytes([1, 2]), bytes([3, 4])]
+        for array_ in (upload(rows), multibuffer.reference(rows)):
+            for call in (lambda: array_[(None,) * 63], lambda: array_.reshape([1] * 63 + [2, 2]),
+                         lambda: array_[(None,) * 65 + (0, 1)]):
+                with self.assertRaisesRegex(ValueError, "65 axes|more than 64"):
+                    call()
+
+
 class Take(unittest.TestCase):
     def setUp(self):
         self.source = numpy.arange(24.0).reshape(2, 3, 4)

@@ -21,11 +21,22 @@ from_pointers(p, shape)  an array by the addresses of its parts, in host or devi
 rows(image)         a Pillow image by its rows
 reference(obj)      the same verbs by the original pointers, to check results against
 verify(a, b)        the first difference, or none
+access(stream, a)   for kernels of your own: orders them with the library's work, and keeps a
 devices()           what upload(obj, device=...) can name
+
+What cannot be done raises TypeError (an argument of another kind than is asked for), ValueError (of
+that kind, but with no meaning here), IndexError, BufferError (memory that its owner does not give, or
+that cannot be read or written as is asked for), OverflowError (an integer beyond 64 bits),
+MemoryError, AttributeError (an interface of the other kind of device) or, where a device is not there
+or fails, RuntimeError. What an object of yours raises while it is asked is passed on.
+
+Objects are returned by these functions and their methods alone: the classes cannot be called or
+derived from, and their objects are not pickled or copied by the copy module.
 """
 
 from . import _core
 from ._core import (
+    Access,
     Axis,
     Comparison,
     DeviceArray,
@@ -40,6 +51,7 @@ from ._core import (
 from ._pillow import rows
 
 __all__ = [
+    "Access",
     "Axis",
     "Comparison",
     "DeviceArray",
@@ -49,6 +61,7 @@ __all__ = [
     "Reference",
     "Stack",
     "__version__",
+    "access",
     "devices",
     "from_pointers",
     "reference",
@@ -61,7 +74,7 @@ __all__ = [
 rows.__module__ = __name__
 
 
-def upload(obj, *, device="auto", placement="auto"):
+def upload(obj, *, device="auto", placement="auto", stream=None):
     """Resolve the pointers of obj and bring what they lead to onto a device.
 
     obj: an exporter of the buffer protocol, with suboffsets or without, of DLPack or of
@@ -71,8 +84,11 @@ def upload(obj, *, device="auto", placement="auto"):
       'cuda' or 'cuda:N'.
     placement: 'packed' (the elements alone), 'preserved' (the memory they span), 'auto' (the
       smaller of the two), or 'in_place': nothing moves, and obj is held as long as the array.
+    stream: the CUDA stream that the transfer is enqueued on: of torch, of CuPy, of cuda.core, or
+      its handle. None is one of the library's own.
 
-    Otherwise the array is a snapshot, and obj is let go of on return.
+    Otherwise the array is a snapshot, and obj is let go of on return. A file that obj maps must not
+    be cut short meanwhile: the process would be ended by SIGBUS.
 
     Memory is taken only from objects whose elements are what it holds, here and wherever arrays are
     read or written, as indices and as out. BufferError names what to call else: .resolve_conj() or
@@ -80,7 +96,7 @@ def upload(obj, *, device="auto", placement="auto"):
     .detach() for those that require a gradient, whatever the version of torch, .to_dense() for
     sparse ones, and .filled() or .data for masked arrays of NumPy's.
     """
-    return _core.upload(obj, device, placement)
+    return _core.upload(obj, device, placement, stream)
 
 
 def stack(arrays):
@@ -122,6 +138,30 @@ def reference(obj):
     It asks every object itself, by Python's protocols, where upload() may use tables of C functions.
     """
     return _core.reference(obj)
+
+
+def access(stream, *reads, writes=()):
+    """Declare work of your own on arrays of a GPU, a kernel that you launch for example.
+
+        >>> with multibuffer.access(stream, array, writes=result):
+        ...     kernel[blocks, threads, stream](...)
+
+    stream: a CUDA stream of torch, of CuPy, of cuda.core, or its handle; None is the library's own.
+    reads, writes: what upload() and gathers return; writes is one or a sequence of them.
+
+    What is enqueued on stream in the block comes after the library's earlier work on that memory, and
+    the library's later work on it, on any stream, comes after what is enqueued. The memory is kept
+    until then. What consumers of __dlpack__ do on the stream that they named, and those of
+    __cuda_array_interface__ on the legacy default stream, needs no access.
+
+    While it is open, another thread that would write the memory, or read what it writes, waits; this
+    thread may do that on the same stream only, else ValueError. On a stream that is being captured
+    into a CUDA graph, the host waits for earlier work; keep the arrays as long as the graph. On the
+    host there is nothing to order.
+    """
+    if isinstance(writes, (DeviceArray, DeviceBuffer)):
+        writes = (writes,)
+    return _core.access(stream, reads, tuple(writes))
 
 
 def verify(result, expected, *, atol=0.0, rtol=0.0, ulp=0):

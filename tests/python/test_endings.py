@@ -1,0 +1,197 @@
+"""Threads that are at work when the interpreter ends: the process ends as if they were not there."""
+
+import os
+import subprocess
+import sys
+import time
+import unittest
+
+import multibuffer  # noqa: F401: where it is, so are the children's
+from support import DEVICE, optional_import, require_device
+from test_stubs import stubbed
+
+numpy = optional_import("numpy")
+
+# Every thread repeats its work for ever, and the main thread goes in the middle of it.
+PROGRAM = """
+import array, ctypes, sys, threading, time
+import multibuffer
+
+DEVICE = {device!r}
+rows = [bytes([i]) * 1000 for i in range(100)]
+out = memoryview(bytearray(100_000)).cast("B", (100, 1000))
+indices = memoryview(bytes(8 * 1000)).cast("q")
+
+def upload(obj, **options):
+    return multibuffer.upload(obj, device=DEVICE, **options)
+
+a = upload(rows)
+numbers = upload(array.array("i", range(20_000)))
+result = a.copy()
+floats = numbers.astype("f4")
+r = multibuffer.reference(rows[:4])
+plan = a.plan_copy()
+{setup}
+
+def work():
+    {work}
+
+def loop():
+    while True:
+        work()
+
+work()  # what is wrong with it shows here
+for _ in range({threads}):
+    threading.Thread(target=loop, daemon=True).start()
+time.sleep({seconds})
+"""
+
+# Each call that releases the GIL, and each that runs Python code of others, where it changes hands.
+WORK = {
+    "upload of a list": "upload(rows)",
+    "upload of a buffer": "upload(bytes(1000))",
+    "upload of an array": "upload(a)",
+    "upload in place": "upload(out, placement='in_place')" if DEVICE == "host" else "upload(out)",
+    "upload and tobytes": "upload([bytes(1000)] * 100).tobytes()",
+    "upload of a list with copies": "upload([out[::2], out[::-2]])",
+    "update": "a.update(rows)",
+    "take": "a.take(indices)",
+    "take of many": "a.take(memoryview(bytes(8 * 200_000)).cast('q'))",
+    "take of indices that are widened": "a.take(memoryview(bytes(2 * 60_000)).cast('h'))",
+    "gather": "a.gather([indices, indices])",
+    "index array": "a[indices]",
+    "index list": "a[[1, 2, 3]]",
+    "mask": "a[[True] * 100]",
+    "copy": "a.copy()",
+    "copy to out": "a.copy(out=out)",
+    "copy in Fortran order": "a.copy('F')",
+    "astype": "a.astype('f4')",
+    "native": "a.native()",
+    "reshape by a copy": "a[:, ::-1].reshape(-1, copy=True)",
+    "tobytes": "a.tobytes()",
+    "tolist": "a[:2].tolist()",
+    "plan_copy": "a.plan_copy()",
+    "plan_take": "a.plan_take(indices)",
+    "plan_gather": "a.plan_gather([indices, indices])",
+    "Plan.run": "plan.run()",
+    "Plan.result": "plan.result.tobytes()",
+    "DeviceBuffer.synchronize": "result.synchronize()",
+    "DeviceBuffer.tobytes": "result.tobytes()",
+    "DeviceBuffer.tolist": "floats.tolist()",
+    "DeviceBuffer.to_host": "result.to_host()",
+    "DeviceBuffer.native": "result.native()",
+    "DeviceBuffer.astype": "result.astype('f8')",
+    "DeviceBuffer.__dlpack__": "result.__dlpack__()",
+    "DeviceBuffer.__dlpack__ by a copy": "result.__dlpack__(copy=True)",
+    "DeviceBuffer in a list": "upload([result, result])",
+    "an interface":
+        "result.__array_interface__" if DEVICE == "host" else "result.__cuda_array_interface__",
+    "memoryview": "memoryview(result.to_host())",
+    "reference.copy": "r.copy()",
+    "reference.copy to out": "r.copy(out=out[:4])",
+    "reference.copy in Fortran order": "r.copy('F')",
+    "reference.take": "r.take([1, 0])",
+    "reference.gather": "r.gather([[1, 0], [2, 3]])",
+    "reference[]": "r[[0, 1]]",
+    "reference.astype": "r.astype('f4')",
+    "reference.tobytes": "r.tobytes()",
+    "reference.tolist": "r[:1].tolist()",
+    "verify": "multibuffer.verify(a, rows)",
+    "verify of a reference": "multibuffer.verify(a[:4], r)",
+    "verify within a tolerance": "multibuffer.verify(floats, floats, atol=1)",
+    "devices": "multibuffer.devices()",
+    "access": "multibuffer.access(None, a, writes=result).__enter__().__exit__(None, None, None)",
+    "stack": "memoryview(multibuffer.stack(rows)).tobytes()",
+    "from_pointers": "multibuffer.from_pointers([ctypes.addressof(ctypes.c_char())], 1)",
+    # Long enough for the work to look for signals, for which it takes the GIL.
+    "long work": ("long = upload(bytes(1 << 22)).copy()", "multibuffer.verify(long, long, atol=1)"),
+    # Python code of others.
+    "DLPack in Python": ("""
+class Tensor:
+    def __dlpack_device__(self):
+        sum(range(300))
+        return host.__dlpack_device__()
+    def __dlpack__(self, **words):
+        sum(range(300))
+        return host.__dlpack__(**words)
+host = result.to_host()
+tensors = [Tensor() for _ in range(20)]
+""", "multibuffer.upload(tensors, device='host')"),
+    "__index__ in Python": ("""
+class Index:
+    def __index__(self):
+        return sum(range(1000)) % 100
+""", "a[[Index()] * 50]"),
+    "a word in Python": ("""
+class Type:
+    def __repr__(self):
+        sum(range(1000))
+        return 'torch.float32'
+""", "a[:1].astype(Type())"),
+    "owners in Python": ("""
+class Owner:
+    def __del__(self):
+        sum(range(1000))
+""", "[multibuffer.from_pointers([8], 1, owner=Owner()) for _ in range(20)]"),
+}
+if numpy:
+    WORK.update({
+        "numpy.asarray": ("import numpy", "numpy.asarray(a)" if DEVICE == "host" else "a.copy()"),
+        "lists of numpy arrays": ("import numpy\narrays = [numpy.arange(9.0)] * 1000",
+                                  "upload(arrays).copy()"),
+        "numpy.from_dlpack": ("import numpy\nhost = result.to_host()", "numpy.from_dlpack(host)"),
+    })
+
+# What moves no elements; the dunders are there by their operators.
+QUICK = {"transpose", "rows", "reference", "__len__", "__getitem__", "__array__", "__buffer__",
+         "__contains__", "__iter__", "__dlpack_device__"}
+
+# Each of them, with another number of threads. Under sanitizers, once is dear enough.
+REPEATS = 1 if float(os.environ.get("MULTIBUFFER_TEST_SLOWER", 1)) > 1 else 3
+AT_ONCE = 4
+
+
+def setUpModule():
+    require_device()
+
+
+class Endings(unittest.TestCase):
+    def test_every_method_is_at_work(self):
+        # Of what the stub lists; the rest neither releases the GIL nor runs for long.
+        calls = " ".join(work if isinstance(work, str) else work[1] for work in WORK.values())
+        for name in ("DeviceArray", "DeviceBuffer", "Plan", "Reference", ""):
+            for member, overloads in stubbed()[name].items():
+                is_property = overloads and any(getattr(each, "id", "") == "property"
+                                                for each in overloads[0].decorator_list)
+                if overloads and not is_property and member not in QUICK:
+                    self.assertRegex(calls, rf"\.{member}\(", f"{name}.{member}")
+
+    def test_daemon_threads_end_with_the_process(self):
+        waiting = [(name, repeat) for name in WORK for repeat in range(REPEATS)]
+        running = []
+        while waiting or running:
+            while waiting and len(running) < AT_ONCE:
+                name, repeat = waiting.pop()
+                running.append((name, self.start(WORK[name], repeat)))
+            time.sleep(0.002)
+            for name, process in running[:]:
+                if process.poll() is None:
+                    continue
+                running.remove((name, process))
+                with self.subTest(name):
+                    message = process.communicate()[0]
+                    self.assertEqual((process.returncode, message), (0, ""))
+
+    def start(self, work, repeat):
+        setup, call = work if isinstance(work, tuple) else ("", work)
+        program = PROGRAM.format(device=DEVICE, setup=setup, work=call, threads=1 + repeat,
+                                 seconds=0.02 + 0.01 * repeat)
+        process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True,
+                                   cwd=os.path.dirname(os.path.abspath(__file__)))
+        self.addCleanup(process.kill)
+        return process
+
+
+if __name__ == "__main__":
+    unittest.main()
