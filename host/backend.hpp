@@ -22,8 +22,8 @@ class Memory {
   virtual ~Memory() = default;
   std::byte* data() const noexcept { return data_; }
   std::int64_t bytes() const noexcept { return bytes_; }
-  /// Waits for all work of this library that uses the block. Returns false if it may still run, since
-  /// the device refused to wait.
+  /// Waits for all work of this library that uses the block. Returns false if it may still run,
+  /// since the device refused to wait.
   virtual bool wait() noexcept = 0;
   /// Waits for the last work that writes the block, whichever stream it is on.
   virtual void wait_for_contents() = 0;
@@ -97,22 +97,22 @@ class Backend {
   /// not the library's, whose contents must be there.
   virtual void read(void* to, Memory* block, const std::byte* from, std::int64_t bytes) = 0;
 
-  /// Runs a plan whose pointers are all valid on this device; throws `invalid_argument` for an output
-  /// that is not. Where `check` asks for it and the mode is `raise`, indices are checked as they are
-  /// read: a bad one reads nothing, and the work that is returned reports the lowest bad position.
-  /// Where the output lies in none of `uses`, the work is returned to be waited for. Otherwise
-  /// returns nullptr: the output's block knows when it is written.
+  /// Runs a plan whose pointers are all valid on this device; throws `invalid_argument` for an
+  /// output that is not. Where `check` asks for it and the mode is `raise`, indices are checked as
+  /// they are read: a bad one reads nothing, and the work that is returned reports the lowest bad
+  /// position. Where the output lies in none of `uses`, the work is returned to be waited for.
+  /// Otherwise returns nullptr: the output's block knows when it is written.
   virtual std::shared_ptr<PendingWork> gather(const GatherPlan& plan, bool check,
-                                               const std::vector<std::shared_ptr<Memory>>& uses,
-                                               StreamHandle stream, const Watch& watch) = 0;
+                                              const std::vector<std::shared_ptr<Memory>>& uses,
+                                              StreamHandle stream, const Watch& watch) = 0;
 
   /// The same to be run later. Returns when all that a run reads is there; keeps `uses`.
   virtual std::shared_ptr<PlannedGather> plan(const GatherPlan& plan, bool check,
                                               std::vector<std::shared_ptr<Memory>> uses,
                                               StreamHandle stream) = 0;
 
-  /// Compares `elements` elements of `itemsize` bytes in two dense arrays of this device, which lie in
-  /// `uses`, or are written already.
+  /// Compares `elements` elements of `itemsize` bytes in two dense arrays of this device, which lie
+  /// in `uses`, or are written already.
   virtual FirstMismatch compare(const std::byte* actual, const std::byte* expected,
                                 std::int64_t elements, std::int64_t itemsize,
                                 const std::vector<std::shared_ptr<Memory>>& uses) = 0;
@@ -124,15 +124,17 @@ class Backend {
   /// Throws `invalid_argument` for a stream that is being captured.
   virtual void synchronize(StreamHandle stream) = 0;
 
-  /// Gives `memory` to a consumer who reads it on `stream`. Unless `ordered` is false, what is enqueued
-  /// there from now on comes after the work that writes it. The memory is not used again before the
-  /// work that the consumer has enqueued there when the last holder lets go of it. Does not wait, but
-  /// for the writing where `stream` is being captured: nothing is then enqueued there.
+  /// Gives `memory` to a consumer who reads it on `stream`. Unless `ordered` is false, what is
+  /// enqueued there from now on comes after the work that writes it. The memory is not used again
+  /// before the work that the consumer has enqueued there when the last holder lets go of it. Does
+  /// not wait, but for the writing where `stream` is being captured: nothing is then enqueued
+  /// there.
   virtual void hand_over(Memory& memory, StreamHandle stream, bool ordered) = 0;
 
   /// Begins a use of blocks by the caller's work on `stream`, which comes after earlier work on
-  /// them; waits on the host for other threads' conflicting uses to end. Throws `invalid_argument` if
-  /// this thread has one. On a stream that is being captured the host waits for the earlier work.
+  /// them; waits on the host for other threads' conflicting uses to end. Throws `invalid_argument`
+  /// if this thread has one. On a stream that is being captured the host waits for the earlier
+  /// work.
   virtual std::unique_ptr<MemoryUse> begin_use(const std::vector<UsedMemory>& blocks,
                                                StreamHandle stream) = 0;
 };

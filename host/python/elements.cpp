@@ -208,8 +208,8 @@ bool is_compared_by_numpy(const Format& format, py::handle item) {
 
 namespace {
 
-/// Lists, at any nesting, that nobody else has: NumPy reads one while it runs code of the objects in
-/// it, and does not look whether that has changed the list.
+/// Lists, at any nesting, that nobody else has: NumPy reads one while it runs code of the objects
+/// in it, and does not look whether that has changed the list.
 py::object own_lists(py::handle item) {
   if (!PyList_Check(item.ptr()) && !PyTuple_Check(item.ptr()))
     return py::reinterpret_borrow<py::object>(item);
