@@ -407,8 +407,10 @@ class Walk:
             self.refused(entry, f"with the keyword {ascii(name)[:20]} alone",
                          lambda: function(**{name: 1}))
         if positional:
+            first = positional[0]
             self.refused(entry, "with an argument twice",
-                         lambda: function(named[positional[0]], **named))
+                         lambda: function(valid(entry, first),
+                                          **{**named, first: valid(entry, first)}))
 
     def every_entry(self):
         self.values = values = list(hostile_values())
