@@ -2,6 +2,7 @@
 
 #include "checked.hpp"
 
+#include <new>
 #include <utility>
 #include <variant>
 
@@ -19,6 +20,12 @@ std::int64_t table_bytes(const OffsetArray& table) {
 }
 
 }  // namespace
+
+Storage::~Storage() {
+  if (!owner || memory->wait()) return;
+  // The device refuses to wait. Then the owner stays for ever: memory that is lost does no harm.
+  static_cast<void>(new (std::nothrow) std::shared_ptr<const void>(std::move(owner)));
+}
 
 std::vector<std::shared_ptr<Memory>> blocks_of(const Storage& storage) {
   std::vector<std::shared_ptr<Memory>> blocks;

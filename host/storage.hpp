@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 namespace multibuffer {
@@ -45,11 +44,8 @@ struct Storage {
   std::vector<std::shared_ptr<Memory>> arenas;  ///< then, where its leaves are
   mutable ClearRanges clear = {};               ///< of what is used in place
 
-  /// Queued work may still read what is used in place; only when it has ended may the owner go.
-  /// Where the device refuses to wait, the owner stays for ever: memory that is lost does no harm.
-  ~Storage() {
-    if (owner && !memory->wait()) new std::shared_ptr<const void>(std::move(owner));
-  }
+  /// Waits for queued work that may still read what is used in place; only then may its owner go.
+  ~Storage();
 };
 
 /// All blocks that reading the array's elements may touch.
