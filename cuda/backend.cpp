@@ -46,7 +46,12 @@ std::optional<std::int64_t> free_bytes_of(int ordinal) {
     return {};
   CUcontext primary = nullptr;
   if (!is_active || driver.primary_retain(&primary, device)) return {};
-  const std::int64_t free = free_bytes_in(primary);
+  std::optional<std::int64_t> free;
+  try {
+    free = free_bytes_in(primary);
+  } catch (const std::exception&) {
+    // Then it cannot be told.
+  }
   static_cast<void>(driver.primary_release(device));
   return free;
 }
@@ -194,8 +199,8 @@ std::shared_ptr<PendingWork> CudaBackend::gather(const GatherPlan& plan, bool ch
   cudaStream_t stream = context_.stream(handle);
   const bool checked = check && plan.mode == IndexMode::raise && !plan.indices.empty();
   require_own(plan, uses);
-  StreamUse use(context_, stream);
   BadIndexWord word = checked ? bad_index_words_.take(stream) : BadIndexWord{};
+  StreamUse use(context_, stream);  // ends before the word goes
   for (const std::shared_ptr<Memory>& memory : uses) {
     if (!memory) continue;
     auto& block = static_cast<DeviceMemory&>(*memory);

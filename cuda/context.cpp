@@ -65,19 +65,17 @@ StreamId ask_id(cudaStream_t stream) {
 
 }  // namespace
 
-RelaxedCapture::RelaxedCapture() noexcept { ignore(cudaThreadExchangeStreamCaptureMode(&mode_)); }
-
-RelaxedCapture::~RelaxedCapture() { ignore(cudaThreadExchangeStreamCaptureMode(&mode_)); }
-
 DeviceGuard::DeviceGuard(CUcontext primary) {
   if (const CUresult error = driver().push_current(primary))
     throw Error(Errc::cuda_failure,
                 text("cuCtxPushCurrent: the driver's error ", static_cast<int>(error)));
+  ignore(cudaThreadExchangeStreamCaptureMode(&mode_));
 }
 
 DeviceGuard::DeviceGuard(const Context& context) : DeviceGuard(context.primary()) {}
 
 DeviceGuard::~DeviceGuard() {
+  ignore(cudaThreadExchangeStreamCaptureMode(&mode_));
   CUcontext popped = nullptr;
   static_cast<void>(driver().pop_current(&popped));
 }
@@ -157,6 +155,15 @@ cudaStream_t Context::stream(StreamHandle handle) const noexcept {
   return handle ? static_cast<cudaStream_t>(handle) : work_.handle;
 }
 
+void Context::require_own_device(cudaStream_t stream) const {
+  if (stream == cudaStreamLegacy || stream == cudaStreamPerThread) return;  // any device has them
+  CUcontext context = nullptr;
+  if (!driver().stream_context || driver().stream_context(stream, &context) != CUDA_SUCCESS) return;
+  if (context != primary_)
+    throw Error(Errc::invalid_argument,
+                text("the stream is another device's, and the memory is on cuda:", ordinal_));
+}
+
 StreamId Context::named(cudaStream_t stream) {
   // Nobody can capture a stream whose handle has never been given away.
   if (is_own(stream)) return id_of(stream);
@@ -173,6 +180,7 @@ StreamId Context::named(cudaStream_t stream) {
           "the legacy default stream cannot be used while a stream that synchronizes with it "
           "is being captured into a CUDA graph; name another stream");
   }
+  require_own_device(stream);
   const StreamId id = id_of(stream);
   reclaimer_.named(stream, id);
   return id;

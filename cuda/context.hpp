@@ -17,23 +17,14 @@ namespace multibuffer::cuda {
 
 class Context;
 
-/// While one lives, its thread's calls end no capture of streams that they do not name. In CUDA's
-/// default mode, waiting for an event or allocating would, also if the capture is another thread's.
-class RelaxedCapture {
- public:
-  RelaxedCapture() noexcept;
-  ~RelaxedCapture();
-  RelaxedCapture(const RelaxedCapture&) = delete;
-  RelaxedCapture& operator=(const RelaxedCapture&) = delete;
-
- private:
-  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
-};
-
-/// While one lives, its thread's CUDA calls are for one device, and disturb no capture.
+/// While one lives, its thread's CUDA calls are for one device, and end no capture of streams that
+/// they do not name.
 ///
 /// The device's primary context is pushed, and popped at the end: cudaSetDevice, to put back what
-/// was, would since CUDA 12 make a context on a device that nobody asked for.
+/// was, would since CUDA 12 make a context on a device that nobody asked for. The same goes for
+/// every call of the runtime while no context is current: so the guard's own calls come in between.
+/// In CUDA's default mode for captures, waiting for an event or allocating would end one, also
+/// another thread's; hence the relaxed mode.
 class DeviceGuard {
  public:
   explicit DeviceGuard(const Context& context);
@@ -43,7 +34,7 @@ class DeviceGuard {
   DeviceGuard& operator=(const DeviceGuard&) = delete;
 
  private:
-  RelaxedCapture relaxed_;
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
 };
 
 /// What can be done with a stream that a caller has named.
@@ -83,6 +74,8 @@ class Context {
   /// `invalid_argument`, with what to do instead, if it is being captured or cannot be used because
   /// of another stream's capture; no capture is harmed. Frees what waited for the stream.
   StreamId named(cudaStream_t stream);
+  /// Throws `invalid_argument` for a stream of another device, which must not be captured.
+  void require_own_device(cudaStream_t stream) const;
   /// The id of a stream, which must exist and not be captured: asking for it would end the capture.
   StreamId id_of(cudaStream_t stream) const;
   /// The handle of one of the context's own streams, which exist for ever; null for others.
@@ -93,8 +86,8 @@ class Context {
 
   Reclaimer& reclaimer() noexcept { return reclaimer_; }
 
-  /// Streams of plans, which their owners keep as long as the plans: asked whether something is
-  /// being captured.
+  /// Streams of plans, for as long as these can run, and so the streams exist: asked whether
+  /// something is being captured.
   void add_plan_stream(cudaStream_t stream);
   void remove_plan_stream(cudaStream_t stream) noexcept;
   /// Whether a capture is under way that this library can know of.

@@ -80,7 +80,8 @@ bool DeviceMemory::wait() noexcept {
   try {
     std::vector<LastUse> uses;
     {
-      const std::lock_guard lock(mutex_);
+      std::unique_lock lock(mutex_);
+      wait_for_others(lock, {.writes = true});
       uses = reads_;
       uses.push_back(write_);
     }
@@ -100,7 +101,7 @@ void DeviceMemory::wait_for_contents() {
   Event written;
   {
     std::unique_lock lock(mutex_);
-    wait_for_open_uses(lock, false, nullptr, 0);
+    wait_for_others(lock, {});
     written = write_.mark.event;
   }
   const DeviceGuard guard(context_);
@@ -109,40 +110,46 @@ void DeviceMemory::wait_for_contents() {
 
 void DeviceMemory::hand_over(cudaStream_t stream, bool ordered) {
   const StreamState state = state_of(stream);
-  if (ordered && state != StreamState::ready) wait_for_contents();
   const bool ready = state == StreamState::ready;
-  const StreamId id = ready ? context_.id_of(stream) : 0;
-  if (ready && !context_.is_own(stream)) context_.reclaimer().named(stream, id);
+  if (ordered && !ready) wait_for_contents();
+  const StreamId id = ready ? context_.named(stream) : 0;
   std::unique_lock lock(mutex_);
   if (stream == cudaStreamLegacy || stream == cudaStreamPerThread)
     consumers_.legacy = true;
-  else if (ready)
-    consumers_.add(id);
-  else
+  else if (!ready)
     consumers_.unnamed = true;
+  else if (!context_.is_own(stream))  // whose handle nobody else has
+    consumers_.add(id);
   if (!ordered || !ready) return;
-  wait_for_open_uses(lock, false, nullptr, id);
+  const Coming reading{.writes = false, .stream = id};
+  refuse_own(reading);
+  wait_for_others(lock, reading);
   order(stream, id, false);
 }
 
-void DeviceMemory::wait_for_open_uses(std::unique_lock<std::mutex>& lock, bool writes,
-                                      const StreamUse* by, StreamId stream) {
-  const std::thread::id self = std::this_thread::get_id();
-  const auto is_in_the_way = [&](const OpenUse& open) {
-    if (!open.writes && !writes) return false;
-    return open.use != by && (open.thread != self || open.stream != stream);
-  };
-  const bool would_wait_for_itself = std::ranges::any_of(
-      open_, [&](const OpenUse& open) { return is_in_the_way(open) && open.thread == self && by; });
-  if (would_wait_for_itself)
-    throw Error(
-        Errc::invalid_argument,
-        "this thread has an access to the memory open on another stream, and one of the two "
-        "writes: end it first");
-  left_.wait(lock, [&] {
-    return std::ranges::none_of(
-        open_, [&](const OpenUse& open) { return is_in_the_way(open) && open.thread != self; });
+bool DeviceMemory::conflicts(const OpenUse& open, const Coming& coming) const {
+  if (!open.writes && !coming.writes) return false;
+  return open.thread != std::this_thread::get_id() || open.stream != coming.stream;
+}
+
+void DeviceMemory::refuse_own(const Coming& coming) const {
+  const bool has_one = std::ranges::any_of(open_, [&](const OpenUse& open) {
+    return open.thread == std::this_thread::get_id() && conflicts(open, coming);
   });
+  if (has_one)
+    throw Error(Errc::invalid_argument,
+                "this thread has an access to the memory open on another stream, and one of the "
+                "two writes: end it first");
+}
+
+bool DeviceMemory::others_conflict(const Coming& coming) const {
+  return std::ranges::any_of(open_, [&](const OpenUse& open) {
+    return open.thread != std::this_thread::get_id() && conflicts(open, coming);
+  });
+}
+
+void DeviceMemory::wait_for_others(std::unique_lock<std::mutex>& lock, const Coming& coming) {
+  left_.wait(lock, [&] { return !others_conflict(coming); });
 }
 
 void DeviceMemory::order(cudaStream_t stream, StreamId id, bool writes) {
@@ -159,12 +166,20 @@ void DeviceMemory::order(cudaStream_t stream, StreamId id, bool writes) {
     wait_for_use({context_.id_of(cudaStreamLegacy), context_.mark(cudaStreamLegacy)});
 }
 
-void DeviceMemory::enter(const StreamUse& use, bool writes) {
-  std::unique_lock lock(mutex_);
-  wait_for_open_uses(lock, writes, &use, use.id());
+bool DeviceMemory::try_enter(const StreamUse& use, bool writes) {
+  const std::lock_guard lock(mutex_);
+  const Coming coming{writes, use.id()};
+  refuse_own(coming);
+  if (others_conflict(coming)) return false;
   reads_.reserve(reads_.size() + open_.size() + 1);  // so that `note` cannot fail
   open_.push_back({&use, std::this_thread::get_id(), use.id(), writes});
   order(use.stream(), use.id(), writes);
+  return true;
+}
+
+void DeviceMemory::wait_to_enter(const StreamUse& use, bool writes) {
+  std::unique_lock lock(mutex_);
+  wait_for_others(lock, {writes, use.id()});
 }
 
 void DeviceMemory::leave(const StreamUse& use, const LastUse* last) noexcept {

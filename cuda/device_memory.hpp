@@ -47,16 +47,27 @@ class DeviceMemory final : public Memory {
     StreamId stream = 0;
     bool writes = false;
   };
-  /// Waits until no other thread has an open use that conflicts, registers `use`, and makes its
-  /// stream wait for earlier work of other streams.
-  void enter(const StreamUse& use, bool writes);
+  /// Registers `use`, and makes its stream wait for earlier work of other streams; or returns false
+  /// if another thread has an open use that conflicts. Throws if this thread has one.
+  bool try_enter(const StreamUse& use, bool writes);
+  /// Waits until no other thread has an open use that conflicts.
+  void wait_to_enter(const StreamUse& use, bool writes);
   /// Ends a use that has a mark at its end, or none if its work has ended already.
   void leave(const StreamUse& use, const LastUse* last) noexcept;
   /// Ends a use whose work goes on in a graph.
   void leave_to_graph(const StreamUse& use) noexcept;
 
-  void wait_for_open_uses(std::unique_lock<std::mutex>& lock, bool writes, const StreamUse* by,
-                          StreamId stream);
+  /// A use that is to come, or a look at what is there: it is on a stream, or on none.
+  struct Coming {
+    bool writes = false;
+    StreamId stream = 0;
+  };
+  bool conflicts(const OpenUse& open, const Coming& coming) const;
+  /// Throws `invalid_argument` if this thread has an open use that conflicts: it would wait for
+  /// itself.
+  void refuse_own(const Coming& coming) const;
+  bool others_conflict(const Coming& coming) const;
+  void wait_for_others(std::unique_lock<std::mutex>& lock, const Coming& coming);
   void order(cudaStream_t stream, StreamId id, bool writes);
   void note(const LastUse& last, bool wrote);
 

@@ -28,6 +28,7 @@ Driver look_up() {
   find(driver.push_current, "cuCtxPushCurrent");
   find(driver.pop_current, "cuCtxPopCurrent");
   find(driver.record_context, "cuCtxRecordEvent", cuda_12_5);
+  find(driver.stream_context, "cuStreamGetCtx");
   find(driver.pointer_attributes, "cuPointerGetAttributes");
   return driver;
 }

@@ -15,6 +15,7 @@ struct Driver {
   decltype(&cuCtxPushCurrent) push_current = nullptr;
   decltype(&cuCtxPopCurrent) pop_current = nullptr;
   decltype(&cuCtxRecordEvent) record_context = nullptr;  ///< since CUDA 12.5
+  decltype(&cuStreamGetCtx) stream_context = nullptr;
   decltype(&cuPointerGetAttributes) pointer_attributes = nullptr;
 
   /// Whether there is all that a device needs.

@@ -40,12 +40,13 @@ CudaPlannedGather::CudaPlannedGather(Context& context, StagingRing& ring, const 
   }
   // A run that is captured can wait for nothing outside of its graph.
   for (const std::shared_ptr<Memory>& memory : uses_) memory->wait();
-  // The plan's stream exists as long as the plan.
   if (!context_.is_own(stream_)) context_.add_plan_stream(stream_);
 }
 
-CudaPlannedGather::~CudaPlannedGather() {
-  if (!context_.is_own(stream_)) context_.remove_plan_stream(stream_);
+CudaPlannedGather::~CudaPlannedGather() { end_runs(); }
+
+void CudaPlannedGather::end_runs() noexcept {
+  if (can_run_.exchange(false) && !context_.is_own(stream_)) context_.remove_plan_stream(stream_);
 }
 
 void CudaPlannedGather::clean_word() {
@@ -53,9 +54,9 @@ void CudaPlannedGather::clean_word() {
 }
 
 void CudaPlannedGather::run() {
-  const std::lock_guard lock(mutex_);
   const DeviceGuard guard(context_);
   if (!context_.is_own(stream_) && state_of(stream_) == StreamState::capturing) {
+    const std::lock_guard lock(mutex_);
     // Whatever an earlier launch of the graph has found.
     if (word_) clean_word();
     launch_(stream_);
@@ -66,7 +67,9 @@ void CudaPlannedGather::run() {
     auto& block = static_cast<DeviceMemory&>(*memory);
     memory == word_ || lies_in(block, out_) ? use.writes(block) : use.reads(block);
   }
+  // May wait for another thread's use, in which that thread may ask about this plan's last run.
   use.begin();
+  const std::lock_guard lock(mutex_);
   if (word_ && dirty_) clean_word();
   dirty_ = false;
   launch_(stream_);

@@ -6,6 +6,7 @@
 #include "gather_launch.hpp"
 #include "host/backend.hpp"
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -23,6 +24,7 @@ class CudaPlannedGather final : public PlannedGather {
   CudaPlannedGather& operator=(const CudaPlannedGather&) = delete;
 
   void run() override;
+  void end_runs() noexcept override;
   void wait() override;
 
  private:
@@ -37,7 +39,8 @@ class CudaPlannedGather final : public PlannedGather {
   GatherLaunch launch_;
 
   std::mutex mutex_;
-  Event done_;          ///< the last run that was not captured
+  Event done_;  ///< the last run that was not captured
+  std::atomic<bool> can_run_ = true;
   bool dirty_ = false;  ///< the word was not BadIndex::none when last seen
 };
 

@@ -18,10 +18,14 @@ bool all_on_one_stream(const RetiredBlock& block) {
       block.uses, [&](const LastUse& use) { return use.stream == block.uses.front().stream; });
 }
 
-bool has_ended(const LastUse& use) {
-  const cudaError_t error = cudaEventQuery(use.mark.event.get());
+bool has_ended(const Event& event) {
+  const cudaError_t error = cudaEventQuery(event.get());
   ignore(error);
   return error != cudaErrorNotReady;
+}
+
+bool have_ended(const std::vector<LastUse>& uses) {
+  return std::ranges::all_of(uses, [](const LastUse& use) { return has_ended(use.mark.event); });
 }
 
 }  // namespace
@@ -53,7 +57,7 @@ void Reclaimer::retire(RetiredBlock block) {
   const std::lock_guard lock(mutex_);
   if (block.consumers.legacy) mark_on_legacy(block);
   if (block.consumers.any()) return park(std::move(block));
-  if (one_stream && !std::ranges::all_of(block.uses, has_ended)) return park(std::move(block));
+  if (one_stream && !have_ended(block.uses)) return park(std::move(block));
   free_after_its_uses(block);
 }
 
@@ -104,9 +108,10 @@ void Reclaimer::settle(cudaStream_t stream, StreamId id) {
   const std::lock_guard lock(mutex_);
   Event here;  // one for all of them
   for (RetiredBlock& block : parked_) {
-    if (std::erase(block.consumers.streams, id) == 0) continue;
+    if (!block.consumers.uses(id)) continue;
     if (!here) here = context_.events().record(stream);
     block.uses.push_back({id, {here, 0}});
+    std::erase(block.consumers.streams, id);  // only now: the mark stands in for it
   }
   std::erase_if(parked_, [&](RetiredBlock& block) {
     const bool waits =
@@ -120,12 +125,19 @@ void Reclaimer::settle(cudaStream_t stream, StreamId id) {
 }
 
 void Reclaimer::free_marked(bool only_ended) {
+  std::vector<StreamId> busy;  // each is asked once
   std::erase_if(parked_, [&](RetiredBlock& block) {
     if (block.consumers.legacy) mark_on_legacy(block);
     if (block.consumers.any()) return false;
     // The last work is a caller's, whose stream will be named again.
-    if (only_ended && all_on_one_stream(block) && !std::ranges::all_of(block.uses, has_ended))
-      return false;
+    if (only_ended && all_on_one_stream(block)) {
+      const StreamId stream = block.uses.front().stream;
+      if (std::ranges::find(busy, stream) != busy.end()) return false;
+      if (!have_ended(block.uses)) {
+        busy.push_back(stream);
+        return false;
+      }
+    }
     free_after_its_uses(block);
     parked_bytes_ -= block.bytes;
     return true;
@@ -147,12 +159,15 @@ void Reclaimer::mark_on_context() {
 void Reclaimer::make_room(cudaStream_t stream) {
   const std::lock_guard lock(mutex_);
   if (!parked_.empty()) free_marked(true);
-  const std::int64_t most_bytes = context_.memory_bytes() / 32;
-  while (bytes_on_their_way_ > most_bytes) {
-    const OnItsWay& oldest = on_their_way_.front();
-    MULTIBUFFER_CUDA_CHECK(cudaStreamWaitEvent(stream, oldest.freed.get()));
-    bytes_on_their_way_ -= oldest.bytes;
+  const auto forget_oldest = [&] {
+    bytes_on_their_way_ -= on_their_way_.front().bytes;
     on_their_way_.pop_front();
+  };
+  while (!on_their_way_.empty() && has_ended(on_their_way_.front().freed)) forget_oldest();
+  const std::int64_t most_bytes = context_.memory_bytes() / 32;
+  while (bytes_on_their_way_ > most_bytes || on_their_way_.size() > most_parked_blocks) {
+    MULTIBUFFER_CUDA_CHECK(cudaStreamWaitEvent(stream, on_their_way_.front().freed.get()));
+    forget_oldest();
   }
 }
 

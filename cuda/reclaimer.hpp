@@ -36,25 +36,28 @@ struct RetiredBlock {
 };
 
 /// Frees a device's blocks after the last work on them, and never by a stream that may be gone.
+/// Where the last work is
 ///
-/// | the last work is on                      | the block is freed |
-/// |------------------------------------------|----------------------------------------------------|
-/// | one stream of the library's own          | on that stream: the next allocation there reuses
-/// it| | several streams, all of it marked        | on a stream that waits for the marks | | one
-/// stream of the caller's, not done yet | on that stream when the caller names it again, so  | | |
-/// that a loop of gathers there does not grow         | | the legacy stream, by a consumer | after
-/// a mark that is set there now                 | | another stream, by a consumer            | when
-/// that stream is named again: then it exists,   | |                                          | and
-/// a mark is set                                  |
+///  - on one stream of the library's own, the block is freed on that stream, and the next
+///  allocation
+///    there has it;
+///  - on several streams, and all of it is marked, on a stream that waits for the marks;
+///  - on one stream of the caller's, and not done yet, on that stream when the caller names it
+///  again,
+///    so that a loop of gathers there does not grow;
+///  - a consumer's on the legacy stream, after a mark that is set there now;
+///  - a consumer's on another stream, when that stream is named again: then it exists, and a mark
+///  is
+///    set.
 ///
-/// The last two rows are for memory that was handed to a consumer, who has enqueued we do not know
-/// what. A stream's handle must not be used once the stream may have been destroyed, and a
-/// destroyed stream's work goes on. So blocks wait until a caller names the stream; streams of a
-/// loop are named in every turn, and then one result waits. If a sixteenth of the device's memory
-/// waits, or more than a thousand blocks, or an allocation fails, an event of the whole context is
-/// recorded instead (CUDA 12.5), which covers every stream. It would end a capture that is under
-/// way on the device, so it is left out while one is known of; of a capture on a stream that this
-/// library has never seen it cannot know.
+/// The last two are for memory that was handed to a consumer, who has enqueued we do not know what.
+/// A stream's handle must not be used once the stream may have been destroyed, and a destroyed
+/// stream's work goes on. So blocks wait until a caller names the stream; streams of a loop are
+/// named in every turn, and then one result waits. If a sixteenth of the device's memory waits, or
+/// more than a thousand blocks, or an allocation fails, an event of the whole context is recorded
+/// instead (CUDA 12.5), which covers every stream. It would end a capture that is under way on the
+/// device, so it is left out while one is known of; of a capture on a stream that this library has
+/// never seen it cannot know.
 ///
 /// Thread-safe. The current device must be the context's.
 class Reclaimer {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <functional>
 
 namespace multibuffer::cuda {
 
@@ -22,10 +21,19 @@ void StreamUse::add(DeviceMemory& memory, bool writes) {
 }
 
 void StreamUse::begin() {
-  // In one order everywhere, so that two threads never wait for each other.
-  std::ranges::sort(blocks_, std::less{}, &Block::memory);
   open_ = true;
-  for (const Block& block : blocks_) block.memory->enter(*this, block.writes);
+  // All of them at once or none: a thread that waited for one block while it has another could wait
+  // for a thread that waits for it. Streams that have waited for nothing are no worse for it.
+  for (auto next = blocks_.begin(); next != blocks_.end();) {
+    if (next->memory->try_enter(*this, next->writes)) {
+      ++next;
+      continue;
+    }
+    for (auto entered = blocks_.begin(); entered != next; ++entered)
+      entered->memory->leave(*this, nullptr);
+    next->memory->wait_to_enter(*this, next->writes);
+    next = blocks_.begin();
+  }
 }
 
 void StreamUse::leave(const LastUse* last) noexcept {
@@ -34,7 +42,11 @@ void StreamUse::leave(const LastUse* last) noexcept {
 }
 
 Event StreamUse::finish() {
-  const LastUse last{id_, context_.mark(stream_)};
+  // The stream of this name is another one on another thread: then the legacy stream, which waits
+  // for all of them, marks the end.
+  const bool is_elsewhere = stream_ == cudaStreamPerThread && context_.id_of(stream_) != id_;
+  cudaStream_t stream = is_elsewhere ? cudaStreamLegacy : stream_;
+  const LastUse last{is_elsewhere ? context_.id_of(stream) : id_, context_.mark(stream)};
   leave(&last);
   return last.mark.event;
 }

@@ -60,6 +60,9 @@ class PlannedGather : public PendingWork {
  public:
   /// Enqueues it on the stream that it was planned for. Several threads may.
   virtual void run() = 0;
+  /// To be called when no run can come any more: the stream may go then, though results still ask
+  /// about the last run.
+  virtual void end_runs() noexcept = 0;
 };
 
 struct FirstMismatch {

@@ -365,6 +365,9 @@ struct Plan::State {
   std::vector<std::shared_ptr<const void>> owners;
   DeviceBuffer result;
   std::shared_ptr<PlannedGather> gather;  ///< null where there is nothing to do
+  ~State() {
+    if (gather) gather->end_runs();
+  }
 };
 
 Plan::Plan(const DeviceArray& array, const Request& request) {
@@ -383,8 +386,8 @@ Plan::Plan(const DeviceArray& array, const Request& request) {
       if (indices.buffer() && indices.buffer()->owner())
         owners.push_back(indices.buffer()->owner());
   if (request.stream_owner) owners.push_back(request.stream_owner);
-  state_ = std::make_shared<State>(
-      State{array, std::move(owners), DeviceBuffer(std::move(ready.result)), std::move(gather)});
+  state_ = std::shared_ptr<State>(new State{
+      array, std::move(owners), DeviceBuffer(std::move(ready.result)), std::move(gather)});
 }
 
 const DeviceBuffer& Plan::run() const {

@@ -116,6 +116,7 @@ class HostPlannedGather final : public PlannedGather {
                     std::vector<std::shared_ptr<Memory>> uses)
       : backend_(backend), plan_(plan), uses_(std::move(uses)) {}
   void run() override { backend_.gather(plan_, false, uses_, nullptr, {}); }
+  void end_runs() noexcept override {}
   void wait() override {}
 
  private:
@@ -218,7 +219,8 @@ class HostBackend final : public Backend {
 }  // namespace
 
 std::shared_ptr<Backend> open_host_backend() {
-  static const auto backend = std::make_shared<HostBackend>();
+  // Never destroyed: threads may outlive main.
+  static const auto& backend = *new std::shared_ptr<Backend>(std::make_shared<HostBackend>());
   return backend;
 }
 

@@ -7,7 +7,6 @@
 #include "module.hpp"
 
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -19,13 +18,20 @@ namespace {
 /// What access() returns: a context manager, within which an `Access` is open.
 struct AccessObject {
   struct State {
-    StreamHandle stream = nullptr;
-    Owner stream_owner;
-    std::vector<Accessed> reads, writes;
-    std::optional<multibuffer::Access> open;
+    py::object stream;
+    py::tuple reads, writes;
+    bool is_entered = false;
+    std::unique_ptr<multibuffer::Access> open;
   };
-  std::shared_ptr<State> state;
+  std::unique_ptr<State> state;
 };
+
+int visit_access(const AccessObject& access, visitproc visit, void* arg) {
+  Py_VISIT(access.state->stream.ptr());
+  Py_VISIT(access.state->reads.ptr());
+  Py_VISIT(access.state->writes.ptr());
+  return 0;
+}
 
 Accessed accessed(py::handle object) {
   if (const auto* const array = object_in<const DeviceArray>(object)) return *array;
@@ -43,32 +49,46 @@ std::vector<Accessed> all_accessed(py::handle objects) {
   return all;
 }
 
-AccessObject access(py::handle stream, const py::object& reads, const py::object& writes) {
+AccessObject access(const py::object& stream, const py::object& reads, const py::object& writes) {
   for (const py::object& objects : {reads, writes})
     if (!PyTuple_Check(objects.ptr())) throw py::type_error("access() takes tuples of arrays");
-  auto state = std::make_shared<AccessObject::State>();
-  state->stream = stream_argument(stream);
-  if (state->stream) state->stream_owner = keep(stream);
-  state->reads = all_accessed(reads);
-  state->writes = all_accessed(writes);
+  auto state = std::make_unique<AccessObject::State>();
+  state->stream = stream;
+  state->reads = py::reinterpret_borrow<py::tuple>(reads);
+  state->writes = py::reinterpret_borrow<py::tuple>(writes);
+  // For what there is to say against them.
+  stream_argument(stream);
+  all_accessed(reads);
+  all_accessed(writes);
   return {std::move(state)};
 }
 
-py::object enter(const AccessObject& self) {
-  AccessObject::State& state = *self.state;
-  if (state.open) throw py::value_error("this access is open already");
-  without_gil([&](const Watch&) {
-    state.open.emplace(state.stream, state.reads, state.writes);
-    return true;
-  });
-  return wrap(self);
+py::object enter(py::handle self) {
+  AccessObject::State& state = *value_in<AccessObject>(self.ptr()).state;
+  // Under the GIL, which is let go of while other threads' uses are waited for.
+  if (state.is_entered) throw py::value_error("this access is open already");
+  state.is_entered = true;
+  try {
+    const StreamHandle stream = stream_argument(state.stream);
+    std::vector<Accessed> reads = all_accessed(state.reads);
+    std::vector<Accessed> writes = all_accessed(state.writes);
+    state.open = without_gil([&](const Watch&) {
+      return std::make_unique<multibuffer::Access>(stream, std::move(reads), std::move(writes));
+    });
+  } catch (...) {
+    state.is_entered = false;
+    throw;
+  }
+  return py::reinterpret_borrow<py::object>(self);
 }
 
-void leave(const AccessObject& self, py::handle, py::handle, py::handle) {
-  AccessObject::State& state = *self.state;
+void leave(py::handle self, py::handle, py::handle, py::handle) {
+  AccessObject::State& state = *value_in<AccessObject>(self.ptr()).state;
   if (!state.open) throw py::value_error("this access is not open");
+  const std::unique_ptr<multibuffer::Access> open = std::move(state.open);
+  state.is_entered = false;
   without_gil([&](const Watch&) {
-    const auto open = std::exchange(state.open, std::nullopt);
+    open->end();
     return true;
   });
 }
@@ -88,6 +108,7 @@ void bind_access(py::module_& module) {
       .method<leave>("__exit__($self, kind, error, traceback)",
                      "Ends it: what is on the stream by now is what the library waits for.")
       .repr<represent>()
+      .collected<visit_access>()
       .add_to(module);
   add_function<access>(module, "access($module, stream, reads, writes)",
                        "As multibuffer.access, which has the defaults.");

@@ -128,10 +128,14 @@ constexpr std::intptr_t legacy_stream = 1;
 py::dict cuda_interface(const DeviceBuffer& buffer) {
   if (on_host(buffer))
     throw py::attribute_error("__cuda_array_interface__: the array is on the host");
-  // Not every consumer looks at the stream that the interface may name: all can read what is done.
-  synchronize(buffer);
-  // Where a protocol names no stream, the legacy default stream is meant.
-  buffer.order_before(reinterpret_cast<StreamHandle>(legacy_stream));
+  without_gil([&](const Watch&) {
+    // Not every consumer looks at the stream that the interface may name: all can read what is
+    // done.
+    buffer.synchronize();
+    // Where a protocol names no stream, the legacy default stream is meant.
+    buffer.order_before(reinterpret_cast<StreamHandle>(legacy_stream));
+    return true;
+  });
   py::dict interface = array_interface(buffer);
   if (PyDict_SetItemString(interface.ptr(), "stream", Py_None) != 0) throw py::error_already_set();
   return interface;

@@ -111,7 +111,9 @@ std::shared_ptr<const dlpack::ManagedTensorVersioned> tensor_of(const dlpack::Ex
 
 Source source_of_tensor(std::shared_ptr<const dlpack::ManagedTensorVersioned> tensor) {
   const bool readonly = (tensor->flags & dlpack::flag_read_only) != 0;
-  return made(tensor->tensor, readonly, tensor);
+  Source source = made(tensor->tensor, readonly, tensor);
+  source.is_copy = (tensor->flags & dlpack::flag_is_copied) != 0;
+  return source;
 }
 
 void wait_for_tensors(const dlpack::ExchangeTable& table, const dlpack::Device& device) {
@@ -153,8 +155,7 @@ Source source_from_capsule(py::handle object) {
     auto managed = take_over<dlpack::ManagedTensorVersioned>(capsule, versioned_name,
                                                              "used_dltensor_versioned");
     check_version(*managed);
-    const bool readonly = (managed->flags & dlpack::flag_read_only) != 0;
-    return made(managed->tensor, readonly, managed);
+    return source_of_tensor(std::move(managed));
   }
   if (!PyCapsule_IsValid(capsule.ptr(), legacy_name))
     throw py::buffer_error(text(Py_TYPE(object.ptr())->tp_name, ".__dlpack__() returned a ",

@@ -231,6 +231,10 @@ bool numpy_has(const py::object& buffer, py::handle item) {
 bool any_equal(const Format& format, std::span<const std::int64_t> shape, const std::byte* elements,
                py::handle item) {
   const Type& type = format.type();
+  // A scalar of NumPy's compares with its own kind alone; its item() is what elements become.
+  py::object plain;
+  if (std::strncmp(Py_TYPE(item.ptr())->tp_name, "numpy.", 6) == 0 && py::hasattr(item, "item"))
+    item = plain = item.attr("item")();
   std::int64_t count = 1;
   for (const std::int64_t extent : shape) count *= extent;
   constexpr std::int64_t between_signals = 1 << 14;

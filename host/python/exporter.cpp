@@ -255,7 +255,8 @@ const char* refusal(const BufferExport& source, int flags) {
 const char* format_for_consumers(const Format& format) {
   if (!format.opaque() || dlpack::is_named_type(format) || format.has_objects())
     return format.text().c_str();
-  static std::map<std::int64_t, std::string> bytes;  // guarded by the GIL; its strings never move
+  // Guarded by the GIL. Its strings never move, and exports may outlive main.
+  static auto& bytes = *new std::map<std::int64_t, std::string>;
   std::string& kept = bytes[format.itemsize()];
   if (kept.empty()) kept = text(format.itemsize(), 's');
   return kept.c_str();

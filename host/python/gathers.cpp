@@ -33,10 +33,10 @@ IndexGroup group_of(const DeviceArray& array, std::vector<int> axes,
   group.axes = std::move(axes);
   for (IndexArray& index : arrays) {
     if (index.on_device && array.device().kind() == DeviceKind::host) {
-      const std::vector<std::byte> bytes = index.on_device->to_host();
-      const DeviceBuffer here = DeviceBuffer::from_host(
-          Device::host(), bytes.data(), index.on_device->shape(), index.on_device->format());
-      index.on_device = here;
+      index.on_device = without_gil([&there = *index.on_device](const Watch&) {
+        const std::vector<std::byte> bytes = there.to_host();
+        return DeviceBuffer::from_host(Device::host(), bytes.data(), there.shape(), there.format());
+      });
     }
     group.indices.push_back(index.indices());
   }

@@ -62,7 +62,13 @@ std::optional<Output> output_of_array(py::handle object, std::span<const std::in
 
 Output output_of(py::handle object, std::span<const std::int64_t> shape, const Format& format) {
   if (auto output = output_of_array(object, shape, format)) return *std::move(output);
+  if (object_in<DeviceArray>(object))
+    throw py::type_error(
+        "out is a DeviceArray, whose memory is its own; give memory that can be written, a "
+        "DeviceBuffer for instance, as copy() returns it, or update() the array");
   const Source source = writable_source(object);
+  if (source.is_copy)
+    throw py::buffer_error("out was given as a copy of its memory, which nobody would see written");
   const ArrayView& view = source.view;
   if (!std::ranges::equal(view.shape(), shape))
     throw py::value_error(

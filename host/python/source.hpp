@@ -24,6 +24,8 @@ struct Source {
   std::shared_ptr<const Description> description;
   /// The block that the elements lie in, if it is the library's.
   std::shared_ptr<Memory> memory = nullptr;
+  /// The exporter says that it has made a copy: to write there would be in vain.
+  bool is_copy = false;
 };
 
 /// By what an input is read.

@@ -171,7 +171,9 @@ py::object describer_of(const Py_buffer& buffer) {
   if (py::object dtype = numpy_dtype_of(buffer.obj)) return dtype;
   PyObject* const exporter =
       PyMemoryView_Check(buffer.obj) ? PyMemoryView_GET_BUFFER(buffer.obj)->obj : buffer.obj;
-  if (exporter && is_instance(exporter, ctypes_data())) return ctypes_class_of(exporter);
+  if (!exporter) return {};
+  if (is_instance(exporter, find("numpy", "void"))) return numpy_dtype_of(exporter);
+  if (is_instance(exporter, ctypes_data())) return ctypes_class_of(exporter);
   return {};
 }
 
@@ -193,8 +195,12 @@ std::optional<Format> format_by(py::handle describer, const Py_buffer& buffer) {
                               "', but the class ", why),
                          said.has_objects());
   }
-  // Without a struct inside, NumPy's formats have one reading: that it fits is enough.
-  const bool is_flat = !std::strchr(std::strchr(buffer.format, '{') + 1, '{');
+  // Without a struct inside, the formats of NumPy's arrays have one reading: that it fits is
+  // enough. Those of its records have none that counts: NumPy writes them without a look at the
+  // offsets.
+  const bool is_array =
+      ndarray_type() && PyType_IsSubtype(Py_TYPE(buffer.obj), ndarray_type()) != 0;
+  const bool is_flat = is_array && !std::strchr(std::strchr(buffer.format, '{') + 1, '{');
   if (is_flat && !said.opaque()) return {};
   try {
     const Type type = type_of_dtype(describer).type;
@@ -251,6 +257,8 @@ std::optional<Format> measured_format(py::handle object) {
   auto part = py::reinterpret_borrow<py::object>(object);
   while ((PyList_Check(part.ptr()) || PyTuple_Check(part.ptr())) && py::len(part) > 0)
     part = py::object(part[py::int_(0)]);
+  if (PyMemoryView_Check(part.ptr()) && is_instance(part.attr("obj"), find("numpy", "void")))
+    part = part.attr("obj");
   const py::object dtype = numpy_dtype_of(part);
   if (!dtype || dtype.attr("names").is_none() || py::len(dtype.attr("names")) == 0) return {};
   return format_of(measured_type(dtype));

@@ -36,7 +36,9 @@ class Accessed {
 /// What you enqueue on `stream` in its life comes after this library's earlier work on that memory,
 /// and the library's later work on it, on any stream, comes after what you have enqueued. The
 /// memory is kept until then, even if the arrays go before. What DLPack's consumers do on the
-/// stream that they have named needs no access.
+/// stream that they have named needs no access for the memory to stay. It needs one where the
+/// library writes the memory again (a plan's next run, `out`, `update`) on another stream than
+/// that.
 ///
 /// One that only reads lets others read at the same time. While it is open, another thread that
 /// would write the memory, or read what it writes, waits on the host; the thread that opened it may
@@ -47,12 +49,13 @@ class Accessed {
 /// work instead. Of the graph's launches the library knows nothing: keep the arrays as long as the
 /// graph, and order other work on them yourself.
 ///
-/// On the host there is nothing to order, and an access only keeps the memory. Not thread-safe; it
-/// may end on another thread than it began.
+/// On the host there is nothing to order, and an access only keeps the memory. Not thread-safe: it
+/// belongs to the thread that opened it. Name all arrays of a piece of work in one access: threads
+/// that each have one open and want the other's may wait for each other for ever.
 class Access {
  public:
   /// Throws `invalid_argument` for memory of several devices, and if this thread has a conflicting
-  /// access open on another stream; `index_out_of_range` for a result with a bad index.
+  /// access open on another stream.
   Access(StreamHandle stream, std::vector<Accessed> reads, std::vector<Accessed> writes = {});
   ~Access();
   Access(Access&&) noexcept;

@@ -21,7 +21,8 @@
 ///  - The legacy stream synchronizes with all streams that were made without cudaStreamNonBlocking.
 ///  - A call that names a destroyed stream ends the program. The stream's work goes on.
 ///  - Calls make a context on the device that they are for, as CUDA 12 does.
-///  - A kernel that writes to another device's memory without peer access ends the program.
+///  - A kernel that writes to another device's memory without peer access ends the program, and so
+///    does one on a stream of another device.
 ///  - Copies to the device come from page-locked memory, out of one registration, or are refused.
 ///
 /// There are four devices, of 1 GiB each. The third is left to the tests of little memory, the last
@@ -40,7 +41,8 @@ struct Counts {
   int copies = 0;  ///< and memory set
   int allocations = 0;
   int events = 0;
-  int waits = 0;      ///< of the host
+  int waits = 0;  ///< of the host
+  int events_made = 0;
   int questions = 0;  ///< about devices and their memory: properties, attributes, free bytes
   bool operator==(const Counts&) const = default;
 };

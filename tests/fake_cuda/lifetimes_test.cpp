@@ -268,6 +268,26 @@ TEST_F(Lifetimes, ALoopOnThePrivateStreamDoesNotGrow) {
   EXPECT_LE(growth([&] { reversed(array); }), 0);
 }
 
+TEST_F(Lifetimes, NorDoesOneThatHandsItsResultsToIt) {
+  const DeviceArray array = uploaded(counting());
+  EXPECT_LE(growth([&] { reversed(array).order_before(nullptr); }), 0);
+}
+
+TEST_F(Lifetimes, MemoryThatHasComeBackLeavesNoEventsBehind) {
+  const DeviceArray array = uploaded(counting());
+  const auto turn = [&] {
+    {
+      const DeviceBuffer result = reversed(array);
+      result.order_before(stream_handle(cudaStream_t{nullptr}));
+    }
+    reclaim_memory();
+  };
+  for (int i = 0; i < 10; ++i) turn();
+  const int before = fake_cuda::counts().events_made;
+  for (int i = 0; i < 100; ++i) turn();
+  EXPECT_LE(fake_cuda::counts().events_made - before, 2);
+}
+
 TEST_F(Lifetimes, NorDoesOneOnAStreamOfTheCaller) {
   const Stream stream = make_stream();
   const DeviceArray array = uploaded(counting(), stream_handle(stream));
@@ -403,6 +423,95 @@ TEST_F(Lifetimes, AThreadThatWouldWaitForItselfIsTold) {
   Request request;
   request.stream = stream_handle(stream);
   EXPECT_EQ(numbers_of(copy(array, Order::C, request)), values);
+}
+
+TEST_F(Lifetimes, AFailedGatherEndsItsUseBeforeItsMemoryGoes) {
+  const DeviceArray array = uploaded(counting());
+  const std::vector<std::int64_t> values{5, 2};
+  const std::int64_t shape[] = {2};
+  const DeviceBuffer indices =
+      DeviceBuffer::from_host(array.device(), values.data(), shape, Format("q", 8));
+  const Stream stream = make_stream();
+  {
+    const Access access(stream_handle(stream), {}, {array});
+    expect_error(Errc::invalid_argument, "this thread has an access",
+                 [&] { take(array, 0, Indices(indices)); });
+  }
+  EXPECT_EQ(numbers_of(take(array, 0, Indices(indices))), (Numbers{5, 2}));
+}
+
+TEST_F(Lifetimes, AThreadThatWaitsForABlockHoldsNoOther) {
+  const DeviceArray array = uploaded(counting());
+  const DeviceBuffer x = copy(array);
+  const DeviceBuffer y = copy(array);
+  UploadOptions options;
+  options.placement = PlacementKind::in_place;
+  options.owner = std::make_shared<const DeviceBuffer>(y);
+  options.memory = y.memory();
+  const DeviceArray in_y = upload(y.view(), y.device(), options);
+  const Stream stream = make_stream();
+  std::optional<Access> access(std::in_place, stream_handle(stream), std::vector<Accessed>{},
+                               std::vector<Accessed>{y});
+  std::thread copier([&] {
+    Request request;
+    request.out = output_of(x);
+    copy(in_y, Order::C, request);
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(numbers_of(x), counting());  // and does not wait for the copier, who waits for y
+  access.reset();
+  copier.join();
+}
+
+TEST_F(Lifetimes, APlansResultIsAskedForWhileItsNextRunWaits) {
+  const DeviceArray array = uploaded(counting());
+  const std::vector<std::int64_t> values{5, 2};
+  const std::int64_t shape[] = {2};
+  Request request;
+  request.groups = {
+      {{0},
+       {Indices(DeviceBuffer::from_host(array.device(), values.data(), shape, Format("q", 8)))},
+       {}}};
+  const Plan plan(array, request);
+  const DeviceBuffer result = plan.run();
+  const Stream stream = make_stream();
+  std::optional<Access> access(std::in_place, stream_handle(stream), std::vector<Accessed>{result});
+  std::thread runner([&] { plan.run(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(numbers_of(result), (Numbers{5, 2}));
+  access.reset();
+  runner.join();
+}
+
+TEST_F(Lifetimes, AnAccessOfAThreadsDefaultStreamMayEndOnAnother) {
+  Consumer consumer;
+  {
+    const DeviceBuffer result = reversed(uploaded(counting()));
+    std::optional<Access> access;
+    std::thread([&] {
+      ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+      access.emplace(cudaStreamPerThread, std::vector<Accessed>{result});
+      consumer.reads(result, cudaStreamPerThread);
+    }).join();
+    access.reset();
+  }
+  reclaim_memory();
+  ASSERT_EQ(cudaStreamSynchronize(cudaStreamLegacy), cudaSuccess);
+  EXPECT_EQ(consumer.seen(), backwards());
+}
+
+TEST_F(Lifetimes, AStreamOfAnotherDeviceIsRefused) {
+  const DeviceArray array = uploaded(counting());
+  const DeviceBuffer result = reversed(array);
+  ASSERT_EQ(cudaSetDevice(1), cudaSuccess);
+  const Stream elsewhere = make_stream();
+  ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+  const auto refused = [&](auto&& call) {
+    expect_error(Errc::invalid_argument, "the stream is another device's", call);
+  };
+  refused([&] { result.order_before(stream_handle(elsewhere)); });
+  refused([&] { reversed(array, stream_handle(elsewhere)); });
+  refused([&] { const Access access(stream_handle(elsewhere), {result}); });
 }
 
 // Reads wait for events, not for a stream's name.
@@ -585,6 +694,30 @@ TEST_F(Lifetimes, WhatIsUsedInPlaceOutlivesItsWorkAlsoWithinACapture) {
   EXPECT_EQ(values, Numbers(count, -1));
   EXPECT_EQ(numbers_of(result), backwards());
   ASSERT_EQ(cudaHostUnregister(values.data()), cudaSuccess);
+}
+
+TEST_F(Lifetimes, APlansStreamMayGoBeforeItsResult) {
+  const DeviceArray array = uploaded(counting());
+  void* memory = nullptr;
+  ASSERT_EQ(cudaMalloc(&memory, bytes), cudaSuccess);
+  std::optional<DeviceBuffer> result;
+  {
+    const Stream stream = make_stream();
+    Request request;
+    request.stream = stream_handle(stream);
+    request.out =
+        Output{.data = memory, .bytes = bytes, .space = MemorySpace::device, .strides = {}};
+    result = Plan(array.reverse(0), request).run();
+  }
+  {
+    const DeviceBuffer other = reversed(array);
+    const Stream stream = make_stream();
+    other.order_before(stream_handle(stream));
+  }
+  reclaim_memory();  // asks whether plans' streams are captured
+  EXPECT_EQ(numbers_of(*result), backwards());
+  result.reset();
+  ASSERT_EQ(cudaFree(memory), cudaSuccess);
 }
 
 TEST_F(Lifetimes, MemoryThatWaitsForItsConsumerStaysDuringTheCaptureOfAPlan) {

@@ -229,8 +229,14 @@ void run_to(CUstream_st& stream, std::uint64_t position) {
 void go_on() {
   Machine& m = machine();
   if (m.pace != Pace::random) return;
-  for (const auto& stream : m.all_streams)
-    if (!stream->waiting.empty() && m.die() % 3 == 0) run_to(*stream, stream->done + 1);
+  const auto step = [&](CUstream_st& stream) {
+    if (!stream.waiting.empty() && m.die() % 3 == 0) run_to(stream, stream.done + 1);
+  };
+  for (DeviceState& device : m.devices) {
+    step(device.legacy);
+    for (const auto& [thread, stream] : device.per_thread) step(*stream);
+  }
+  for (const auto& stream : m.all_streams) step(*stream);
 }
 
 /// Work of a blocking stream comes after all that the legacy stream has, and the other way round.
@@ -455,12 +461,20 @@ CUresult CUDAAPI record_context(CUcontext context, CUevent event) {
   return CUDA_SUCCESS;
 }
 
+CUresult CUDAAPI stream_context(CUstream stream, CUcontext* context) {
+  const Lock lock(machine().mutex);
+  if (stream->destroyed) fault("a call names a stream that was destroyed");
+  *context = &machine().devices[stream->device].context;
+  return CUDA_SUCCESS;
+}
+
 struct DriverFunction {
   std::string_view name;
   void* function;
 };
 const DriverFunction driver_functions[] = {
     {"cuPointerGetAttributes", reinterpret_cast<void*>(&pointer_attributes)},
+    {"cuStreamGetCtx", reinterpret_cast<void*>(&stream_context)},
     {"cuDeviceGet", reinterpret_cast<void*>(&device_get)},
     {"cuDevicePrimaryCtxRetain", reinterpret_cast<void*>(&primary_retain)},
     {"cuDevicePrimaryCtxRelease", reinterpret_cast<void*>(&primary_release)},
@@ -478,6 +492,8 @@ void enqueue(cudaStream_t handle, std::function<void()> work, const void* out) {
   const Call call;
   CUstream_st& stream = stream_of(handle);
   if (legacy_is_blocked(stream)) return;  // and the next call that can says so
+  if (out && stream.device != current_device())
+    fault("a kernel is launched on a stream of another device");
   const Block* block = block_at(out);
   if (block && block->type == cudaMemoryTypeDevice && block->device != stream.device &&
       !machine().devices[stream.device].peers[block->device])
@@ -751,6 +767,7 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void*
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int) {
   const Call call;
+  ++machine().counts.events_made;
   *event = new CUevent_st;
   return cudaSuccess;
 }
@@ -789,6 +806,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 // ---- Graphs
 
 cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  const Call call;
   std::swap(capture_mode, *mode);
   return cudaSuccess;
 }
@@ -834,6 +852,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t handle) {
   const Call call;
   CUstream_st& stream = stream_of(handle);
+  if (legacy_is_blocked(stream)) return result(cudaErrorStreamCaptureImplicit);
   for (const std::function<void()>& work : executable->work) push(stream, work);
   return cudaSuccess;
 }
@@ -855,6 +874,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
 cudaError_t cudaMemsetAsync(void* data, int value, std::size_t bytes, cudaStream_t stream) {
   const Call call;
   if (!lies_in_one_block(data, bytes)) return result(cudaErrorInvalidValue);
+  if (legacy_is_blocked(stream_of(stream))) return result(cudaErrorStreamCaptureImplicit);
   ++machine().counts.copies;
   push(stream_of(stream), [=] { std::memset(data, value, bytes); });
   return cudaSuccess;

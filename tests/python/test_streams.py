@@ -152,6 +152,41 @@ class Access(unittest.TestCase):
         with self.assertRaises(TypeError):
             multibuffer.access(None, writes=3)
 
+    def test_is_collected_with_what_it_names(self):
+        class Source(numpy.ndarray):
+            pass
+
+        source = numpy.arange(3).view(Source)
+        kept = weakref.ref(source)
+        source.access = multibuffer.access(
+            None, multibuffer.upload(source, device="host", placement="in_place")
+        )
+        del source
+        gc.collect()
+        self.assertIsNone(kept())
+
+    def test_is_entered_by_one_thread_at_a_time(self):
+        access = multibuffer.access(None, upload(numpy.arange(3)))
+        wrong = []
+
+        def work():
+            for _ in range(300):
+                try:
+                    access.__enter__()
+                except ValueError:
+                    continue
+                try:
+                    access.__exit__(None, None, None)
+                except ValueError as error:
+                    wrong.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+
     def test_keeps_what_it_names(self):
         source = numpy.arange(3) if ON_HOST else upload(numpy.arange(3)).copy()
         kept = weakref.ref(source)

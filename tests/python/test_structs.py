@@ -225,6 +225,25 @@ class AgainstNumpy(unittest.TestCase):
         self.assertEqual(upload(ends_with_room)["y"].tolist(), [0, 0, 0])
         self.assertEqual(upload(ends_with_room)["n"]["x"].tolist(), [0, 0, 0])
 
+    def test_records_of_such_arrays_are_read_alike(self):
+        whole = numpy.zeros(2, [("a", "i4"), ("b", "u8"), ("c", "f4")])
+        whole["a"], whole["b"], whole["c"] = [1, 4], [2, 5], [3, 6]
+        packed = numpy.dtype({"names": ["a", "b"], "formats": ["u1", "i4"], "offsets": [0, 1],
+                              "itemsize": 8})
+        for array in (whole[["a", "b"]], whole[["b", "c"]],
+                      numpy.array([(1, 5), (2, 6)], dtype=packed)):
+            expected = array.tolist()
+            for record, value in zip(array, expected):
+                for given in (record, memoryview(record)):
+                    with self.subTest(dtype=array.dtype, kind=type(given).__name__):
+                        read = multibuffer.upload(given, device="host")
+                        self.assertEqual(read.tolist(), value)
+                        self.assertEqual(multibuffer.reference(given).tolist(), value)
+                        self.assertTrue(multibuffer.verify(read, multibuffer.reference(given)))
+            records = list(array)
+            self.assertEqual(multibuffer.upload(records, device="host").tolist(), expected)
+            self.assertEqual(multibuffer.reference(records).tolist(), expected)
+
     @unittest.skipUnless(DEVICE == "host", "NumPy reads host memory")
     def test_long_doubles_are_written_as_numpy_reads_them(self):
         source = numpy.zeros(2, [("v", "g"), ("w", "i2"), ("z", "G"), ("u", ">i4")])

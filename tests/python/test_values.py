@@ -161,6 +161,19 @@ class UnsignedIndices(unittest.TestCase):
 
 
 @needs(numpy, "NumPy")
+class Outputs(unittest.TestCase):
+    def test_an_uploaded_array_is_none(self):
+        array = upload(numpy.arange(3))
+        other = upload(numpy.zeros(3, int))
+        reference = multibuffer.reference(numpy.arange(3))
+        for call in (lambda: array.copy(out=other), lambda: array.take([0, 1, 2], out=other[::1]),
+                     lambda: array.gather([[0, 1, 2]], out=other),
+                     lambda: array.plan_copy(out=other), lambda: reference.copy(out=other)):
+            with self.assertRaisesRegex(TypeError, "out is a DeviceArray"):
+                call()
+        self.assertEqual(other.tolist(), [0, 0, 0])
+
+
 class Overlaps(unittest.TestCase):
     """Nothing is read after it has been written over."""
 

@@ -152,12 +152,15 @@ def access(stream, *reads, writes=()):
     What is enqueued on stream in the block comes after the library's earlier work on that memory, and
     the library's later work on it, on any stream, comes after what is enqueued. The memory is kept
     until then. What consumers of __dlpack__ do on the stream that they named, and those of
-    __cuda_array_interface__ on the legacy default stream, needs no access.
+    __cuda_array_interface__ on the legacy default stream, needs no access for the memory to stay. It
+    needs one where the library writes the memory again (a plan's next run(), out, update()) on
+    another stream than that.
 
     While it is open, another thread that would write the memory, or read what it writes, waits; this
     thread may do that on the same stream only, else ValueError. On a stream that is being captured
     into a CUDA graph, the host waits for earlier work; keep the arrays as long as the graph. On the
-    host there is nothing to order.
+    host there is nothing to order. Name all arrays of a piece of work in one: threads that each have
+    one open and want the other's may wait for each other for ever.
     """
     if isinstance(writes, (DeviceArray, DeviceBuffer)):
         writes = (writes,)

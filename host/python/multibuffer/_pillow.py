@@ -33,6 +33,8 @@ def rows(image):
     to the table, or the mode of the image is not known, the pixels are copied, and a UserWarning
     says so; of a known mode, the copy has the same shape and format.
     """
+    if not (hasattr(image, "load") and hasattr(image, "getim")):
+        raise TypeError(f"rows() takes an image of Pillow's, not {type(image).__name__}")
     image.load()
     table = _row_table(image)
     if not table:
