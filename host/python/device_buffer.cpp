@@ -173,7 +173,7 @@ DeviceBuffer as_integers(const DeviceBuffer& buffer) {
 }
 
 py::object memory_view_of(py::handle object) {
-  const auto view = py::reinterpret_steal<py::object>(PyMemoryView_FromObject(object.ptr()));
+  auto view = py::reinterpret_steal<py::object>(PyMemoryView_FromObject(object.ptr()));
   if (!view) throw py::error_already_set();
   return view;
 }

@@ -25,7 +25,7 @@ constexpr bool native_little = std::endian::native == std::endian::little;
 
 /// Names are the exporter's bytes, of any kind.
 py::object decoded(const std::string& text) {
-  const auto str = py::reinterpret_steal<py::object>(to_python(text));
+  auto str = py::reinterpret_steal<py::object>(to_python(text));
   if (!str) throw py::error_already_set();
   return str;
 }

@@ -25,7 +25,8 @@ _Unwind_Reason_Code personality(int version, _Unwind_Action actions,
 _Unwind_Reason_Code personality(int version, _Unwind_Action actions,
                                 _Unwind_Exception_Class exception_class,
                                 _Unwind_Exception* exception, _Unwind_Context* context) {
-  while ((actions & _UA_FORCE_UNWIND) != 0) pause();  // which signals end
+  if ((actions & _UA_FORCE_UNWIND) != 0)
+    while (true) pause();  // which signals end
   return personality_of_cxx(version, actions, exception_class, exception, context);
 }
 
