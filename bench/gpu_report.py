@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Everything that needs a GPU, on a machine that one has for 15 minutes, maybe without network.
+"""Everything that needs a GPU, on a machine that is there for a short time, maybe without a network.
 
 Builds for the card alone, then runs what has run on a GPU least first: the Python module beside
 torch, and its tests; `hazards`, which shows faults of streams and lifetimes; what others do beside

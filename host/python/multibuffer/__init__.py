@@ -20,7 +20,7 @@ stack(arrays)       an exporter with suboffsets over separate buffers, without c
 from_pointers(p, shape)  an array by the addresses of its parts, in host or device memory
 rows(image)         a Pillow image by its rows
 reference(obj)      the same verbs by the original pointers, to check results against
-verify(a, b)        the first difference, or none
+verify(a, b)        true if they are equal; else it says the first difference
 access(stream, a)   for kernels of your own: orders them with the library's work, and keeps a
 devices()           what upload(obj, device=...) can name
 
@@ -87,7 +87,7 @@ def upload(obj, *, device="auto", placement="auto", stream=None):
     stream: the CUDA stream that the transfer is enqueued on: of torch, of CuPy, of cuda.core, or
       its handle. None is one of the library's own.
 
-    Otherwise the array is a snapshot, and obj is let go of on return. A file that obj maps must not
+    Unless it is in place, the array is a snapshot, and obj is let go of on return. A file that obj maps must not
     be cut short meanwhile: the process would be ended by SIGBUS.
 
     Memory is taken only from objects whose elements are what it holds, here and wherever arrays are
