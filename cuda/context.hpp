@@ -37,7 +37,7 @@ class DeviceGuard {
   cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
 };
 
-/// What can be done with a stream that a caller has named.
+/// Says what can be done with a stream that a caller has named.
 enum class StreamState {
   ready,
   capturing,  ///< what is enqueued goes into a graph; most other calls would end the capture
@@ -90,7 +90,7 @@ class Context {
   /// something is being captured.
   void add_plan_stream(cudaStream_t stream);
   void remove_plan_stream(cudaStream_t stream) noexcept;
-  /// Whether a capture is under way that this library can know of.
+  /// Returns true if a capture is under way that this library can know of.
   bool knows_of_a_capture();
 
  private:
