@@ -22,7 +22,7 @@ nvidia-smi, compute-sanitizer, the peers and the benchmarks (tests/gpu_report/st
 The Python module is built for the python3 that stands first on the PATH, where it has its headers
 and pybind11; its tests and the peers (torch, CuPy, JAX) use what that Python has.
 
-What is not installed is taken from the folder that MULTIBUFFER_DEPS names: an install prefix, as
+Packages that are not installed are taken from the folder that MULTIBUFFER_DEPS names: an install prefix, as
 Debian's packages unpack to one. Its programs and libraries are for the build and the C++ programs;
 Python does not see them. On a machine with a network:
 
@@ -61,7 +61,7 @@ ROOT = pathlib.Path(__file__).absolute().parent.parent
 
 STEPS = ("python", "hazards", "peers", "benchmarks", "tests", "sanitizers")
 
-# What a step needs that configuring may not have found.
+# Steps need these, and configuring may not have found them.
 NEEDS = {"python": "has_module", "peers": "has_module", "benchmarks": "has_benchmarks",
          "tests": "has_tests", "sanitizers": "has_tests"}
 
@@ -106,7 +106,7 @@ LONGEST_NEW_PEERS = 80
 LONGEST_OTHER_PEERS = 60
 LONGEST_TESTS = 90
 LONGEST_SANITIZER = 60
-# What the benchmarks, which would take all the time there is, leave for what comes after them.
+# The benchmarks would take all the time there is: they leave this much for the steps after them.
 LEFT_BY_BENCHMARKS = {"tests": 50, "sanitizers": 60}
 
 
@@ -160,7 +160,7 @@ class GpuReport:
         self.folder = options.folder
         self.build = pathlib.Path(options.given_build or
                                   ("build/dev" if options.dry_run else "build/gpu-report"))
-        # Whether configuring has found everything for them.
+        # True if configuring has found everything for them.
         self.has_module = self.has_tests = self.has_benchmarks = True
 
     def run(self):

@@ -201,7 +201,7 @@ class Report:
                            if result in (OK, FAILED) or self.count(result))
         total = (f"{counts}; {seconds_since_start():.0f} s {'in all' if ended else 'so far'}. "
                  f"Everything is in {self.archive}")
-        # What is read first comes last, where it is on a screen, or in the end of an output.
+        # The lines to be read first come last: there a screen, or the end of an output, shows them.
         return "\n\n".join(filter(None, (self.title, self.tables(), table, total))) + "\n"
 
     def write(self, running=None, ended=False):

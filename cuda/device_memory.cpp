@@ -159,8 +159,8 @@ void DeviceMemory::order(cudaStream_t stream, StreamId id, bool writes) {
   wait_for_use(write_);
   if (!writes) return;
   std::ranges::for_each(reads_, wait_for_use);
-  // What consumers on the legacy stream have enqueued so far. Those on streams of their own cannot
-  // be asked, and say so themselves (`Access`).
+  // Consumers on the legacy stream have enqueued this much so far. Those on streams of their own
+  // cannot be asked, and declare their work themselves (`Access`).
   if (consumers_.legacy && stream != cudaStreamLegacy &&
       state_of(cudaStreamLegacy) == StreamState::ready)
     wait_for_use({context_.id_of(cudaStreamLegacy), context_.mark(cudaStreamLegacy)});

@@ -18,7 +18,7 @@ struct Driver {
   decltype(&cuStreamGetCtx) stream_context = nullptr;
   decltype(&cuPointerGetAttributes) pointer_attributes = nullptr;
 
-  /// Whether there is all that a device needs.
+  /// Returns true if all functions that a device needs are there.
   bool has_contexts() const noexcept {
     return device_get && primary_retain && primary_release && push_current && pop_current;
   }

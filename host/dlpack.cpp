@@ -3,6 +3,7 @@
 
 #include "backend.hpp"
 #include "checked.hpp"
+#include "legacy_stream.hpp"
 #include "text.hpp"
 
 #include <algorithm>
@@ -189,10 +190,6 @@ multibuffer::Device open_device(const Device& device) {
              : multibuffer::Device::open(text("cuda:", device.id));
 }
 
-/// CUDA's legacy default stream by its explicit name: where tensors are handed over that say
-/// nothing of streams.
-const StreamHandle handover_stream = reinterpret_cast<StreamHandle>(std::uintptr_t{1});
-
 }  // namespace
 
 DeviceBuffer take(ManagedTensorVersioned* managed) {
@@ -208,7 +205,7 @@ DeviceBuffer take(ManagedTensorVersioned* managed) {
                             .strides = {},
                             .data = const_cast<std::byte*>(array.base()),
                             .memory = nullptr,
-                            .stream = handover_stream,
+                            .stream = legacy_stream(),
                             .pending = nullptr};
   for (const Axis& axis : array.layout().axes()) parts.strides.push_back(axis.stride);
   parts.owner = std::shared_ptr<ManagedTensorVersioned>(managed, [](ManagedTensorVersioned* held) {
@@ -233,10 +230,10 @@ ManagedTensorVersioned* allocate(const Tensor& prototype) {
                             .strides = {},
                             .data = nullptr,
                             .memory = nullptr,
-                            .stream = handover_stream,
+                            .stream = legacy_stream(),
                             .pending = nullptr};
   for (const Axis& axis : dense.layout().axes()) parts.strides.push_back(axis.stride);
-  parts.memory = parts.device.backend().allocate(dense.nbytes(), handover_stream);
+  parts.memory = parts.device.backend().allocate(dense.nbytes(), legacy_stream());
   parts.data = parts.memory->data();
   return to_versioned(DeviceBuffer(std::move(parts)));
 }

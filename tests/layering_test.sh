@@ -25,7 +25,7 @@ rule_for() {
     # It shares nothing with what it checks.
     host/reference.cpp | host/reference_convert.cpp) echo "$standard|<multibuffer/(array_view|error|gather|layout|reference)\.hpp>|host/text\.hpp" ;;
     host/files/*) echo "$standard|$public|$system|<png\.h>|host/text\.hpp|host/files/.*" ;;
-    host/python/*) echo "$standard|$public|$public_cuda|$system|<pybind11/(numpy|pybind11)\.h>|host/(dtype_name|parallel|storage|text)\.hpp|host/python/.*" ;;
+    host/python/*) echo "$standard|$public|$public_cuda|$system|<pybind11/(numpy|pybind11)\.h>|host/(dtype_name|legacy_stream|parallel|storage|text)\.hpp|host/python/.*" ;;
     host/cli/*) echo "$standard|$public|$system|<CLI/.*>|host/(dtype_name|text)\.hpp|host/(files|cli)/.*" ;;
     host/*) echo "$standard|$public|$system|host/[a-z_]+\.hpp" ;;
     cuda/*) echo "$standard|$public|$public_cuda|$system|$toolkit|$contract|cuda/.*" ;;

@@ -3,6 +3,7 @@
 #include <multibuffer/layout.hpp>
 
 #include "dtype.hpp"
+#include "host/legacy_stream.hpp"
 #include "host/text.hpp"
 #include "source.hpp"
 
@@ -245,8 +246,8 @@ StreamHandle stream_argument(py::handle stream) {
     throw py::type_error(
         text("stream must be a CUDA stream or its handle, not ", Py_TYPE(stream.ptr())->tp_name));
   const std::uintptr_t number = address_argument(handle, "stream");
-  constexpr std::uintptr_t legacy = 1;  // cudaStreamLegacy; a null handle is the library's own
-  return reinterpret_cast<StreamHandle>(number == 0 ? legacy : number);
+  // A null handle is the library's own stream.
+  return number == 0 ? legacy_stream() : reinterpret_cast<StreamHandle>(number);
 }
 
 bool is_list_of_names(py::handle key) {

@@ -6,6 +6,7 @@
 #include "arguments.hpp"
 #include "elements.hpp"
 #include "exporter.hpp"
+#include "host/legacy_stream.hpp"
 #include "host/text.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
@@ -122,9 +123,6 @@ py::dict host_interface(const DeviceBuffer& buffer) {
   return array_interface(buffer);
 }
 
-/// cudaStreamLegacy
-constexpr std::intptr_t legacy_stream = 1;
-
 py::dict cuda_interface(const DeviceBuffer& buffer) {
   if (on_host(buffer))
     throw py::attribute_error("__cuda_array_interface__: the array is on the host");
@@ -133,7 +131,7 @@ py::dict cuda_interface(const DeviceBuffer& buffer) {
     // done.
     buffer.synchronize();
     // Where a protocol names no stream, the legacy default stream is meant.
-    buffer.order_before(reinterpret_cast<StreamHandle>(legacy_stream));
+    buffer.order_before(legacy_stream());
     return true;
   });
   py::dict interface = array_interface(buffer);

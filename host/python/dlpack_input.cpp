@@ -4,6 +4,7 @@
 #include "arguments.hpp"
 #include "claims.hpp"
 #include "gil.hpp"
+#include "host/legacy_stream.hpp"
 #include "host/text.hpp"
 #include "interfaces.hpp"
 
@@ -19,9 +20,6 @@ namespace {
 
 constexpr const char* legacy_name = "dltensor";
 constexpr const char* versioned_name = "dltensor_versioned";
-
-/// cudaStreamLegacy, and its number in DLPack: what every consumer may name without a runtime.
-constexpr int legacy_stream = 1;
 
 /// Gives the tensor back at its end, with the GIL, which an exporter's deleter is free to need.
 template <class Managed>
@@ -121,8 +119,7 @@ void wait_for_tensors(const dlpack::ExchangeTable& table, const dlpack::Device& 
   void* stream = nullptr;
   if (table.current_stream(dlpack::device_cuda, device.id, &stream) != 0)
     throw py::error_already_set();
-  const auto handle =
-      stream ? stream : reinterpret_cast<StreamHandle>(std::intptr_t{legacy_stream});
+  const auto handle = stream ? stream : legacy_stream();
   const GilReleased released;
   multibuffer::Device::open(text("cuda:", device.id)).synchronize(handle);
 }
@@ -143,12 +140,12 @@ Source source_from_capsule(py::handle object) {
   const dlpack::Device where = dlpack_device_of(object);
   const bool on_cuda = is_on_cuda(where);
   py::dict words;
-  if (on_cuda) words["stream"] = legacy_stream;
+  if (on_cuda) words["stream"] = legacy_stream_number;
   const py::object capsule = ask(object, words);
   if (on_cuda) {
     const Device device = Device::open(text("cuda:", where.id));
     const GilReleased released;
-    device.synchronize(reinterpret_cast<StreamHandle>(std::intptr_t{legacy_stream}));
+    device.synchronize(legacy_stream());
   }
 
   if (PyCapsule_IsValid(capsule.ptr(), versioned_name)) {

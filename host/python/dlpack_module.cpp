@@ -1,6 +1,7 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
+#include "host/legacy_stream.hpp"
 #include "host/text.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
@@ -94,9 +95,10 @@ py::capsule to_dlpack(const DeviceBuffer& buffer, const py::object& stream,
   const auto [given, copied] = exported(buffer, dl_device, copy);
   // DLPack's numbers for CUDA's default streams are CUDA's own names for them; none given is the
   // legacy one, and -1 says that the consumer needs no order: its work is taken to be there, too.
-  const std::int64_t consumer = stream.is_none() ? 1 : long_argument(stream, "__dlpack__: stream");
+  const std::int64_t consumer =
+      stream.is_none() ? legacy_stream_number : long_argument(stream, "__dlpack__: stream");
   if (consumer == -1)
-    given.hand_over_unordered(reinterpret_cast<StreamHandle>(std::int64_t{1}));
+    given.hand_over_unordered(legacy_stream());
   else
     without_gil([&buffer = given, consumer](const Watch&) {
       buffer.order_before(reinterpret_cast<StreamHandle>(consumer));

@@ -1,6 +1,7 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
+#include "host/legacy_stream.hpp"
 #include "interrupt.hpp"
 #include "module.hpp"
 
@@ -31,9 +32,6 @@ int guarded_by_status(const Work& work) {
   return -1;
 }
 
-/// CUDA's legacy default stream, by its explicit name.
-const StreamHandle legacy_stream = reinterpret_cast<StreamHandle>(std::intptr_t{1});
-
 int allocate(dlpack::Tensor* prototype, dlpack::ManagedTensorVersioned** out, void* context,
              void (*set_error)(void* context, const char* kind, const char* message)) {
   try {
@@ -59,7 +57,7 @@ int from_object(void* object, dlpack::ManagedTensorVersioned** out) {
     const DeviceBuffer buffer = *found;
     // `current_stream` is the legacy one: what the consumer enqueues there comes after our work.
     without_gil([&](const Watch&) {
-      buffer.order_before(legacy_stream);
+      buffer.order_before(legacy_stream());
       return true;
     });
     *out = dlpack::to_versioned(buffer);
