@@ -1,7 +1,6 @@
 #pragma once
 
-#include <multibuffer/device_buffer.hpp>
-#include <multibuffer/gather.hpp>
+#include <multibuffer/gather_modes.hpp>
 
 #include "number.hpp"
 #include "small_vector.hpp"

@@ -2,6 +2,7 @@
 
 #include <multibuffer/device_buffer.hpp>
 #include <multibuffer/gather.hpp>
+#include <multibuffer/gather_modes.hpp>
 #include <multibuffer/layout.hpp>
 
 #include "small_vector.hpp"

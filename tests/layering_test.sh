@@ -23,7 +23,7 @@ rule_for() {
     include/multibuffer/cuda/*) echo "$standard|$public|$public_cuda|$toolkit" ;;
     include/*) echo "$standard|$public" ;;
     # It shares nothing with what it checks.
-    host/reference.cpp | host/reference_convert.cpp) echo "$standard|<multibuffer/(array_view|error|gather|layout|reference)\.hpp>|host/text\.hpp" ;;
+    host/reference.cpp | host/reference_convert.cpp) echo "$standard|<multibuffer/(array_view|error|gather_modes|layout|reference)\.hpp>|host/text\.hpp" ;;
     host/files/*) echo "$standard|$public|$system|<png\.h>|host/text\.hpp|host/files/.*" ;;
     host/python/*) echo "$standard|$public|$public_cuda|$system|<pybind11/(numpy|pybind11)\.h>|host/(dtype_name|legacy_stream|parallel|storage|text)\.hpp|host/python/.*" ;;
     host/cli/*) echo "$standard|$public|$system|<CLI/.*>|host/(dtype_name|text)\.hpp|host/(files|cli)/.*" ;;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multibuffer/device_buffer.hpp>
+#include <multibuffer/gather_modes.hpp>
 #include <multibuffer/place.hpp>
 
 #include "host/cli/inputs.hpp"

@@ -3,6 +3,7 @@
 #include <multibuffer/device_buffer.hpp>
 #include <multibuffer/format.hpp>
 #include <multibuffer/gather.hpp>
+#include <multibuffer/gather_modes.hpp>
 #include <multibuffer/watch.hpp>
 
 #include "host/cli/file_kind.hpp"

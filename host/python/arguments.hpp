@@ -3,6 +3,7 @@
 #include <multibuffer/device.hpp>
 #include <multibuffer/device_buffer.hpp>
 #include <multibuffer/gather.hpp>
+#include <multibuffer/gather_modes.hpp>
 
 #include <pybind11/pybind11.h>
 

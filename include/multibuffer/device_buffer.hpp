@@ -14,8 +14,6 @@ namespace multibuffer {
 class Memory;
 class PendingWork;
 
-enum class Order { C, F };
-
 /// A dense array in a device's memory: what gathers return. Copies share the memory.
 class DeviceBuffer {
  public:

@@ -2,6 +2,7 @@
 
 #include <multibuffer/device_array.hpp>
 #include <multibuffer/device_buffer.hpp>
+#include <multibuffer/gather_modes.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -10,13 +11,6 @@
 #include <vector>
 
 namespace multibuffer {
-
-/// What an index outside of its axis means, as in `numpy.take`.
-enum class IndexMode {
-  raise,  ///< an error; negative indices count from the end
-  clip,   ///< moved to the nearest valid index; negative ones to 0
-  wrap,   ///< modulo the extent
-};
 
 /// An n-D C-ordered array of indices, borrowed. Host indices are checked before anything is
 /// written and are read before the call returns. Device indices are checked as they are used: keep
@@ -79,12 +73,6 @@ struct Output {
 
 /// An earlier result's memory, to be written again in its own shape and strides.
 Output output_of(const DeviceBuffer& buffer);
-
-/// What becomes of an integer that an integer type of fewer values cannot hold.
-enum class Overflow {
-  wrap,      ///< modulo 2^bits, as in C++ and NumPy
-  saturate,  ///< the nearest that there is
-};
 
 /// What to read of an array. Without groups, all of it. Slices are view operations on the array.
 /// Several groups are independent of each other (NumPy's `ix_`).

@@ -11,6 +11,7 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/format.hpp>
 #include <multibuffer/gather.hpp>
+#include <multibuffer/gather_modes.hpp>
 #include <multibuffer/layout.hpp>
 #include <multibuffer/place.hpp>
 #include <multibuffer/reference.hpp>

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <multibuffer/array_view.hpp>
-#include <multibuffer/gather.hpp>
+#include <multibuffer/gather_modes.hpp>
+#include <multibuffer/watch.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
