@@ -1,4 +1,4 @@
-#include "arena_image.hpp"
+#include "cuda/arena_image.hpp"
 
 #include "host/pack.hpp"
 

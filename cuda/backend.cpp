@@ -2,19 +2,19 @@
 
 #include <multibuffer/error.hpp>
 
-#include "bad_index.hpp"
-#include "check.hpp"
-#include "compare.hpp"
-#include "context.hpp"
-#include "device_memory.hpp"
-#include "driver.hpp"
-#include "gather_launch.hpp"
+#include "cuda/bad_index.hpp"
+#include "cuda/check.hpp"
+#include "cuda/compare.hpp"
+#include "cuda/context.hpp"
+#include "cuda/device_memory.hpp"
+#include "cuda/driver.hpp"
+#include "cuda/gather_launch.hpp"
+#include "cuda/planned_gather.hpp"
+#include "cuda/pointers.hpp"
+#include "cuda/staging.hpp"
+#include "cuda/stream_use.hpp"
+#include "cuda/upload.hpp"
 #include "host/text.hpp"
-#include "planned_gather.hpp"
-#include "pointers.hpp"
-#include "staging.hpp"
-#include "stream_use.hpp"
-#include "upload.hpp"
 
 #include <algorithm>
 #include <exception>

@@ -1,6 +1,6 @@
-#include "bad_index.hpp"
+#include "cuda/bad_index.hpp"
 
-#include "check.hpp"
+#include "cuda/check.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -1,8 +1,8 @@
 #pragma once
 
-#include "context.hpp"
+#include "cuda/context.hpp"
+#include "cuda/device_memory.hpp"
 #include "cuda/kernel_plan.hpp"
-#include "device_memory.hpp"
 #include "host/backend.hpp"
 
 #include <memory>

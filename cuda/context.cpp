@@ -1,10 +1,10 @@
-#include "context.hpp"
+#include "cuda/context.hpp"
 
 #include <multibuffer/error.hpp>
 
-#include "check.hpp"
+#include "cuda/check.hpp"
+#include "cuda/driver.hpp"
 #include "cuda/gather.hpp"
-#include "driver.hpp"
 #include "host/text.hpp"
 
 #include <algorithm>

@@ -2,8 +2,8 @@
 
 #include <multibuffer/device.hpp>
 
-#include "event_pool.hpp"
-#include "reclaimer.hpp"
+#include "cuda/event_pool.hpp"
+#include "cuda/reclaimer.hpp"
 
 #include <cuda.h>
 #include <cuda_runtime_api.h>

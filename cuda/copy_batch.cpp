@@ -1,6 +1,6 @@
-#include "copy_batch.hpp"
+#include "cuda/copy_batch.hpp"
 
-#include "check.hpp"
+#include "cuda/check.hpp"
 
 #include <vector>
 

@@ -1,10 +1,10 @@
-#include "device_memory.hpp"
+#include "cuda/device_memory.hpp"
 
 #include <multibuffer/error.hpp>
 
-#include "check.hpp"
+#include "cuda/check.hpp"
+#include "cuda/stream_use.hpp"
 #include "host/rounding.hpp"
-#include "stream_use.hpp"
 
 #include <algorithm>
 #include <exception>

@@ -1,8 +1,8 @@
 #pragma once
 
-#include "context.hpp"
+#include "cuda/context.hpp"
+#include "cuda/reclaimer.hpp"
 #include "host/backend.hpp"
-#include "reclaimer.hpp"
 
 #include <cuda_runtime_api.h>
 

@@ -1,6 +1,6 @@
-#include "driver.hpp"
+#include "cuda/driver.hpp"
 
-#include "check.hpp"
+#include "cuda/check.hpp"
 
 namespace multibuffer::cuda {
 namespace {

@@ -1,6 +1,6 @@
-#include "event_pool.hpp"
+#include "cuda/event_pool.hpp"
 
-#include "check.hpp"
+#include "cuda/check.hpp"
 
 namespace multibuffer::cuda {
 

@@ -1,7 +1,7 @@
-#include "gather_launch.hpp"
+#include "cuda/gather_launch.hpp"
 
-#include "check.hpp"
-#include "stream_use.hpp"
+#include "cuda/check.hpp"
+#include "cuda/stream_use.hpp"
 
 #include <cstddef>
 #include <cstring>

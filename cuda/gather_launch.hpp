@@ -1,9 +1,9 @@
 #pragma once
 
+#include "cuda/device_memory.hpp"
 #include "cuda/gather.hpp"
 #include "cuda/kernel_plan.hpp"
-#include "device_memory.hpp"
-#include "staging.hpp"
+#include "cuda/staging.hpp"
 
 #include <cuda_runtime_api.h>
 

@@ -1,4 +1,4 @@
-#include "kernel_choice.hpp"
+#include "cuda/kernel_choice.hpp"
 
 #include "host/rounding.hpp"
 

@@ -1,4 +1,4 @@
-#include "kernel_plan.hpp"
+#include "cuda/kernel_plan.hpp"
 
 #include "host/rounding.hpp"
 

@@ -1,7 +1,7 @@
-#include "planned_gather.hpp"
+#include "cuda/planned_gather.hpp"
 
-#include "check.hpp"
-#include "stream_use.hpp"
+#include "cuda/check.hpp"
+#include "cuda/stream_use.hpp"
 
 #include <utility>
 

@@ -1,9 +1,9 @@
 #pragma once
 
-#include "bad_index.hpp"
-#include "context.hpp"
-#include "device_memory.hpp"
-#include "gather_launch.hpp"
+#include "cuda/bad_index.hpp"
+#include "cuda/context.hpp"
+#include "cuda/device_memory.hpp"
+#include "cuda/gather_launch.hpp"
 #include "host/backend.hpp"
 
 #include <atomic>

@@ -1,9 +1,9 @@
-#include "pointers.hpp"
+#include "cuda/pointers.hpp"
 
 #include <multibuffer/error.hpp>
 
-#include "check.hpp"
-#include "driver.hpp"
+#include "cuda/check.hpp"
+#include "cuda/driver.hpp"
 #include "host/text.hpp"
 
 #include <cuda.h>

@@ -2,7 +2,7 @@
 
 #include <multibuffer/place.hpp>
 
-#include "context.hpp"
+#include "cuda/context.hpp"
 #include "cuda/upload_choice.hpp"
 
 #include <cstddef>

@@ -1,8 +1,8 @@
-#include "reclaimer.hpp"
+#include "cuda/reclaimer.hpp"
 
-#include "check.hpp"
-#include "context.hpp"
-#include "driver.hpp"
+#include "cuda/check.hpp"
+#include "cuda/context.hpp"
+#include "cuda/driver.hpp"
 
 #include <algorithm>
 #include <exception>

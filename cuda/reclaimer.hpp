@@ -1,6 +1,6 @@
 #pragma once
 
-#include "event_pool.hpp"
+#include "cuda/event_pool.hpp"
 
 #include <array>
 #include <atomic>

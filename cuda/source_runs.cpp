@@ -1,4 +1,4 @@
-#include "source_runs.hpp"
+#include "cuda/source_runs.hpp"
 
 #include <algorithm>
 #include <bit>

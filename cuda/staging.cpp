@@ -1,8 +1,8 @@
-#include "staging.hpp"
+#include "cuda/staging.hpp"
 
 #include <multibuffer/error.hpp>
 
-#include "check.hpp"
+#include "cuda/check.hpp"
 #include "host/parallel.hpp"
 #include "host/rounding.hpp"
 

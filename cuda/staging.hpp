@@ -2,8 +2,8 @@
 
 #include <multibuffer/watch.hpp>
 
-#include "context.hpp"
-#include "slot_queue.hpp"
+#include "cuda/context.hpp"
+#include "cuda/slot_queue.hpp"
 
 #include <cuda_runtime_api.h>
 

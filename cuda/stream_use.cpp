@@ -1,8 +1,8 @@
-#include "stream_use.hpp"
+#include "cuda/stream_use.hpp"
 
 #include <multibuffer/error.hpp>
 
-#include "check.hpp"
+#include "cuda/check.hpp"
 
 #include <algorithm>
 #include <exception>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "device_memory.hpp"
+#include "cuda/device_memory.hpp"
 #include "host/backend.hpp"
 
 #include <cuda_runtime_api.h>

@@ -1,13 +1,13 @@
-#include "upload.hpp"
+#include "cuda/upload.hpp"
 
-#include "arena_image.hpp"
-#include "check.hpp"
-#include "copy_batch.hpp"
+#include "cuda/arena_image.hpp"
+#include "cuda/check.hpp"
+#include "cuda/copy_batch.hpp"
+#include "cuda/device_memory.hpp"
+#include "cuda/pointers.hpp"
 #include "cuda/source_runs.hpp"
-#include "device_memory.hpp"
+#include "cuda/stream_use.hpp"
 #include "host/parallel.hpp"
-#include "pointers.hpp"
-#include "stream_use.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -3,10 +3,10 @@
 #include <multibuffer/place.hpp>
 #include <multibuffer/watch.hpp>
 
-#include "context.hpp"
+#include "cuda/context.hpp"
+#include "cuda/staging.hpp"
 #include "cuda/upload_choice.hpp"
 #include "host/gather_plan.hpp"
-#include "staging.hpp"
 
 #include <cuda_runtime_api.h>
 

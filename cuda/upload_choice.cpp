@@ -1,4 +1,4 @@
-#include "upload_choice.hpp"
+#include "cuda/upload_choice.hpp"
 
 #include <algorithm>
 

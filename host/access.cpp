@@ -3,9 +3,9 @@
 #include <multibuffer/device_buffer.hpp>
 #include <multibuffer/error.hpp>
 
-#include "backend.hpp"
-#include "storage.hpp"
-#include "text.hpp"
+#include "host/backend.hpp"
+#include "host/storage.hpp"
+#include "host/text.hpp"
 
 #include <utility>
 

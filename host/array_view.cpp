@@ -1,7 +1,7 @@
 #include <multibuffer/array_view.hpp>
 
-#include "checked.hpp"
-#include "text.hpp"
+#include "host/checked.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <cstddef>

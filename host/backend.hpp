@@ -4,7 +4,7 @@
 #include <multibuffer/place.hpp>
 #include <multibuffer/watch.hpp>
 
-#include "gather_plan.hpp"
+#include "host/gather_plan.hpp"
 
 #include <cstddef>
 #include <cstdint>

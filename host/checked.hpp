@@ -2,7 +2,7 @@
 
 #include <multibuffer/error.hpp>
 
-#include "text.hpp"
+#include "host/text.hpp"
 
 #include <cstdint>
 #include <string_view>

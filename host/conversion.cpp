@@ -1,9 +1,9 @@
-#include "conversion.hpp"
+#include "host/conversion.hpp"
 
 #include <multibuffer/byte_order.hpp>
 #include <multibuffer/error.hpp>
 
-#include "text.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <bit>

@@ -3,7 +3,7 @@
 #include <multibuffer/format.hpp>
 #include <multibuffer/gather.hpp>
 
-#include "number.hpp"
+#include "host/number.hpp"
 
 #include <optional>
 

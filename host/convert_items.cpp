@@ -1,7 +1,7 @@
-#include "convert_items.hpp"
+#include "host/convert_items.hpp"
 
-#include "convert_number.hpp"
-#include "vector.hpp"
+#include "host/convert_number.hpp"
+#include "host/vector.hpp"
 
 #include <algorithm>
 #include <cstring>

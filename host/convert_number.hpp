@@ -1,6 +1,6 @@
 #pragma once
 
-#include "number.hpp"
+#include "host/number.hpp"
 
 #include <bit>
 #include <cstdint>

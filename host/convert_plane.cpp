@@ -1,9 +1,9 @@
-#include "convert_plane.hpp"
+#include "host/convert_plane.hpp"
 
-#include "copy_rows.hpp"
-#include "rounding.hpp"
-#include "stream_pieces.hpp"
-#include "vector.hpp"
+#include "host/copy_rows.hpp"
+#include "host/rounding.hpp"
+#include "host/stream_pieces.hpp"
+#include "host/vector.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,8 +1,8 @@
 #pragma once
 
-#include "convert_items.hpp"
-#include "copy_plane.hpp"
-#include "row_walk.hpp"
+#include "host/convert_items.hpp"
+#include "host/copy_plane.hpp"
+#include "host/row_walk.hpp"
 
 #include <span>
 

@@ -1,6 +1,6 @@
-#include "copy_items.hpp"
+#include "host/copy_items.hpp"
 
-#include "vector.hpp"
+#include "host/vector.hpp"
 
 #include <cstdlib>
 #include <cstring>

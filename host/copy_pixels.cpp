@@ -1,7 +1,7 @@
-#include "copy_pixels.hpp"
+#include "host/copy_pixels.hpp"
 
-#include "copy_items.hpp"
-#include "rounding.hpp"
+#include "host/copy_items.hpp"
+#include "host/rounding.hpp"
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "vector.hpp"
+#include "host/vector.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,12 +1,12 @@
-#include "copy_plane.hpp"
+#include "host/copy_plane.hpp"
 
-#include "copy_items.hpp"
-#include "copy_pixels.hpp"
-#include "permute_items.hpp"
-#include "stream_bytes.hpp"
-#include "stream_pieces.hpp"
-#include "transpose.hpp"
-#include "vector.hpp"
+#include "host/copy_items.hpp"
+#include "host/copy_pixels.hpp"
+#include "host/permute_items.hpp"
+#include "host/stream_bytes.hpp"
+#include "host/stream_pieces.hpp"
+#include "host/transpose.hpp"
+#include "host/vector.hpp"
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "row_walk.hpp"
+#include "host/row_walk.hpp"
 
 #include <cstdint>
 #include <span>

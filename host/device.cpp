@@ -1,8 +1,8 @@
 #include <multibuffer/device.hpp>
 #include <multibuffer/error.hpp>
 
-#include "backend.hpp"
-#include "text.hpp"
+#include "host/backend.hpp"
+#include "host/text.hpp"
 
 #include <charconv>
 #include <optional>

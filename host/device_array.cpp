@@ -1,9 +1,9 @@
 #include <multibuffer/device_array.hpp>
 
-#include "backend.hpp"
-#include "checked.hpp"
-#include "storage.hpp"
-#include "text.hpp"
+#include "host/backend.hpp"
+#include "host/checked.hpp"
+#include "host/storage.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,8 +1,8 @@
 #include <multibuffer/device_buffer.hpp>
 #include <multibuffer/error.hpp>
 
-#include "backend.hpp"
-#include "gather_plan.hpp"
+#include "host/backend.hpp"
+#include "host/gather_plan.hpp"
 
 #include <utility>
 

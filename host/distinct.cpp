@@ -1,9 +1,9 @@
-#include "distinct.hpp"
+#include "host/distinct.hpp"
 
-#include "parallel.hpp"
-#include "rounding.hpp"
-#include "sequences.hpp"
-#include "vector.hpp"
+#include "host/parallel.hpp"
+#include "host/rounding.hpp"
+#include "host/sequences.hpp"
+#include "host/vector.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -1,10 +1,10 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
-#include "backend.hpp"
-#include "checked.hpp"
-#include "legacy_stream.hpp"
-#include "text.hpp"
+#include "host/backend.hpp"
+#include "host/checked.hpp"
+#include "host/legacy_stream.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <bit>

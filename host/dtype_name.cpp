@@ -1,6 +1,6 @@
-#include "dtype_name.hpp"
+#include "host/dtype_name.hpp"
 
-#include "text.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/format.hpp>
 
-#include "text.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 

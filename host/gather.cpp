@@ -1,16 +1,16 @@
 #include <multibuffer/gather.hpp>
 #include <multibuffer/large_vector.hpp>
 
-#include "backend.hpp"
-#include "checked.hpp"
-#include "conversion.hpp"
-#include "gather_plan.hpp"
-#include "overlap.hpp"
-#include "parallel.hpp"
-#include "result.hpp"
-#include "small_vector.hpp"
-#include "storage.hpp"
-#include "text.hpp"
+#include "host/backend.hpp"
+#include "host/checked.hpp"
+#include "host/conversion.hpp"
+#include "host/gather_plan.hpp"
+#include "host/overlap.hpp"
+#include "host/parallel.hpp"
+#include "host/result.hpp"
+#include "host/small_vector.hpp"
+#include "host/storage.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <atomic>

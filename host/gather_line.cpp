@@ -1,8 +1,8 @@
-#include "gather_line.hpp"
+#include "host/gather_line.hpp"
 
-#include "line_stream.hpp"
-#include "moves.hpp"
-#include "vector.hpp"
+#include "host/line_stream.hpp"
+#include "host/moves.hpp"
+#include "host/vector.hpp"
 
 #include <algorithm>
 #include <type_traits>

@@ -1,8 +1,8 @@
-#include "gather_plan.hpp"
+#include "host/gather_plan.hpp"
 
 #include <multibuffer/error.hpp>
 
-#include "text.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -2,8 +2,8 @@
 
 #include <multibuffer/gather_modes.hpp>
 
-#include "number.hpp"
-#include "small_vector.hpp"
+#include "host/number.hpp"
+#include "host/small_vector.hpp"
 
 #include <cstddef>
 #include <cstdint>

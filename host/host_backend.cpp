@@ -1,13 +1,13 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/large_vector.hpp>
 
-#include "backend.hpp"
-#include "host_gather.hpp"
-#include "pack.hpp"
-#include "parallel.hpp"
-#include "stream_bytes.hpp"
-#include "text.hpp"
-#include "vector.hpp"
+#include "host/backend.hpp"
+#include "host/host_gather.hpp"
+#include "host/pack.hpp"
+#include "host/parallel.hpp"
+#include "host/stream_bytes.hpp"
+#include "host/text.hpp"
+#include "host/vector.hpp"
 
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>

@@ -1,12 +1,12 @@
-#include "host_gather.hpp"
+#include "host/host_gather.hpp"
 
-#include "convert_plane.hpp"
-#include "copy_plane.hpp"
-#include "copy_rows.hpp"
-#include "gather_line.hpp"
-#include "rounding.hpp"
-#include "row_walk.hpp"
-#include "vector.hpp"
+#include "host/convert_plane.hpp"
+#include "host/copy_plane.hpp"
+#include "host/copy_rows.hpp"
+#include "host/gather_line.hpp"
+#include "host/rounding.hpp"
+#include "host/row_walk.hpp"
+#include "host/vector.hpp"
 
 #include <algorithm>
 #include <array>

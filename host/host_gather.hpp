@@ -1,6 +1,6 @@
 #pragma once
 
-#include "gather_plan.hpp"
+#include "host/gather_plan.hpp"
 
 #include <cstdint>
 #include <span>

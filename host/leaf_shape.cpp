@@ -1,6 +1,6 @@
-#include "leaf_shape.hpp"
+#include "host/leaf_shape.hpp"
 
-#include "parallel.hpp"
+#include "host/parallel.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "moves.hpp"
-#include "vector.hpp"
+#include "host/moves.hpp"
+#include "host/vector.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,8 +1,8 @@
-#include "null_pointer.hpp"
+#include "host/null_pointer.hpp"
 
 #include <multibuffer/error.hpp>
 
-#include "text.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <cstdint>

@@ -3,7 +3,7 @@
 #include <multibuffer/array_view.hpp>
 #include <multibuffer/sequence.hpp>
 
-#include "slots.hpp"
+#include "host/slots.hpp"
 
 #include <cstddef>
 #include <span>

@@ -1,8 +1,8 @@
-#include "offset_tables.hpp"
+#include "host/offset_tables.hpp"
 
-#include "exact_divisor.hpp"
-#include "parallel.hpp"
-#include "sequences.hpp"
+#include "host/exact_divisor.hpp"
+#include "host/parallel.hpp"
+#include "host/sequences.hpp"
 
 #include <algorithm>
 #include <functional>

@@ -4,7 +4,7 @@
 #include <multibuffer/place.hpp>
 #include <multibuffer/sequence.hpp>
 
-#include "slot_set.hpp"
+#include "host/slot_set.hpp"
 
 #include <cstddef>
 #include <cstdint>

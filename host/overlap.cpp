@@ -1,9 +1,9 @@
-#include "overlap.hpp"
+#include "host/overlap.hpp"
 
 #include <multibuffer/error.hpp>
 
-#include "storage.hpp"
-#include "text.hpp"
+#include "host/storage.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -1,7 +1,7 @@
-#include "pack.hpp"
+#include "host/pack.hpp"
 
-#include "stream_bytes.hpp"
-#include "vector.hpp"
+#include "host/stream_bytes.hpp"
+#include "host/vector.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,9 +1,9 @@
-#include "parallel.hpp"
+#include "host/parallel.hpp"
 
 #include <multibuffer/error.hpp>
 
-#include "text.hpp"
-#include "thread_pool.hpp"
+#include "host/text.hpp"
+#include "host/thread_pool.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -1,6 +1,6 @@
-#include "permute_items.hpp"
+#include "host/permute_items.hpp"
 
-#include "copy_items.hpp"
+#include "host/copy_items.hpp"
 
 #include <algorithm>
 #include <bit>

@@ -1,11 +1,11 @@
 #include <multibuffer/place.hpp>
 
-#include "checked.hpp"
-#include "leaf_shape.hpp"
-#include "offset_tables.hpp"
-#include "parallel.hpp"
-#include "sequences.hpp"
-#include "text.hpp"
+#include "host/checked.hpp"
+#include "host/leaf_shape.hpp"
+#include "host/offset_tables.hpp"
+#include "host/parallel.hpp"
+#include "host/sequences.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -1,8 +1,8 @@
-#include "pointer_lists.hpp"
+#include "host/pointer_lists.hpp"
 
-#include "parallel.hpp"
-#include "sequences.hpp"
-#include "vector.hpp"
+#include "host/parallel.hpp"
+#include "host/sequences.hpp"
+#include "host/vector.hpp"
 
 #include <algorithm>
 #include <array>

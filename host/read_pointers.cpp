@@ -1,11 +1,11 @@
-#include "read_pointers.hpp"
+#include "host/read_pointers.hpp"
 
 #include <multibuffer/error.hpp>
 
-#include "parallel.hpp"
-#include "pointer_lists.hpp"
-#include "rounding.hpp"
-#include "text.hpp"
+#include "host/parallel.hpp"
+#include "host/pointer_lists.hpp"
+#include "host/rounding.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <array>

@@ -3,8 +3,8 @@
 #include <multibuffer/resolve.hpp>
 #include <multibuffer/watch.hpp>
 
-#include "distinct.hpp"
-#include "slots.hpp"
+#include "host/distinct.hpp"
+#include "host/slots.hpp"
 
 #include <cstddef>
 #include <cstdint>

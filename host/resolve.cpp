@@ -1,9 +1,9 @@
 #include <multibuffer/resolve.hpp>
 
-#include "null_pointer.hpp"
-#include "read_pointers.hpp"
-#include "sequences.hpp"
-#include "slots.hpp"
+#include "host/null_pointer.hpp"
+#include "host/read_pointers.hpp"
+#include "host/sequences.hpp"
+#include "host/slots.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,11 +1,11 @@
-#include "result.hpp"
+#include "host/result.hpp"
 
 #include <multibuffer/device_array.hpp>
 #include <multibuffer/error.hpp>
 
-#include "backend.hpp"
-#include "checked.hpp"
-#include "text.hpp"
+#include "host/backend.hpp"
+#include "host/checked.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <bitset>

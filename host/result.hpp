@@ -5,7 +5,7 @@
 #include <multibuffer/gather_modes.hpp>
 #include <multibuffer/layout.hpp>
 
-#include "small_vector.hpp"
+#include "host/small_vector.hpp"
 
 #include <cstddef>
 #include <cstdint>

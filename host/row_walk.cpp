@@ -1,6 +1,6 @@
-#include "row_walk.hpp"
+#include "host/row_walk.hpp"
 
-#include "vector.hpp"
+#include "host/vector.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,8 +1,8 @@
 #pragma once
 
-#include "gather_plan.hpp"
-#include "row_address.hpp"
-#include "small_vector.hpp"
+#include "host/gather_plan.hpp"
+#include "host/row_address.hpp"
+#include "host/small_vector.hpp"
 
 #include <cstddef>
 #include <cstdint>

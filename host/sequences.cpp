@@ -1,6 +1,6 @@
-#include "sequences.hpp"
+#include "host/sequences.hpp"
 
-#include "parallel.hpp"
+#include "host/parallel.hpp"
 
 #include <cstddef>
 #include <utility>

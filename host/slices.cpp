@@ -1,4 +1,4 @@
-#include "slices.hpp"
+#include "host/slices.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -3,7 +3,7 @@
 #include <multibuffer/array_view.hpp>
 #include <multibuffer/gather.hpp>
 
-#include "result.hpp"
+#include "host/result.hpp"
 
 #include <cstdint>
 #include <vector>

@@ -1,9 +1,9 @@
-#include "slots.hpp"
+#include "host/slots.hpp"
 
 #include <multibuffer/error.hpp>
 
-#include "sequences.hpp"
-#include "text.hpp"
+#include "host/sequences.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <numeric>

@@ -3,7 +3,7 @@
 #include <multibuffer/layout.hpp>
 #include <multibuffer/sequence.hpp>
 
-#include "slot_set.hpp"
+#include "host/slot_set.hpp"
 
 #include <cstddef>
 #include <cstdint>

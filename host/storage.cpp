@@ -1,6 +1,6 @@
-#include "storage.hpp"
+#include "host/storage.hpp"
 
-#include "checked.hpp"
+#include "host/checked.hpp"
 
 #include <new>
 #include <utility>

@@ -3,8 +3,8 @@
 #include <multibuffer/device_array.hpp>
 #include <multibuffer/place.hpp>
 
-#include "backend.hpp"
-#include "overlap.hpp"
+#include "host/backend.hpp"
+#include "host/overlap.hpp"
 
 #include <cstddef>
 #include <cstdint>

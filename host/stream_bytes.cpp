@@ -1,7 +1,7 @@
-#include "stream_bytes.hpp"
+#include "host/stream_bytes.hpp"
 
-#include "moves.hpp"
-#include "vector.hpp"
+#include "host/moves.hpp"
+#include "host/vector.hpp"
 
 #include <unistd.h>
 

@@ -1,12 +1,12 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/streamed.hpp>
 
-#include "backend.hpp"
-#include "conversion.hpp"
-#include "gather_plan.hpp"
-#include "overlap.hpp"
-#include "slices.hpp"
-#include "text.hpp"
+#include "host/backend.hpp"
+#include "host/conversion.hpp"
+#include "host/gather_plan.hpp"
+#include "host/overlap.hpp"
+#include "host/slices.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <cstddef>

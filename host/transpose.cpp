@@ -1,7 +1,7 @@
-#include "transpose.hpp"
+#include "host/transpose.hpp"
 
-#include "stream_bytes.hpp"
-#include "vector.hpp"
+#include "host/stream_bytes.hpp"
+#include "host/vector.hpp"
 
 #include <algorithm>
 #include <bit>

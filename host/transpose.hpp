@@ -1,6 +1,6 @@
 #pragma once
 
-#include "copy_plane.hpp"
+#include "host/copy_plane.hpp"
 
 #include <cstdint>
 

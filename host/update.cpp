@@ -1,9 +1,9 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/update.hpp>
 
-#include "backend.hpp"
-#include "storage.hpp"
-#include "text.hpp"
+#include "host/backend.hpp"
+#include "host/storage.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,9 +1,9 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/verify.hpp>
 
-#include "backend.hpp"
-#include "checked.hpp"
-#include "text.hpp"
+#include "host/backend.hpp"
+#include "host/checked.hpp"
+#include "host/text.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,6 @@
 #include <multibuffer/error.hpp>
 
-#include "backend.hpp"
+#include "host/backend.hpp"
 
 // Stands in for cuda/ in a build without the CUDA Toolkit; why it is without, CMake says.
 namespace multibuffer {

@@ -1,10 +1,10 @@
 #include <multibuffer/access.hpp>
 
-#include "arguments.hpp"
-#include "errors.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/errors.hpp"
+#include "host/python/interrupt.hpp"
+#include "host/python/module.hpp"
 #include "host/text.hpp"
-#include "interrupt.hpp"
-#include "module.hpp"
 
 #include <memory>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "advice.hpp"
+#include "host/python/advice.hpp"
 
 namespace py = pybind11;
 

@@ -1,11 +1,11 @@
-#include "arguments.hpp"
+#include "host/python/arguments.hpp"
 
 #include <multibuffer/layout.hpp>
 
-#include "dtype.hpp"
 #include "host/legacy_stream.hpp"
+#include "host/python/dtype.hpp"
+#include "host/python/source.hpp"
 #include "host/text.hpp"
-#include "source.hpp"
 
 #include <algorithm>
 #include <numeric>

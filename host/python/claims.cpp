@@ -1,8 +1,8 @@
-#include "claims.hpp"
+#include "host/python/claims.hpp"
 
-#include "arguments.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/numpy_array.hpp"
 #include "host/text.hpp"
-#include "numpy_array.hpp"
 
 #include <algorithm>
 #include <string>

@@ -1,4 +1,4 @@
-#include "class.hpp"
+#include "host/python/class.hpp"
 
 #include "host/text.hpp"
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "function.hpp"
-#include "instance.hpp"
+#include "host/python/function.hpp"
+#include "host/python/instance.hpp"
 
 #include <pybind11/pybind11.h>
 

@@ -1,10 +1,10 @@
 #include <multibuffer/error.hpp>
 
-#include "arguments.hpp"
-#include "dtype.hpp"
-#include "gil.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/dtype.hpp"
+#include "host/python/gil.hpp"
+#include "host/python/interfaces.hpp"
 #include "host/text.hpp"
-#include "interfaces.hpp"
 
 #include <cstdint>
 #include <memory>

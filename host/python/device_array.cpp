@@ -3,15 +3,15 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/gather.hpp>
 
-#include "arguments.hpp"
-#include "elements.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/elements.hpp"
+#include "host/python/interrupt.hpp"
+#include "host/python/module.hpp"
+#include "host/python/numpy_array.hpp"
+#include "host/python/owner.hpp"
+#include "host/python/properties.hpp"
 #include "host/storage.hpp"
 #include "host/text.hpp"
-#include "interrupt.hpp"
-#include "module.hpp"
-#include "numpy_array.hpp"
-#include "owner.hpp"
-#include "properties.hpp"
 
 #include <cstddef>
 #include <optional>

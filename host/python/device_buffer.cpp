@@ -3,15 +3,15 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
-#include "arguments.hpp"
-#include "elements.hpp"
-#include "exporter.hpp"
 #include "host/legacy_stream.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/elements.hpp"
+#include "host/python/exporter.hpp"
+#include "host/python/interrupt.hpp"
+#include "host/python/module.hpp"
+#include "host/python/numpy_array.hpp"
+#include "host/python/properties.hpp"
 #include "host/text.hpp"
-#include "interrupt.hpp"
-#include "module.hpp"
-#include "numpy_array.hpp"
-#include "properties.hpp"
 
 #include <optional>
 #include <vector>

@@ -1,8 +1,8 @@
 #include <multibuffer/device.hpp>
 
+#include "host/python/interrupt.hpp"
+#include "host/python/module.hpp"
 #include "host/text.hpp"
-#include "interrupt.hpp"
-#include "module.hpp"
 
 #include <cstddef>
 #include <string>

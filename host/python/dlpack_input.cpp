@@ -1,12 +1,12 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
-#include "arguments.hpp"
-#include "claims.hpp"
-#include "gil.hpp"
 #include "host/legacy_stream.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/claims.hpp"
+#include "host/python/gil.hpp"
+#include "host/python/interfaces.hpp"
 #include "host/text.hpp"
-#include "interfaces.hpp"
 
 #include <cstdint>
 #include <limits>

@@ -2,10 +2,10 @@
 #include <multibuffer/error.hpp>
 
 #include "host/legacy_stream.hpp"
+#include "host/python/interrupt.hpp"
+#include "host/python/module.hpp"
+#include "host/python/properties.hpp"
 #include "host/text.hpp"
-#include "interrupt.hpp"
-#include "module.hpp"
-#include "properties.hpp"
 
 #include <array>
 #include <optional>

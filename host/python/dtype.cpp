@@ -1,13 +1,13 @@
-#include "dtype.hpp"
+#include "host/python/dtype.hpp"
 
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
-#include "arguments.hpp"
-#include "function.hpp"
 #include "host/dtype_name.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/function.hpp"
+#include "host/python/properties.hpp"
 #include "host/text.hpp"
-#include "properties.hpp"
 
 #include <algorithm>
 #include <bit>

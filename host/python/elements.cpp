@@ -1,8 +1,8 @@
-#include "elements.hpp"
+#include "host/python/elements.hpp"
 
+#include "host/python/numpy_array.hpp"
+#include "host/python/source.hpp"
 #include "host/text.hpp"
-#include "numpy_array.hpp"
-#include "source.hpp"
 
 #include <algorithm>
 #include <array>

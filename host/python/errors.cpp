@@ -1,4 +1,4 @@
-#include "errors.hpp"
+#include "host/python/errors.hpp"
 
 #include <multibuffer/error.hpp>
 

@@ -2,8 +2,8 @@
 #include <multibuffer/error.hpp>
 
 #include "host/legacy_stream.hpp"
-#include "interrupt.hpp"
-#include "module.hpp"
+#include "host/python/interrupt.hpp"
+#include "host/python/module.hpp"
 
 #include <exception>
 #include <new>

@@ -1,11 +1,11 @@
-#include "exporter.hpp"
+#include "host/python/exporter.hpp"
 
 #include <multibuffer/dlpack.hpp>
 
-#include "arguments.hpp"
-#include "gil.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/gil.hpp"
+#include "host/python/numpy_array.hpp"
 #include "host/text.hpp"
-#include "numpy_array.hpp"
 
 #include <algorithm>
 #include <exception>

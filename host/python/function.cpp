@@ -1,4 +1,4 @@
-#include "function.hpp"
+#include "host/python/function.hpp"
 
 #include "host/text.hpp"
 

@@ -1,8 +1,8 @@
 #pragma once
 
-#include "arguments.hpp"
-#include "errors.hpp"
-#include "instance.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/errors.hpp"
+#include "host/python/instance.hpp"
 
 #include <pybind11/pybind11.h>
 

@@ -2,13 +2,13 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/gather.hpp>
 
-#include "arguments.hpp"
-#include "errors.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/errors.hpp"
+#include "host/python/indexing.hpp"
+#include "host/python/interrupt.hpp"
+#include "host/python/module.hpp"
+#include "host/python/output.hpp"
 #include "host/text.hpp"
-#include "indexing.hpp"
-#include "interrupt.hpp"
-#include "module.hpp"
-#include "output.hpp"
 
 #include <algorithm>
 #include <array>

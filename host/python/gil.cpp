@@ -1,4 +1,4 @@
-#include "gil.hpp"
+#include "host/python/gil.hpp"
 
 #if defined(__linux__)
 

@@ -1,14 +1,14 @@
 #include <multibuffer/error.hpp>
 
-#include "advice.hpp"
 #include "host/parallel.hpp"
+#include "host/python/advice.hpp"
+#include "host/python/indexing.hpp"
+#include "host/python/instance.hpp"
+#include "host/python/interrupt.hpp"
+#include "host/python/numpy_array.hpp"
+#include "host/python/source.hpp"
 #include "host/storage.hpp"
 #include "host/text.hpp"
-#include "indexing.hpp"
-#include "instance.hpp"
-#include "interrupt.hpp"
-#include "numpy_array.hpp"
-#include "source.hpp"
 
 #include <algorithm>
 #include <array>

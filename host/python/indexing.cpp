@@ -1,8 +1,8 @@
-#include "indexing.hpp"
+#include "host/python/indexing.hpp"
 
-#include "advice.hpp"
+#include "host/python/advice.hpp"
+#include "host/python/source.hpp"
 #include "host/text.hpp"
-#include "source.hpp"
 
 #include <algorithm>
 #include <optional>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "shares.hpp"
+#include "host/python/shares.hpp"
 
 #include <pybind11/pybind11.h>
 

@@ -1,10 +1,10 @@
-#include "interfaces.hpp"
+#include "host/python/interfaces.hpp"
 
-#include "arguments.hpp"
-#include "claims.hpp"
-#include "errors.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/claims.hpp"
+#include "host/python/errors.hpp"
+#include "host/python/numpy_array.hpp"
 #include "host/text.hpp"
-#include "numpy_array.hpp"
 
 #include <memory>
 #include <string>

@@ -2,7 +2,7 @@
 
 #include <multibuffer/dlpack.hpp>
 
-#include "source.hpp"
+#include "host/python/source.hpp"
 
 #include <pybind11/pybind11.h>
 

@@ -3,7 +3,7 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/watch.hpp>
 
-#include "gil.hpp"
+#include "host/python/gil.hpp"
 
 #include <pybind11/pybind11.h>
 

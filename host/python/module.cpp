@@ -1,4 +1,4 @@
-#include "module.hpp"
+#include "host/python/module.hpp"
 
 PYBIND11_MODULE(_core, module) {
   using namespace multibuffer::python;

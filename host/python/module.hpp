@@ -3,10 +3,10 @@
 #include <multibuffer/array_view.hpp>
 #include <multibuffer/gather.hpp>
 
-#include "arguments.hpp"
-#include "class.hpp"
-#include "owner.hpp"
-#include "source.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/class.hpp"
+#include "host/python/owner.hpp"
+#include "host/python/source.hpp"
 
 #include <pybind11/pybind11.h>
 

@@ -1,6 +1,6 @@
-#include "numpy_array.hpp"
+#include "host/python/numpy_array.hpp"
 
-#include "arguments.hpp"
+#include "host/python/arguments.hpp"
 #include "host/text.hpp"
 
 #include <array>

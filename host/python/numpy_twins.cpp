@@ -1,4 +1,4 @@
-#include "numpy_twins.hpp"
+#include "host/python/numpy_twins.hpp"
 
 #include <algorithm>
 

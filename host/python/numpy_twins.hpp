@@ -1,6 +1,6 @@
 #pragma once
 
-#include "numpy_array.hpp"
+#include "host/python/numpy_array.hpp"
 
 #include <cstddef>
 #include <vector>

@@ -1,10 +1,10 @@
-#include "output.hpp"
+#include "host/python/output.hpp"
 
-#include "dtype.hpp"
+#include "host/python/dtype.hpp"
+#include "host/python/instance.hpp"
+#include "host/python/interfaces.hpp"
+#include "host/python/numpy_array.hpp"
 #include "host/text.hpp"
-#include "instance.hpp"
-#include "interfaces.hpp"
-#include "numpy_array.hpp"
 
 #include <algorithm>
 #include <cstddef>

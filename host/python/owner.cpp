@@ -1,7 +1,7 @@
-#include "owner.hpp"
+#include "host/python/owner.hpp"
 
-#include "class.hpp"
-#include "gil.hpp"
+#include "host/python/class.hpp"
+#include "host/python/gil.hpp"
 
 #include <utility>
 

@@ -1,19 +1,19 @@
-#include "parts.hpp"
+#include "host/python/parts.hpp"
 
 #include <multibuffer/error.hpp>
 #include <multibuffer/gather.hpp>
 
-#include "claims.hpp"
-#include "dtype.hpp"
-#include "exporter.hpp"
-#include "gil.hpp"
+#include "host/python/claims.hpp"
+#include "host/python/dtype.hpp"
+#include "host/python/exporter.hpp"
+#include "host/python/gil.hpp"
+#include "host/python/interfaces.hpp"
+#include "host/python/interrupt.hpp"
+#include "host/python/module.hpp"
+#include "host/python/numpy_twins.hpp"
+#include "host/python/struct_format.hpp"
+#include "host/python/tensor_twins.hpp"
 #include "host/text.hpp"
-#include "interfaces.hpp"
-#include "interrupt.hpp"
-#include "module.hpp"
-#include "numpy_twins.hpp"
-#include "struct_format.hpp"
-#include "tensor_twins.hpp"
 
 #include <algorithm>
 #include <deque>

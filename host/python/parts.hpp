@@ -1,7 +1,7 @@
 #pragma once
 
-#include "owner.hpp"
-#include "source.hpp"
+#include "host/python/owner.hpp"
+#include "host/python/source.hpp"
 
 #include <pybind11/pybind11.h>
 

@@ -1,5 +1,5 @@
+#include "host/python/module.hpp"
 #include "host/text.hpp"
-#include "module.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -2,9 +2,9 @@
 
 #include <multibuffer/format.hpp>
 
-#include "arguments.hpp"
-#include "class.hpp"
-#include "dtype.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/class.hpp"
+#include "host/python/dtype.hpp"
 
 #include <pybind11/pybind11.h>
 

@@ -1,18 +1,18 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/reference.hpp>
 
-#include "arguments.hpp"
-#include "dtype.hpp"
-#include "elements.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/dtype.hpp"
+#include "host/python/elements.hpp"
+#include "host/python/indexing.hpp"
+#include "host/python/interrupt.hpp"
+#include "host/python/module.hpp"
+#include "host/python/numpy_array.hpp"
+#include "host/python/output.hpp"
+#include "host/python/owner.hpp"
+#include "host/python/properties.hpp"
+#include "host/python/struct_format.hpp"
 #include "host/text.hpp"
-#include "indexing.hpp"
-#include "interrupt.hpp"
-#include "module.hpp"
-#include "numpy_array.hpp"
-#include "output.hpp"
-#include "owner.hpp"
-#include "properties.hpp"
-#include "struct_format.hpp"
 
 #include <algorithm>
 #include <cstddef>

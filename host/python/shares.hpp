@@ -4,8 +4,8 @@
 #include <multibuffer/device_buffer.hpp>
 #include <multibuffer/gather.hpp>
 
+#include "host/python/owner.hpp"
 #include "host/storage.hpp"
-#include "owner.hpp"
 
 #include <cstddef>
 

@@ -1,17 +1,17 @@
-#include "source.hpp"
+#include "host/python/source.hpp"
 
 #include <multibuffer/error.hpp>
 #include <multibuffer/gather.hpp>
 
-#include "advice.hpp"
-#include "dtype.hpp"
+#include "host/python/advice.hpp"
+#include "host/python/dtype.hpp"
+#include "host/python/interfaces.hpp"
+#include "host/python/interrupt.hpp"
+#include "host/python/module.hpp"
+#include "host/python/numpy_array.hpp"
+#include "host/python/parts.hpp"
+#include "host/python/struct_format.hpp"
 #include "host/text.hpp"
-#include "interfaces.hpp"
-#include "interrupt.hpp"
-#include "module.hpp"
-#include "numpy_array.hpp"
-#include "parts.hpp"
-#include "struct_format.hpp"
 
 #include <cstddef>
 #include <optional>

@@ -3,8 +3,8 @@
 #include <multibuffer/device_array.hpp>
 #include <multibuffer/device_buffer.hpp>
 
-#include "exporter.hpp"
-#include "owner.hpp"
+#include "host/python/exporter.hpp"
+#include "host/python/owner.hpp"
 
 #include <pybind11/pybind11.h>
 

@@ -2,14 +2,14 @@
 #include <multibuffer/device.hpp>
 #include <multibuffer/error.hpp>
 
-#include "arguments.hpp"
-#include "dtype.hpp"
-#include "exporter.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/dtype.hpp"
+#include "host/python/exporter.hpp"
+#include "host/python/module.hpp"
+#include "host/python/owner.hpp"
+#include "host/python/parts.hpp"
+#include "host/python/properties.hpp"
 #include "host/text.hpp"
-#include "module.hpp"
-#include "owner.hpp"
-#include "parts.hpp"
-#include "properties.hpp"
 
 #include <bit>
 #include <cstddef>

@@ -1,12 +1,12 @@
-#include "struct_format.hpp"
+#include "host/python/struct_format.hpp"
 
 #include <multibuffer/error.hpp>
 
-#include "arguments.hpp"
-#include "dtype.hpp"
+#include "host/python/arguments.hpp"
+#include "host/python/dtype.hpp"
+#include "host/python/numpy_array.hpp"
+#include "host/python/source.hpp"
 #include "host/text.hpp"
-#include "numpy_array.hpp"
-#include "source.hpp"
 
 #include <algorithm>
 #include <bit>

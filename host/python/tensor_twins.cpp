@@ -1,4 +1,4 @@
-#include "tensor_twins.hpp"
+#include "host/python/tensor_twins.hpp"
 
 #include <algorithm>
 

@@ -1,10 +1,10 @@
 #include <multibuffer/update.hpp>
 
-#include "dtype.hpp"
+#include "host/python/dtype.hpp"
+#include "host/python/interrupt.hpp"
+#include "host/python/module.hpp"
+#include "host/python/source.hpp"
 #include "host/storage.hpp"
-#include "interrupt.hpp"
-#include "module.hpp"
-#include "source.hpp"
 
 namespace py = pybind11;
 

@@ -1,11 +1,11 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/verify.hpp>
 
-#include "dtype.hpp"
+#include "host/python/dtype.hpp"
+#include "host/python/interrupt.hpp"
+#include "host/python/module.hpp"
+#include "host/python/properties.hpp"
 #include "host/text.hpp"
-#include "interrupt.hpp"
-#include "module.hpp"
-#include "properties.hpp"
 
 #include <algorithm>
 #include <cstdint>
