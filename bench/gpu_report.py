@@ -83,13 +83,13 @@ OTHER_PEERS = ("rows", "in_l2", "misaligned", "elements", "uploads", "copies", "
 BENCHMARKS = ("device_pieces_bench", "device_gather_bench", "device_phases_bench",
               "device_upload_bench", "gather_bench")
 
-DEVICE_TESTS = ("backend", "conversion", "cuda_device", "cuda_kernels", "cuda_upload", "plan",
+DEVICE_TESTS = ("backend", "conversion", "cuda_backend", "kernels", "upload", "plan",
                 "streamed", "update", "verify")
 
 # Tests for compute-sanitizer, under which all is some thousand times slower: a few of each way to
 # gather and to convert, and every kernel there is.
 SANITIZED = {
-    "cuda_device": "*EveryKernel*",
+    "cuda_backend": "*EveryKernel*",
     "backend": ":".join((
         "*UploadsAndCopiesBack/cuda", "*TakesAlongAnyAxis/cuda", "*CoordinatesPick*/cuda",
         "*DeviceIndicesAreChecked*/cuda", "*ElementsOfAnySize/cuda", "*VerifyFinds*/cuda",

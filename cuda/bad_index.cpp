@@ -1,6 +1,6 @@
 #include "cuda/bad_index.hpp"
 
-#include "cuda/check.hpp"
+#include "cuda/memory/check.hpp"
 
 #include <algorithm>
 #include <utility>

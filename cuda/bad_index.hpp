@@ -1,9 +1,9 @@
 #pragma once
 
-#include "cuda/context.hpp"
-#include "cuda/device_memory.hpp"
-#include "cuda/kernel_plan.hpp"
-#include "host/backend.hpp"
+#include "cuda/memory/context.hpp"
+#include "cuda/memory/device_memory.hpp"
+#include "cuda/plan/kernel_plan.hpp"
+#include "host/backend/backend.hpp"
 
 #include <memory>
 #include <mutex>

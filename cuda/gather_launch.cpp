@@ -1,7 +1,7 @@
 #include "cuda/gather_launch.hpp"
 
-#include "cuda/check.hpp"
-#include "cuda/stream_use.hpp"
+#include "cuda/memory/check.hpp"
+#include "cuda/memory/stream_use.hpp"
 
 #include <cstddef>
 #include <cstring>

@@ -1,9 +1,9 @@
 #pragma once
 
-#include "cuda/device_memory.hpp"
-#include "cuda/gather.hpp"
-#include "cuda/kernel_plan.hpp"
-#include "cuda/staging.hpp"
+#include "cuda/kernels/launch.hpp"
+#include "cuda/memory/device_memory.hpp"
+#include "cuda/memory/staging.hpp"
+#include "cuda/plan/kernel_plan.hpp"
 
 #include <cuda_runtime_api.h>
 

@@ -1,10 +1,10 @@
 #pragma once
 
 #include "cuda/bad_index.hpp"
-#include "cuda/context.hpp"
-#include "cuda/device_memory.hpp"
 #include "cuda/gather_launch.hpp"
-#include "host/backend.hpp"
+#include "cuda/memory/context.hpp"
+#include "cuda/memory/device_memory.hpp"
+#include "host/backend/backend.hpp"
 
 #include <atomic>
 #include <memory>

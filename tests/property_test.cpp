@@ -1,7 +1,7 @@
 #include <multibuffer/multibuffer.hpp>
 
-#include "host/text.hpp"
-#include "tests/random_array.hpp"
+#include "host/support/text.hpp"
+#include "tests/testing/random_array.hpp"
 
 #include <gtest/gtest.h>
 #include <signal.h>

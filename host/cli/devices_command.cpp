@@ -4,7 +4,7 @@
 
 #include "host/cli/progress.hpp"
 #include "host/cli/table.hpp"
-#include "host/text.hpp"
+#include "host/support/text.hpp"
 
 #include <iostream>
 

@@ -2,9 +2,9 @@
 
 #include <multibuffer/error.hpp>
 
-#include "host/dtype_name.hpp"
 #include "host/files/python_literal.hpp"
-#include "host/text.hpp"
+#include "host/interop/numpy_type.hpp"
+#include "host/support/text.hpp"
 
 #include <optional>
 

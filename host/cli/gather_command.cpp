@@ -8,7 +8,7 @@
 #include "host/cli/progress.hpp"
 #include "host/cli/standard_streams.hpp"
 #include "host/cli/take.hpp"
-#include "host/text.hpp"
+#include "host/support/text.hpp"
 
 #include <algorithm>
 #include <cstddef>

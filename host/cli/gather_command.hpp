@@ -2,7 +2,7 @@
 
 #include <multibuffer/device_buffer.hpp>
 #include <multibuffer/gather_modes.hpp>
-#include <multibuffer/place.hpp>
+#include <multibuffer/stages/place.hpp>
 
 #include "host/cli/inputs.hpp"
 

@@ -5,7 +5,7 @@
 #include "host/cli/index_expression.hpp"
 #include "host/cli/progress.hpp"
 #include "host/cli/table.hpp"
-#include "host/text.hpp"
+#include "host/support/text.hpp"
 
 #include <cstddef>
 #include <iostream>

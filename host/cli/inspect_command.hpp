@@ -1,6 +1,6 @@
 #pragma once
 
-#include <multibuffer/place.hpp>
+#include <multibuffer/stages/place.hpp>
 
 #include "host/cli/inputs.hpp"
 

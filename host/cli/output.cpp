@@ -4,7 +4,7 @@
 
 #include "host/files/npy.hpp"
 #include "host/files/png.hpp"
-#include "host/text.hpp"
+#include "host/support/text.hpp"
 
 #include <filesystem>
 #include <system_error>

@@ -2,7 +2,7 @@
 
 #include <multibuffer/error.hpp>
 
-#include "host/text.hpp"
+#include "host/support/text.hpp"
 
 #include <unistd.h>
 

@@ -3,7 +3,7 @@
 #include <multibuffer/error.hpp>
 
 #include "host/files/whole_file.hpp"
-#include "host/text.hpp"
+#include "host/support/text.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

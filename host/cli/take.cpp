@@ -6,7 +6,7 @@
 #include "host/cli/file_kind.hpp"
 #include "host/cli/index_expression.hpp"
 #include "host/files/npy.hpp"
-#include "host/text.hpp"
+#include "host/support/text.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -3,7 +3,7 @@
 #include <multibuffer/error.hpp>
 
 #include "host/files/python_literal.hpp"
-#include "host/text.hpp"
+#include "host/support/text.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -1,6 +1,6 @@
 #include "host/files/npy_type.hpp"
 
-#include "host/text.hpp"
+#include "host/support/text.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,10 +1,10 @@
 #include "host/files/png.hpp"
 
 #include <multibuffer/error.hpp>
-#include <multibuffer/large_vector.hpp>
+#include <multibuffer/stages/large_vector.hpp>
 
 #include "host/files/mapped_file.hpp"
-#include "host/text.hpp"
+#include "host/support/text.hpp"
 
 #include <png.h>
 

@@ -1,6 +1,6 @@
 #include "host/files/python_literal.hpp"
 
-#include "host/text.hpp"
+#include "host/support/text.hpp"
 
 #include <algorithm>
 #include <cstddef>

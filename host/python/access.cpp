@@ -1,10 +1,10 @@
 #include <multibuffer/access.hpp>
 
 #include "host/python/arguments.hpp"
-#include "host/python/errors.hpp"
-#include "host/python/interrupt.hpp"
 #include "host/python/module.hpp"
-#include "host/text.hpp"
+#include "host/python/support/errors.hpp"
+#include "host/python/support/interrupt.hpp"
+#include "host/support/text.hpp"
 
 #include <memory>
 #include <utility>

@@ -2,10 +2,10 @@
 
 #include <multibuffer/layout.hpp>
 
-#include "host/legacy_stream.hpp"
-#include "host/python/dtype.hpp"
-#include "host/python/source.hpp"
-#include "host/text.hpp"
+#include "host/backend/legacy_stream.hpp"
+#include "host/python/elements/dtype.hpp"
+#include "host/python/inputs/source.hpp"
+#include "host/support/text.hpp"
 
 #include <algorithm>
 #include <numeric>

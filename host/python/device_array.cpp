@@ -4,14 +4,14 @@
 #include <multibuffer/gather.hpp>
 
 #include "host/python/arguments.hpp"
-#include "host/python/elements.hpp"
-#include "host/python/interrupt.hpp"
+#include "host/python/elements/elements.hpp"
+#include "host/python/inputs/numpy_array.hpp"
 #include "host/python/module.hpp"
-#include "host/python/numpy_array.hpp"
-#include "host/python/owner.hpp"
 #include "host/python/properties.hpp"
-#include "host/storage.hpp"
-#include "host/text.hpp"
+#include "host/python/support/interrupt.hpp"
+#include "host/python/support/owner.hpp"
+#include "host/support/text.hpp"
+#include "host/upload/storage.hpp"
 
 #include <cstddef>
 #include <optional>

@@ -3,15 +3,15 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
-#include "host/legacy_stream.hpp"
+#include "host/backend/legacy_stream.hpp"
 #include "host/python/arguments.hpp"
-#include "host/python/elements.hpp"
-#include "host/python/exporter.hpp"
-#include "host/python/interrupt.hpp"
+#include "host/python/elements/elements.hpp"
+#include "host/python/inputs/exporter.hpp"
+#include "host/python/inputs/numpy_array.hpp"
 #include "host/python/module.hpp"
-#include "host/python/numpy_array.hpp"
 #include "host/python/properties.hpp"
-#include "host/text.hpp"
+#include "host/python/support/interrupt.hpp"
+#include "host/support/text.hpp"
 
 #include <optional>
 #include <vector>

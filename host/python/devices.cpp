@@ -1,8 +1,8 @@
 #include <multibuffer/device.hpp>
 
-#include "host/python/interrupt.hpp"
 #include "host/python/module.hpp"
-#include "host/text.hpp"
+#include "host/python/support/interrupt.hpp"
+#include "host/support/text.hpp"
 
 #include <cstddef>
 #include <string>

@@ -1,11 +1,11 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
-#include "host/legacy_stream.hpp"
-#include "host/python/interrupt.hpp"
+#include "host/backend/legacy_stream.hpp"
 #include "host/python/module.hpp"
 #include "host/python/properties.hpp"
-#include "host/text.hpp"
+#include "host/python/support/interrupt.hpp"
+#include "host/support/text.hpp"
 
 #include <array>
 #include <optional>

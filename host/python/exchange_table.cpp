@@ -1,9 +1,9 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
-#include "host/legacy_stream.hpp"
-#include "host/python/interrupt.hpp"
+#include "host/backend/legacy_stream.hpp"
 #include "host/python/module.hpp"
+#include "host/python/support/interrupt.hpp"
 
 #include <exception>
 #include <new>

@@ -3,12 +3,12 @@
 #include <multibuffer/gather.hpp>
 
 #include "host/python/arguments.hpp"
-#include "host/python/errors.hpp"
-#include "host/python/indexing.hpp"
-#include "host/python/interrupt.hpp"
+#include "host/python/indexing/indexing.hpp"
 #include "host/python/module.hpp"
 #include "host/python/output.hpp"
-#include "host/text.hpp"
+#include "host/python/support/errors.hpp"
+#include "host/python/support/interrupt.hpp"
+#include "host/support/text.hpp"
 
 #include <algorithm>
 #include <array>

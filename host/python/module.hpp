@@ -4,9 +4,9 @@
 #include <multibuffer/gather.hpp>
 
 #include "host/python/arguments.hpp"
-#include "host/python/class.hpp"
-#include "host/python/owner.hpp"
-#include "host/python/source.hpp"
+#include "host/python/inputs/source.hpp"
+#include "host/python/support/class.hpp"
+#include "host/python/support/owner.hpp"
 
 #include <pybind11/pybind11.h>
 

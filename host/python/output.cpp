@@ -1,10 +1,10 @@
 #include "host/python/output.hpp"
 
-#include "host/python/dtype.hpp"
-#include "host/python/instance.hpp"
-#include "host/python/interfaces.hpp"
-#include "host/python/numpy_array.hpp"
-#include "host/text.hpp"
+#include "host/python/elements/dtype.hpp"
+#include "host/python/inputs/interfaces.hpp"
+#include "host/python/inputs/numpy_array.hpp"
+#include "host/python/support/instance.hpp"
+#include "host/support/text.hpp"
 
 #include <algorithm>
 #include <cstddef>

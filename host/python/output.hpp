@@ -2,7 +2,7 @@
 
 #include <multibuffer/gather.hpp>
 
-#include "host/python/source.hpp"
+#include "host/python/inputs/source.hpp"
 
 #include <pybind11/pybind11.h>
 

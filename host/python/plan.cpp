@@ -1,9 +1,9 @@
 #include <multibuffer/gather.hpp>
 
-#include "host/python/interrupt.hpp"
 #include "host/python/module.hpp"
 #include "host/python/properties.hpp"
-#include "host/text.hpp"
+#include "host/python/support/interrupt.hpp"
+#include "host/support/text.hpp"
 
 namespace py = pybind11;
 

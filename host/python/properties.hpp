@@ -3,8 +3,8 @@
 #include <multibuffer/format.hpp>
 
 #include "host/python/arguments.hpp"
-#include "host/python/class.hpp"
-#include "host/python/dtype.hpp"
+#include "host/python/elements/dtype.hpp"
+#include "host/python/support/class.hpp"
 
 #include <pybind11/pybind11.h>
 

@@ -2,17 +2,17 @@
 #include <multibuffer/reference.hpp>
 
 #include "host/python/arguments.hpp"
-#include "host/python/dtype.hpp"
-#include "host/python/elements.hpp"
-#include "host/python/indexing.hpp"
-#include "host/python/interrupt.hpp"
+#include "host/python/elements/dtype.hpp"
+#include "host/python/elements/elements.hpp"
+#include "host/python/indexing/indexing.hpp"
+#include "host/python/inputs/numpy_array.hpp"
+#include "host/python/inputs/struct_format.hpp"
 #include "host/python/module.hpp"
-#include "host/python/numpy_array.hpp"
 #include "host/python/output.hpp"
-#include "host/python/owner.hpp"
 #include "host/python/properties.hpp"
-#include "host/python/struct_format.hpp"
-#include "host/text.hpp"
+#include "host/python/support/interrupt.hpp"
+#include "host/python/support/owner.hpp"
+#include "host/support/text.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -3,13 +3,13 @@
 #include <multibuffer/error.hpp>
 
 #include "host/python/arguments.hpp"
-#include "host/python/dtype.hpp"
-#include "host/python/exporter.hpp"
+#include "host/python/elements/dtype.hpp"
+#include "host/python/inputs/exporter.hpp"
+#include "host/python/inputs/parts.hpp"
 #include "host/python/module.hpp"
-#include "host/python/owner.hpp"
-#include "host/python/parts.hpp"
 #include "host/python/properties.hpp"
-#include "host/text.hpp"
+#include "host/python/support/owner.hpp"
+#include "host/support/text.hpp"
 
 #include <bit>
 #include <cstddef>

@@ -1,10 +1,10 @@
 #include <multibuffer/update.hpp>
 
-#include "host/python/dtype.hpp"
-#include "host/python/interrupt.hpp"
+#include "host/python/elements/dtype.hpp"
+#include "host/python/inputs/source.hpp"
 #include "host/python/module.hpp"
-#include "host/python/source.hpp"
-#include "host/storage.hpp"
+#include "host/python/support/interrupt.hpp"
+#include "host/upload/storage.hpp"
 
 namespace py = pybind11;
 

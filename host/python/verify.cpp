@@ -1,11 +1,11 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/verify.hpp>
 
-#include "host/python/dtype.hpp"
-#include "host/python/interrupt.hpp"
+#include "host/python/elements/dtype.hpp"
 #include "host/python/module.hpp"
 #include "host/python/properties.hpp"
-#include "host/text.hpp"
+#include "host/python/support/interrupt.hpp"
+#include "host/support/text.hpp"
 
 #include <algorithm>
 #include <cstdint>

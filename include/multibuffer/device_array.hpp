@@ -2,7 +2,7 @@
 
 #include <multibuffer/array_view.hpp>
 #include <multibuffer/device.hpp>
-#include <multibuffer/place.hpp>
+#include <multibuffer/stages/place.hpp>
 #include <multibuffer/watch.hpp>
 
 #include <cstdint>

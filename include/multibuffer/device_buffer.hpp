@@ -51,7 +51,7 @@ class DeviceBuffer {
   ///
   /// `stream` must exist now; it may be destroyed while the buffer lives. Memory that was read on a
   /// stream other than CUDA's default ones comes back when a call of this library names that stream
-  /// again, or when much of it waits (`cuda/reclaimer.hpp` has the rule).
+  /// again, or when much of it waits (`cuda/memory/reclaimer.hpp` has the rule).
   void order_before(StreamHandle stream) const;
   /// As `order_before`, for a consumer that sees to the order itself: nothing is enqueued or waited
   /// for.

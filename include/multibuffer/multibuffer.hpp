@@ -13,9 +13,9 @@
 #include <multibuffer/gather.hpp>
 #include <multibuffer/gather_modes.hpp>
 #include <multibuffer/layout.hpp>
-#include <multibuffer/place.hpp>
 #include <multibuffer/reference.hpp>
-#include <multibuffer/resolve.hpp>
+#include <multibuffer/stages/place.hpp>
+#include <multibuffer/stages/resolve.hpp>
 #include <multibuffer/streamed.hpp>
 #include <multibuffer/update.hpp>
 #include <multibuffer/verify.hpp>

@@ -1,11 +1,11 @@
 // What gather.cu and compare.cu launch, as work of a fake stream: every thread of a small grid, one
 // after the other.
 
-#include "cuda/compare.hpp"
-#include "cuda/compare_body.hpp"
-#include "cuda/gather.hpp"
+#include "cuda/kernels/compare.hpp"
+#include "cuda/kernels/compare_body.hpp"
+#include "cuda/kernels/launch.hpp"
+#include "tests/cuda/kernel_grid.hpp"
 #include "tests/fake_cuda/fake_cuda.hpp"
-#include "tests/kernel_grid.hpp"
 
 #include <algorithm>
 #include <cstddef>

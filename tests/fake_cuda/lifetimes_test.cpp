@@ -5,9 +5,9 @@
 #include <multibuffer/cuda/stream.hpp>
 #include <multibuffer/multibuffer.hpp>
 
-#include "host/backend.hpp"
+#include "host/backend/backend.hpp"
 #include "tests/fake_cuda/fake_cuda.hpp"
-#include "tests/throws.hpp"
+#include "tests/testing/throws.hpp"
 
 #include <gtest/gtest.h>
 

@@ -3,7 +3,7 @@
 #include <multibuffer/multibuffer.hpp>
 
 #include "tests/fake_cuda/fake_cuda.hpp"
-#include "tests/throws.hpp"
+#include "tests/testing/throws.hpp"
 
 #include <gtest/gtest.h>
 

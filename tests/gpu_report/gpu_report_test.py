@@ -32,7 +32,7 @@ BENCHMARKS = [*(f"bench device_{program}_bench-{part}"
                 for part in ("one-rows", "two")), "bench gather_bench"]
 SANITIZERS = [f"sanitizer {tool} {tests}"
               for tool in ("memcheck", "racecheck", "initcheck", "synccheck")
-              for tests in ("cuda_device", "backend", "conversion")]
+              for tests in ("cuda_backend", "backend", "conversion")]
 ALL = [*BEGINNING, *PYTHON, "hazards", *PEERS, *BENCHMARKS, "tests", *SANITIZERS]
 
 # A call in each step, and the row of the summary that it belongs to.
@@ -45,7 +45,7 @@ CALLS = {
     "python3 bench/peers/run.py pixels": "peers new",
     "device_pieces_bench --benchmark_min": "bench device_pieces_bench-one-rows",
     "ctest --test-dir build/gpu-report/tests --": "tests",
-    "compute-sanitizer --tool racecheck": "sanitizer racecheck cuda_device",
+    "compute-sanitizer --tool racecheck": "sanitizer racecheck cuda_backend",
 }
 
 
@@ -206,7 +206,7 @@ class Deadline(Case):
         self.assertEqual(self.names("cut short"), SANITIZERS[:1])
         self.assertEqual(self.names("not run"), SANITIZERS[1:])
         self.assertIn("the last words of compute-sanitizer",
-                      self.archived("sanitizer-memcheck-cuda_device.log"))
+                      self.archived("sanitizer-memcheck-cuda_backend.log"))
 
     def test_benchmarks_share_what_time_there_is(self):
         """One that does not end is cut short, and the others still run."""

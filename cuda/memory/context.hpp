@@ -1,0 +1,119 @@
+#pragma once
+
+#include <multibuffer/device.hpp>
+
+#include "cuda/memory/event_pool.hpp"
+#include "cuda/memory/reclaimer.hpp"
+
+#include <cuda.h>
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace multibuffer::cuda {
+
+class Context;
+
+/// While one lives, its thread's CUDA calls are for one device, and end no capture of streams that
+/// they do not name.
+///
+/// The device's primary context is pushed, and popped at the end: cudaSetDevice, to put back what
+/// was, would since CUDA 12 make a context on a device that nobody asked for. The same goes for
+/// every call of the runtime while no context is current: so the guard's own calls come in between.
+/// In CUDA's default mode for captures, waiting for an event or allocating would end one, also
+/// another thread's; hence the relaxed mode.
+class DeviceGuard {
+ public:
+  explicit DeviceGuard(const Context& context);
+  explicit DeviceGuard(CUcontext primary);
+  ~DeviceGuard();
+  DeviceGuard(const DeviceGuard&) = delete;
+  DeviceGuard& operator=(const DeviceGuard&) = delete;
+
+ private:
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
+};
+
+/// Says what can be done with a stream that a caller has named.
+enum class StreamState {
+  ready,
+  capturing,  ///< what is enqueued goes into a graph; most other calls would end the capture
+  blocked,    ///< the legacy stream while a stream that synchronizes with it is being captured
+};
+
+/// Asks without disturbing a capture. `stream` must exist.
+StreamState state_of(cudaStream_t stream);
+
+/// What a process needs once of each device. It lives until the process ends, so that memory may be
+/// freed at any time, and never destroys its streams and events: by then CUDA may be gone.
+class Context {
+ public:
+  /// Throws `device_unavailable` with the reason.
+  explicit Context(int ordinal);
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  int ordinal() const noexcept { return ordinal_; }
+  CUcontext primary() const noexcept { return primary_; }
+  const std::string& description() const noexcept { return description_; }
+  std::int64_t memory_bytes() const noexcept { return memory_bytes_; }
+  bool has_memory_pools() const noexcept { return has_memory_pools_; }
+  bool reads_pageable_memory() const noexcept { return reads_pageable_memory_; }
+  EventPool& events() noexcept { return events_; }
+  Mark mark(cudaStream_t stream);
+
+  /// The private stream for nullptr.
+  cudaStream_t stream(StreamHandle handle) const noexcept;
+  /// For reads of what is known to be there, past all that is queued elsewhere.
+  cudaStream_t fetch_stream() const noexcept { return fetch_.handle; }
+
+  /// To be called with each stream that a caller names, before it is used: returns its id. Throws
+  /// `invalid_argument`, with what to do instead, if it is being captured or cannot be used because
+  /// of another stream's capture; no capture is harmed. Frees what waited for the stream.
+  StreamId named(cudaStream_t stream);
+  /// Throws `invalid_argument` for a stream of another device, which must not be captured.
+  void require_own_device(cudaStream_t stream) const;
+  /// The id of a stream, which must exist and not be captured: asking for it would end the capture.
+  StreamId id_of(cudaStream_t stream) const;
+  /// The handle of one of the context's own streams, which exist for ever; null for others.
+  cudaStream_t own_stream(StreamId id) const noexcept;
+  bool is_own(cudaStream_t stream) const noexcept {
+    return stream == work_.handle || stream == fetch_.handle;
+  }
+
+  Reclaimer& reclaimer() noexcept { return reclaimer_; }
+
+  /// Streams of plans, for as long as these can run, and so the streams exist: asked whether
+  /// something is being captured.
+  void add_plan_stream(cudaStream_t stream);
+  void remove_plan_stream(cudaStream_t stream) noexcept;
+  /// Returns true if a capture is under way that this library can know of.
+  bool knows_of_a_capture();
+
+ private:
+  struct OwnStream {
+    cudaStream_t handle = nullptr;
+    StreamId id = 0;
+  };
+  static OwnStream new_stream();
+  void keep_freed_memory() const;
+
+  int ordinal_;
+  CUcontext primary_ = nullptr;
+  std::string description_;
+  std::int64_t memory_bytes_ = 0;
+  bool has_memory_pools_ = false;
+  bool reads_pageable_memory_ = false;
+  OwnStream work_, fetch_;
+  EventPool events_;
+  std::mutex marking_;
+  std::uint64_t marks_ = 0;
+  std::mutex plan_streams_mutex_;
+  std::vector<cudaStream_t> plan_streams_;
+  Reclaimer reclaimer_;
+};
+
+}  // namespace multibuffer::cuda

@@ -1,0 +1,230 @@
+#include "cuda/memory/device_memory.hpp"
+
+#include <multibuffer/error.hpp>
+
+#include "cuda/memory/check.hpp"
+#include "cuda/memory/stream_use.hpp"
+#include "host/support/rounding.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <functional>
+#include <utility>
+
+namespace multibuffer::cuda {
+namespace {
+
+cudaError_t allocate_once(const Context& context, std::byte*& data, std::int64_t bytes,
+                          cudaStream_t stream) {
+  void* block = nullptr;
+  // In whole words: kernels read them where only a part is wanted.
+  const std::size_t size = round_up(static_cast<std::size_t>(bytes), 16);
+  const cudaError_t error =
+      context.has_memory_pools() ? cudaMallocAsync(&block, size, stream) : cudaMalloc(&block, size);
+  data = static_cast<std::byte*>(block);
+  return error;
+}
+
+/// Gives the driver back what has been freed but not reused.
+void trim(Context& context) {
+  if (!context.has_memory_pools()) return;
+  // Blocks whose last use has not ended yet may be all that is in the way.
+  context.reclaimer().reclaim_everything();
+  cudaMemPool_t pool = nullptr;
+  MULTIBUFFER_CUDA_CHECK(cudaDeviceGetDefaultMemPool(&pool, context.ordinal()));
+  MULTIBUFFER_CUDA_CHECK(cudaMemPoolTrimTo(pool, 0));
+}
+
+std::byte* allocate(Context& context, std::int64_t bytes, cudaStream_t stream) {
+  context.named(stream);
+  if (bytes == 0) return nullptr;
+  context.reclaimer().make_room(stream);
+  std::byte* data = nullptr;
+  cudaError_t error = allocate_once(context, data, bytes, stream);
+  if (error == cudaErrorMemoryAllocation) {
+    ignore(error);
+    trim(context);
+    error = allocate_once(context, data, bytes, stream);
+  }
+  if (error == cudaErrorMemoryAllocation) throw_out_of_device_memory(bytes);
+  MULTIBUFFER_CUDA_CHECK(error);
+  return data;
+}
+
+}  // namespace
+
+DeviceMemory::DeviceMemory(Context& context, std::int64_t bytes, cudaStream_t stream)
+    : Memory(allocate(context, bytes, stream), bytes), context_(context) {
+  try {
+    write_ = {context.id_of(stream), context.mark(stream)};
+  } catch (...) {
+    // No destructor will run, and nobody has used the block.
+    if (data_) ignore(context.has_memory_pools() ? cudaFreeAsync(data_, stream) : cudaFree(data_));
+    throw;
+  }
+}
+
+DeviceMemory::~DeviceMemory() {
+  if (!data_) return;
+  try {
+    const DeviceGuard guard(context_);
+    std::vector<LastUse> uses = std::move(reads_);
+    uses.push_back(write_);
+    context_.reclaimer().retire({data_, bytes_, std::move(uses), std::move(consumers_)});
+  } catch (const std::exception&) {
+    // CUDA is shutting down and has freed everything.
+  }
+}
+
+bool DeviceMemory::wait() noexcept {
+  try {
+    std::vector<LastUse> uses;
+    {
+      std::unique_lock lock(mutex_);
+      wait_for_others(lock, {.writes = true});
+      uses = reads_;
+      uses.push_back(write_);
+    }
+    const DeviceGuard guard(context_);
+    return std::ranges::all_of(uses, [](const LastUse& use) {
+      const cudaError_t error = cudaEventSynchronize(use.mark.event.get());
+      ignore(error);
+      // A failure of the work itself is reported by the calls that ask for its results.
+      return error < cudaErrorStreamCaptureUnsupported || error > cudaErrorStreamCaptureWrongThread;
+    });
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+void DeviceMemory::wait_for_contents() {
+  Event written;
+  {
+    std::unique_lock lock(mutex_);
+    wait_for_others(lock, {});
+    written = write_.mark.event;
+  }
+  const DeviceGuard guard(context_);
+  MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(written.get()));
+}
+
+void DeviceMemory::hand_over(cudaStream_t stream, bool ordered) {
+  const StreamState state = state_of(stream);
+  const bool ready = state == StreamState::ready;
+  if (ordered && !ready) wait_for_contents();
+  const StreamId id = ready ? context_.named(stream) : 0;
+  std::unique_lock lock(mutex_);
+  if (stream == cudaStreamLegacy || stream == cudaStreamPerThread)
+    consumers_.legacy = true;
+  else if (!ready)
+    consumers_.unnamed = true;
+  else if (!context_.is_own(stream))  // whose handle nobody else has
+    consumers_.add(id);
+  if (!ordered || !ready) return;
+  const Coming reading{.writes = false, .stream = id};
+  refuse_own(reading);
+  wait_for_others(lock, reading);
+  order(stream, id, false);
+}
+
+bool DeviceMemory::conflicts(const OpenUse& open, const Coming& coming) const {
+  if (!open.writes && !coming.writes) return false;
+  return open.thread != std::this_thread::get_id() || open.stream != coming.stream;
+}
+
+void DeviceMemory::refuse_own(const Coming& coming) const {
+  const bool has_one = std::ranges::any_of(open_, [&](const OpenUse& open) {
+    return open.thread == std::this_thread::get_id() && conflicts(open, coming);
+  });
+  if (has_one)
+    throw Error(Errc::invalid_argument,
+                "this thread has an access to the memory open on another stream, and one of the "
+                "two writes: end it first");
+}
+
+bool DeviceMemory::others_conflict(const Coming& coming) const {
+  return std::ranges::any_of(open_, [&](const OpenUse& open) {
+    return open.thread != std::this_thread::get_id() && conflicts(open, coming);
+  });
+}
+
+void DeviceMemory::wait_for_others(std::unique_lock<std::mutex>& lock, const Coming& coming) {
+  left_.wait(lock, [&] { return !others_conflict(coming); });
+}
+
+void DeviceMemory::order(cudaStream_t stream, StreamId id, bool writes) {
+  const auto wait_for_use = [&](const LastUse& use) {
+    if (use.stream != id) MULTIBUFFER_CUDA_CHECK(cudaStreamWaitEvent(stream, use.mark.event.get()));
+  };
+  wait_for_use(write_);
+  if (!writes) return;
+  std::ranges::for_each(reads_, wait_for_use);
+  // Consumers on the legacy stream have enqueued this much so far. Those on streams of their own
+  // cannot be asked, and declare their work themselves (`Access`).
+  if (consumers_.legacy && stream != cudaStreamLegacy &&
+      state_of(cudaStreamLegacy) == StreamState::ready)
+    wait_for_use({context_.id_of(cudaStreamLegacy), context_.mark(cudaStreamLegacy)});
+}
+
+bool DeviceMemory::try_enter(const StreamUse& use, bool writes) {
+  const std::lock_guard lock(mutex_);
+  const Coming coming{writes, use.id()};
+  refuse_own(coming);
+  if (others_conflict(coming)) return false;
+  reads_.reserve(reads_.size() + open_.size() + 1);  // so that `note` cannot fail
+  open_.push_back({&use, std::this_thread::get_id(), use.id(), writes});
+  order(use.stream(), use.id(), writes);
+  return true;
+}
+
+void DeviceMemory::wait_to_enter(const StreamUse& use, bool writes) {
+  std::unique_lock lock(mutex_);
+  wait_for_others(lock, {writes, use.id()});
+}
+
+void DeviceMemory::leave(const StreamUse& use, const LastUse* last) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto open = std::ranges::find(open_, &use, &OpenUse::use);
+    if (open == open_.end()) return;
+    const bool wrote = open->writes;
+    open_.erase(open);
+    if (last) note(*last, wrote);
+  }
+  left_.notify_all();
+}
+
+void DeviceMemory::leave_to_graph(const StreamUse& use) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(open_, [&](const OpenUse& open) { return open.use == &use; });
+    consumers_.unnamed = true;
+  }
+  left_.notify_all();
+}
+
+void DeviceMemory::note(const LastUse& last, bool wrote) {
+  // Threads that share a stream may come here in another order than their work went there.
+  const auto is_before = [&](const LastUse& other) {
+    return other.stream != last.stream || other.mark.order < last.mark.order;
+  };
+  if (wrote) {
+    // It came after all reads, each of which had ended its use before this one began, or is of the
+    // same stream: who waits for it waits for them.
+    write_ = last;
+    std::erase_if(reads_, is_before);
+    return;
+  }
+  const auto same = std::ranges::find(reads_, last.stream, &LastUse::stream);
+  if (same == reads_.end())
+    reads_.push_back(last);
+  else if (is_before(*same))
+    *same = last;
+}
+
+bool lies_in(const Memory& memory, const void* pointer) {
+  const auto* at = static_cast<const std::byte*>(pointer);
+  return !std::less{}(at, memory.data()) && std::less{}(at, memory.data() + memory.bytes());
+}
+
+}  // namespace multibuffer::cuda

@@ -1,0 +1,86 @@
+#pragma once
+
+#include "cuda/memory/context.hpp"
+#include "cuda/memory/reclaimer.hpp"
+#include "host/backend/backend.hpp"
+
+#include <cuda_runtime_api.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace multibuffer::cuda {
+
+class StreamUse;
+
+/// Stream-ordered device memory that knows the work on it: what is being enqueued just now, the
+/// last work of each stream, and who else reads it. Reads on several streams run side by side; a
+/// write waits for all of them. Work is enqueued within a `StreamUse`.
+class DeviceMemory final : public Memory {
+ public:
+  /// For use on `stream` at once, and elsewhere after it.
+  DeviceMemory(Context& context, std::int64_t bytes, cudaStream_t stream);
+  ~DeviceMemory() override;
+  DeviceMemory(const DeviceMemory&) = delete;
+  DeviceMemory& operator=(const DeviceMemory&) = delete;
+
+  bool wait() noexcept override;
+  void wait_for_contents() override;
+  int ordinal() const noexcept { return context_.ordinal(); }
+
+  /// Makes what a consumer enqueues on `stream` from now on come after the last write, unless
+  /// `ordered` is false, and the end of the block come after what it has enqueued by then. If
+  /// `stream` is being captured, the host waits for the last write, and nothing is enqueued.
+  void hand_over(cudaStream_t stream, bool ordered);
+
+ private:
+  friend class StreamUse;
+
+  /// Work that a thread is enqueuing: others' that conflicts with it waits for its end, on the
+  /// host.
+  struct OpenUse {
+    const StreamUse* use = nullptr;
+    std::thread::id thread;
+    StreamId stream = 0;
+    bool writes = false;
+  };
+  /// Registers `use`, and makes its stream wait for earlier work of other streams; or returns false
+  /// if another thread has an open use that conflicts. Throws if this thread has one.
+  bool try_enter(const StreamUse& use, bool writes);
+  /// Waits until no other thread has an open use that conflicts.
+  void wait_to_enter(const StreamUse& use, bool writes);
+  /// Ends a use that has a mark at its end, or none if its work has ended already.
+  void leave(const StreamUse& use, const LastUse* last) noexcept;
+  /// Ends a use whose work goes on in a graph.
+  void leave_to_graph(const StreamUse& use) noexcept;
+
+  /// A use that is to come, or a look at what is there: it is on a stream, or on none.
+  struct Coming {
+    bool writes = false;
+    StreamId stream = 0;
+  };
+  bool conflicts(const OpenUse& open, const Coming& coming) const;
+  /// Throws `invalid_argument` if this thread has an open use that conflicts: it would wait for
+  /// itself.
+  void refuse_own(const Coming& coming) const;
+  bool others_conflict(const Coming& coming) const;
+  void wait_for_others(std::unique_lock<std::mutex>& lock, const Coming& coming);
+  void order(cudaStream_t stream, StreamId id, bool writes);
+  void note(const LastUse& last, bool wrote);
+
+  Context& context_;
+  mutable std::mutex mutex_;
+  std::condition_variable left_;
+  std::vector<OpenUse> open_;
+  LastUse write_;               ///< the last write, or the allocation
+  std::vector<LastUse> reads_;  ///< since then, at most one per stream
+  Consumers consumers_;
+};
+
+/// Whether `pointer` points into a block.
+bool lies_in(const Memory& memory, const void* pointer);
+
+}  // namespace multibuffer::cuda

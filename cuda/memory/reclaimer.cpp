@@ -1,0 +1,191 @@
+#include "cuda/memory/reclaimer.hpp"
+
+#include "cuda/memory/check.hpp"
+#include "cuda/memory/context.hpp"
+#include "cuda/memory/driver.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace multibuffer::cuda {
+namespace {
+
+constexpr std::size_t most_parked_blocks = 1024;
+
+bool all_on_one_stream(const RetiredBlock& block) {
+  return std::ranges::all_of(
+      block.uses, [&](const LastUse& use) { return use.stream == block.uses.front().stream; });
+}
+
+bool has_ended(const Event& event) {
+  const cudaError_t error = cudaEventQuery(event.get());
+  ignore(error);
+  return error != cudaErrorNotReady;
+}
+
+bool have_ended(const std::vector<LastUse>& uses) {
+  return std::ranges::all_of(uses, [](const LastUse& use) { return has_ended(use.mark.event); });
+}
+
+}  // namespace
+
+bool Consumers::uses(StreamId stream) const noexcept {
+  return std::ranges::find(streams, stream) != streams.end();
+}
+
+void Consumers::add(StreamId stream) {
+  if (!uses(stream)) streams.push_back(stream);
+}
+
+void Reclaimer::open() {
+  for (cudaStream_t& stream : streams_)
+    MULTIBUFFER_CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+}
+
+void Reclaimer::retire(RetiredBlock block) {
+  if (!context_.has_memory_pools()) {
+    // cudaFree waits for the whole device by itself.
+    for (const LastUse& use : block.uses) ignore(cudaEventSynchronize(use.mark.event.get()));
+    ignore(cudaFree(block.data));
+    return;
+  }
+  const bool one_stream = !block.consumers.any() && all_on_one_stream(block);
+  if (cudaStream_t own = one_stream ? context_.own_stream(block.uses.front().stream) : nullptr)
+    return free_now(block, own);
+
+  const std::lock_guard lock(mutex_);
+  if (block.consumers.legacy) mark_on_legacy(block);
+  if (block.consumers.any()) return park(std::move(block));
+  if (one_stream && !have_ended(block.uses)) return park(std::move(block));
+  free_after_its_uses(block);
+}
+
+void Reclaimer::free_now(const RetiredBlock& block, cudaStream_t stream) {
+  ignore(cudaFreeAsync(block.data, stream));
+}
+
+/// Where CUDA fails, the block is not freed: work may still use it.
+void Reclaimer::free_after_its_uses(const RetiredBlock& block) noexcept {
+  try {
+    cudaStream_t stream = streams_[turn_++ % streams_.size()];
+    for (const LastUse& use : block.uses)
+      MULTIBUFFER_CUDA_CHECK(cudaStreamWaitEvent(stream, use.mark.event.get()));
+    MULTIBUFFER_CUDA_CHECK(cudaFreeAsync(block.data, stream));
+    on_their_way_.push_back({context_.events().record(stream), block.bytes});
+    bytes_on_their_way_ += block.bytes;
+  } catch (const std::exception&) {
+    // The device has failed, or CUDA is shutting down.
+  }
+}
+
+/// Behind all that the legacy stream has by now, and all streams that synchronize with it. While
+/// one of those is being captured, the consumer stays what it was.
+void Reclaimer::mark_on_legacy(RetiredBlock& block) noexcept {
+  try {
+    if (state_of(cudaStreamLegacy) != StreamState::ready) return;
+    block.uses.push_back({context_.id_of(cudaStreamLegacy), context_.mark(cudaStreamLegacy)});
+    block.consumers.legacy = false;
+  } catch (const std::exception&) {
+    // As above.
+  }
+}
+
+void Reclaimer::park(RetiredBlock block) {
+  const std::int64_t bytes = block.bytes;
+  parked_.push_back(std::move(block));
+  parked_bytes_ += bytes;
+  parked_blocks_ = parked_.size();
+  const std::int64_t most_parked_bytes = context_.memory_bytes() / 16;
+  if (parked_bytes_ <= most_parked_bytes && parked_.size() <= most_parked_blocks) return;
+  free_marked(false);
+  if (parked_bytes_ <= most_parked_bytes && parked_.size() <= most_parked_blocks) return;
+  mark_on_context();
+  free_marked(false);
+}
+
+void Reclaimer::settle(cudaStream_t stream, StreamId id) {
+  const std::lock_guard lock(mutex_);
+  Event here;  // one for all of them
+  for (RetiredBlock& block : parked_) {
+    if (!block.consumers.uses(id)) continue;
+    if (!here) here = context_.events().record(stream);
+    block.uses.push_back({id, {here, 0}});
+    std::erase(block.consumers.streams, id);  // only now: the mark stands in for it
+  }
+  std::erase_if(parked_, [&](RetiredBlock& block) {
+    const bool waits =
+        block.consumers.any() || block.uses.front().stream != id || !all_on_one_stream(block);
+    if (waits) return false;
+    free_now(block, stream);
+    parked_bytes_ -= block.bytes;
+    return true;
+  });
+  free_marked(true);
+}
+
+void Reclaimer::free_marked(bool only_ended) {
+  std::vector<StreamId> busy;  // each is asked once
+  std::erase_if(parked_, [&](RetiredBlock& block) {
+    if (block.consumers.legacy) mark_on_legacy(block);
+    if (block.consumers.any()) return false;
+    // The last work is a caller's, whose stream will be named again.
+    if (only_ended && all_on_one_stream(block)) {
+      const StreamId stream = block.uses.front().stream;
+      if (std::ranges::find(busy, stream) != busy.end()) return false;
+      if (!have_ended(block.uses)) {
+        busy.push_back(stream);
+        return false;
+      }
+    }
+    free_after_its_uses(block);
+    parked_bytes_ -= block.bytes;
+    return true;
+  });
+  parked_blocks_ = parked_.size();
+}
+
+void Reclaimer::mark_on_context() {
+  if (!driver().record_context || context_.knows_of_a_capture()) return;
+  Event everything = context_.events().take();
+  if (driver().record_context(context_.primary(), everything.get()) != CUDA_SUCCESS) return;
+  for (RetiredBlock& block : parked_) {
+    // What was marked before is covered, too.
+    block.uses.assign(1, {0, {everything, 0}});
+    block.consumers = {};
+  }
+}
+
+void Reclaimer::make_room(cudaStream_t stream) {
+  const std::lock_guard lock(mutex_);
+  if (!parked_.empty()) free_marked(true);
+  const auto forget_oldest = [&] {
+    bytes_on_their_way_ -= on_their_way_.front().bytes;
+    on_their_way_.pop_front();
+  };
+  while (!on_their_way_.empty() && has_ended(on_their_way_.front().freed)) forget_oldest();
+  const std::int64_t most_bytes = context_.memory_bytes() / 32;
+  while (bytes_on_their_way_ > most_bytes || on_their_way_.size() > most_parked_blocks) {
+    MULTIBUFFER_CUDA_CHECK(cudaStreamWaitEvent(stream, on_their_way_.front().freed.get()));
+    forget_oldest();
+  }
+}
+
+void Reclaimer::reclaim_everything() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::ranges::any_of(parked_, [](const auto& block) { return block.consumers.any(); }))
+      mark_on_context();
+    free_marked(false);
+    on_their_way_.clear();
+    bytes_on_their_way_ = 0;
+  }
+  for (cudaStream_t stream : streams_) MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(stream));
+}
+
+std::int64_t Reclaimer::parked_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return parked_bytes_;
+}
+
+}  // namespace multibuffer::cuda

@@ -1,0 +1,53 @@
+#pragma once
+
+#include "cuda/memory/device_memory.hpp"
+#include "host/backend/backend.hpp"
+
+#include <cuda_runtime_api.h>
+
+#include <utility>
+#include <vector>
+
+namespace multibuffer::cuda {
+
+/// Work on one stream and the blocks that it reads and writes.
+///
+/// Name the blocks, then `begin`: the stream waits for earlier work of other streams on them, and
+/// other threads whose own work conflicts wait, on the host, until this has ended. `finish` marks
+/// the end of the work; so does the destructor, if an exception leaves part of it enqueued. The
+/// blocks must live until then.
+class StreamUse final : public MemoryUse {
+ public:
+  /// Throws `invalid_argument` for a stream that is being captured, before the capture is harmed.
+  StreamUse(Context& context, cudaStream_t stream);
+  ~StreamUse() override;
+  StreamUse(const StreamUse&) = delete;
+  StreamUse& operator=(const StreamUse&) = delete;
+
+  void reads(DeviceMemory& memory) { add(memory, false); }
+  void writes(DeviceMemory& memory) { add(memory, true); }
+  void begin();
+  Event finish();
+  /// As `finish`, for work that the host has waited for.
+  void finish_waited_for() noexcept;
+  void end() override;
+
+  cudaStream_t stream() const noexcept { return stream_; }
+  StreamId id() const noexcept { return id_; }
+
+ private:
+  struct Block {
+    DeviceMemory* memory = nullptr;
+    bool writes = false;
+  };
+  void add(DeviceMemory& memory, bool writes);
+  void leave(const LastUse* last) noexcept;
+
+  Context& context_;
+  cudaStream_t stream_;
+  StreamId id_;
+  std::vector<Block> blocks_;
+  bool open_ = false;
+};
+
+}  // namespace multibuffer::cuda

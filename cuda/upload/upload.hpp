@@ -1,0 +1,45 @@
+#pragma once
+
+#include <multibuffer/stages/place.hpp>
+#include <multibuffer/watch.hpp>
+
+#include "cuda/memory/context.hpp"
+#include "cuda/memory/staging.hpp"
+#include "cuda/upload/upload_choice.hpp"
+#include "host/backend/gather_plan.hpp"
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace multibuffer::cuda {
+
+/// Brings host memory to device memory in whichever way `choose_upload` says.
+class Uploader {
+ public:
+  /// Enqueues a gather without index arrays.
+  using Launch = std::function<void(const GatherPlan&, cudaStream_t)>;
+
+  Uploader(Context& context, StagingRing& ring, Launch launch)
+      : context_(context), ring_(ring), launch_(std::move(launch)) {}
+
+  /// Leaves and tables. Returns, or throws, when nothing reads the leaves' memory any more.
+  UploadWay upload(const Placement& placement, const std::vector<std::int64_t>& table_offsets,
+                   std::byte* arena, cudaStream_t stream, const Watch& watch);
+  /// One block. Returns when nothing reads `from` any more.
+  void write(std::byte* to, const std::byte* from, std::int64_t bytes, cudaStream_t stream);
+
+ private:
+  void copy_runs(const Placement& placement, std::byte* arena, cudaStream_t stream,
+                 const Watch& watch);
+  void pull(const Placement& placement, std::byte* arena, cudaStream_t stream, const Watch& watch);
+
+  Context& context_;
+  StagingRing& ring_;
+  Launch launch_;
+};
+
+}  // namespace multibuffer::cuda

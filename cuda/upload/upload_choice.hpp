@@ -1,0 +1,89 @@
+#pragma once
+
+#include <multibuffer/stages/place.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <utility>
+
+namespace multibuffer::cuda {
+
+/// How leaves travel into their arena.
+enum class UploadWay {
+  packed,    ///< host threads pack them into page-locked slots, which the device copies
+  straight,  ///< one run of page-locked memory, copied as it is
+  batched,   ///< long page-locked runs, which the driver copies as one batch
+  pulled,    ///< shorter page-locked runs, which a kernel reads straight into their places
+};
+
+/// What decides. Lengths of runs were measured on an H200 with PCIe gen5 x16 (55 GB/s) and 16
+/// processors; bench/results/2026-11-26-h200.md has the figures.
+namespace upload_thresholds {
+
+/// Asking the driver for an address costs about what packing this many bytes does (0.3 us to 1 us a
+/// question, 10 GB/s a thread and more): less than this is packed unasked, and questions are given
+/// up when they would cost more than packing. Reasoned, not measured.
+inline constexpr std::int64_t bytes_a_question = std::int64_t{64} << 10;
+
+/// Mean length of a run from which on a batch copy beats a kernel that reads host memory: 34-43
+/// against 49 GB/s at 32 KiB, 45-49 against 49 at 64 KiB, 52-53 against 50 at 256 KiB.
+inline constexpr std::int64_t least_batch_run = std::int64_t{128} << 10;
+
+/// Mean length of a run from which on that kernel beats `threads` that pack: with 16 of them 10
+/// against 23 GB/s at 256 B, 26 against 38 at 1 KiB, 40 against 43 at 4 KiB, 45 against 44 at 8
+/// KiB. Fewer threads pack less; that part is reasoned.
+constexpr std::int64_t least_pulled_run(std::int64_t threads) {
+  constexpr std::int64_t a_thread = 512;
+  constexpr std::int64_t most = std::int64_t{8} << 10;
+  return threads * a_thread < most ? threads * a_thread : most;
+}
+
+}  // namespace upload_thresholds
+
+struct UploadFacts {
+  std::int64_t bytes = 0;     ///< of all leaves
+  std::int64_t runs = 0;      ///< contiguous pieces that they consist of in the source
+  bool equal_leaves = false;  ///< one after the other in the arena, all of one shape
+  bool page_locked = false;   ///< each leaf lies in one page-locked allocation
+  bool mapped = false;        ///< the device sees all of them at their own addresses
+};
+
+/// `threads`: how many would pack.
+UploadWay choose_upload(const UploadFacts& facts, std::int64_t threads);
+
+/// Page-locked memory around an address: one allocation, or one registration.
+struct PageLockedRange {
+  const std::byte* begin = nullptr;
+  const std::byte* end = nullptr;
+  bool mapped = false;  ///< the device sees it at the same address
+};
+
+/// Asks for the range around an address; nothing if that is not page-locked.
+using FindPageLocked = std::function<std::optional<PageLockedRange>(const std::byte*)>;
+
+/// Remembers the ranges that were found, so that many rows in few allocations cost few questions.
+class PageLockedRanges {
+ public:
+  explicit PageLockedRanges(FindPageLocked find) : find_(std::move(find)) {}
+
+  /// The range that all of [begin, begin + bytes) lies in. Two registrations side by side are not
+  /// one: a copy may not cross from one to the other.
+  std::optional<PageLockedRange> around(const std::byte* begin, std::int64_t bytes);
+  std::int64_t questions() const noexcept { return questions_; }
+
+ private:
+  FindPageLocked find_;
+  std::map<const std::byte*, PageLockedRange> found_;  ///< by where they end
+  std::int64_t questions_ = 0;
+};
+
+/// What is to be known of a placement that is not in place, where `threads` would pack. Of runs so
+/// short that they are packed wherever they lie, nothing is asked: asking after four million rows
+/// of 64 bytes took twice as long as packing them (the host of an H200, 8 ns each).
+UploadFacts upload_facts(const Placement& placement, std::int64_t threads,
+                         const FindPageLocked& find);
+
+}  // namespace multibuffer::cuda

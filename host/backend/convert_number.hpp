@@ -1,0 +1,286 @@
+#pragma once
+
+#include "host/backend/number.hpp"
+
+#include <bit>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+/// One number of one kind as one of another, for every backend: constexpr, so that nvcc compiles it
+/// for the device (--expt-relaxed-constexpr).
+///
+///     converted<To, saturate>(widened(from))
+///
+///  - to bool: whether it is not 0 (a NaN is not);
+///  - integers to integers: modulo 2^bits or, if `saturate`, the nearest that there is;
+///  - reals to integers: towards zero; the nearest that there is for those beyond, 0 for a NaN (C++
+///    leaves both undefined, and processors differ);
+///  - to reals: rounded to nearest, ties to even, once; a NaN keeps its sign and the leading bits
+///    of its payload, and is quiet.
+///
+/// Processors do much of this by themselves, and all alike; not NaNs, which CUDA devices replace.
+/// No step here makes or reads a subnormal float that is not a value's own: a thread may run in a
+/// mode in which those are 0.
+namespace multibuffer {
+
+struct Bool {
+  std::uint8_t bits;
+};
+struct Half {
+  std::uint16_t bits;
+};
+struct BFloat16 {
+  std::uint16_t bits;
+};
+
+/// visit(T{}) with the type of a number; of a complex one, with its parts'. Inline, since a device
+/// would pass what `visit` refers to through memory.
+template <class Visit>
+[[gnu::always_inline]] constexpr void visit_number(Number number, const Visit& visit) {
+  switch (number) {
+    case Number::boolean:
+      return visit(Bool{});
+    case Number::int8:
+      return visit(std::int8_t{});
+    case Number::int16:
+      return visit(std::int16_t{});
+    case Number::int32:
+      return visit(std::int32_t{});
+    case Number::int64:
+      return visit(std::int64_t{});
+    case Number::uint8:
+      return visit(std::uint8_t{});
+    case Number::uint16:
+      return visit(std::uint16_t{});
+    case Number::uint32:
+      return visit(std::uint32_t{});
+    case Number::uint64:
+      return visit(std::uint64_t{});
+    case Number::float16:
+      return visit(Half{});
+    case Number::bfloat16:
+      return visit(BFloat16{});
+    case Number::float32:
+    case Number::complex64:
+      return visit(float{});
+    case Number::float64:
+    case Number::complex128:
+      return visit(double{});
+  }
+}
+
+template <class T>
+concept Integer = std::is_integral_v<T>;
+template <class T>
+concept Real = std::is_floating_point_v<T>;
+
+// Exactly, as a number that C++ knows.
+// -------------------------------------------------------------------------------------------
+
+constexpr std::uint8_t widened(Bool value) { return value.bits != 0 ? 1 : 0; }
+
+constexpr float widened(Half half) {
+  const std::uint32_t sign = (half.bits & std::uint32_t{0x8000}) << 16;
+#ifdef __CUDA_ARCH__
+  // Devices have an instruction, which is right but for NaNs.
+  if (!std::is_constant_evaluated()) {
+    float value;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(half.bits));
+    const std::uint32_t nan = sign | 0x7fc00000 | ((half.bits & std::uint32_t{0x3ff}) << 13);
+    return value == value ? value : std::bit_cast<float>(nan);
+  }
+#endif
+  const std::uint32_t rest = half.bits & std::uint32_t{0x7fff};
+  // The same digits under float's exponent bias; infinity and NaN have an exponent of their own.
+  const std::uint32_t normal = (rest << 13) + (std::uint32_t{112} << 23);
+  const std::uint32_t special =
+      ((rest << 13) + (std::uint32_t{224} << 23)) | (rest > 0x7c00 ? std::uint32_t{1} << 22 : 0);
+  // 2^-14 * (1 + digits) - 2^-14: a subnormal half is a normal float.
+  const float tiny = std::bit_cast<float>((rest << 13) + (std::uint32_t{113} << 23)) -
+                     std::bit_cast<float>(std::uint32_t{113} << 23);
+  const std::uint32_t bits = rest >= 0x7c00  ? special
+                             : rest >= 0x400 ? normal
+                                             : std::bit_cast<std::uint32_t>(tiny);
+  return std::bit_cast<float>(sign | bits);
+}
+
+constexpr float widened(BFloat16 value) {
+  const std::uint32_t bits = std::uint32_t{value.bits} << 16;
+  const bool is_nan = (bits & 0x7fffffff) > 0x7f800000;
+  return std::bit_cast<float>(bits | (is_nan ? std::uint32_t{1} << 22 : 0));
+}
+
+template <class T>
+requires Integer<T> || Real<T>
+constexpr T widened(T value) { return value; }
+
+template <class T>
+using Widened = decltype(widened(T{}));
+
+// Reals to reals.
+// -------------------------------------------------------------------------------------------
+
+constexpr double to_double(float value) {
+  const auto bits = std::uint64_t{std::bit_cast<std::uint32_t>(value)};
+  const std::uint64_t nan =
+      ((bits & 0x80000000) << 32) | (std::uint64_t{0x7ff8} << 48) | ((bits & 0x3fffff) << 29);
+  return value == value ? static_cast<double>(value) : std::bit_cast<double>(nan);
+}
+
+constexpr float to_float(double value) {
+  const auto bits = std::bit_cast<std::uint64_t>(value);
+  const auto nan = static_cast<std::uint32_t>(((bits >> 32) & 0x80000000) | 0x7fc00000 |
+                                              ((bits >> 29) & 0x3fffff));
+  return value == value ? static_cast<float>(value) : std::bit_cast<float>(nan);
+}
+
+/// Rounded to float such that rounding on to fewer digits is as if from `value` itself: towards
+/// zero, with the last digit odd where anything was lost.
+/// Source: Boldo and Melquiond, "When double rounding is odd" (2005).
+constexpr float to_odd_float(double value) {
+  const float nearest = to_float(value);
+  const auto back = static_cast<double>(nearest);
+  const bool farther = (back < 0 ? -back : back) > (value < 0 ? -value : value);
+  const std::uint32_t towards_zero = std::bit_cast<std::uint32_t>(nearest) - (farther ? 1U : 0U);
+  return std::bit_cast<float>(towards_zero | (back != value ? 1U : 0U));
+}
+
+constexpr Half to_half(float value) {
+  const auto all = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t sign = (all >> 16) & 0x8000;
+  const std::uint32_t rest = all & 0x7fffffff;
+  const std::uint32_t nan = 0x7e00 | ((rest >> 13) & 0x3ff);
+#ifdef __CUDA_ARCH__
+  if (!std::is_constant_evaluated()) {
+    std::uint16_t nearest;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(nearest) : "f"(value));
+    return {value == value ? nearest : static_cast<std::uint16_t>(sign | nan)};
+  }
+#endif
+  // Half of the last place, and a little less where the digit before is even.
+  const std::uint32_t normal =
+      (rest + 0xfff + ((rest >> 13) & 1) - (std::uint32_t{112} << 23)) >> 13;
+  // Beside 0.5, the last place of a float is that of a subnormal half.
+  const std::uint32_t tiny = std::bit_cast<std::uint32_t>(std::bit_cast<float>(rest) + 0.5F) -
+                             std::bit_cast<std::uint32_t>(0.5F);
+  const std::uint32_t bits = rest > 0x7f800000    ? nan
+                             : rest >= 0x47800000 ? 0x7c00
+                             : rest >= 0x38800000 ? normal
+                                                  : tiny;
+  return {static_cast<std::uint16_t>(sign | bits)};
+}
+
+constexpr BFloat16 to_bfloat16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  const std::uint32_t nan = (bits >> 16) | 0x40;
+  return {static_cast<std::uint16_t>((bits & 0x7fffffff) > 0x7f800000 ? nan : rounded)};
+}
+
+// Integers to reals.
+// -------------------------------------------------------------------------------------------
+
+/// Rounded to double as `to_odd_float` rounds to float.
+template <Integer From>
+constexpr double to_odd_double(From value) {
+  if constexpr (sizeof(From) < 8) return static_cast<double>(value);
+  const bool negative = std::cmp_less(value, 0);
+  auto size = static_cast<std::uint64_t>(value);
+  size = negative ? 0 - size : size;
+  const std::uint64_t lost = size & 0x7ff;
+  const std::uint64_t odd = (size - lost) | (lost != 0 ? 0x800U : 0U);
+  const auto exact = static_cast<double>((size >> 53) != 0 ? odd : size);
+  return negative ? -exact : exact;
+}
+
+/// Beyond 2^17 all are infinite as halves; up to there, all are floats.
+template <Integer From>
+constexpr float to_short_float(From value) {
+  if constexpr (sizeof(From) <= 2) {
+    return static_cast<float>(value);
+  } else {
+    constexpr std::int32_t most = 1 << 17;
+    const std::int32_t low = std::cmp_less(value, -most) ? -most : static_cast<std::int32_t>(value);
+    return static_cast<float>(std::cmp_greater(value, most) ? most : low);
+  }
+}
+
+// To integers.
+// -------------------------------------------------------------------------------------------
+
+template <Integer To, bool saturate, Integer From>
+constexpr To to_integer(From value) {
+  using Limits = std::numeric_limits<To>;
+  const auto integer = static_cast<To>(value);  // NOLINT(bugprone-signed-char-misuse): a number
+  if constexpr (!saturate) return integer;
+  const To low = std::cmp_less(value, Limits::min()) ? Limits::min() : integer;
+  return std::cmp_greater(value, Limits::max()) ? Limits::max() : low;
+}
+
+template <Integer To, Real From>
+constexpr To to_integer(From value) {
+  constexpr To highest = std::numeric_limits<To>::max();
+  constexpr int dropped = std::numeric_limits<To>::digits - std::numeric_limits<From>::digits;
+  // The last real before the first that is too large; the lowest integer is a real itself.
+  constexpr auto most = static_cast<From>(dropped > 0 ? highest >> dropped << dropped : highest);
+  constexpr auto least = static_cast<From>(std::numeric_limits<To>::min());
+  const From number = value == value ? value : 0;
+  const From low = number > least ? number : least;
+  const auto integer = static_cast<To>(low < most ? low : most);
+  return low > most ? highest : integer;
+}
+
+// -------------------------------------------------------------------------------------------
+
+template <class To, bool saturate, class From>
+constexpr To converted(From value) {
+  if constexpr (std::is_same_v<To, From>) {
+    return value;
+  } else if constexpr (std::is_same_v<To, Bool>) {
+    return {static_cast<std::uint8_t>(value != 0)};
+  } else if constexpr (std::is_same_v<To, Half>) {
+    if constexpr (Integer<From>)
+      return to_half(to_short_float(value));
+    else if constexpr (std::is_same_v<From, double>)
+      return to_half(to_odd_float(value));
+    else
+      return to_half(value);
+  } else if constexpr (std::is_same_v<To, BFloat16>) {
+    if constexpr (Integer<From>)
+      return to_bfloat16(to_odd_float(to_odd_double(value)));
+    else if constexpr (std::is_same_v<From, double>)
+      return to_bfloat16(to_odd_float(value));
+    else
+      return to_bfloat16(value);
+  } else if constexpr (Integer<To>) {
+    if constexpr (Integer<From>)
+      return to_integer<To, saturate>(value);
+    else
+      return to_integer<To>(value);
+  } else if constexpr (Integer<From>) {
+    return static_cast<To>(value);
+  } else if constexpr (std::is_same_v<To, double>) {
+    return to_double(value);
+  } else {
+    return to_float(value);
+  }
+}
+
+// Bytes.
+// -------------------------------------------------------------------------------------------
+
+constexpr std::uint8_t reversed_bytes(std::uint8_t value) { return value; }
+constexpr std::uint16_t reversed_bytes(std::uint16_t value) {
+  return static_cast<std::uint16_t>((value << 8) | (value >> 8));
+}
+constexpr std::uint32_t reversed_bytes(std::uint32_t value) {
+  return (value << 24) | ((value & 0xff00) << 8) | ((value >> 8) & 0xff00) | (value >> 24);
+}
+constexpr std::uint64_t reversed_bytes(std::uint64_t value) {
+  return (std::uint64_t{reversed_bytes(static_cast<std::uint32_t>(value))} << 32) |
+         reversed_bytes(static_cast<std::uint32_t>(value >> 32));
+}
+
+}  // namespace multibuffer

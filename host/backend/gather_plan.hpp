@@ -1,0 +1,99 @@
+#pragma once
+
+#include <multibuffer/gather_modes.hpp>
+
+#include "host/backend/number.hpp"
+#include "host/support/small_vector.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+namespace multibuffer {
+
+/// One index array of a plan, at `data` in the backend's memory (or in host memory for the host
+/// backend). At each output element it yields a value that `mode` turns into an index of its axis,
+/// which is added, times `stride`, to the position at `level`.
+struct PlanIndices {
+  const void* data = nullptr;
+  int bytes_each = 8;       ///< 4 or 8, signed
+  int axis = 0;             ///< of the array, for messages
+  std::int64_t extent = 0;  ///< of that axis
+  int level = 0;
+  std::int64_t stride = 0;
+  SmallVector<std::int64_t, 4> shape;  ///< of the index array, for messages
+  /// How far to move in `data` (in values) along each plan axis.
+  SmallVector<std::int64_t, 4> steps;
+};
+
+/// One axis of the walk over the result; contributes index * stride at `level`.
+struct PlanAxis {
+  std::int64_t extent = 0;
+  std::int64_t out_stride = 0;  ///< bytes
+  int level = 0;
+  std::int64_t stride = 0;  ///< 0 for the axes of index arrays
+};
+
+/// One offset array in the backend's memory.
+struct PlanTable {
+  const void* data = nullptr;
+  bool wide = false;  ///< std::int64_t entries, else std::uint32_t
+};
+
+/// A gather with every choice made: for each index of `axes`, outermost first,
+///
+///     position = origins[0] + contributions of level 0        (axes, then index arrays)
+///     for level 1 ... tables.size():
+///         position = tables[level - 1][position] * (level == tables.size() ? unit : 1)
+///                    + origins[level] + contributions of that level
+///     copy `run_bytes` bytes from base + position to out + sum(index * out_stride)
+///
+/// Where there is a conversion, a run is so many bytes of whole numbers, and each is converted.
+///
+/// Axes that continue each other are merged, extents of 1 are gone, and contiguous inner axes are
+/// part of the run. Axes are in order of descending out_stride, so output is written in order.
+struct GatherPlan {
+  const std::byte* base = nullptr;  ///< null for arrays in place, whose offsets are addresses
+  std::int64_t unit = 1;
+  SmallVector<PlanTable, 2> tables;
+  SmallVector<std::int64_t, 4> origins;  ///< tables.size() + 1
+  SmallVector<PlanAxis, 4> axes;
+  SmallVector<PlanIndices, 2> indices;
+  IndexMode mode = IndexMode::raise;
+  std::optional<Conversion> conversion;
+  std::int64_t run_bytes = 0;  ///< of the source
+  std::int64_t rows = 0;       ///< product of the axes' extents; 0 when there is nothing to do
+  std::byte* out = nullptr;
+
+  /// What so many bytes of a run take in the output.
+  std::int64_t out_bytes(std::int64_t source_bytes) const {
+    return conversion ? source_bytes / bytes_of(conversion->from) * bytes_of(conversion->to)
+                      : source_bytes;
+  }
+};
+
+/// Whether an index array moves along an axis.
+bool is_indexed(const GatherPlan& plan, std::size_t axis);
+
+/// Whether index * stride, within the leaves, is all that tells the rows along an axis apart.
+bool is_strided(const GatherPlan& plan, std::size_t axis);
+
+/// Brings the axes into the form that `GatherPlan` promises, and sets `rows`. Before, they may be
+/// in any order and `run_bytes` is the itemsize.
+void simplify(GatherPlan& plan);
+
+/// The index that `value` means on an axis of `extent` > 0, or -1 if `mode` is raise and it is out
+/// of range.
+constexpr std::int64_t resolve_index(std::int64_t value, std::int64_t extent, IndexMode mode) {
+  if (mode == IndexMode::raise)
+    return value >= 0 ? (value < extent ? value : -1) : (value >= -extent ? value + extent : -1);
+  if (mode == IndexMode::clip) return value < 0 ? 0 : (value < extent ? value : extent - 1);
+  const std::int64_t rest = value % extent;
+  return rest < 0 ? rest + extent : rest;
+}
+
+/// Reports the value at `position`, counted in C order, of an index array.
+[[noreturn]] void throw_bad_index(const PlanIndices& indices, std::int64_t position,
+                                  std::int64_t value);
+
+}  // namespace multibuffer

@@ -1,0 +1,22 @@
+# The library, its headers, the command, and what find_package(multibuffer) reads.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(multibuffer_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/multibuffer)
+configure_package_config_file(host/cmake/multibuffer-config.cmake.in multibuffer-config.cmake
+  INSTALL_DESTINATION ${multibuffer_package_dir})
+write_basic_package_version_file(multibuffer-config-version.cmake COMPATIBILITY SameMinorVersion)
+
+install(TARGETS multibuffer EXPORT multibuffer FILE_SET HEADERS)
+if(TARGET multibuffer_command)
+  # So that it finds a shared library beside it, wherever both are put.
+  set_target_properties(multibuffer_command PROPERTIES
+    INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+  install(TARGETS multibuffer_command)
+endif()
+install(EXPORT multibuffer NAMESPACE multibuffer:: FILE multibuffer-targets.cmake
+  DESTINATION ${multibuffer_package_dir})
+install(FILES
+  ${PROJECT_BINARY_DIR}/multibuffer-config.cmake
+  ${PROJECT_BINARY_DIR}/multibuffer-config-version.cmake
+  DESTINATION ${multibuffer_package_dir})

@@ -1,0 +1,205 @@
+#include "host/cpu/convert_items.hpp"
+
+#include "host/backend/convert_number.hpp"
+#include "host/bytes/simd.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+namespace multibuffer {
+namespace {
+
+/// What is between two steps: twice this, at most, of 8 bytes each, in the first cache.
+constexpr std::int64_t block_items = 512;
+
+template <class T>
+constexpr int size_of = static_cast<int>(sizeof(T));
+
+/// make(number) for each of many, one after the other.
+template <class From, class To, class Make>
+void make_each(std::byte* __restrict to, const std::byte* __restrict from, std::int64_t count,
+               const Make& make) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    From number;
+    std::memcpy(&number, from + i * size_of<From>, sizeof number);
+    const To made = make(number);
+    std::memcpy(to + i * size_of<To>, &made, sizeof made);
+  }
+}
+
+template <class From, class To, bool saturate>
+struct Convert {
+  static void run(std::byte* to, const std::byte* from, std::int64_t count) {
+    make_each<From, To>(to, from, count, [](const From& number) -> To {
+      // Processors that the host backend runs on leave of a NaN what `converted` asks for.
+      if constexpr (std::is_same_v<From, double> && std::is_same_v<To, float>)
+        return static_cast<float>(number);
+      else if constexpr (std::is_same_v<From, float> && std::is_same_v<To, double>)
+        return static_cast<double>(number);
+      else
+        return converted<To, saturate>(widened(number));
+    });
+  }
+};
+
+template <class Bits>
+struct Reverse {
+  static void run(std::byte* to, const std::byte* from, std::int64_t count) {
+    make_each<Bits, Bits>(to, from, count, [](const Bits& bits) { return reversed_bytes(bits); });
+  }
+};
+
+/// A real, and an imaginary part of 0.
+template <class Part>
+struct MakeComplex {
+  struct Complex {
+    Part real, imaginary;
+  };
+  static void run(std::byte* to, const std::byte* from, std::int64_t count) {
+    make_each<Part, Complex>(to, from, count, [](const Part& real) {
+      return Complex{real, Part{0}};
+    });
+  }
+};
+
+template <class Work>
+MULTIBUFFER_ARITHMETIC void run_wide(std::byte* to, const std::byte* from, std::int64_t count) {
+  Work::run(to, from, count);
+}
+template <class Work>
+auto loop_for() {
+  return has_wide_arithmetic() ? &run_wide<Work> : &Work::run;
+}
+
+template <class From, class To, bool saturate>
+constexpr bool has_sixteens = [] {
+  if (std::is_same_v<From, Half>) return std::is_same_v<To, float>;
+  if (std::is_same_v<From, float>)
+    return std::is_same_v<To, Half> || std::is_same_v<To, std::int32_t>;
+  return std::is_same_v<From, std::int32_t> && saturate && Integer<To> && sizeof(To) <= 2;
+}();
+
+/// The same, by instructions for sixteen numbers, which agree with `converted` also in what becomes
+/// of a NaN.
+template <class From, class To, bool saturate>
+MULTIBUFFER_WIDE void convert_sixteens(std::byte* to, const std::byte* from, std::int64_t count) {
+  constexpr std::int64_t sixteen = 16;
+  std::int64_t done = 0;
+  for (; done + sixteen <= count; done += sixteen) {
+    std::byte* const made = to + done * size_of<To>;
+    const std::byte* const read = from + done * size_of<From>;
+    if constexpr (std::is_same_v<From, Half>)
+      widen_halves(made, read);
+    else if constexpr (std::is_same_v<To, Half>)
+      narrow_to_halves(made, read);
+    else if constexpr (std::is_same_v<From, float>)
+      truncate_floats(made, read);
+    else
+      narrow_integers<To>(made, read);
+  }
+  Convert<From, To, saturate>::run(to + done * size_of<To>, from + done * size_of<From>,
+                                   count - done);
+}
+
+template <class From, class To, bool saturate>
+auto loop_for_numbers() {
+  if constexpr (has_sixteens<From, To, saturate>)
+    if (has_wide_vectors()) return &convert_sixteens<From, To, saturate>;
+  return loop_for<Convert<From, To, saturate>>();
+}
+
+/// What holds every number of a narrow type and converts in few instructions; wide ones themselves.
+template <class T>
+using Middle = std::conditional_t<
+    std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>, float,
+    std::conditional_t<std::is_same_v<T, Bool> || (Integer<T> && sizeof(T) <= 2), std::int32_t, T>>;
+
+Number middle_of(Number number) {
+  switch (number) {
+    case Number::float16:
+    case Number::bfloat16:
+      return Number::float32;
+    case Number::boolean:
+    case Number::int8:
+    case Number::uint8:
+    case Number::int16:
+    case Number::uint16:
+      return Number::int32;
+    default:
+      return number;
+  }
+}
+
+/// visit(T{}) with the type of a middle number.
+template <class Visit>
+void visit_middle(Number number, const Visit& visit) {
+  visit_number(middle_of(number), [&](auto middle) {
+    if constexpr (std::is_same_v<decltype(middle), Middle<decltype(middle)>>) visit(middle);
+  });
+}
+
+}  // namespace
+
+ConvertItems::ConvertItems(const Conversion& conversion)
+    : from_bytes_(bytes_of(conversion.from)), to_bytes_(bytes_of(conversion.to)) {
+  add_reversal(reversed_before(conversion));
+  if (conversion.from == conversion.to) return;
+  add_number(conversion);
+  add_reversal(reversed_after(conversion));
+  if (conversion.to == Number::complex64) add(loop_for<MakeComplex<std::uint32_t>>());
+  if (conversion.to == Number::complex128) add(loop_for<MakeComplex<std::uint64_t>>());
+}
+
+void ConvertItems::add(Loop loop) { steps_[step_count_++] = loop; }
+
+void ConvertItems::add_reversal(int bytes) {
+  switch (bytes) {
+    case 2:
+      return add(loop_for<Reverse<std::uint16_t>>());
+    case 4:
+      return add(loop_for<Reverse<std::uint32_t>>());
+    case 8:
+      return add(loop_for<Reverse<std::uint64_t>>());
+    default:
+      return;  // nothing, or one byte, which has no order
+  }
+}
+
+void ConvertItems::add_number(const Conversion& conversion) {
+  visit_number(conversion.from, [&](auto from) {
+    using From = decltype(from);
+    if constexpr (!std::is_same_v<From, Middle<From>>)
+      add(loop_for_numbers<From, Middle<From>, false>());
+  });
+  visit_middle(conversion.from, [&](auto middle) {
+    using From = decltype(middle);
+    visit_number(conversion.to, [&](auto to) {
+      using To = decltype(to);
+      if constexpr (std::is_same_v<From, To>) return;
+      // What saturates twice saturates once.
+      if constexpr (std::is_same_v<From, float> && Integer<To> && sizeof(To) <= 2) {
+        add(loop_for_numbers<float, std::int32_t, false>());
+        return add(loop_for_numbers<std::int32_t, To, true>());
+      }
+      if constexpr (Integer<From> && Integer<To>)
+        if (conversion.saturate) return add(loop_for_numbers<From, To, true>());
+      add(loop_for_numbers<From, To, false>());
+    });
+  });
+}
+
+void ConvertItems::operator()(std::byte* to, const std::byte* from, std::int64_t count) const {
+  alignas(line_bytes) std::byte between[2][block_items * 8];
+  for (std::int64_t begin = 0; begin < count; begin += block_items) {
+    const std::int64_t items = std::min(block_items, count - begin);
+    const std::byte* source = from + begin * from_bytes_;
+    for (std::size_t i = 0; i < step_count_; ++i) {
+      std::byte* made = i + 1 == step_count_ ? to + begin * to_bytes_ : between[i % 2];
+      steps_[i](made, source, items);
+      source = made;
+    }
+  }
+}
+
+}  // namespace multibuffer

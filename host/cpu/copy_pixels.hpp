@@ -1,0 +1,44 @@
+#pragma once
+
+#include "host/bytes/simd.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace multibuffer {
+
+/// Pixels: a few bytes each, in `parts` that follow one another where they are written, and lie
+/// `part_stride` apart, in either direction, where they are read. Strides are in bytes.
+struct Pixels {
+  std::int64_t stride = 0;
+  std::int64_t parts = 1;
+  std::int64_t part_stride = 0;
+  std::int64_t part_bytes = 0;
+
+  std::int64_t bytes() const { return parts * part_bytes; }
+};
+
+/// Copies pixels to successive places: as many as a vector holds by one load, one shuffle and one
+/// store, where the processor has shuffles and a pixel is small enough, else part by part.
+class CopyPixels {
+ public:
+  explicit CopyPixels(const Pixels& pixels);
+
+  /// Whether vectors do it.
+  bool is_fast() const { return at_once_ > 0; }
+
+  /// `count` pixels, the first part of the first at `from`. What lies between pixels that are
+  /// less than a vector apart may be read as well, and no byte outside of their hull.
+  void operator()(std::byte* to, const std::byte* from, std::int64_t count) const;
+
+ private:
+  std::int64_t shuffle(std::byte* to, const std::byte* from, std::int64_t count) const;
+
+  Pixels pixels_;
+  std::int64_t at_once_ = 0;  ///< how many pixels a vector makes
+  std::int64_t reach_ = 0;    ///< how many it touches, where it is read or where it is written
+  std::int64_t first_ = 0;    ///< where a vector begins, from its first pixel
+  Vector<std::uint8_t> lanes_{};
+};
+
+}  // namespace multibuffer

@@ -1,0 +1,49 @@
+#include <multibuffer/access.hpp>
+#include <multibuffer/device_array.hpp>
+#include <multibuffer/device_buffer.hpp>
+#include <multibuffer/error.hpp>
+
+#include "host/backend/backend.hpp"
+#include "host/support/text.hpp"
+#include "host/upload/storage.hpp"
+
+#include <utility>
+
+namespace multibuffer {
+
+Accessed::Accessed(const DeviceArray& array)
+    : device_(array.device()), blocks_(blocks_of(*array.storage())), owner_(array.storage()) {}
+
+Accessed::Accessed(const DeviceBuffer& buffer) : device_(buffer.device()), owner_(buffer.owner()) {
+  // Of memory that is not the library's, the work on it cannot be waited for later.
+  if (!buffer.memory()) buffer.synchronize();
+  if (buffer.memory()) blocks_.push_back(buffer.memory());
+}
+
+Access::Access(StreamHandle stream, std::vector<Accessed> reads, std::vector<Accessed> writes) {
+  std::vector<UsedMemory> used;
+  const auto add = [&](std::vector<Accessed>& all, bool writing) {
+    for (Accessed& each : all) {
+      for (const std::shared_ptr<Memory>& block : each.blocks_) used.push_back({block, writing});
+      accessed_.push_back(std::move(each));
+      const Device& device = accessed_.back().device_;
+      if (device != accessed_.front().device_)
+        throw Error(Errc::invalid_argument,
+                    text("an access to memory of ", accessed_.front().device_.name(), " and of ",
+                         device.name(), "; open one for each device"));
+    }
+  };
+  add(reads, false);
+  add(writes, true);
+  if (!accessed_.empty()) use_ = accessed_.front().device_.backend().begin_use(used, stream);
+}
+
+Access::~Access() = default;
+Access::Access(Access&&) noexcept = default;
+
+void Access::end() {
+  if (const std::unique_ptr<MemoryUse> use = std::move(use_)) use->end();
+  accessed_.clear();
+}
+
+}  // namespace multibuffer

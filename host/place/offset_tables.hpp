@@ -1,0 +1,67 @@
+#pragma once
+
+#include <multibuffer/layout.hpp>
+#include <multibuffer/stages/place.hpp>
+#include <multibuffer/stages/sequence.hpp>
+
+#include "host/resolve/slot_set.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace multibuffer {
+
+/// The levels of a placement in the making. Entries of the last level are bytes.
+class OffsetTables {
+ public:
+  OffsetTables(const Layout& layout, std::vector<Sequence> tables);
+
+  std::size_t levels() const { return tables_.size(); }
+  const Sequence& table(std::size_t level) const { return tables_[level]; }
+  void set_table(std::size_t level, Sequence entries) { tables_[level] = std::move(entries); }
+  void move_origin(std::size_t level, std::int64_t distance) { origins_[level] += distance; }
+  Layout layout() const { return Layout(axes_, origins_); }
+
+  /// The positions of level `level` that indices reach.
+  SlotSet reached(std::size_t level) const { return reached(level, starts(level), nullptr); }
+
+  /// Whether the entries of `level` are affine in each of its indices.
+  bool is_affine(std::size_t level) const { return affine_strides(level).has_value(); }
+
+  /// If the entries of `level` are affine in each of its indices, gives it up: its axes take
+  /// strides in the next level, and its constants go into the entries that led to it. Returns
+  /// whether.
+  bool flatten(std::size_t level);
+
+ private:
+  SlotSet starts(std::size_t level) const;
+  bool moves(const Axis& axis, std::size_t level) const;
+  SlotSet reached(std::size_t level, SlotSet set, const Axis* shortened) const;
+  std::optional<std::vector<std::int64_t>> affine_strides(std::size_t level) const;
+  std::optional<std::int64_t> step_along(const Axis& axis, const SlotSet& positions) const;
+
+  std::vector<Axis> axes_;
+  std::vector<std::int64_t> origins_;
+  std::vector<Sequence> tables_;
+};
+
+/// What entries that are reached have in common.
+struct CommonFactor {
+  std::int64_t count = 0;
+  std::int64_t first = 0;
+  std::int64_t least = 0;
+  std::int64_t most = 0;
+  std::int64_t factor = 0;  ///< the largest number that divides the distance of all from the first
+
+  void append(const CommonFactor& next);
+};
+CommonFactor common_factor(const Sequence& entries, const SlotSet& reached);
+
+/// (entry - least) / unit for the entries that are reached, 0 for the others; in 32 bits if asked.
+OffsetArray counted(const Sequence& entries, const SlotSet& reached, std::int64_t least,
+                    std::int64_t unit, bool narrow);
+
+}  // namespace multibuffer

@@ -1,0 +1,302 @@
+#include <multibuffer/stages/place.hpp>
+
+#include "host/place/leaf_shape.hpp"
+#include "host/place/offset_tables.hpp"
+#include "host/resolve/sequence_ops.hpp"
+#include "host/support/checked.hpp"
+#include "host/support/parallel.hpp"
+#include "host/support/text.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <limits>
+#include <optional>
+#include <utility>
+
+// Leaves get offsets, entries that name leaves become those offsets, and what is regular in the
+// tables moves into strides:
+//
+//     leaf geometry ──► where leaves lie (packed | preserved | in place) ──► flatten ──► narrow
+
+namespace multibuffer {
+namespace {
+
+constexpr std::int64_t arena_alignment = 256;
+
+std::int64_t address_of(const std::byte* pointer) {
+  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(pointer));
+}
+
+const std::byte* pointer_to(std::int64_t address) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address found in a table
+  return reinterpret_cast<const std::byte*>(address);
+}
+
+std::size_t index_of(std::int64_t number) { return static_cast<std::size_t>(number); }
+
+/// Gives the hulls their places: each keeps its address mod `arena_alignment`. Returns the size.
+std::int64_t lay_out_preserved(std::vector<Segment>& hulls) {
+  std::int64_t end = 0;
+  for (Segment& hull : hulls) {
+    const std::int64_t phase = (address_of(hull.source) - end) & (arena_alignment - 1);
+    hull.offset = checked_add(end, phase, "the size of the arena");
+    end = checked_add(hull.offset, hull.bytes, "the size of the arena");
+  }
+  return end;
+}
+
+/// How many of `addresses` are `distance` behind the one before them.
+std::int64_t count_adjacent(const Sequence& addresses, std::int64_t distance) {
+  if (!addresses.is_listed()) return addresses.step() == distance ? addresses.size() - 1 : 0;
+  std::atomic<std::int64_t> all = 0;
+  parallel_for(addresses.size(), sizeof distance, {}, [&](std::int64_t begin, std::int64_t end) {
+    all += addresses.visit([&](const auto& address) {
+      std::int64_t count = 0;
+      for (std::int64_t i = std::max<std::int64_t>(begin, 1); i < end; ++i)
+        count += address(i) - address(i - 1) == distance;
+      return count;
+    });
+  });
+  return all;
+}
+
+/// One segment of `bytes` from each of `sources`, those that continue each other made one.
+std::vector<Segment> joined(const Sequence& sources, std::int64_t bytes) {
+  if (!sources.is_listed()) return {{pointer_to(sources[0]), 0, sources.size() * bytes}};
+  std::vector<Segment> segments;
+  for (std::int64_t i = 0; i < sources.size(); ++i) {
+    if (i > 0 && sources[i] - sources[i - 1] == bytes) {
+      segments.back().bytes += bytes;
+    } else {
+      segments.push_back({pointer_to(sources[i]), i * bytes, bytes});
+    }
+  }
+  return segments;
+}
+
+/// One segment per leaf named by `ids`, one after the other; source-contiguous ones are joined.
+void lay_out_packed(Placement& placement, const Resolution& resolution, const LeafShape& leaf,
+                    const Sequence& ids) {
+  Packing packing = packing_of(leaf);
+  placement.packing = std::move(packing.axes);
+  placement.run_bytes = packing.run_bytes;
+  const std::int64_t bytes = leaf.distinct;
+  placement.arena_bytes = checked_multiply(ids.size(), bytes, "the size of the arena");
+
+  const Sequence leaves = composed(resolution.leaves, ids);
+  const Sequence sources = moved(leaves, -leaf.below);
+  // Segments of the same size cost nothing; a list of joined ones pays where it is much shorter.
+  const bool join = placement.packing.empty() &&
+                    count_adjacent(sources, bytes) >= std::max<std::int64_t>(1, sources.size() / 4);
+  placement.segments = join ? Segments(joined(sources, bytes)) : Segments(sources, bytes);
+}
+
+std::int64_t entries_of(const OffsetTables& tables, std::size_t level) {
+  return tables.reached(level).count();
+}
+
+/// Gives up every level that is affine, the last first, since that may make the one before it so.
+void flatten_all(OffsetTables& tables, std::vector<std::string>& notes) {
+  for (std::size_t level = tables.levels(); level-- > 0;) {
+    const std::int64_t entries = entries_of(tables, level);
+    if (tables.flatten(level))
+      notes.push_back(text("the pointers of level ", level, " (", entries,
+                           ") lead to places evenly spaced: strides replace them"));
+  }
+}
+
+/// Last-level entries in which each slot that is reached has a leaf of its own.
+Sequence leaf_per_slot(const OffsetTables& tables, LargeVector<std::int64_t>& ids) {
+  const std::size_t last = tables.levels() - 1;
+  const Sequence& leaf_of = tables.table(last);
+  LargeVector<std::int64_t> entries(index_of(leaf_of.size()), 0);
+  tables.reached(last).for_each([&](std::int64_t position) {
+    entries[index_of(position)] = static_cast<std::int64_t>(ids.size());
+    ids.push_back(leaf_of[position]);
+  });
+  return sequence_of(std::move(entries));
+}
+
+constexpr std::int64_t narrow_limit = std::numeric_limits<std::uint32_t>::max();
+
+/// Writes the entries into the placement, in 32 bits where they fit and that is asked for.
+void store_tables(Placement& placement, OffsetTables& tables, bool narrow) {
+  // The last level first: which entries of a level are reached is read from the one before it.
+  placement.tables.resize(tables.levels());
+  for (std::size_t level = tables.levels(); level-- > 0;) {
+    const bool last = level + 1 == tables.levels();
+    const SlotSet reached = tables.reached(level);
+    const CommonFactor found = common_factor(tables.table(level), reached);
+    // Entries of the other levels are positions, and count in nothing but 1 from 0.
+    const std::int64_t least = last && narrow ? found.least : 0;
+    const std::int64_t unit = last && narrow ? found.factor : 1;
+    const bool fits = narrow && (found.most - least) / unit <= narrow_limit;
+    placement.tables[level] = counted(tables.table(level), reached, least, unit, fits);
+    if (!last || !narrow) continue;
+    placement.unit = unit;
+    tables.move_origin(level + 1, least);
+    placement.notes.push_back(text("offsets take ", fits ? 32 : 64, " bits, in units of ", unit,
+                                   unit == 1 ? " byte" : " bytes"));
+  }
+  placement.layout = tables.layout();
+}
+
+/// The tables of the resolution with the last level's leaf ids turned into bytes.
+OffsetTables with_offsets(const Resolution& resolution, const Layout& layout,
+                          const Sequence& offsets) {
+  OffsetTables tables(layout, resolution.tables);
+  if (tables.levels() == 0) {
+    tables.move_origin(0, offsets[0]);
+  } else {
+    const std::size_t last = tables.levels() - 1;
+    tables.set_table(last, composed(offsets, tables.table(last)));
+  }
+  return tables;
+}
+
+/// The layout with the leaf axes' strides as they are in a packed leaf.
+Layout packed_layout(const Resolution& resolution, const LeafShape& leaf,
+                     const PackedLeaf& packed) {
+  std::vector<Axis> axes = leaf.layout_axes;
+  for (std::size_t i = 0; i < leaf.axes.size(); ++i) axes[leaf.axes[i]].stride = packed.strides[i];
+  const auto origins = resolution.layout.origins();
+  return Layout(std::move(axes), {origins.begin(), origins.end()});
+}
+
+/// Copies of a few aliased leaves, if that makes the last level affine for fewer bytes than its
+/// table takes.
+std::optional<OffsetTables> try_duplicating(Placement& placement, const Resolution& resolution,
+                                            const LeafShape& leaf, const PackedLeaf& packed) {
+  if (resolution.tables.empty()) return std::nullopt;
+  OffsetTables tables(packed_layout(resolution, leaf, packed), resolution.tables);
+  const std::size_t last = tables.levels() - 1;
+  const std::int64_t slots = entries_of(tables, last);
+  const std::int64_t aliases = slots - resolution.leaves.size();
+  if (aliases == 0 ||
+      aliases > slots * static_cast<std::int64_t>(sizeof(std::uint32_t)) / leaf.distinct)
+    return std::nullopt;
+  LargeVector<std::int64_t> ids;
+  const Sequence entries = leaf_per_slot(tables, ids);
+  const auto leaves = static_cast<std::int64_t>(ids.size());
+  tables.set_table(last, composed(Sequence::evenly(packed.below, leaf.distinct, leaves), entries));
+  if (!tables.flatten(last)) return std::nullopt;
+  placement.notes.push_back(text(aliases,
+                                 " aliased leaves are copied more than once, and strides "
+                                 "replace a table of ",
+                                 slots, " pointers"));
+  lay_out_packed(placement, resolution, leaf, Sequence::listed(std::move(ids)));
+  return tables;
+}
+
+OffsetTables place_packed(Placement& placement, const Resolution& resolution, const LeafShape& leaf,
+                          const Simplify& simplify) {
+  const std::int64_t leaves = resolution.leaves.size();
+  const PackedLeaf packed = packed_leaf(leaf);
+  OffsetTables tables = with_offsets(resolution, packed_layout(resolution, leaf, packed),
+                                     Sequence::evenly(packed.below, leaf.distinct, leaves));
+  const std::size_t levels = tables.levels();
+  if (simplify.flatten && simplify.duplicate && levels > 0 && !tables.is_affine(levels - 1))
+    if (auto duplicated = try_duplicating(placement, resolution, leaf, packed))
+      return std::move(*duplicated);
+  lay_out_packed(placement, resolution, leaf, Sequence::evenly(0, 1, leaves));
+  return tables;
+}
+
+OffsetTables place_preserved(Placement& placement, const Resolution& resolution,
+                             const LeafShape& leaf, std::vector<Segment> hulls,
+                             std::int64_t arena_bytes) {
+  placement.arena_bytes = arena_bytes;
+  LargeVector<std::int64_t> offsets(index_of(resolution.leaves.size()));
+  for (std::size_t i = 0; i < offsets.size(); ++i) {
+    const std::byte* address = pointer_to(resolution.leaves[static_cast<std::int64_t>(i)]);
+    const auto behind = std::ranges::upper_bound(hulls, address - leaf.below, {}, &Segment::source);
+    const Segment& segment = *std::prev(behind);
+    offsets[i] = segment.offset + (address - segment.source);
+  }
+  placement.segments = std::move(hulls);
+  return with_offsets(resolution, resolution.layout, sequence_of(std::move(offsets)));
+}
+
+PlacementKind choose(PlacementKind asked, const Resolution& resolution) {
+  if (resolution.space == MemorySpace::host) return asked;
+  if (asked != PlacementKind::automatic && asked != PlacementKind::in_place)
+    throw Error(Errc::invalid_argument,
+                "leaves in device memory can only be placed in place; copy() makes them dense");
+  return PlacementKind::in_place;
+}
+
+OffsetTables place_leaves(Placement& placement, const Resolution& resolution, const LeafShape& leaf,
+                          const Simplify& simplify) {
+  if (placement.kind == PlacementKind::in_place)
+    return with_offsets(resolution, resolution.layout, resolution.leaves);
+  if (placement.kind == PlacementKind::packed && !leaf.overlaps_itself)
+    return place_packed(placement, resolution, leaf, simplify);
+
+  // Dense leaves that are disjoint take the same bytes either way, and packed ones no padding.
+  if (placement.kind == PlacementKind::automatic && leaf.is_dense() &&
+      surely_disjoint(resolution.leaves, leaf.span)) {
+    placement.kind = PlacementKind::packed;
+    return place_packed(placement, resolution, leaf, simplify);
+  }
+  std::vector<Segment> hulls = leaf_hulls(placement);
+  const std::int64_t preserved = lay_out_preserved(hulls);
+  if (placement.kind == PlacementKind::automatic && !leaf.overlaps_itself) {
+    std::int64_t packed = 0;
+    if (!__builtin_mul_overflow(resolution.leaves.size(), leaf.distinct, &packed) &&
+        packed <= preserved) {
+      placement.kind = PlacementKind::packed;
+      return place_packed(placement, resolution, leaf, simplify);
+    }
+  }
+  if (placement.kind == PlacementKind::packed)
+    placement.notes.push_back("the leaves overlap themselves: they stay as they lie");
+  placement.kind = PlacementKind::preserved;
+  return place_preserved(placement, resolution, leaf, std::move(hulls), preserved);
+}
+
+}  // namespace
+
+std::vector<Segment> leaf_hulls(const Placement& placement) {
+  LargeVector<std::int64_t> lows(index_of(placement.leaves.size()));
+  for (std::size_t i = 0; i < lows.size(); ++i)
+    lows[i] = placement.leaves[static_cast<std::int64_t>(i)] - placement.leaf_below;
+  if (!std::ranges::is_sorted(lows)) std::ranges::sort(lows);
+  std::vector<Segment> hulls;
+  for (const std::int64_t address : lows) {
+    const std::byte* low = pointer_to(address);
+    if (!hulls.empty() && low <= hulls.back().source + hulls.back().bytes) {
+      hulls.back().bytes =
+          std::max(hulls.back().bytes, low + placement.leaf_span - hulls.back().source);
+    } else {
+      hulls.push_back({low, 0, placement.leaf_span});
+    }
+  }
+  return hulls;
+}
+
+Placement place(const Resolution& resolution, PlacementKind kind, const Simplify& simplify) {
+  if (resolution.format.has_objects())
+    throw Error(Errc::format_unsupported,
+                text("format '", resolution.format.text(),
+                     "' holds references to Python objects, which cannot be copied as bytes"));
+  Placement placement;
+  placement.kind = choose(kind, resolution);
+  placement.format = resolution.format;
+  placement.space = resolution.space;
+  if (resolution.leaves.empty()) {  // an array without elements
+    if (placement.kind == PlacementKind::automatic) placement.kind = PlacementKind::packed;
+    placement.layout = resolution.layout;
+    return placement;
+  }
+  const LeafShape leaf = leaf_shape(resolution);
+  placement.leaves = resolution.leaves;
+  placement.leaf_below = leaf.below;
+  placement.leaf_span = leaf.span;
+  OffsetTables tables = place_leaves(placement, resolution, leaf, simplify);
+  if (simplify.flatten) flatten_all(tables, placement.notes);
+  store_tables(placement, tables, simplify.narrow);
+  return placement;
+}
+
+}  // namespace multibuffer

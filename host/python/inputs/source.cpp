@@ -1,0 +1,135 @@
+#include "host/python/inputs/source.hpp"
+
+#include <multibuffer/error.hpp>
+#include <multibuffer/gather.hpp>
+
+#include "host/python/elements/dtype.hpp"
+#include "host/python/inputs/advice.hpp"
+#include "host/python/inputs/interfaces.hpp"
+#include "host/python/inputs/numpy_array.hpp"
+#include "host/python/inputs/parts.hpp"
+#include "host/python/inputs/struct_format.hpp"
+#include "host/python/module.hpp"
+#include "host/python/support/interrupt.hpp"
+#include "host/support/text.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+namespace py = pybind11;
+
+namespace multibuffer::python {
+namespace {
+
+bool has(py::handle object, const char* attribute) { return py::hasattr(object, attribute); }
+bool is_list(py::handle object) {
+  return PyList_Check(object.ptr()) || PyTuple_Check(object.ptr());
+}
+
+/// `owner` keeps `object`.
+Source source_from_stack(const StackObject& object, Owner owner) {
+  Source source{object.stack.view(), std::move(owner), object.device, nullptr};
+  try {
+    source.description = std::make_shared<const Description>(object.stack.raw_export());
+  } catch (const Error&) {
+    // No Py_buffer says it. The view does.
+  }
+  return source;
+}
+
+/// A list as one array: a pointer table over its parts where they lie, if they lie alike; else over
+/// dense copies of those that are not dense.
+Source source_from_list(py::handle list, Route route) {
+  Parts parts = parts_of(list, Holding::objects, route);
+  const std::string device = parts.runs[0].source.device;
+  Stack stack = gather_parts(parts);
+  auto object = std::make_unique<const StackObject>(
+      StackObject{std::move(stack), std::move(parts.owner), device});
+  const StackObject& held = *object;
+  return source_from_stack(held, keep(std::move(object)));
+}
+
+}  // namespace
+
+namespace {
+thread_local int nesting = 0;
+}
+
+NestedList::NestedList() {
+  if (nesting == max_axes)
+    throw py::value_error(text("a list nested deeper than ", max_axes,
+                               " levels, which is the number of axes that an array can have"));
+  ++nesting;
+}
+NestedList::~NestedList() { --nesting; }
+
+bool is_array(py::handle object) {
+  return NumpyArray::of(object) || object_in<DeviceBuffer>(object) ||
+         object_in<DeviceArray>(object) || object_in<StackObject>(object) ||
+         PyObject_CheckBuffer(object.ptr()) || has(object, "__dlpack__") ||
+         has(object, "__cuda_array_interface__");
+}
+
+Source source_of(py::handle object, Route route) {
+  // Our own come first: they can say more than any protocol.
+  if (const auto* const buffer = object_in<const DeviceBuffer>(object)) return source_of(*buffer);
+  if (const auto* const stack = object_in<const StackObject>(object))
+    return source_from_stack(*stack, keep(object));
+  if (const auto* const array = object_in<const DeviceArray>(object))
+    return source_of(dense_copy(*array));
+  if (PyObject_CheckBuffer(object.ptr()) || offers_more_than_buffer(object))
+    return source_from_interfaces(object, Access::read, route);
+  if (is_list(object)) {
+    const NestedList guard;
+    return source_from_list(object, route);
+  }
+  throw py::type_error(text(
+      "expected an object with the buffer protocol, __dlpack__ or __cuda_array_interface__, or "
+      "a list of such objects, not ",
+      Py_TYPE(object.ptr())->tp_name, advice_on(object)));
+}
+
+DeviceArray in_place(const Source& source) {
+  UploadOptions options;
+  options.placement = PlacementKind::in_place;
+  options.owner = source.owner;
+  options.memory = source.memory;
+  return without_gil([&](const Watch& watch) {
+    options.watch = watch;
+    return upload(source.view, Device::open(source.device), options);
+  });
+}
+
+DeviceBuffer dense_copy(const Source& source) { return dense_copy(in_place(source)); }
+
+DeviceBuffer dense_copy(const DeviceArray& array) {
+  return without_gil([&](const Watch& watch) {
+    Request request;
+    request.watch = watch;
+    return copy(array, Order::C, request);
+  });
+}
+
+Source source_of(const DeviceBuffer& buffer) {
+  without_gil([&](const Watch&) {
+    buffer.synchronize();
+    return true;
+  });
+  auto owner = std::make_shared<const DeviceBuffer>(buffer);
+  ArrayView view = buffer.view();
+  const bool on_host = view.space() == MemorySpace::host;
+  auto description = on_host ? std::make_shared<const Description>(view) : nullptr;
+  return {std::move(view), std::move(owner), buffer.device().name(), std::move(description),
+          buffer.memory()};
+}
+
+Source source_of_export(const Py_buffer& buffer) {
+  auto description = std::make_shared<const Description>(buffer);
+  ArrayView view = ArrayView::from_export(description->raw());
+  if (std::optional<Format> format = format_by(describer_of(buffer), buffer))
+    view = ArrayView(view.base(), *std::move(format), view.layout(), view.readonly());
+  return {std::move(view), nullptr, "host", std::move(description)};
+}
+
+}  // namespace multibuffer::python

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <multibuffer/device_array.hpp>
+#include <multibuffer/device_buffer.hpp>
+
+#include "host/python/inputs/exporter.hpp"
+#include "host/python/support/owner.hpp"
+
+#include <pybind11/pybind11.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace multibuffer::python {
+
+/// An input, whatever it came from: the array it describes, and what keeps its memory there.
+struct Source {
+  ArrayView view;
+  Owner owner;
+  std::string device = "host";  ///< whose memory the leaves are in
+  /// What the exporter said, for who follows the pointers himself; NULL where no `Py_buffer` can
+  /// say it.
+  std::shared_ptr<const Description> description;
+  /// The block that the elements lie in, if it is the library's.
+  std::shared_ptr<Memory> memory = nullptr;
+  /// The exporter says that it has made a copy: to write there would be in vain.
+  bool is_copy = false;
+};
+
+/// By what an input is read.
+enum class Route {
+  shortest,  ///< also by what C code offers: DLPack's exchange table, the fields of objects
+  protocols  ///< by Python's protocols alone, which each object is asked by: for the reference
+};
+
+/// `object` as one of these, the first that it is: our own arrays, an exporter of PEP 3118, of
+/// DLPack, of `__cuda_array_interface__`, or a list or tuple of these, at any nesting. Throws
+/// TypeError for anything else, and BufferError for an object whose elements are not what its
+/// memory holds (claims.hpp).
+Source source_of(pybind11::handle object, Route route = Route::shortest);
+
+/// The same but for lists; false and nothing else for what is none of these.
+bool is_array(pybind11::handle object);
+
+/// Held while a list is read: lists that are nested deeper than arrays can be, those that hold
+/// themselves for instance, end in a ValueError and not at the end of the stack.
+class NestedList {
+ public:
+  NestedList();
+  ~NestedList();
+  NestedList(const NestedList&) = delete;
+  NestedList& operator=(const NestedList&) = delete;
+};
+
+/// The array where it lies, uploaded without moving it.
+DeviceArray in_place(const Source& source);
+
+/// Its elements, dense in C order, in new memory of its device. Releases the GIL.
+DeviceBuffer dense_copy(const Source& source);
+DeviceBuffer dense_copy(const DeviceArray& array);
+
+/// A result as an input again.
+Source source_of(const DeviceBuffer& buffer);
+
+/// An export as an input; its owner is whoever holds it.
+Source source_of_export(const Py_buffer& buffer);
+
+}  // namespace multibuffer::python

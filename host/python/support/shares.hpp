@@ -1,0 +1,47 @@
+#pragma once
+
+#include <multibuffer/device_array.hpp>
+#include <multibuffer/device_buffer.hpp>
+#include <multibuffer/gather.hpp>
+
+#include "host/python/support/owner.hpp"
+#include "host/upload/storage.hpp"
+
+#include <cstddef>
+
+namespace multibuffer::python {
+
+/// What a `T` keeps together with other objects of ours: calls `use` with each `Share`.
+template <class T>
+struct Shares {
+  template <class Use>
+  static void each(const T& /*value*/, const Use& /*use*/) {}
+};
+inline constexpr std::size_t most_shares = 2;
+
+template <>
+struct Shares<DeviceArray> {
+  template <class Use>
+  static void each(const DeviceArray& array, const Use& use) {
+    if (array.storage()->owner) use(Share{array.storage()->owner, array.storage()});
+  }
+};
+
+template <>
+struct Shares<DeviceBuffer> {
+  template <class Use>
+  static void each(const DeviceBuffer& buffer, const Use& use) {
+    if (buffer.owner()) use(Share{buffer.owner(), nullptr});
+  }
+};
+
+template <>
+struct Shares<Plan> {
+  template <class Use>
+  static void each(const Plan& plan, const Use& use) {
+    Shares<DeviceArray>::each(plan.array(), use);
+    Shares<DeviceBuffer>::each(plan.result(), use);
+  }
+};
+
+}  // namespace multibuffer::python

@@ -1,0 +1,109 @@
+#include "host/resolve/null_pointer.hpp"
+
+#include <multibuffer/error.hpp>
+
+#include "host/support/text.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace multibuffer {
+namespace {
+
+/// The indices along `moves` that lead `offset` bytes from index 0, if there are any.
+class IndexSearch {
+ public:
+  /// Takes its steps out of `patience`: odd strides over many axes could take for ever.
+  IndexSearch(std::span<const Move> moves, std::int64_t offset, int& patience)
+      : moves_(moves), order_(moves.size()), patience_(patience) {
+    std::iota(order_.begin(), order_.end(), std::size_t{0});
+    std::ranges::sort(order_, std::greater{}, [&](std::size_t i) { return moves_[i].magnitude(); });
+    for (const Move& move : moves_) {
+      reach_ += move.reach();
+      if (move.stride < 0) offset += move.reach();
+    }
+    indices_.resize(moves.size());
+    found_ = search(0, offset, reach_);
+  }
+  bool found() const { return found_; }
+  std::int64_t index(std::size_t move) const { return indices_[move]; }
+
+ private:
+  /// `rest` is counted from the lowest slot; `reach` is what the moves from `depth` on cover.
+  bool search(std::size_t depth, std::int64_t rest, std::int64_t reach) {
+    if (rest < 0 || rest > reach || --patience_ < 0) return false;
+    if (depth == order_.size()) return rest == 0;
+    const Move& move = moves_[order_[depth]];
+    const std::int64_t below = reach - move.reach();
+    const std::int64_t most = std::min(move.extent - 1, rest / move.magnitude());
+    const std::int64_t least = rest > below ? (rest - below - 1) / move.magnitude() + 1 : 0;
+    for (std::int64_t steps = most; steps >= least; --steps) {
+      if (!search(depth + 1, rest - steps * move.magnitude(), below)) continue;
+      indices_[order_[depth]] = move.stride < 0 ? move.extent - 1 - steps : steps;
+      return true;
+    }
+    return false;
+  }
+
+  std::span<const Move> moves_;
+  std::vector<std::size_t> order_;
+  std::vector<std::int64_t> indices_;
+  std::int64_t reach_ = 0;
+  int& patience_;
+  bool found_ = false;
+};
+
+/// The first slot of `level` whose pointer leads to start `id` of the next.
+const std::byte* slot_leading_to(const ResolvedLevel& level, std::int64_t id) {
+  for (const SlotRun& run : level.slots.runs())
+    for (std::int64_t i = 0; i < run.count; ++i)
+      if (level.ids[run.index + i] == id) return run.address + i * level.slots.step();
+  return nullptr;  // not reached: every start was found behind some slot
+}
+
+/// Writes the indices that lead to `slot` in the last of `levels` into `path`, from there back to
+/// the first level. Returns whether they were found.
+bool trace(std::span<const ResolvedLevel> levels, const std::byte* slot, int& patience,
+           std::vector<std::optional<std::int64_t>>& path) {
+  const Slots& slots = levels.back().slots;
+  const auto address = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(slot));
+  for (std::int64_t start = 0; start < slots.starts().size(); ++start) {
+    const IndexSearch search(slots.moves(), address - slots.starts()[start], patience);
+    if (!search.found()) continue;
+    for (std::size_t j = 0; j < slots.moves().size(); ++j)
+      path[slots.moves()[j].axis] = search.index(j);
+    if (levels.size() == 1) return true;
+    return trace(levels.first(levels.size() - 1), slot_leading_to(levels[levels.size() - 2], start),
+                 patience, path);
+  }
+  return false;
+}
+
+}  // namespace
+
+void throw_null(const ArrayView& view, std::span<const ResolvedLevel> levels,
+                const std::byte* slot) {
+  const int level = static_cast<int>(levels.size()) - 1;
+  std::vector<std::optional<std::int64_t>> path(static_cast<std::size_t>(view.ndim()));
+  int patience = 10'000'000;
+  if (!trace(levels, slot, patience, path))
+    throw Error(Errc::null_pointer, text("level ", level, " of ", view.layout().levels(),
+                                         ", in the slot at ", static_cast<const void*>(slot)));
+  std::string indices;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    const Axis& axis = view.layout().axes()[i];
+    indices += i == 0 ? "" : ", ";
+    // What comes after the pointer has no say in it; an axis that does not move is at 0.
+    indices += axis.level > level ? ":" : text(path[i].value_or(0));
+  }
+  throw Error(Errc::null_pointer,
+              text("level ", level, " of ", view.layout().levels(), " at index [", indices,
+                   "] of shape ", tuple_text(view.shape())));
+}
+
+}  // namespace multibuffer

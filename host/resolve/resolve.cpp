@@ -1,0 +1,104 @@
+#include <multibuffer/stages/resolve.hpp>
+
+#include "host/resolve/null_pointer.hpp"
+#include "host/resolve/read_pointers.hpp"
+#include "host/resolve/sequence_ops.hpp"
+#include "host/resolve/slots.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+// Level by level: the starts of a level's tables (one in the first level, and behind each pointer
+// one) become ranges of entries, the slots that indices reach are read once, and the pointers found
+// there, each once, are the starts of the next level.
+//
+//     starts ──► Slots (where each table's entries go) ──► pointers ──► Distinct ──► next starts
+
+namespace multibuffer {
+namespace {
+
+/// Nothing may be dereferenced, and nothing needs to be.
+Resolution resolve_empty(const ArrayView& view) {
+  std::vector<Axis> axes;
+  for (const Axis& axis : view.layout().axes()) axes.push_back({axis.extent, 0, 0});
+  Resolution resolution;
+  resolution.format = view.format();
+  resolution.space = view.space();
+  resolution.layout = Layout(std::move(axes), {0});
+  return resolution;
+}
+
+/// The entries of a level whose slots' pointers lead to `targets`, in the order of its runs.
+Sequence entries_of(const Slots& slots, const Sequence& targets) {
+  const LargeVector<SlotRun>& runs = slots.runs();
+  // Without gaps, and in order, entries are the targets.
+  std::int64_t next = 0;
+  for (const SlotRun& run : runs) {
+    if (run.position != next) break;
+    next += run.count;
+  }
+  if (next == slots.length()) return targets;
+
+  LargeVector<std::int64_t> entries(static_cast<std::size_t>(slots.length()), 0);
+  for (const SlotRun& run : runs)
+    for (std::int64_t i = 0; i < run.count; ++i)
+      entries[static_cast<std::size_t>(run.position + i)] = targets[run.index + i];
+  return Sequence::listed(std::move(entries));
+}
+
+std::int64_t address_of(const std::byte* pointer) {
+  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(pointer));
+}
+
+}  // namespace
+
+Resolution resolve(const ArrayView& view, const Watch& watch, Aliases aliases) {
+  const Layout& layout = view.layout();
+  if (layout.empty()) return resolve_empty(view);
+
+  Resolution resolution;
+  resolution.format = view.format();
+  resolution.space = view.space();
+  const auto level_count = static_cast<std::size_t>(layout.levels());
+  std::vector<Axis> axes(layout.axes().begin(), layout.axes().end());
+  std::vector<std::int64_t> origins(level_count + 1, 0);
+
+  std::vector<ResolvedLevel> levels;
+  Sequence starts = Sequence::evenly(address_of(view.base()) + layout.origins()[0], 0, 1);
+  for (std::size_t k = 0; k < level_count; ++k) {
+    levels.push_back({Slots(std::move(starts), moves_of(layout, static_cast<int>(k))), {}});
+    const Slots& slots = levels.back().slots;
+    const bool leaves = k + 1 == level_count;
+    PointersRead pointers =
+        read_pointers(slots, layout.origins()[k + 1], leaves ? aliases : Aliases::found, watch);
+    if (pointers.null_slot) throw_null(view, levels, pointers.null_slot);
+    resolution.pointers_read += slots.slot_count();
+    levels.back().ids = std::move(pointers.targets.ids);
+    starts = std::move(pointers.targets.addresses);
+
+    for (Axis& axis : axes)
+      if (axis.level == static_cast<int>(k)) axis.stride = 0;
+    for (std::size_t j = 0; j < slots.moves().size(); ++j)
+      axes[slots.moves()[j].axis].stride = slots.stride(j);
+    if (k == 0) origins[0] = slots.start_positions()[0];
+  }
+
+  // Along an axis of one element nothing moves, whatever its stride was.
+  for (Axis& axis : axes)
+    if (axis.extent == 1) axis.stride = 0;
+
+  // An entry names the next level's start by position, which is known now; in the last, a leaf.
+  for (std::size_t k = 0; k < level_count; ++k) {
+    const Sequence& ids = levels[k].ids;
+    resolution.tables.push_back(entries_of(
+        levels[k].slots,
+        k + 1 < level_count ? composed(levels[k + 1].slots.start_positions(), ids) : ids));
+  }
+  resolution.leaves = std::move(starts);
+  resolution.layout = Layout(std::move(axes), std::move(origins));
+  return resolution;
+}
+
+}  // namespace multibuffer

@@ -1,0 +1,89 @@
+#include "host/support/parallel.hpp"
+
+#include <multibuffer/error.hpp>
+
+#include "host/support/text.hpp"
+#include "host/support/thread_pool.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+namespace multibuffer {
+namespace {
+
+/// Below this a second thread costs more than it brings.
+constexpr std::int64_t bytes_worth_a_thread = std::int64_t{1} << 20;
+
+/// Pieces are small enough to share evenly and to stop soon, and large enough to cost nothing.
+constexpr std::int64_t least_bytes_a_piece = std::int64_t{1} << 17;
+constexpr std::int64_t most_bytes_a_piece = std::int64_t{4} << 20;
+constexpr std::int64_t pieces_a_thread = 8;
+
+/// More are not to be had, and small multiples of it fit everywhere.
+constexpr int most_threads = 1 << 16;
+
+int asked_for() {
+  const char* text = std::getenv("MULTIBUFFER_NUM_THREADS");
+  if (!text) return 0;
+  int count = 0;
+  const auto [end, error] = std::from_chars(text, text + std::strlen(text), count);
+  return error == std::errc() && *end == '\0' ? count : 0;
+}
+
+}  // namespace
+
+int thread_count() {
+  static const int count = [] {
+    const int asked = asked_for();
+    const int processors = static_cast<int>(std::thread::hardware_concurrency());
+    return std::clamp(asked > 0 ? asked : processors, 1, most_threads);
+  }();
+  return count;
+}
+
+void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watch,
+                  const std::function<void(std::int64_t begin, std::int64_t end)>& work,
+                  const char* doing) {
+  // Sizes that do not fit would not fit into memory either, so a double is exact enough.
+  const double all_bytes = static_cast<double>(count) * static_cast<double>(bytes_each);
+  const std::int64_t threads = std::clamp<std::int64_t>(
+      static_cast<std::int64_t>(all_bytes / bytes_worth_a_thread), 1, thread_count());
+  const std::int64_t piece_bytes = std::clamp(
+      static_cast<std::int64_t>(all_bytes / static_cast<double>(threads * pieces_a_thread)),
+      least_bytes_a_piece, most_bytes_a_piece);
+  const std::int64_t piece =
+      std::max<std::int64_t>(1, piece_bytes / std::max<std::int64_t>(1, bytes_each));
+  if (count <= piece) {  // nothing to divide: small work is over before a thread could be asked
+    if (watch.stop.stop_requested() && count > 0)
+      throw Error(Errc::cancelled, text("while ", doing));
+    if (count > 0) work(0, count);
+    if (count > 0 && watch.progress) watch.progress(count * bytes_each, count * bytes_each);
+    return;
+  }
+  std::atomic<std::int64_t> next = 0;
+  std::atomic<std::int64_t> done = 0;
+  std::int64_t reported = 0;
+  const std::thread::id caller = std::this_thread::get_id();
+  const auto take_pieces = [&] {
+    const bool reports = watch.progress && std::this_thread::get_id() == caller;
+    while (!watch.stop.stop_requested()) {
+      const std::int64_t begin = next.fetch_add(piece);
+      if (begin >= count) return;
+      const std::int64_t end = std::min(count, begin + piece);
+      work(begin, end);
+      done += end - begin;
+      if (reports) watch.progress((reported = done) * bytes_each, count * bytes_each);
+    }
+  };
+  const std::int64_t pieces = count / piece + (count % piece != 0);
+  run_on_threads(static_cast<int>(std::min(threads, pieces)) - 1, take_pieces);
+  if (done < count) throw Error(Errc::cancelled, text("while ", doing));
+  // The last piece may have been another thread's.
+  if (watch.progress && reported < count) watch.progress(count * bytes_each, count * bytes_each);
+}
+
+}  // namespace multibuffer

@@ -1,0 +1,78 @@
+#include "host/upload/storage.hpp"
+
+#include "host/support/checked.hpp"
+
+#include <new>
+#include <utility>
+#include <variant>
+
+namespace multibuffer {
+namespace {
+
+constexpr std::int64_t table_alignment = 256;
+
+std::int64_t table_bytes(const OffsetArray& table) {
+  return std::visit(
+      [](const auto& entries) {
+        return static_cast<std::int64_t>(entries.size() * sizeof(entries[0]));
+      },
+      table);
+}
+
+}  // namespace
+
+Storage::~Storage() {
+  if (!owner || memory->wait()) return;
+  // The device refuses to wait. Then the owner stays for ever: memory that is lost does no harm.
+  static_cast<void>(new (std::nothrow) std::shared_ptr<const void>(std::move(owner)));
+}
+
+std::vector<std::shared_ptr<Memory>> blocks_of(const Storage& storage) {
+  std::vector<std::shared_ptr<Memory>> blocks;
+  blocks.reserve(storage.arenas.size() + 4);  // mostly, a gather adds its output and its indices
+  blocks.assign(storage.arenas.begin(), storage.arenas.end());
+  blocks.push_back(storage.memory);
+  if (storage.lent) blocks.push_back(storage.lent);
+  return blocks;
+}
+
+ArenaMap map_arena(const Placement& placement) {
+  ArenaMap map{{}, placement.arena_bytes};
+  for (const OffsetArray& table : placement.tables) {
+    const std::int64_t padding = -map.bytes & (table_alignment - 1);
+    map.tables.push_back(checked_add(map.bytes, padding, "the size of the arena"));
+    map.bytes = checked_add(map.tables.back(), table_bytes(table), "the size of the arena");
+  }
+  return map;
+}
+
+std::shared_ptr<Storage> make_storage(const Placement& placement, const Device& device,
+                                      const UploadOptions& options) {
+  Backend& backend = device.backend();
+  const ArenaMap map = map_arena(placement);
+  std::shared_ptr<Memory> memory = backend.allocate(map.bytes, options.stream);
+  if (map.bytes > 0) backend.upload(placement, map.tables, *memory, options.stream, options.watch);
+
+  std::vector<PlanTable> tables;
+  for (std::size_t level = 0; level < placement.tables.size(); ++level)
+    tables.push_back({memory->data() + map.tables[level],
+                      std::holds_alternative<LargeVector<std::int64_t>>(placement.tables[level])});
+  const bool in_place = placement.kind == PlacementKind::in_place;
+  const std::byte* base = in_place ? nullptr : memory->data();
+  return std::shared_ptr<Storage>(new Storage{.device = device,
+                                              .format = placement.format,
+                                              .placement = placement.kind,
+                                              .simplify = options.simplify,
+                                              .layout = placement.layout,
+                                              .memory = std::move(memory),
+                                              .base = base,
+                                              .unit = placement.unit,
+                                              .arena_bytes = placement.arena_bytes,
+                                              .tables = std::move(tables),
+                                              .owner = in_place ? options.owner : nullptr,
+                                              .lent = in_place ? options.memory : nullptr,
+                                              .known = nullptr,
+                                              .arenas = {}});
+}
+
+}  // namespace multibuffer
