@@ -3,6 +3,7 @@
 #include "cuda/bad_index.hpp"
 #include "cuda/gather_launch.hpp"
 #include "cuda/kernels/compare.hpp"
+#include "cuda/kernels/launch.hpp"
 #include "cuda/memory/check.hpp"
 #include "cuda/memory/context.hpp"
 #include "cuda/memory/device_memory.hpp"
@@ -72,7 +73,7 @@ class PendingEvent final : public PendingWork {
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(int ordinal)
-      : context_(ordinal),
+      : context_(ordinal, any_gather_kernel()),
         ring_(context_),
         uploader_(context_, ring_,
                   [this](const GatherPlan& plan, cudaStream_t stream) { launch(plan, 0, stream); }),

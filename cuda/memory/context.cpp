@@ -2,7 +2,6 @@
 
 #include <multibuffer/error.hpp>
 
-#include "cuda/kernels/launch.hpp"
 #include "cuda/memory/check.hpp"
 #include "cuda/memory/driver.hpp"
 #include "host/support/text.hpp"
@@ -46,10 +45,10 @@ CUcontext primary_context(int ordinal) {
   return primary;
 }
 
-/// Throws unless this build has code for the current device.
-void require_code(int ordinal) {
+/// Throws unless `kernel` has code for the current device.
+void require_code(int ordinal, const void* kernel) {
   cudaFuncAttributes attributes{};
-  const cudaError_t error = cudaFuncGetAttributes(&attributes, any_gather_kernel());
+  const cudaError_t error = cudaFuncGetAttributes(&attributes, kernel);
   if (error == cudaErrorNoKernelImageForDevice)
     throw_unavailable(ordinal, text("this build has no code for compute capability ",
                                     attribute(ordinal, cudaDevAttrComputeCapabilityMajor), ".",
@@ -94,13 +93,14 @@ StreamState state_of(cudaStream_t stream) {
 namespace {
 
 /// A context that is held on to if this build can use it.
-CUcontext usable_context(int ordinal) {
+CUcontext usable_context(int ordinal, const void* kernel) {
   CUcontext primary = primary_context(ordinal);
   try {
     const DeviceGuard guard(primary);
-    require_code(ordinal);
+    require_code(ordinal, kernel);
   } catch (...) {
-    static_cast<void>(driver().primary_release(ordinal));
+    CUdevice device = 0;
+    if (!driver().device_get(&device, ordinal)) static_cast<void>(driver().primary_release(device));
     throw;
   }
   return primary;
@@ -115,8 +115,8 @@ Context::OwnStream Context::new_stream() {
   return stream;
 }
 
-Context::Context(int ordinal)
-    : ordinal_(ordinal), primary_(usable_context(ordinal)), reclaimer_(*this) {
+Context::Context(int ordinal, const void* kernel)
+    : ordinal_(ordinal), primary_(usable_context(ordinal, kernel)), reclaimer_(*this) {
   const DeviceGuard guard(primary_);
   cudaDeviceProp properties{};
   MULTIBUFFER_CUDA_CHECK(cudaGetDeviceProperties(&properties, ordinal));

@@ -51,8 +51,9 @@ StreamState state_of(cudaStream_t stream);
 /// freed at any time, and never destroys its streams and events: by then CUDA may be gone.
 class Context {
  public:
-  /// Throws `device_unavailable` with the reason.
-  explicit Context(int ordinal);
+  /// Throws `device_unavailable` with the reason: among others, that this build has no code of
+  /// `kernel`, one of its kernels, for the device.
+  Context(int ordinal, const void* kernel);
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 

@@ -150,17 +150,6 @@ std::int64_t entry(const Storage& storage, int level, std::int64_t position) {
 
 }  // namespace
 
-bool ClearRanges::has(const AddressRange& range) const {
-  const std::scoped_lock lock(mutex_);
-  return std::ranges::any_of(ranges_,
-                             [&](const AddressRange& clear) { return clear.holds(range); });
-}
-
-void ClearRanges::add(const AddressRange& range) {
-  const std::scoped_lock lock(mutex_);
-  ranges_[next_++ % ranges_.size()] = range;
-}
-
 AddressRange OutputPlace::range() const {
   std::int64_t bytes = itemsize;
   for (std::size_t i = 0; i < shape.size(); ++i) {

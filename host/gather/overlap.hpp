@@ -1,38 +1,15 @@
 #pragma once
 
 #include <multibuffer/array_view.hpp>
-#include <multibuffer/gather.hpp>
+#include <multibuffer/device_array.hpp>
 
-#include <array>
+#include "host/upload/clear_ranges.hpp"
+
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <span>
 
 namespace multibuffer {
-
-struct Storage;
-
-/// Bytes of memory, as numbers: [begin, end).
-struct AddressRange {
-  std::uintptr_t begin = 0, end = 0;
-
-  bool meets(const AddressRange& other) const { return begin < other.end && other.begin < end; }
-  bool holds(const AddressRange& other) const { return begin <= other.begin && other.end <= end; }
-};
-
-/// Memory that some array in place was found not to read. What an array in place reads never
-/// changes, and most outputs are used again: they are looked for here before every leaf is asked.
-class ClearRanges {
- public:
-  bool has(const AddressRange& range) const;
-  void add(const AddressRange& range);
-
- private:
-  mutable std::mutex mutex_;
-  std::array<AddressRange, 8> ranges_;
-  std::size_t next_ = 0;
-};
 
 /// Where an output's elements are: `strides` in bytes, none of them negative, for `shape`.
 struct OutputPlace {

@@ -4,6 +4,7 @@
 #include "host/python/module.hpp"
 #include "host/python/support/errors.hpp"
 #include "host/python/support/interrupt.hpp"
+#include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
 #include <memory>

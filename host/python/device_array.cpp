@@ -5,11 +5,13 @@
 
 #include "host/python/arguments.hpp"
 #include "host/python/elements/elements.hpp"
-#include "host/python/inputs/numpy_array.hpp"
+#include "host/python/elements/numpy_array.hpp"
+#include "host/python/inputs/source.hpp"
 #include "host/python/module.hpp"
 #include "host/python/properties.hpp"
 #include "host/python/support/interrupt.hpp"
 #include "host/python/support/owner.hpp"
+#include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 #include "host/upload/storage.hpp"
 

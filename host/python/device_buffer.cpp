@@ -6,11 +6,13 @@
 #include "host/backend/legacy_stream.hpp"
 #include "host/python/arguments.hpp"
 #include "host/python/elements/elements.hpp"
+#include "host/python/elements/numpy_array.hpp"
 #include "host/python/inputs/exporter.hpp"
-#include "host/python/inputs/numpy_array.hpp"
+#include "host/python/inputs/source.hpp"
 #include "host/python/module.hpp"
 #include "host/python/properties.hpp"
 #include "host/python/support/interrupt.hpp"
+#include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
 #include <optional>

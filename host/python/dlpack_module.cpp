@@ -2,6 +2,7 @@
 #include <multibuffer/error.hpp>
 
 #include "host/backend/legacy_stream.hpp"
+#include "host/python/inputs/source.hpp"
 #include "host/python/module.hpp"
 #include "host/python/properties.hpp"
 #include "host/python/support/interrupt.hpp"

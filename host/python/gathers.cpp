@@ -8,6 +8,7 @@
 #include "host/python/output.hpp"
 #include "host/python/support/errors.hpp"
 #include "host/python/support/interrupt.hpp"
+#include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>

@@ -4,27 +4,14 @@
 #include <multibuffer/gather.hpp>
 
 #include "host/python/arguments.hpp"
-#include "host/python/inputs/source.hpp"
 #include "host/python/support/class.hpp"
-#include "host/python/support/owner.hpp"
+#include "host/python/support/values.hpp"
 
 #include <pybind11/pybind11.h>
 
-#include <memory>
 #include <optional>
-#include <utility>
 
 namespace multibuffer::python {
-
-/// The Python object of a stack: the table, and the buffers that its pointers lead to.
-struct StackObject {
-  Stack stack;
-  Owner owner;
-  std::string device;
-
-  /// For Python's garbage collector.
-  int traverse(visitproc visit, void* arg) const { return python::traverse(owner, visit, arg); }
-};
 
 // One function for each file that adds classes or functions to the module.
 void bind_device_buffer(pybind11::module_& module);

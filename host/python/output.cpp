@@ -1,8 +1,8 @@
 #include "host/python/output.hpp"
 
 #include "host/python/elements/dtype.hpp"
+#include "host/python/elements/numpy_array.hpp"
 #include "host/python/inputs/interfaces.hpp"
-#include "host/python/inputs/numpy_array.hpp"
 #include "host/python/support/instance.hpp"
 #include "host/support/text.hpp"
 

@@ -2,29 +2,18 @@
 
 #include <multibuffer/format.hpp>
 
-#include "host/python/arguments.hpp"
 #include "host/python/elements/dtype.hpp"
 #include "host/python/support/class.hpp"
+#include "host/python/support/values.hpp"
 
 #include <pybind11/pybind11.h>
 
-#include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <span>
 #include <string>
 
 namespace multibuffer::python {
-
-inline pybind11::tuple to_tuple(std::span<const std::int64_t> numbers) {
-  pybind11::tuple tuple(numbers.size());
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    PyObject* const number = PyLong_FromLongLong(numbers[i]);
-    if (!number) throw pybind11::error_already_set();
-    PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(i), number);
-  }
-  return tuple;
-}
 
 /// "shape=(3, 4), dtype='int32'": what every `repr` begins with.
 inline std::string shape_text(std::span<const std::int64_t> shape, const Format& format) {

@@ -4,14 +4,15 @@
 #include "host/python/arguments.hpp"
 #include "host/python/elements/dtype.hpp"
 #include "host/python/elements/elements.hpp"
+#include "host/python/elements/numpy_array.hpp"
 #include "host/python/indexing/indexing.hpp"
-#include "host/python/inputs/numpy_array.hpp"
 #include "host/python/inputs/struct_format.hpp"
 #include "host/python/module.hpp"
 #include "host/python/output.hpp"
 #include "host/python/properties.hpp"
 #include "host/python/support/interrupt.hpp"
 #include "host/python/support/owner.hpp"
+#include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>

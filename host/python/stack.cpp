@@ -2,13 +2,14 @@
 #include <multibuffer/device.hpp>
 #include <multibuffer/error.hpp>
 
-#include "host/python/arguments.hpp"
 #include "host/python/elements/dtype.hpp"
 #include "host/python/inputs/exporter.hpp"
 #include "host/python/inputs/parts.hpp"
+#include "host/python/inputs/stack_object.hpp"
 #include "host/python/module.hpp"
 #include "host/python/properties.hpp"
 #include "host/python/support/owner.hpp"
+#include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
 #include <bit>

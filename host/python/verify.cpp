@@ -2,6 +2,7 @@
 #include <multibuffer/verify.hpp>
 
 #include "host/python/elements/dtype.hpp"
+#include "host/python/inputs/source.hpp"
 #include "host/python/module.hpp"
 #include "host/python/properties.hpp"
 #include "host/python/support/interrupt.hpp"

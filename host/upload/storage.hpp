@@ -4,7 +4,7 @@
 #include <multibuffer/stages/place.hpp>
 
 #include "host/backend/backend.hpp"
-#include "host/gather/overlap.hpp"
+#include "host/upload/clear_ranges.hpp"
 
 #include <cstddef>
 #include <cstdint>

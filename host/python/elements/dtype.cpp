@@ -4,9 +4,8 @@
 #include <multibuffer/error.hpp>
 
 #include "host/interop/numpy_type.hpp"
-#include "host/python/arguments.hpp"
-#include "host/python/properties.hpp"
 #include "host/python/support/function.hpp"
+#include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>

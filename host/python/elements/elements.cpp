@@ -1,7 +1,7 @@
 #include "host/python/elements/elements.hpp"
 
-#include "host/python/inputs/numpy_array.hpp"
-#include "host/python/inputs/source.hpp"
+#include "host/python/elements/numpy_array.hpp"
+#include "host/python/support/nested_list.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>

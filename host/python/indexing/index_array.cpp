@@ -1,11 +1,12 @@
 #include <multibuffer/error.hpp>
 
+#include "host/python/elements/numpy_array.hpp"
 #include "host/python/indexing/indexing.hpp"
 #include "host/python/inputs/advice.hpp"
-#include "host/python/inputs/numpy_array.hpp"
 #include "host/python/inputs/source.hpp"
 #include "host/python/support/instance.hpp"
 #include "host/python/support/interrupt.hpp"
+#include "host/python/support/nested_list.hpp"
 #include "host/support/parallel.hpp"
 #include "host/support/text.hpp"
 #include "host/upload/storage.hpp"

@@ -1,9 +1,9 @@
 #include <multibuffer/error.hpp>
 
-#include "host/python/arguments.hpp"
 #include "host/python/elements/dtype.hpp"
 #include "host/python/inputs/interfaces.hpp"
 #include "host/python/support/gil.hpp"
+#include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
 #include <cstdint>

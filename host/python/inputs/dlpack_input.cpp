@@ -2,10 +2,10 @@
 #include <multibuffer/error.hpp>
 
 #include "host/backend/legacy_stream.hpp"
-#include "host/python/arguments.hpp"
 #include "host/python/inputs/claims.hpp"
 #include "host/python/inputs/interfaces.hpp"
 #include "host/python/support/gil.hpp"
+#include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
 #include <cstdint>

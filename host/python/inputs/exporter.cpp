@@ -2,9 +2,9 @@
 
 #include <multibuffer/dlpack.hpp>
 
-#include "host/python/arguments.hpp"
-#include "host/python/inputs/numpy_array.hpp"
+#include "host/python/elements/numpy_array.hpp"
 #include "host/python/support/gil.hpp"
+#include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>

@@ -1,9 +1,9 @@
 #include "host/python/inputs/interfaces.hpp"
 
-#include "host/python/arguments.hpp"
+#include "host/python/elements/numpy_array.hpp"
 #include "host/python/inputs/claims.hpp"
-#include "host/python/inputs/numpy_array.hpp"
 #include "host/python/support/errors.hpp"
+#include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
 #include <memory>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "host/python/inputs/numpy_array.hpp"
+#include "host/python/elements/numpy_array.hpp"
 
 #include <cstddef>
 #include <vector>

@@ -8,10 +8,11 @@
 #include "host/python/inputs/exporter.hpp"
 #include "host/python/inputs/interfaces.hpp"
 #include "host/python/inputs/numpy_twins.hpp"
+#include "host/python/inputs/stack_object.hpp"
 #include "host/python/inputs/struct_format.hpp"
 #include "host/python/inputs/tensor_twins.hpp"
-#include "host/python/module.hpp"
 #include "host/python/support/gil.hpp"
+#include "host/python/support/instance.hpp"
 #include "host/python/support/interrupt.hpp"
 #include "host/support/text.hpp"
 

@@ -4,13 +4,15 @@
 #include <multibuffer/gather.hpp>
 
 #include "host/python/elements/dtype.hpp"
+#include "host/python/elements/numpy_array.hpp"
 #include "host/python/inputs/advice.hpp"
 #include "host/python/inputs/interfaces.hpp"
-#include "host/python/inputs/numpy_array.hpp"
 #include "host/python/inputs/parts.hpp"
+#include "host/python/inputs/stack_object.hpp"
 #include "host/python/inputs/struct_format.hpp"
-#include "host/python/module.hpp"
+#include "host/python/support/instance.hpp"
 #include "host/python/support/interrupt.hpp"
+#include "host/python/support/nested_list.hpp"
 #include "host/support/text.hpp"
 
 #include <cstddef>
@@ -51,18 +53,6 @@ Source source_from_list(py::handle list, Route route) {
 }
 
 }  // namespace
-
-namespace {
-thread_local int nesting = 0;
-}
-
-NestedList::NestedList() {
-  if (nesting == max_axes)
-    throw py::value_error(text("a list nested deeper than ", max_axes,
-                               " levels, which is the number of axes that an array can have"));
-  ++nesting;
-}
-NestedList::~NestedList() { --nesting; }
 
 bool is_array(py::handle object) {
   return NumpyArray::of(object) || object_in<DeviceBuffer>(object) ||

@@ -43,16 +43,6 @@ Source source_of(pybind11::handle object, Route route = Route::shortest);
 /// The same but for lists; false and nothing else for what is none of these.
 bool is_array(pybind11::handle object);
 
-/// Held while a list is read: lists that are nested deeper than arrays can be, those that hold
-/// themselves for instance, end in a ValueError and not at the end of the stack.
-class NestedList {
- public:
-  NestedList();
-  ~NestedList();
-  NestedList(const NestedList&) = delete;
-  NestedList& operator=(const NestedList&) = delete;
-};
-
 /// The array where it lies, uploaded without moving it.
 DeviceArray in_place(const Source& source);
 

@@ -2,10 +2,10 @@
 
 #include <multibuffer/error.hpp>
 
-#include "host/python/arguments.hpp"
 #include "host/python/elements/dtype.hpp"
-#include "host/python/inputs/numpy_array.hpp"
+#include "host/python/elements/numpy_array.hpp"
 #include "host/python/inputs/source.hpp"
+#include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 #pragma once
 
-#include "host/python/arguments.hpp"
 #include "host/python/support/errors.hpp"
 #include "host/python/support/instance.hpp"
+#include "host/python/support/values.hpp"
 
 #include <pybind11/pybind11.h>
 

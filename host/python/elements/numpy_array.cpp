@@ -1,6 +1,6 @@
-#include "host/python/inputs/numpy_array.hpp"
+#include "host/python/elements/numpy_array.hpp"
 
-#include "host/python/arguments.hpp"
+#include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
 #include <array>
