@@ -56,7 +56,7 @@ Pointers drawn(std::int64_t count) {
   return pointers;
 }
 
-/// Whether some pointer is NULL or none is evenly spaced: so that neither is left out.
+/// Looks for NULL and for affine pointers, so that the work of neither check is left out.
 bool pass(const Pointers& pointers) {
   const auto step =
       reinterpret_cast<std::uintptr_t>(pointers[1]) - reinterpret_cast<std::uintptr_t>(pointers[0]);
@@ -77,7 +77,7 @@ ArrayView view_of(const Pointers& pointers) {
                    Layout({{std::ssize(pointers), 8, 0}, {row_bytes, 1, 1}}, {0, 0}));
 }
 
-/// Whether every entry leads to its pointer, and no two leaves are one.
+/// Checks that every entry leads to its pointer, and that no two leaves are one.
 bool is_right(const Resolution& resolution, const Pointers& pointers) {
   for (std::size_t i = 0; i < pointers.size(); ++i)
     if (resolution.leaves[resolution.tables[0][static_cast<std::int64_t>(i)]] !=

@@ -194,8 +194,8 @@ void check_readable_in_place(const Placement& placement, const Context& context)
   };
   const std::int64_t leaves = placement.leaves.size();
   if (leaves == 0) return;
-  if (!placement.leaves.is_listed()) {
-    // What is evenly spaced lies between its ends.
+  if (placement.leaves.is_affine()) {
+    // Affine addresses lie between their ends.
     const auto [low, high] = std::minmax({placement.leaves[0], placement.leaves[leaves - 1]});
     check(0);
     if (readable.surely(

@@ -6,8 +6,8 @@
 
 namespace multibuffer {
 
-/// Division of its multiples, and the question whether a number is one, by a multiplication: modulo
-/// 2^64 an odd number has an inverse, and multiples times it are the small numbers. (Granlund and
+/// Divides multiples of a number, and tests for them, by a multiplication: modulo 2^64 an odd
+/// number has an inverse, and exactly its multiples have small products with it. (Granlund and
 /// Montgomery, "Division by invariant integers using multiplication", section 9.)
 class ExactDivisor {
  public:
@@ -19,14 +19,14 @@ class ExactDivisor {
   constexpr bool divides(std::uint64_t number) const {
     return std::rotr(number * inverse_, shift_) <= most_;
   }
-  /// number / divisor, of a multiple.
+  /// Returns number / divisor. `number` must be a multiple.
   constexpr std::uint64_t divide(std::uint64_t number) const {
     return (number >> shift_) * inverse_;
   }
 
  private:
   static constexpr std::uint64_t inverse_of(std::uint64_t odd) {
-    std::uint64_t inverse = odd;  // right in the lowest three bits; each step doubles them
+    std::uint64_t inverse = odd;  // correct in the lowest three bits; each step doubles that
     for (int bits = 3; bits < 64; bits *= 2) inverse *= 2 - odd * inverse;
     return inverse;
   }

@@ -32,7 +32,8 @@ LeafShape leaf_shape(const Resolution& resolution) {
     if (magnitude(axis.stride) < leaf.span) leaf.overlaps_itself = true;
     if (axis.stride < 0) leaf.below += reach;
     leaf.span += reach;
-    // The size of the array was checked; of a leaf that overlaps itself this is not used.
+    // Cannot overflow: the size of the array was checked. Not used for leaves that overlap
+    // themselves.
     if (!leaf.overlaps_itself) leaf.distinct *= axis.extent;
   }
   return leaf;
@@ -63,7 +64,7 @@ Packing packing_of(const LeafShape& leaf) {
 
 bool surely_disjoint(const Sequence& leaves, std::int64_t span) {
   if (leaves.size() <= 1) return true;
-  if (!leaves.is_listed()) return magnitude(leaves.step()) >= span;
+  if (leaves.is_affine()) return magnitude(leaves.step()) >= span;
   return leaves.visit([&](const auto& leaf) {
     if (magnitude(leaves.step()) >= span)
       for (std::int64_t i = 1; i < leaves.size(); ++i)

@@ -15,11 +15,11 @@ std::size_t index_of(std::int64_t number) { return static_cast<std::size_t>(numb
 
 std::uint64_t number(std::int64_t entry) { return static_cast<std::uint64_t>(entry); }
 
-/// How many entries are worked on as one.
+/// The number of entries in a piece of parallel work.
 constexpr std::int64_t piece_entries = std::int64_t{1} << 14;
 
-/// Calls `work(piece, begin, end)` for pieces of the positions in `set`, several at a time;
-/// `pieces(count)` first says how many there are.
+/// Calls `work(piece, begin, end)` for pieces of the positions in `set`, in parallel, after
+/// `pieces(count)` with their number.
 void for_pieces(const SlotSet& set, const std::function<void(std::int64_t)>& pieces,
                 const std::function<void(std::int64_t, std::int64_t, std::int64_t)>& work) {
   struct Piece {
@@ -32,7 +32,7 @@ void for_pieces(const SlotSet& set, const std::function<void(std::int64_t)>& pie
   });
   const auto count = static_cast<std::int64_t>(all.size());
   pieces(count);
-  // Short runs are many pieces: what one moves is an average.
+  // Runs may be short and pieces many, so the bytes of a piece are an average.
   const std::int64_t bytes_each = count == 0 ? 1 : set.count() / count * 8 + 1;
   parallel_for(count, bytes_each, {}, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i)
@@ -47,7 +47,8 @@ CommonFactor common_of_piece(const Entry& entry, std::int64_t begin, std::int64_
     common.least = std::min(common.least, entry(i));
     common.most = std::max(common.most, entry(i));
   }
-  // Mostly the factor divides all distances after a few of them, and a multiplication tells.
+  // After a few entries the factor mostly divides all further distances, which a multiplication
+  // tests.
   const auto distance = [&](std::int64_t i) { return number(entry(i)) - number(common.least); };
   std::uint64_t factor = number(common.most) - number(common.least);
   for (std::int64_t i = begin; factor > 1 && i < end;) {
@@ -92,7 +93,7 @@ bool OffsetTables::flatten(std::size_t level) {
     origins_[1] += entries[origins_[0]];
     origins_[0] = 0;
   } else {
-    // Entries of holes are 0, a position like any other.
+    // Entries that no index reaches are 0, which is a valid position.
     tables_[level - 1] = composed(entries, tables_[level - 1]);
   }
   for (std::size_t i = 0; i < axes_.size(); ++i) {
@@ -107,7 +108,7 @@ bool OffsetTables::flatten(std::size_t level) {
   return true;
 }
 
-/// Where the tables of `level` have their index 0, among its positions.
+/// Returns the positions of `level` at which its tables have their index 0.
 SlotSet OffsetTables::starts(std::size_t level) const {
   SlotSet starts(tables_[level].size());
   if (level == 0) {
@@ -123,14 +124,15 @@ bool OffsetTables::moves(const Axis& axis, std::size_t level) const {
   return axis.level == static_cast<int>(level) && axis.extent > 1 && axis.stride != 0;
 }
 
-/// What indices reach from `set`; along `shortened` only up to the last index but one.
+/// Returns the positions that indices reach from `set`; along `shortened` without the last index.
 SlotSet OffsetTables::reached(std::size_t level, SlotSet set, const Axis* shortened) const {
   struct Step {
     std::int64_t extent;
     std::int64_t stride;
   };
   std::vector<Step> steps;
-  // An axis that runs downwards reaches what one that runs upwards does from its far end.
+  // An axis with a negative stride reaches what one with a positive stride reaches from its far
+  // end.
   std::int64_t down = 0;
   for (const Axis& axis : axes_) {
     if (!moves(axis, level)) continue;
@@ -139,14 +141,14 @@ SlotSet OffsetTables::reached(std::size_t level, SlotSet set, const Axis* shorte
     if (axis.stride < 0) down += -axis.stride * (extent - 1);
   }
   if (down != 0) set.shift_down(down);
-  // Small steps first: they close gaps that would have to be carried along as bits.
+  // Small steps first: they close gaps, which larger steps would have to repeat as bits.
   std::ranges::sort(steps, {}, &Step::stride);
   for (const Step& step : steps) set.spread(step.extent, step.stride);
   return set;
 }
 
-/// For every axis of the array the step that one index makes in the entries, if it is the same
-/// wherever it is made; 0 for axes of other levels and for those that do not move.
+/// Returns, for each axis of the array, the step that one index makes in the entries, or nothing if
+/// some axis has no constant step. Axes of other levels, and those that do not move, have step 0.
 std::optional<std::vector<std::int64_t>> OffsetTables::affine_strides(std::size_t level) const {
   const Sequence& entries = tables_[level];
   std::optional<SlotSet> first;
@@ -154,7 +156,7 @@ std::optional<std::vector<std::int64_t>> OffsetTables::affine_strides(std::size_
   for (std::size_t i = 0; i < axes_.size(); ++i) {
     const Axis& axis = axes_[i];
     if (!moves(axis, level)) continue;
-    if (!entries.is_listed()) {
+    if (entries.is_affine()) {
       strides[i] = axis.stride * entries.step();
       continue;
     }
@@ -166,10 +168,10 @@ std::optional<std::vector<std::int64_t>> OffsetTables::affine_strides(std::size_
   return strides;
 }
 
-/// The step that entries make along `axis`, if it is the same from each of `positions`.
+/// Returns the step of the entries along `axis`, or nothing if it differs between `positions`.
 std::optional<std::int64_t> OffsetTables::step_along(const Axis& axis,
                                                      const SlotSet& positions) const {
-  constexpr std::int64_t chunk = 1024;  // tables that are not affine mostly show it soon
+  constexpr std::int64_t chunk = 1024;  // tables that are not affine mostly show it early
   std::optional<std::uint64_t> step;
   std::uint64_t deviation = 0;
   tables_[static_cast<std::size_t>(axis.level)].visit([&](const auto& entry) {
@@ -196,7 +198,7 @@ void CommonFactor::append(const CommonFactor& next) {
   count += next.count;
   least = std::min(least, next.least);
   most = std::max(most, next.most);
-  // As unsigned numbers: entries in place are addresses, which may lie anywhere.
+  // Unsigned, because entries in place are addresses, which may lie anywhere.
   const std::uint64_t apart =
       first < next.first ? number(next.first) - number(first) : number(first) - number(next.first);
   factor =

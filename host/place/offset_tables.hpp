@@ -14,7 +14,7 @@
 
 namespace multibuffer {
 
-/// The levels of a placement in the making. Entries of the last level are bytes.
+/// The levels of a placement that is being made. Entries of the last level count bytes.
 class OffsetTables {
  public:
   OffsetTables(const Layout& layout, std::vector<Sequence> tables);
@@ -25,15 +25,15 @@ class OffsetTables {
   void move_origin(std::size_t level, std::int64_t distance) { origins_[level] += distance; }
   Layout layout() const { return Layout(axes_, origins_); }
 
-  /// The positions of level `level` that indices reach.
+  /// Returns the positions of `level` that indices reach.
   SlotSet reached(std::size_t level) const { return reached(level, starts(level), nullptr); }
 
-  /// Whether the entries of `level` are affine in each of its indices.
+  /// Returns true if the entries of `level` are affine in each of its indices.
   bool is_affine(std::size_t level) const { return affine_strides(level).has_value(); }
 
-  /// If the entries of `level` are affine in each of its indices, gives it up: its axes take
-  /// strides in the next level, and its constants go into the entries that led to it. Returns
-  /// whether.
+  /// Removes `level` if its entries are affine in each of its indices: its axes get strides in the
+  /// next level, and its constants are added to the entries of the level before. Returns true if
+  /// it was removed.
   bool flatten(std::size_t level);
 
  private:
@@ -48,19 +48,20 @@ class OffsetTables {
   std::vector<Sequence> tables_;
 };
 
-/// What entries that are reached have in common.
+/// The range and the common factor of the entries that are reached.
 struct CommonFactor {
   std::int64_t count = 0;
   std::int64_t first = 0;
   std::int64_t least = 0;
   std::int64_t most = 0;
-  std::int64_t factor = 0;  ///< the largest number that divides the distance of all from the first
+  std::int64_t factor = 0;  ///< the largest divisor of every entry's distance from the first
 
   void append(const CommonFactor& next);
 };
 CommonFactor common_factor(const Sequence& entries, const SlotSet& reached);
 
-/// (entry - least) / unit for the entries that are reached, 0 for the others; in 32 bits if asked.
+/// Returns (entry - least) / unit for each entry that is reached, and 0 for the others; in 32 bits
+/// if `narrow`.
 OffsetArray counted(const Sequence& entries, const SlotSet& reached, std::int64_t least,
                     std::int64_t unit, bool narrow);
 

@@ -14,10 +14,10 @@
 #include <optional>
 #include <utility>
 
-// Leaves get offsets, entries that name leaves become those offsets, and what is regular in the
-// tables moves into strides:
+// Gives leaves their offsets, replaces leaf ids in entries by these offsets, and turns regular
+// tables into strides:
 //
-//     leaf geometry ──► where leaves lie (packed | preserved | in place) ──► flatten ──► narrow
+//     leaf shape ──► where leaves lie (packed | preserved | in place) ──► flatten ──► narrow
 
 namespace multibuffer {
 namespace {
@@ -35,7 +35,8 @@ const std::byte* pointer_to(std::int64_t address) {
 
 std::size_t index_of(std::int64_t number) { return static_cast<std::size_t>(number); }
 
-/// Gives the hulls their places: each keeps its address mod `arena_alignment`. Returns the size.
+/// Sets the hulls' offsets so that each keeps its address mod `arena_alignment`. Returns the bytes
+/// of the arena.
 std::int64_t lay_out_preserved(std::vector<Segment>& hulls) {
   std::int64_t end = 0;
   for (Segment& hull : hulls) {
@@ -46,9 +47,9 @@ std::int64_t lay_out_preserved(std::vector<Segment>& hulls) {
   return end;
 }
 
-/// How many of `addresses` are `distance` behind the one before them.
+/// Counts the addresses that lie `distance` after the one before them.
 std::int64_t count_adjacent(const Sequence& addresses, std::int64_t distance) {
-  if (!addresses.is_listed()) return addresses.step() == distance ? addresses.size() - 1 : 0;
+  if (addresses.is_affine()) return addresses.step() == distance ? addresses.size() - 1 : 0;
   std::atomic<std::int64_t> all = 0;
   parallel_for(addresses.size(), sizeof distance, {}, [&](std::int64_t begin, std::int64_t end) {
     all += addresses.visit([&](const auto& address) {
@@ -61,9 +62,9 @@ std::int64_t count_adjacent(const Sequence& addresses, std::int64_t distance) {
   return all;
 }
 
-/// One segment of `bytes` from each of `sources`, those that continue each other made one.
+/// Makes one segment of `bytes` from each of `sources`, and joins those that continue each other.
 std::vector<Segment> joined(const Sequence& sources, std::int64_t bytes) {
-  if (!sources.is_listed()) return {{pointer_to(sources[0]), 0, sources.size() * bytes}};
+  if (sources.is_affine()) return {{pointer_to(sources[0]), 0, sources.size() * bytes}};
   std::vector<Segment> segments;
   for (std::int64_t i = 0; i < sources.size(); ++i) {
     if (i > 0 && sources[i] - sources[i - 1] == bytes) {
@@ -75,7 +76,8 @@ std::vector<Segment> joined(const Sequence& sources, std::int64_t bytes) {
   return segments;
 }
 
-/// One segment per leaf named by `ids`, one after the other; source-contiguous ones are joined.
+/// Makes one segment for each leaf in `ids`, one after the other, and joins those that are
+/// contiguous in the source.
 void lay_out_packed(Placement& placement, const Resolution& resolution, const LeafShape& leaf,
                     const Sequence& ids) {
   Packing packing = packing_of(leaf);
@@ -86,7 +88,7 @@ void lay_out_packed(Placement& placement, const Resolution& resolution, const Le
 
   const Sequence leaves = composed(resolution.leaves, ids);
   const Sequence sources = moved(leaves, -leaf.below);
-  // Segments of the same size cost nothing; a list of joined ones pays where it is much shorter.
+  // Segments of one size take no memory; a list of joined ones pays if it is much shorter.
   const bool join = placement.packing.empty() &&
                     count_adjacent(sources, bytes) >= std::max<std::int64_t>(1, sources.size() / 4);
   placement.segments = join ? Segments(joined(sources, bytes)) : Segments(sources, bytes);
@@ -96,7 +98,8 @@ std::int64_t entries_of(const OffsetTables& tables, std::size_t level) {
   return tables.reached(level).count();
 }
 
-/// Gives up every level that is affine, the last first, since that may make the one before it so.
+/// Removes every level that is affine. The last level comes first, because removing it may make the
+/// one before it affine.
 void flatten_all(OffsetTables& tables, std::vector<std::string>& notes) {
   for (std::size_t level = tables.levels(); level-- > 0;) {
     const std::int64_t entries = entries_of(tables, level);
@@ -106,7 +109,8 @@ void flatten_all(OffsetTables& tables, std::vector<std::string>& notes) {
   }
 }
 
-/// Last-level entries in which each slot that is reached has a leaf of its own.
+/// Returns last-level entries in which each slot that is reached has a leaf of its own, and appends
+/// these leaves to `ids`.
 Sequence leaf_per_slot(const OffsetTables& tables, LargeVector<std::int64_t>& ids) {
   const std::size_t last = tables.levels() - 1;
   const Sequence& leaf_of = tables.table(last);
@@ -120,7 +124,7 @@ Sequence leaf_per_slot(const OffsetTables& tables, LargeVector<std::int64_t>& id
 
 constexpr std::int64_t narrow_limit = std::numeric_limits<std::uint32_t>::max();
 
-/// Writes the entries into the placement, in 32 bits where they fit and that is asked for.
+/// Writes the entries into the placement, in 32 bits if they fit and `narrow` is set.
 void store_tables(Placement& placement, OffsetTables& tables, bool narrow) {
   // The last level first: which entries of a level are reached is read from the one before it.
   placement.tables.resize(tables.levels());
@@ -128,7 +132,7 @@ void store_tables(Placement& placement, OffsetTables& tables, bool narrow) {
     const bool last = level + 1 == tables.levels();
     const SlotSet reached = tables.reached(level);
     const CommonFactor found = common_factor(tables.table(level), reached);
-    // Entries of the other levels are positions, and count in nothing but 1 from 0.
+    // Entries of the other levels are positions: their unit is 1, and they count from 0.
     const std::int64_t least = last && narrow ? found.least : 0;
     const std::int64_t unit = last && narrow ? found.factor : 1;
     const bool fits = narrow && (found.most - least) / unit <= narrow_limit;
@@ -142,7 +146,7 @@ void store_tables(Placement& placement, OffsetTables& tables, bool narrow) {
   placement.layout = tables.layout();
 }
 
-/// The tables of the resolution with the last level's leaf ids turned into bytes.
+/// Returns the resolution's tables with the last level's leaf ids replaced by `offsets` in bytes.
 OffsetTables with_offsets(const Resolution& resolution, const Layout& layout,
                           const Sequence& offsets) {
   OffsetTables tables(layout, resolution.tables);
@@ -155,7 +159,7 @@ OffsetTables with_offsets(const Resolution& resolution, const Layout& layout,
   return tables;
 }
 
-/// The layout with the leaf axes' strides as they are in a packed leaf.
+/// Returns the layout with the strides that leaf axes have in a packed leaf.
 Layout packed_layout(const Resolution& resolution, const LeafShape& leaf,
                      const PackedLeaf& packed) {
   std::vector<Axis> axes = leaf.layout_axes;
@@ -164,8 +168,8 @@ Layout packed_layout(const Resolution& resolution, const LeafShape& leaf,
   return Layout(std::move(axes), {origins.begin(), origins.end()});
 }
 
-/// Copies of a few aliased leaves, if that makes the last level affine for fewer bytes than its
-/// table takes.
+/// Copies a few aliased leaves more than once, if that makes the last level affine and takes fewer
+/// bytes than its table.
 std::optional<OffsetTables> try_duplicating(Placement& placement, const Resolution& resolution,
                                             const LeafShape& leaf, const PackedLeaf& packed) {
   if (resolution.tables.empty()) return std::nullopt;
@@ -179,13 +183,13 @@ std::optional<OffsetTables> try_duplicating(Placement& placement, const Resoluti
   LargeVector<std::int64_t> ids;
   const Sequence entries = leaf_per_slot(tables, ids);
   const auto leaves = static_cast<std::int64_t>(ids.size());
-  tables.set_table(last, composed(Sequence::evenly(packed.below, leaf.distinct, leaves), entries));
+  tables.set_table(last, composed(Sequence::affine(packed.below, leaf.distinct, leaves), entries));
   if (!tables.flatten(last)) return std::nullopt;
   placement.notes.push_back(text(aliases,
                                  " aliased leaves are copied more than once, and strides "
                                  "replace a table of ",
                                  slots, " pointers"));
-  lay_out_packed(placement, resolution, leaf, Sequence::listed(std::move(ids)));
+  lay_out_packed(placement, resolution, leaf, Sequence::flat(std::move(ids)));
   return tables;
 }
 
@@ -194,12 +198,12 @@ OffsetTables place_packed(Placement& placement, const Resolution& resolution, co
   const std::int64_t leaves = resolution.leaves.size();
   const PackedLeaf packed = packed_leaf(leaf);
   OffsetTables tables = with_offsets(resolution, packed_layout(resolution, leaf, packed),
-                                     Sequence::evenly(packed.below, leaf.distinct, leaves));
+                                     Sequence::affine(packed.below, leaf.distinct, leaves));
   const std::size_t levels = tables.levels();
   if (simplify.flatten && simplify.duplicate && levels > 0 && !tables.is_affine(levels - 1))
     if (auto duplicated = try_duplicating(placement, resolution, leaf, packed))
       return std::move(*duplicated);
-  lay_out_packed(placement, resolution, leaf, Sequence::evenly(0, 1, leaves));
+  lay_out_packed(placement, resolution, leaf, Sequence::affine(0, 1, leaves));
   return tables;
 }
 
@@ -233,7 +237,7 @@ OffsetTables place_leaves(Placement& placement, const Resolution& resolution, co
   if (placement.kind == PlacementKind::packed && !leaf.overlaps_itself)
     return place_packed(placement, resolution, leaf, simplify);
 
-  // Dense leaves that are disjoint take the same bytes either way, and packed ones no padding.
+  // Dense, disjoint leaves take equal bytes either way, and packed ones need no padding.
   if (placement.kind == PlacementKind::automatic && leaf.is_dense() &&
       surely_disjoint(resolution.leaves, leaf.span)) {
     placement.kind = PlacementKind::packed;

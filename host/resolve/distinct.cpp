@@ -17,9 +17,9 @@
 namespace multibuffer {
 namespace {
 
-// `Number` is an address, or a place of 32 bits that stands for one; `Id` is the type that numbers
-// of distinct ones are kept in: 32 bits unless there are so many that -1 and negative numbers, by
-// which "none yet" and "another share's" are said, would not be told from them.
+// `Address` is an address, or a window offset of 32 bits that stands for one. `Id` is the type of
+// the ids: 32 bits, unless there are so many that they would collide with -1 ("none yet") and with
+// negative ids ("known to an earlier share").
 
 template <class Id>
 constexpr Id none = static_cast<Id>(-1);
@@ -28,17 +28,17 @@ bool is_negative(Id id) {
   return static_cast<std::make_signed_t<Id>>(id) < 0;
 }
 
-std::size_t index_of(std::uint64_t number) { return static_cast<std::size_t>(number); }
+std::size_t index_of(std::uint64_t value) { return static_cast<std::size_t>(value); }
 
-/// Addresses that lie close together, by their distance from the lowest in units of what divides
-/// all distances, as far as that is a power of two.
+/// Maps addresses to their distance from the lowest one, in units of the largest power of two that
+/// divides all distances.
 struct Span {
   explicit Span(const AddressFacts& facts)
       : least(facts.least),
         shift(std::countr_zero(facts.differences)),
         units(((facts.most - facts.least) >> shift) + 1) {}
-  template <class Number>
-  std::size_t unit(Number address) const {
+  template <class Address>
+  std::size_t unit(Address address) const {
     return index_of((static_cast<std::uint64_t>(address) - least) >> shift);
   }
 
@@ -52,25 +52,25 @@ using Bitmap = LargeVector<std::uint64_t>;
 std::size_t word_of(std::size_t unit) { return unit / 64; }
 std::uint64_t bit_of(std::size_t unit) { return std::uint64_t{1} << (unit % 64); }
 
-/// What is looked up at random in tables larger than caches is asked for this many addresses ahead.
+/// Random look-ups in tables larger than the caches are prefetched this many addresses ahead.
 constexpr std::size_t lookups_ahead = 16;
 constexpr std::size_t bytes_that_stay_near = std::size_t{4} << 20;
 
-/// Calls `visit(i, unit)` for the addresses [begin, end), in order, and `soon(unit)` some time
-/// before it.
-template <class Number, class Soon, class Visit>
-void for_units(const LargeVector<Number>& addresses, const Span& span, std::size_t begin,
-               std::size_t end, const Soon& soon, const Visit& visit) {
+/// Calls `visit(i, unit)` for the addresses [begin, end), in order, and `prefetch(unit)` for each
+/// `lookups_ahead` addresses earlier.
+template <class Address, class Prefetch, class Visit>
+void for_units(const LargeVector<Address>& addresses, const Span& span, std::size_t begin,
+               std::size_t end, const Prefetch& prefetch, const Visit& visit) {
   const std::size_t late = end - std::min(end - begin, lookups_ahead);
   for (std::size_t i = begin; i < late; ++i) {
-    soon(span.unit(addresses[i + lookups_ahead]));
+    prefetch(span.unit(addresses[i + lookups_ahead]));
     visit(i, span.unit(addresses[i]));
   }
   for (std::size_t i = late; i < end; ++i) visit(i, span.unit(addresses[i]));
 }
 
-/// Addresses dealt out among threads, each of which gets neighbours. There are no more shares than
-/// can have `words` of 64 bits each without taking more memory than the addresses do.
+/// Splits addresses into contiguous shares, at most one a thread. There are no more shares than can
+/// each have `words` words of 64 bits without taking more memory than the addresses do.
 class Shares {
  public:
   Shares(std::size_t addresses, std::uint64_t words)
@@ -80,7 +80,7 @@ class Shares {
   std::size_t begin(std::size_t share) const { return addresses_ * share / count_; }
   std::size_t end(std::size_t share) const { return begin(share + 1); }
 
-  /// Calls `work(share)` for each of them, side by side.
+  /// Calls `work(share)` for each share, in parallel.
   template <class Work>
   void for_each(const Work& work) const {
     const auto bytes_each = static_cast<std::int64_t>(addresses_ / count_ * sizeof(std::int64_t));
@@ -95,10 +95,10 @@ class Shares {
   std::size_t count_;
 };
 
-/// Sets the bits of the addresses [begin, end). Stops early, and returns false, where one was set
-/// before.
-template <class Number>
-bool add_all(Bitmap& seen, const LargeVector<Number>& addresses, const Span& span,
+/// Sets the bits of the addresses [begin, end). Stops early and returns false if a bit was set
+/// already.
+template <class Address>
+bool add_all(Bitmap& seen, const LargeVector<Address>& addresses, const Span& span,
              std::size_t begin, std::size_t end) {
   constexpr std::size_t chunk = 4096;
   const bool near = seen.size() * sizeof seen[0] <= bytes_that_stay_near;
@@ -121,9 +121,9 @@ bool add_all(Bitmap& seen, const LargeVector<Number>& addresses, const Span& spa
   return repeated == 0;
 }
 
-/// Whether no address repeats, as far as bitmaps, one a share, can tell.
-template <class Number>
-bool distinct_by_bitmap(const LargeVector<Number>& addresses, const Span& span) {
+/// Returns true if bitmaps, one a share, prove that no address repeats.
+template <class Address>
+bool distinct_by_bitmap(const LargeVector<Address>& addresses, const Span& span) {
   const std::uint64_t words = span.units / 64 + 1;
   if (words > addresses.size()) return false;
   const Shares shares(addresses.size(), words);
@@ -147,29 +147,30 @@ bool distinct_by_bitmap(const LargeVector<Number>& addresses, const Span& span) 
   return distinct;
 }
 
-/// Numbers addresses by first appearance, where some repeat, without a table of numbers for all:
+/// Assigns ids by rank and select, where some addresses repeat, without a table of all ids:
 ///
-///     1. each share marks what it sees, and what it sees again
-///     2. marks of all together tell which addresses are shared, and how many of a share's are new
-///     3. each share counts on from there; what it knows from an earlier share it leaves open
-///     4. what was left open has its number by now
+///     1. each share sets a bit for the addresses that it sees, and one for those it sees again
+///     2. the bits of all shares say which addresses repeat, and how many of a share's are new
+///     3. each share assigns ids from there on; an address that an earlier share has seen stays
+///     open
+///     4. open addresses take the id that the earlier share has assigned
 ///
-/// An address that is not shared is new wherever it is seen, and needs two bits; the shared ones,
-/// counted through, have a table.
-template <class Number, class Id>
-class NumberByMarks {
+/// An address that does not repeat is new where it is seen, and needs two bits. Those that repeat
+/// have a table of ids, indexed by their rank among the repeated ones.
+template <class Address, class Id>
+class IdsByRank {
  public:
-  NumberByMarks(const LargeVector<Number>& addresses, const Span& span)
+  IdsByRank(const LargeVector<Address>& addresses, const Span& span)
       : addresses_(addresses),
         span_(span),
         words_(index_of(span.units / 64 + 1)),
         shares_(addresses.size(), 2 * words_),
         shared_(words_),
         rank_(words_),
-        first_number_(shares_.count() + 1, 0),
+        first_id_(shares_.count() + 1, 0),
         ids_(addresses.size()) {
-    for (std::size_t share = 0; share < shares_.count(); ++share) marks_.emplace_back(words_);
-    shares_.for_each([this](std::size_t share) { mark(share); });
+    for (std::size_t share = 0; share < shares_.count(); ++share) seen_.emplace_back(words_);
+    shares_.for_each([this](std::size_t share) { find_repeated(share); });
     join();
   }
 
@@ -177,36 +178,36 @@ class NumberByMarks {
     return 2 * (span.units / 64 + 1) <= addresses;
   }
 
-  /// Whether steps 3 and 4 are quicker than a table with room for a number wherever an address
-  /// could lie: each shared address costs several look-ups here, but threads do them side by side.
+  /// Returns true if steps 3 and 4 are faster than a table with room for an id wherever an address
+  /// could lie: each repeated address costs several look-ups here, but threads do them in parallel.
   bool is_quick() const {
     constexpr std::size_t enough_threads = 4;
-    return shares_.count() >= enough_threads || numbers_.size() <= addresses_.size() / 32;
+    return shares_.count() >= enough_threads || ids_of_shared_.size() <= addresses_.size() / 32;
   }
 
-  Distinct number() && {
-    shares_.for_each([this](std::size_t share) { count_on(share); });
-    if (shares_.count() > 1) fill_in();
+  Distinct assign() && {
+    shares_.for_each([this](std::size_t share) { assign_share(share); });
+    if (shares_.count() > 1) resolve_open();
     return {sequence_of(std::move(distinct_)), sequence_of(std::move(ids_))};
   }
 
  private:
-  struct Mark {
-    std::uint64_t seen;
-    std::uint64_t again;  ///< seen twice in this share; after `join`: seen in an earlier one
+  struct Seen {
+    std::uint64_t once;
+    std::uint64_t again;  ///< twice in this share; after `join`: in an earlier share
   };
-  using Marks = LargeVector<Mark>;
+  using SeenBits = LargeVector<Seen>;
 
-  void mark(std::size_t share) {
-    Marks& marks = marks_[share];
-    std::ranges::fill(marks, Mark{0, 0});
+  void find_repeated(std::size_t share) {
+    SeenBits& seen = seen_[share];
+    std::ranges::fill(seen, Seen{0, 0});
     for_units(
         addresses_, span_, shares_.begin(share), shares_.end(share),
-        [&](std::size_t unit) { __builtin_prefetch(&marks[word_of(unit)], 1); },
+        [&](std::size_t unit) { __builtin_prefetch(&seen[word_of(unit)], 1); },
         [&](std::size_t, std::size_t unit) {
-          Mark& mark = marks[word_of(unit)];
-          mark.again |= mark.seen & bit_of(unit);
-          mark.seen |= bit_of(unit);
+          Seen& word = seen[word_of(unit)];
+          word.again |= word.once & bit_of(unit);
+          word.once |= bit_of(unit);
         });
   }
 
@@ -215,27 +216,27 @@ class NumberByMarks {
     for (std::size_t w = 0; w < words_; ++w) {
       std::uint64_t before = 0;
       std::uint64_t again = 0;
-      for (std::size_t share = 0; share < marks_.size(); ++share) {
-        Mark& mark = marks_[share][w];
-        again |= mark.again | (mark.seen & before);
-        first_number_[share + 1] += std::popcount(mark.seen & ~before);
-        mark.again = before;
-        before |= mark.seen;
+      for (std::size_t share = 0; share < seen_.size(); ++share) {
+        Seen& word = seen_[share][w];
+        again |= word.again | (word.once & before);
+        first_id_[share + 1] += std::popcount(word.once & ~before);
+        word.again = before;
+        before |= word.once;
       }
       shared_[w] = again;
       rank_[w] = shared;
       shared += std::popcount(again);
     }
-    for (std::size_t share = 0; share < marks_.size(); ++share)
-      first_number_[share + 1] += first_number_[share];
-    numbers_.assign(index_of(static_cast<std::uint64_t>(shared)), none<Id>);
-    distinct_.resize(index_of(static_cast<std::uint64_t>(first_number_.back())));
+    for (std::size_t share = 0; share < seen_.size(); ++share)
+      first_id_[share + 1] += first_id_[share];
+    ids_of_shared_.assign(index_of(static_cast<std::uint64_t>(shared)), none<Id>);
+    distinct_.resize(index_of(static_cast<std::uint64_t>(first_id_.back())));
   }
 
-  void count_on(std::size_t share) {
-    const Marks& marks = marks_[share];
+  void assign_share(std::size_t share) {
+    const SeenBits& seen = seen_[share];
     const bool is_first = share == 0;
-    auto next = static_cast<Id>(first_number_[share]);
+    auto next = static_cast<Id>(first_id_[share]);
     const auto take_next = [&](std::size_t i) {
       distinct_[static_cast<std::size_t>(next)] = addresses_[i];
       return next++;
@@ -251,46 +252,46 @@ class NumberByMarks {
           }
           const auto rank =
               static_cast<Id>(rank_[w] + std::popcount(shared_[w] & (bit_of(unit) - 1)));
-          if (!is_first && (marks[w].again & bit_of(unit)) != 0) {
+          if (!is_first && (seen[w].again & bit_of(unit)) != 0) {
             ids_[i] = ~rank;
             return;
           }
-          Id& number = numbers_[static_cast<std::size_t>(rank)];
-          if (is_negative(number)) number = take_next(i);
-          ids_[i] = number;
+          Id& id = ids_of_shared_[static_cast<std::size_t>(rank)];
+          if (is_negative(id)) id = take_next(i);
+          ids_[i] = id;
         });
   }
 
-  void fill_in() {
+  void resolve_open() {
     shares_.for_each([this](std::size_t share) {
       for (std::size_t i = shares_.begin(share); i < shares_.end(share); ++i)
         if (const auto rank = ~ids_[i]; is_negative(ids_[i]))
-          ids_[i] = numbers_[static_cast<std::size_t>(rank)];
+          ids_[i] = ids_of_shared_[static_cast<std::size_t>(rank)];
     });
   }
 
-  const LargeVector<Number>& addresses_;
+  const LargeVector<Address>& addresses_;
   Span span_;
   std::size_t words_;
   Shares shares_;
-  std::vector<Marks> marks_;  ///< per share; first touched by who works on it
+  std::vector<SeenBits> seen_;  ///< per share; first touched by the thread that works on it
   Bitmap shared_;
-  LargeVector<std::int64_t> rank_;          ///< per word: how many shared ones are before it
-  std::vector<std::int64_t> first_number_;  ///< per share
-  LargeVector<Id> numbers_;                 ///< of the shared ones, by rank
-  LargeVector<Number> distinct_;
+  LargeVector<std::int64_t> rank_;      ///< per word: the number of shared addresses before it
+  std::vector<std::int64_t> first_id_;  ///< per share
+  LargeVector<Id> ids_of_shared_;       ///< of the shared ones, by rank
+  LargeVector<Address> distinct_;
   LargeVector<Id> ids_;
 };
 
-/// `Table::place` says where the number of an address is, to be asked for early; `Table::find` is
-/// the number itself, -1 where the address is not among `distinct` yet.
-template <class Id, class Number, class Table>
-Distinct number_by(Table table, const LargeVector<Number>& addresses) {
+/// Assigns ids by a table. `Table::where` returns the location of an address' id, to be prefetched;
+/// `Table::find` returns the id itself, -1 if the address is not among `distinct` yet.
+template <class Id, class Address, class Table>
+Distinct assign_by(Table table, const LargeVector<Address>& addresses) {
   LargeVector<Id> ids(addresses.size());
-  LargeVector<Number> distinct;
+  LargeVector<Address> distinct;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     if (i + lookups_ahead < addresses.size())
-      __builtin_prefetch(table.place(addresses[i + lookups_ahead]), 1);
+      __builtin_prefetch(table.where(addresses[i + lookups_ahead]), 1);
     Id& id = table.find(addresses[i], distinct);
     if (id == none<Id>) {
       id = static_cast<Id>(distinct.size());
@@ -301,13 +302,13 @@ Distinct number_by(Table table, const LargeVector<Number>& addresses) {
   return {sequence_of(std::move(distinct)), sequence_of(std::move(ids))};
 }
 
-/// A number for every place where an address could lie.
-template <class Number, class Id>
-class NumberByPlace {
+/// A table with an id for every unit of the span.
+template <class Address, class Id>
+class IdsByUnit {
  public:
-  explicit NumberByPlace(const Span& span) : span_(span), ids_(index_of(span.units), none<Id>) {}
-  const Id* place(Number address) const { return &ids_[span_.unit(address)]; }
-  Id& find(Number address, const LargeVector<Number>& /*distinct*/) {
+  explicit IdsByUnit(const Span& span) : span_(span), ids_(index_of(span.units), none<Id>) {}
+  const Id* where(Address address) const { return &ids_[span_.unit(address)]; }
+  Id& find(Address address, const LargeVector<Address>& /*distinct*/) {
     return ids_[span_.unit(address)];
   }
 
@@ -316,15 +317,15 @@ class NumberByPlace {
   LargeVector<Id> ids_;
 };
 
-/// Open addressing at half load: one probe a pointer, mostly.
-template <class Number, class Id>
-class NumberByHash {
+/// A hash table with open addressing at half load: mostly one probe an address.
+template <class Address, class Id>
+class IdsByHash {
  public:
-  explicit NumberByHash(std::size_t addresses)
+  explicit IdsByHash(std::size_t addresses)
       : shift_(64 - std::countr_zero(std::bit_ceil(addresses * 2))),
         ids_(std::bit_ceil(addresses * 2), none<Id>) {}
-  const Id* place(Number address) const { return &ids_[slot(address)]; }
-  Id& find(Number address, const LargeVector<Number>& distinct) {
+  const Id* where(Address address) const { return &ids_[slot(address)]; }
+  Id& find(Address address, const LargeVector<Address>& distinct) {
     std::size_t at = slot(address);
     while (ids_[at] != none<Id> && distinct[static_cast<std::size_t>(ids_[at])] != address)
       at = (at + 1) & (ids_.size() - 1);
@@ -332,7 +333,7 @@ class NumberByHash {
   }
 
  private:
-  std::size_t slot(Number address) const {
+  std::size_t slot(Address address) const {
     return static_cast<std::uint64_t>(address) * 0x9E3779B97F4A7C15u >> shift_;  // Fibonacci
   }
 
@@ -340,67 +341,67 @@ class NumberByHash {
   LargeVector<Id> ids_;
 };
 
-/// What lies between the least and the greatest address, and the bits in which any differs from
-/// `first`.
+/// The least and the greatest address, and the bits in which any differs from `first`.
 struct Extremes {
   std::uint64_t least = ~std::uint64_t{0};
   std::uint64_t most = 0;
   std::uint64_t differences = 0;
 };
-template <class Number>
-Extremes extremes_of(std::span<const Number> addresses, std::uint64_t first) {
+template <class Address>
+Extremes extremes_of(std::span<const Address> addresses, std::uint64_t first) {
   Extremes found;
-  for (const Number address : addresses) {
-    const auto number = static_cast<std::uint64_t>(address);
-    found.least = number < found.least ? number : found.least;
-    found.most = number > found.most ? number : found.most;
-    found.differences |= number ^ first;
+  for (const Address address : addresses) {
+    const auto value = static_cast<std::uint64_t>(address);
+    found.least = value < found.least ? value : found.least;
+    found.most = value > found.most ? value : found.most;
+    found.differences |= value ^ first;
   }
   return found;
 }
-template <class Number>
-MULTIBUFFER_WIDE Extremes extremes_of_wide(std::span<const Number> addresses, std::uint64_t first) {
+template <class Address>
+MULTIBUFFER_WIDE Extremes extremes_of_wide(std::span<const Address> addresses,
+                                           std::uint64_t first) {
   return extremes_of(addresses, first);
 }
 
-template <class Number>
-void add_to(AddressFacts& facts, std::span<const Number> addresses) {
+template <class Address>
+void add_to(AddressFacts& facts, std::span<const Address> addresses) {
   if (addresses.empty()) return;
   auto& [count, first, last, least, most, differences, rising, falling] = facts;
-  const auto number = [&](std::size_t i) { return static_cast<std::uint64_t>(addresses[i]); };
-  if (count == 0) first = number(0);
+  const auto value = [&](std::size_t i) { return static_cast<std::uint64_t>(addresses[i]); };
+  if (count == 0) first = value(0);
   static const auto find_extremes =
-      has_wide_vectors() ? extremes_of_wide<Number> : extremes_of<Number>;
+      has_wide_vectors() ? extremes_of_wide<Address> : extremes_of<Address>;
   const Extremes found = find_extremes(addresses, first);
   least = std::min(least, found.least);
   most = std::max(most, found.most);
   differences |= found.differences;
 
-  // Of most tables that are not in order the first few addresses tell.
+  // Most tables that are not in order show it in their first few addresses.
   if (count > 0) {
-    rising = rising && last < number(0);
-    falling = falling && last > number(0);
+    rising = rising && last < value(0);
+    falling = falling && last > value(0);
   }
   for (std::size_t i = 1; (rising || falling) && i < addresses.size(); ++i) {
-    rising = rising && number(i - 1) < number(i);
-    falling = falling && number(i - 1) > number(i);
+    rising = rising && value(i - 1) < value(i);
+    falling = falling && value(i - 1) > value(i);
   }
-  last = number(addresses.size() - 1);
+  last = value(addresses.size() - 1);
   count += static_cast<std::int64_t>(addresses.size());
 }
 
-/// The facts of all of them, found on all threads.
-template <class Number>
-AddressFacts facts_of(const LargeVector<Number>& numbers) {
+/// Returns the facts of all addresses, found on all threads.
+template <class Address>
+AddressFacts facts_of(const LargeVector<Address>& addresses) {
   constexpr std::size_t piece = std::size_t{1} << 16;
-  constexpr std::size_t chunk = 1024;  // what is looked at twice stays in the first cache
-  std::vector<AddressFacts> pieces(ceil_divide(numbers.size(), piece));
-  parallel_for(std::ssize(pieces), static_cast<std::int64_t>(piece * sizeof(Number)), {},
+  constexpr std::size_t chunk = 1024;  // is read twice, and stays in the first cache
+  std::vector<AddressFacts> pieces(ceil_divide(addresses.size(), piece));
+  parallel_for(std::ssize(pieces), static_cast<std::int64_t>(piece * sizeof(Address)), {},
                [&](std::int64_t from, std::int64_t to) {
                  for (auto p = static_cast<std::size_t>(from); p < static_cast<std::size_t>(to);
                       ++p)
-                   for (std::span rest = std::span(numbers).subspan(
-                            p * piece, std::min(piece, numbers.size() - p * piece));
+                   for (std::span rest = std::span(addresses).subspan(
+                            p * piece, std::min(piece, addresses.size() - p * piece));
                         !rest.empty(); rest = rest.subspan(std::min(chunk, rest.size())))
                      pieces[p].add(rest.first(std::min(chunk, rest.size())));
                });
@@ -409,39 +410,40 @@ AddressFacts facts_of(const LargeVector<Number>& numbers) {
   return all;
 }
 
-/// Numbers addresses of which some repeat.
-template <class Id, class Number>
-Distinct number_repeated(const LargeVector<Number>& addresses, const Span& span) {
-  // Four places an address are still less than a table at half load is with its misses.
-  const bool has_places = span.units / 4 <= addresses.size();
-  using ByMarks = NumberByMarks<Number, Id>;
-  if (ByMarks::fits(addresses.size(), span)) {
-    ByMarks by_marks(addresses, span);
-    if (by_marks.is_quick() || !has_places) return std::move(by_marks).number();
+/// Assigns ids to addresses of which some repeat.
+template <class Id, class Address>
+Distinct assign_repeated(const LargeVector<Address>& addresses, const Span& span) {
+  // Four units an address still cost less than the misses of a hash table at half load.
+  const bool has_units = span.units / 4 <= addresses.size();
+  using ByRank = IdsByRank<Address, Id>;
+  if (ByRank::fits(addresses.size(), span)) {
+    ByRank by_rank(addresses, span);
+    if (by_rank.is_quick() || !has_units) return std::move(by_rank).assign();
   }
-  if (has_places) return number_by<Id>(NumberByPlace<Number, Id>(span), addresses);
-  return number_by<Id>(NumberByHash<Number, Id>(addresses.size()), addresses);
+  if (has_units) return assign_by<Id>(IdsByUnit<Address, Id>(span), addresses);
+  return assign_by<Id>(IdsByHash<Address, Id>(addresses.size()), addresses);
 }
 
-template <class Number>
-Distinct number_any(LargeVector<Number> addresses, const AddressFacts& facts) {
+/// Tries the cheap proofs that nothing repeats before the algorithms that assign ids.
+template <class Address>
+Distinct assign_any(LargeVector<Address> addresses, const AddressFacts& facts) {
   const std::int64_t count = facts.count;
   if (count == 0) return {};
-  if (facts.differences == 0)
-    return {Sequence::evenly(static_cast<std::int64_t>(addresses[0]), 0, 1),
-            Sequence::evenly(0, 0, count)};
+  if (facts.differences == 0)  // one address alone
+    return {Sequence::affine(static_cast<std::int64_t>(addresses[0]), 0, 1),
+            Sequence::affine(0, 0, count)};
   const Span span(facts);
   if (facts.rising || facts.falling || distinct_by_bitmap(addresses, span))
-    return {list_of(std::move(addresses)), Sequence::evenly(0, 1, count)};
+    return {list_of(std::move(addresses)), Sequence::affine(0, 1, count)};
   if (count <= std::numeric_limits<std::int32_t>::max())
-    return number_repeated<std::uint32_t>(addresses, span);
-  return number_repeated<std::int64_t>(addresses, span);
+    return assign_repeated<std::uint32_t>(addresses, span);
+  return assign_repeated<std::int64_t>(addresses, span);
 }
 
 }  // namespace
 
 void AddressFacts::add(std::span<const std::int64_t> addresses) { add_to(*this, addresses); }
-void AddressFacts::add(std::span<const std::uint32_t> places) { add_to(*this, places); }
+void AddressFacts::add(std::span<const std::uint32_t> offsets) { add_to(*this, offsets); }
 
 void AddressFacts::append(const AddressFacts& next) {
   if (next.count == 0) return;
@@ -463,13 +465,13 @@ void AddressFacts::move(std::int64_t distance) {
     *address += static_cast<std::uint64_t>(distance);
 }
 
-Distinct number_distinct(LargeVector<std::int64_t> addresses, const AddressFacts& facts) {
-  return number_any(std::move(addresses), facts);
+Distinct assign_ids(LargeVector<std::int64_t> addresses, const AddressFacts& facts) {
+  return assign_any(std::move(addresses), facts);
 }
 
-Distinct number_distinct(LargeVector<std::uint32_t> places) {
-  const AddressFacts facts = facts_of(places);
-  return number_any(std::move(places), facts);
+Distinct assign_ids(LargeVector<std::uint32_t> offsets) {
+  const AddressFacts facts = facts_of(offsets);
+  return assign_any(std::move(offsets), facts);
 }
 
 }  // namespace multibuffer

@@ -7,43 +7,43 @@
 
 namespace multibuffer {
 
-/// What one pass over addresses tells, or over numbers that stand for them.
+/// Facts that one pass over addresses finds, or over window offsets that stand for them.
 struct AddressFacts {
   std::int64_t count = 0;
   std::uint64_t first = 0;
   std::uint64_t last = 0;
   std::uint64_t least = ~std::uint64_t{0};
   std::uint64_t most = 0;
-  /// Bits in which any differs from the first. The lowest is what matters: it stays where it is
-  /// when all are moved.
+  /// The bits in which any address differs from the first. Only the lowest one is used; it stays
+  /// where it is when all addresses are moved by one distance.
   std::uint64_t differences = 0;
   bool rising = true;  ///< strictly
   bool falling = true;
 
   void add(std::span<const std::int64_t> addresses);
-  void add(std::span<const std::uint32_t> places);
-  /// The facts of addresses that come behind these.
+  void add(std::span<const std::uint32_t> offsets);
+  /// Adds the facts of addresses that follow these.
   void append(const AddressFacts& next);
-  /// The facts of the same addresses moved on by `distance`.
+  /// Moves all addresses by `distance`.
   void move(std::int64_t distance);
 };
 
-/// Addresses with the repetitions taken out.
+/// Distinct addresses, and which of them each given address is.
 struct Distinct {
   Sequence addresses;  ///< in order of first appearance
-  Sequence ids;        ///< where each address given is in `addresses`
+  Sequence ids;        ///< for each given address, its index in `addresses`
 };
 
-/// Numbers addresses by first appearance. Mostly nothing repeats, which is found out without
-/// hashing: by their order, else by bitmaps if they lie close enough together, which then number
-/// what does repeat, too.
+/// Assigns each distinct address an id, in order of first appearance. Duplicates are rare, so the
+/// cheap proofs that there are none come first: a strictly monotonic list has none; else a bitmap
+/// over the address range decides, where the range is small enough, and assigns the ids if there
+/// are duplicates; else a hash table.
 ///
-/// Memory beyond the addresses and the result, an address, at the most: 8 bytes while bitmaps tell
-/// whether any repeats; where some do, 24 for bitmaps and counts, or 32 for a table (16 for fewer
-/// than 2^31 addresses).
-Distinct number_distinct(LargeVector<std::int64_t> addresses, const AddressFacts& facts);
+/// Scratch memory, bytes per address: 8 while deciding; then 24 (bitmaps) or 32 (hash table; 16
+/// below 2^31 addresses).
+Distinct assign_ids(LargeVector<std::int64_t> addresses, const AddressFacts& facts);
 
-/// The same for places that stand for addresses.
-Distinct number_distinct(LargeVector<std::uint32_t> places);
+/// Assigns ids to window offsets, which stand for addresses.
+Distinct assign_ids(LargeVector<std::uint32_t> offsets);
 
 }  // namespace multibuffer

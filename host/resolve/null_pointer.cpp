@@ -15,42 +15,43 @@
 namespace multibuffer {
 namespace {
 
-/// The indices along `moves` that lead `offset` bytes from index 0, if there are any.
+/// Searches for the indices along `axes` that lead `offset` bytes from index 0.
 class IndexSearch {
  public:
-  /// Takes its steps out of `patience`: odd strides over many axes could take for ever.
-  IndexSearch(std::span<const Move> moves, std::int64_t offset, int& patience)
-      : moves_(moves), order_(moves.size()), patience_(patience) {
+  /// Takes its steps out of `patience`, because odd strides over many axes could take for ever.
+  IndexSearch(std::span<const MovingAxis> axes, std::int64_t offset, int& patience)
+      : axes_(axes), order_(axes.size()), patience_(patience) {
     std::iota(order_.begin(), order_.end(), std::size_t{0});
-    std::ranges::sort(order_, std::greater{}, [&](std::size_t i) { return moves_[i].magnitude(); });
-    for (const Move& move : moves_) {
-      reach_ += move.reach();
-      if (move.stride < 0) offset += move.reach();
+    std::ranges::sort(order_, std::greater{}, [&](std::size_t i) { return axes_[i].magnitude(); });
+    for (const MovingAxis& axis : axes_) {
+      reach_ += axis.reach();
+      if (axis.stride < 0) offset += axis.reach();
     }
-    indices_.resize(moves.size());
+    indices_.resize(axes.size());
     found_ = search(0, offset, reach_);
   }
   bool found() const { return found_; }
-  std::int64_t index(std::size_t move) const { return indices_[move]; }
+  std::int64_t index(std::size_t axis) const { return indices_[axis]; }
 
  private:
-  /// `rest` is counted from the lowest slot; `reach` is what the moves from `depth` on cover.
+  /// Searches the axes from `depth` on, whose reach is `reach`; `rest` is counted from the lowest
+  /// slot.
   bool search(std::size_t depth, std::int64_t rest, std::int64_t reach) {
     if (rest < 0 || rest > reach || --patience_ < 0) return false;
     if (depth == order_.size()) return rest == 0;
-    const Move& move = moves_[order_[depth]];
-    const std::int64_t below = reach - move.reach();
-    const std::int64_t most = std::min(move.extent - 1, rest / move.magnitude());
-    const std::int64_t least = rest > below ? (rest - below - 1) / move.magnitude() + 1 : 0;
+    const MovingAxis& axis = axes_[order_[depth]];
+    const std::int64_t below = reach - axis.reach();
+    const std::int64_t most = std::min(axis.extent - 1, rest / axis.magnitude());
+    const std::int64_t least = rest > below ? (rest - below - 1) / axis.magnitude() + 1 : 0;
     for (std::int64_t steps = most; steps >= least; --steps) {
-      if (!search(depth + 1, rest - steps * move.magnitude(), below)) continue;
-      indices_[order_[depth]] = move.stride < 0 ? move.extent - 1 - steps : steps;
+      if (!search(depth + 1, rest - steps * axis.magnitude(), below)) continue;
+      indices_[order_[depth]] = axis.stride < 0 ? axis.extent - 1 - steps : steps;
       return true;
     }
     return false;
   }
 
-  std::span<const Move> moves_;
+  std::span<const MovingAxis> axes_;
   std::vector<std::size_t> order_;
   std::vector<std::int64_t> indices_;
   std::int64_t reach_ = 0;
@@ -58,7 +59,7 @@ class IndexSearch {
   bool found_ = false;
 };
 
-/// The first slot of `level` whose pointer leads to start `id` of the next.
+/// Returns the first slot of `level` whose pointer leads to start `id` of the next level.
 const std::byte* slot_leading_to(const ResolvedLevel& level, std::int64_t id) {
   for (const SlotRun& run : level.slots.runs())
     for (std::int64_t i = 0; i < run.count; ++i)
@@ -73,10 +74,10 @@ bool trace(std::span<const ResolvedLevel> levels, const std::byte* slot, int& pa
   const Slots& slots = levels.back().slots;
   const auto address = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(slot));
   for (std::int64_t start = 0; start < slots.starts().size(); ++start) {
-    const IndexSearch search(slots.moves(), address - slots.starts()[start], patience);
+    const IndexSearch search(slots.axes(), address - slots.starts()[start], patience);
     if (!search.found()) continue;
-    for (std::size_t j = 0; j < slots.moves().size(); ++j)
-      path[slots.moves()[j].axis] = search.index(j);
+    for (std::size_t j = 0; j < slots.axes().size(); ++j)
+      path[slots.axes()[j].axis] = search.index(j);
     if (levels.size() == 1) return true;
     return trace(levels.first(levels.size() - 1), slot_leading_to(levels[levels.size() - 2], start),
                  patience, path);
@@ -98,7 +99,7 @@ void throw_null(const ArrayView& view, std::span<const ResolvedLevel> levels,
   for (std::size_t i = 0; i < path.size(); ++i) {
     const Axis& axis = view.layout().axes()[i];
     indices += i == 0 ? "" : ", ";
-    // What comes after the pointer has no say in it; an axis that does not move is at 0.
+    // Axes after the pointer have no say in it; an axis that does not move is at 0.
     indices += axis.level > level ? ":" : text(path[i].value_or(0));
   }
   throw Error(Errc::null_pointer,

@@ -10,8 +10,8 @@
 
 namespace multibuffer {
 
-/// One level's slots, and which of the next level's starts (or leaves) the pointer in each of them
-/// leads to, in the order of the runs.
+/// A level's slots and, in the order of their runs, the id of the next level's start (or leaf) that
+/// the pointer in each slot leads to.
 struct ResolvedLevel {
   Slots slots;
   Sequence ids;

@@ -23,35 +23,35 @@ std::uint64_t load_pointer(const std::byte* slot) {
   return pointer;
 }
 
-/// A lane's bitmap, in which a place has the bit of its number modulo the bitmap's size.
-struct Marks {
+/// A lane's bitmap. A window offset is hashed to a bit: itself modulo the bitmap's size.
+struct LaneBitmap {
   std::uint64_t* words = nullptr;
   std::uint32_t last_bit = 0;
-  void set(std::uint32_t place) const {
-    const std::uint32_t bit = place & last_bit;
+  void set(std::uint32_t offset) const {
+    const std::uint32_t bit = offset & last_bit;
     words[bit / 64] |= std::uint64_t{1} << (bit % 64);
   }
 };
 
-/// Writes the places of the pointers in `slots`, which lie `Step` bytes apart, or any distance
-/// (Step = 0), and sets their bits (Mark). Returns whether all are in the window.
+/// Writes the window offsets of the pointers in `slots`, which lie `Step` bytes apart, or any
+/// distance (Step = 0), and sets their bits (SetBits). Returns true if all are in the window.
 ///
-/// Nothing is asked of a bit when it is set, so that no step waits for another; and the table,
-/// which the processor is slow to fetch by itself while it is busy with bits, is asked for early.
-template <std::int64_t Step, bool Mark>
-bool list_places(std::uint32_t* out, SlotRange slots, Window window, Marks marks) {
+/// Bits are set without being read, so that no step waits for another. The table is prefetched,
+/// because the processor is slow to do so by itself while it is busy with bits.
+template <std::int64_t Step, bool SetBits>
+bool list_offsets(std::uint32_t* out, SlotRange slots, Window window, LaneBitmap bitmap) {
   constexpr std::int64_t block = 8;
   using Pointers [[gnu::vector_size(block * sizeof(std::uint64_t))]] = std::uint64_t;
-  using Places [[gnu::vector_size(block * sizeof(std::uint32_t))]] = std::uint32_t;
+  using Offsets [[gnu::vector_size(block * sizeof(std::uint32_t))]] = std::uint32_t;
   constexpr std::int64_t bytes_ahead = 1024;
   const std::int64_t step = Step != 0 ? Step : slots.step;
-  Pointers distances{};  // all bits that any has
+  Pointers distances{};  // bitwise or of all
   std::int64_t i = 0;
   for (; i + block <= slots.count; i += block) {
     const std::byte* const slot = slots.address + i * step;
     Pointers pointers;
     if constexpr (Step == slot_bytes) {
-      // NOLINTNEXTLINE(performance-no-int-to-ptr): may lie behind the table
+      // NOLINTNEXTLINE(performance-no-int-to-ptr): may lie past the table
       __builtin_prefetch(
           reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(slot) + bytes_ahead));
       std::memcpy(&pointers, slot, sizeof pointers);
@@ -60,11 +60,11 @@ bool list_places(std::uint32_t* out, SlotRange slots, Window window, Marks marks
     }
     pointers -= window.base;
     distances |= pointers;
-    const Places places = __builtin_convertvector(pointers >> window.shift, Places);
-    std::memcpy(out + i, &places, sizeof places);
-    if constexpr (Mark) {
-      for (std::int64_t j = 0; j < block; ++j) marks.set(out[i + j]);
-      // GCC 12 would carry the eight words along, to store them once more behind the loop.
+    const Offsets offsets = __builtin_convertvector(pointers >> window.shift, Offsets);
+    std::memcpy(out + i, &offsets, sizeof offsets);
+    if constexpr (SetBits) {
+      for (std::int64_t j = 0; j < block; ++j) bitmap.set(out[i + j]);
+      // GCC 12 would carry the eight words along, to store them once more after the loop.
       std::atomic_signal_fence(std::memory_order_acq_rel);
     }
   }
@@ -74,27 +74,27 @@ bool list_places(std::uint32_t* out, SlotRange slots, Window window, Marks marks
     const std::uint64_t distance = load_pointer(slots.address + i * step) - window.base;
     all |= distance;
     out[i] = static_cast<std::uint32_t>(distance >> window.shift);
-    if constexpr (Mark) marks.set(out[i]);
+    if constexpr (SetBits) bitmap.set(out[i]);
   }
   const std::uint64_t inside = std::uint64_t{0xffff'ffff} << window.shift;
   return (all & ~inside) == 0;
 }
 
-bool list_any_places(std::uint32_t* out, const SlotRange& slots, const Window& window,
-                     const Marks& marks) {
+bool list_any_offsets(std::uint32_t* out, const SlotRange& slots, const Window& window,
+                      const LaneBitmap& bitmap) {
   if (slots.step != slot_bytes)
-    return marks.words ? list_places<0, true>(out, slots, window, marks)
-                       : list_places<0, false>(out, slots, window, marks);
-  return marks.words ? list_places<slot_bytes, true>(out, slots, window, marks)
-                     : list_places<slot_bytes, false>(out, slots, window, marks);
+    return bitmap.words ? list_offsets<0, true>(out, slots, window, bitmap)
+                        : list_offsets<0, false>(out, slots, window, bitmap);
+  return bitmap.words ? list_offsets<slot_bytes, true>(out, slots, window, bitmap)
+                      : list_offsets<slot_bytes, false>(out, slots, window, bitmap);
 }
-MULTIBUFFER_WIDE bool list_any_places_wide(std::uint32_t* out, const SlotRange& slots,
-                                           const Window& window, const Marks& marks) {
-  return list_any_places(out, slots, window, marks);
+MULTIBUFFER_WIDE bool list_any_offsets_wide(std::uint32_t* out, const SlotRange& slots,
+                                            const Window& window, const LaneBitmap& bitmap) {
+  return list_any_offsets(out, slots, window, bitmap);
 }
 
-/// How many bits are set in any of `lanes` bitmaps of `words` words.
-std::int64_t count_marks(std::span<const std::uint64_t* const> lanes, std::size_t words) {
+/// Counts the bits that are set in any of `lanes` bitmaps of `words` words.
+std::int64_t count_bits(std::span<const std::uint64_t* const> lanes, std::size_t words) {
   std::int64_t count = 0;
   for (std::size_t w = 0; w < words; ++w) {
     std::uint64_t any = 0;
@@ -103,12 +103,13 @@ std::int64_t count_marks(std::span<const std::uint64_t* const> lanes, std::size_
   }
   return count;
 }
-MULTIBUFFER_WIDE std::int64_t count_marks_wide(std::span<const std::uint64_t* const> lanes,
-                                               std::size_t words) {
-  return count_marks(lanes, words);
+MULTIBUFFER_WIDE std::int64_t count_bitmaps_wide(std::span<const std::uint64_t* const> lanes,
+                                                 std::size_t words) {
+  return count_bits(lanes, words);
 }
 
-/// The first pointers, which mostly show the unit, and others from the whole of the table.
+/// Returns the facts of a sample: the first pointers, which mostly show the unit, and others from
+/// the whole table.
 AddressFacts sample(const Slots& slots) {
   constexpr std::int64_t neighbours = 64;
   constexpr std::int64_t scattered = 256;
@@ -132,67 +133,68 @@ AddressFacts sample(const Slots& slots) {
 }  // namespace
 
 std::optional<WindowGuess> guess_window(const Slots& slots) {
-  constexpr std::uint64_t places = std::uint64_t{1} << 32;
+  constexpr std::uint64_t window_size = std::uint64_t{1} << 32;
   constexpr int most_shift = 16;
   const AddressFacts facts = sample(slots);
   const int shift =
       facts.differences == 0 ? 0 : std::min(most_shift, std::countr_zero(facts.differences));
   const std::uint64_t span = ((facts.most - facts.least) >> shift) + 1;
-  if (span > places) return std::nullopt;
+  if (span > window_size) return std::nullopt;
 
-  // In the middle, as far as addresses go; and above 0, so that NULL is outside.
+  // The sample lies in the middle of the window, as far as addresses allow; the base is above 0, so
+  // that NULL is outside.
   const std::uint64_t unit = std::uint64_t{1} << shift;
   const std::uint64_t lowest = facts.least % unit == 0 ? unit : facts.least % unit;
-  const std::uint64_t highest = ~std::uint64_t{0} - (places << shift) + 1 + facts.least % unit;
-  const std::uint64_t below = (places - span) / 2 << shift;
+  const std::uint64_t highest = ~std::uint64_t{0} - (window_size << shift) + 1 + facts.least % unit;
+  const std::uint64_t below = (window_size - span) / 2 << shift;
   const std::uint64_t base = facts.least < lowest + below ? lowest : facts.least - below;
   return WindowGuess{{std::min(base, highest), shift}, span};
 }
 
 WindowList::WindowList(std::int64_t count, const WindowGuess& guess, Aliases aliases)
-    : window_(guess.window), aliases_(aliases), lanes_(thread_count()), places_(index_of(count)) {
+    : window_(guess.window), aliases_(aliases), lanes_(thread_count()), offsets_(index_of(count)) {
   if (aliases == Aliases::ignored) return;
-  // With room for what the sample did not see at either end.
+  // The bitmap has room for pointers that the sample did not see at either end.
   constexpr std::uint64_t least_bits = 4096;
   const std::uint64_t bits = std::bit_ceil(std::max(least_bits, guess.span + guess.span / 8));
   const std::uint64_t words = bits / 64;
-  if (words > std::max<std::uint64_t>(places_.size(), least_bits / 64)) return;
+  if (words > std::max<std::uint64_t>(offsets_.size(), least_bits / 64)) return;
   if (bits > std::uint64_t{1} << 32) return;
   words_ = static_cast<std::size_t>(words);
   lanes_ = static_cast<int>(
-      std::clamp<std::size_t>(places_.size() / words_, 1, static_cast<std::size_t>(lanes_)));
-  marks_.resize(words_ * static_cast<std::size_t>(lanes_));
+      std::clamp<std::size_t>(offsets_.size() / words_, 1, static_cast<std::size_t>(lanes_)));
+  bitmaps_.resize(words_ * static_cast<std::size_t>(lanes_));
   in_use_.resize(static_cast<std::size_t>(lanes_));
 }
 
 bool WindowList::list(std::int64_t /*piece*/, int lane, const SlotRange& slots,
                       std::int64_t index) {
-  static const auto list_slots = has_wide_vectors() ? list_any_places_wide : list_any_places;
-  Marks marks;
+  static const auto list_slots = has_wide_vectors() ? list_any_offsets_wide : list_any_offsets;
+  LaneBitmap bitmap;
   if (words_ != 0) {
     const auto at = static_cast<std::size_t>(lane);
-    marks = {marks_.data() + at * words_, static_cast<std::uint32_t>(words_ * 64 - 1)};
-    if (in_use_[at] == 0) std::fill_n(marks.words, words_, 0);
+    bitmap = {bitmaps_.data() + at * words_, static_cast<std::uint32_t>(words_ * 64 - 1)};
+    if (in_use_[at] == 0) std::fill_n(bitmap.words, words_, 0);
     in_use_[at] = 1;
   }
-  return list_slots(places_.data() + index, slots, window_, marks);
+  return list_slots(offsets_.data() + index, slots, window_, bitmap);
 }
 
 bool WindowList::are_surely_distinct() const {
-  static const auto count = has_wide_vectors() ? count_marks_wide : count_marks;
+  static const auto count = has_wide_vectors() ? count_bitmaps_wide : count_bits;
   std::vector<const std::uint64_t*> used;
   for (std::size_t lane = 0; lane < in_use_.size(); ++lane)
-    if (in_use_[lane] != 0) used.push_back(marks_.data() + lane * words_);
-  return words_ != 0 && count(used, words_) == static_cast<std::int64_t>(places_.size());
+    if (in_use_[lane] != 0) used.push_back(bitmaps_.data() + lane * words_);
+  return words_ != 0 && count(used, words_) == static_cast<std::int64_t>(offsets_.size());
 }
 
 Distinct WindowList::distinct(std::int64_t origin) && {
   const bool are_distinct = aliases_ == Aliases::ignored || are_surely_distinct();
-  marks_ = {};
-  const auto count = static_cast<std::int64_t>(places_.size());
+  bitmaps_ = {};
+  const auto count = static_cast<std::int64_t>(offsets_.size());
   Distinct found = are_distinct
-                       ? Distinct{list_of(std::move(places_)), Sequence::evenly(0, 1, count)}
-                       : number_distinct(std::move(places_));
+                       ? Distinct{list_of(std::move(offsets_)), Sequence::affine(0, 1, count)}
+                       : assign_ids(std::move(offsets_));
   const std::uint64_t first = window_.base + static_cast<std::uint64_t>(origin);
   found.addresses =
       *found.addresses.scaled(static_cast<std::int64_t>(first), std::int64_t{1} << window_.shift);
@@ -224,11 +226,11 @@ bool AddressList::has_null() const {
 Distinct AddressList::distinct() && {
   const auto count = static_cast<std::int64_t>(addresses_.size());
   if (aliases_ == Aliases::ignored)
-    return {list_of(std::move(addresses_)), Sequence::evenly(0, 1, count)};
+    return {list_of(std::move(addresses_)), Sequence::affine(0, 1, count)};
   AddressFacts all;
   for (const AddressFacts& facts : facts_) all.append(facts);
   all.move(origin_);
-  return number_distinct(std::move(addresses_), all);
+  return assign_ids(std::move(addresses_), all);
 }
 
 }  // namespace multibuffer

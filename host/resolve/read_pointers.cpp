@@ -15,14 +15,14 @@
 #include <utility>
 #include <vector>
 
-// One pass over the tables. As long as pointers are evenly spaced they are only looked at; from
-// where they are not, they are listed and what else is to be known of them is found out. Pieces are
-// worked on side by side, and what one thread took for evenly spaced is written out afterwards if
-// another found that all are not.
+// Reads the tables in one pass. While pointers are affine (each a constant step from the one
+// before) they are compared and not written; from the first that is not, they are listed. Threads
+// work on pieces in parallel; pieces that were affine are written out afterwards if others were
+// not.
 //
-// Pointers are listed by their places in a window that a sample suggests; if one turns out to be
-// outside, all are read once more, as addresses. Nothing of the first reading is used then, so that
-// it does not matter if somebody writes to the tables meanwhile.
+// Pointers are listed by their offsets in a window that a sample suggests. If one lies outside, all
+// are read again, as addresses, and the first pass is discarded; so it does no harm if somebody
+// writes to the tables meanwhile.
 
 namespace multibuffer {
 namespace {
@@ -32,8 +32,8 @@ constexpr std::int64_t piece_slots = std::int64_t{1} << 16;
 
 using Chunk = std::array<std::int64_t, chunk_slots>;
 
-/// Addresses are compared and moved on as unsigned numbers, which may wrap around.
-std::uint64_t number(std::int64_t address) { return static_cast<std::uint64_t>(address); }
+/// Addresses are compared and added as unsigned integers, which may wrap around.
+std::uint64_t to_unsigned(std::int64_t address) { return static_cast<std::uint64_t>(address); }
 
 class Reader {
  public:
@@ -42,35 +42,35 @@ class Reader {
         origin_(origin),
         watch_(watch),
         count_(slots.slot_count()),
-        even_(look_ahead()),
-        is_even_(static_cast<std::size_t>(ceil_divide(count_, piece_slots))) {}
+        affine_(look_ahead()),
+        is_affine_(static_cast<std::size_t>(ceil_divide(count_, piece_slots))) {}
 
   PointersRead read(Aliases aliases) {
     if (const auto guess = guess_window(slots_)) {
       WindowList list(count_, *guess, aliases);
       if (read_into(list)) {
-        if (all_even()) return even_pointers();
+        if (all_affine()) return affine_pointers();
         return {std::move(list).distinct(origin_), nullptr};
       }
     }
-    AddressList list(count_, std::ssize(is_even_), origin_, aliases);
+    AddressList list(count_, std::ssize(is_affine_), origin_, aliases);
     read_into(list);
-    if (all_even()) return even_pointers();
+    if (all_affine()) return affine_pointers();
     if (list.has_null()) return {{}, first_null()};
     return {std::move(list).distinct(), nullptr};
   }
 
  private:
-  bool all_even() const {
-    return std::ranges::all_of(is_even_, [](char even) { return even != 0; });
+  bool all_affine() const {
+    return std::ranges::all_of(is_affine_, [](char affine) { return affine != 0; });
   }
 
-  PointersRead even_pointers() const {
-    if (even_has_null()) return {{}, first_null()};
-    const std::int64_t step = even_.step();
-    const auto first = static_cast<std::int64_t>(number(even_[0]) + number(origin_));
-    return {{Sequence::evenly(first, step, step == 0 ? 1 : count_),
-             Sequence::evenly(0, step == 0 ? 0 : 1, count_)},
+  PointersRead affine_pointers() const {
+    if (affine_has_null()) return {{}, first_null()};
+    const std::int64_t step = affine_.step();
+    const auto first = static_cast<std::int64_t>(to_unsigned(affine_[0]) + to_unsigned(origin_));
+    return {{Sequence::affine(first, step, step == 0 ? 1 : count_),
+             Sequence::affine(0, step == 0 ? 0 : 1, count_)},
             nullptr};
   }
 
@@ -78,46 +78,46 @@ class Reader {
   std::int64_t end_of(std::int64_t piece) const {
     return std::min(count_, (piece + 1) * piece_slots);
   }
-  char& is_even(std::int64_t piece) { return is_even_[static_cast<std::size_t>(piece)]; }
+  char& is_affine(std::int64_t piece) { return is_affine_[static_cast<std::size_t>(piece)]; }
 
-  /// Reads all slots; lists all pointers unless all are evenly spaced. Returns false if the list
+  /// Reads all slots, and lists all pointers unless all are affine. Returns false if the list
   /// cannot take them.
   template <class List>
   bool read_into(List& list) {
-    std::ranges::fill(is_even_, 1);
+    std::ranges::fill(is_affine_, 1);
     return for_pieces(
                list, [&](std::int64_t piece, int lane) { return read_piece(list, piece, lane); }) &&
-           (all_even() || for_pieces(list, [&](std::int64_t piece, int lane) {
-              return is_even(piece) == 0 ||
-                     list_even(list, piece, lane, begin_of(piece), end_of(piece));
+           (all_affine() || for_pieces(list, [&](std::int64_t piece, int lane) {
+              return is_affine(piece) == 0 ||
+                     list_affine(list, piece, lane, begin_of(piece), end_of(piece));
             }));
   }
 
-  /// Calls `work(piece, lane)` for every piece, until it returns false: then returns false. Lanes
-  /// are worked on side by side, each takes the next piece that nobody has.
+  /// Calls `work(piece, lane)` for every piece, until one returns false; then returns false. Lanes
+  /// run in parallel, and each takes the next piece that no other has.
   template <class List, class Work>
   bool for_pieces(const List& list, const Work& work) const {
     std::atomic<std::int64_t> next = 0;
     std::atomic<std::int64_t> done = 0;
-    std::atomic<bool> goes_on = true;
-    // A lane without a piece of its own would count as work, and threads be made for it.
-    const std::int64_t lanes = std::clamp<std::int64_t>(std::ssize(is_even_), 1, list.lanes());
+    std::atomic<bool> keeps_on = true;
+    // No more lanes than pieces: a lane without one would count as work and get a thread.
+    const std::int64_t lanes = std::clamp<std::int64_t>(std::ssize(is_affine_), 1, list.lanes());
     parallel_for(lanes, (count_ / lanes + 1) * slot_bytes, {},
                  [&](std::int64_t lane, std::int64_t end) {
                    for (; lane < end; ++lane)
-                     while (goes_on && !watch_.stop.stop_requested()) {
+                     while (keeps_on && !watch_.stop.stop_requested()) {
                        const std::int64_t piece = next++;
-                       if (piece >= std::ssize(is_even_)) break;
-                       if (!work(piece, static_cast<int>(lane))) goes_on = false;
+                       if (piece >= std::ssize(is_affine_)) break;
+                       if (!work(piece, static_cast<int>(lane))) keeps_on = false;
                        ++done;
                      }
                  });
-    if (goes_on && done < std::ssize(is_even_))
+    if (keeps_on && done < std::ssize(is_affine_))
       throw Error(Errc::cancelled, "while reading pointer tables");
-    return goes_on;
+    return keeps_on;
   }
 
-  /// Calls `visit(address, count, index)` for the slots [begin, end), in chunks; until it returns
+  /// Calls `visit(address, count, index)` for chunks of the slots [begin, end), until it returns
   /// false.
   template <class Visit>
   void for_chunks(std::int64_t begin, std::int64_t end, Visit&& visit) const {
@@ -133,7 +133,7 @@ class Reader {
     }
   }
 
-  /// The sequence that the first two pointers begin.
+  /// Returns the affine sequence that the first two pointers begin.
   Sequence look_ahead() const {
     std::array<std::int64_t, 2> pointers{};
     for_chunks(0, std::min<std::int64_t>(count_, 2),
@@ -141,15 +141,15 @@ class Reader {
                  load_pointers(pointers.data() + index, {slot, count, slots_.step()});
                  return true;
                });
-    const std::uint64_t step = count_ < 2 ? 0 : number(pointers[1]) - number(pointers[0]);
-    return Sequence::evenly(pointers[0], static_cast<std::int64_t>(step), count_);
+    const std::uint64_t step = count_ < 2 ? 0 : to_unsigned(pointers[1]) - to_unsigned(pointers[0]);
+    return Sequence::affine(pointers[0], static_cast<std::int64_t>(step), count_);
   }
 
-  bool continues_even(const Chunk& chunk, std::int64_t count, std::int64_t index) const {
-    const std::uint64_t step = number(even_.step());
-    std::uint64_t deviation = number(chunk[0]) ^ number(even_[index]);
+  bool continues_affine(const Chunk& chunk, std::int64_t count, std::int64_t index) const {
+    const std::uint64_t step = to_unsigned(affine_.step());
+    std::uint64_t deviation = to_unsigned(chunk[0]) ^ to_unsigned(affine_[index]);
     for (std::size_t i = 1; i < static_cast<std::size_t>(count); ++i)
-      deviation |= number(chunk[i]) - number(chunk[i - 1]) - step;
+      deviation |= to_unsigned(chunk[i]) - to_unsigned(chunk[i - 1]) - step;
     return deviation == 0;
   }
 
@@ -160,25 +160,25 @@ class Reader {
     Chunk chunk;
     for_chunks(begin, end_of(piece),
                [&](const std::byte* slot, std::int64_t count, std::int64_t index) {
-                 if (is_even(piece) != 0) {
+                 if (is_affine(piece) != 0) {
                    load_pointers(chunk.data(), {slot, count, slots_.step()});
-                   if (continues_even(chunk, count, index)) return true;
-                   is_even(piece) = 0;
-                   fits = list_even(list, piece, lane, begin, index);
+                   if (continues_affine(chunk, count, index)) return true;
+                   is_affine(piece) = 0;
+                   fits = list_affine(list, piece, lane, begin, index);
                  }
                  return fits = fits && list.list(piece, lane, {slot, count, slots_.step()}, index);
                });
     return fits;
   }
 
-  /// Lists what was seen to be evenly spaced, without reading it again.
+  /// Lists pointers that were found to be affine, without reading them again.
   template <class List>
-  bool list_even(List& list, std::int64_t piece, int lane, std::int64_t begin, std::int64_t end) {
+  bool list_affine(List& list, std::int64_t piece, int lane, std::int64_t begin, std::int64_t end) {
     Chunk chunk;
     while (begin < end) {
       const std::int64_t count = std::min(chunk_slots, end - begin);
       for (std::int64_t i = 0; i < count; ++i)
-        chunk[static_cast<std::size_t>(i)] = even_[begin + i];
+        chunk[static_cast<std::size_t>(i)] = affine_[begin + i];
       if (!list.list(piece, lane, {std::as_bytes(std::span(chunk)).data(), count, slot_bytes},
                      begin))
         return false;
@@ -187,14 +187,14 @@ class Reader {
     return true;
   }
 
-  /// Whether NULL is among the evenly spaced pointers.
-  bool even_has_null() const {
-    const std::uint64_t step = number(even_.step());
-    if (step == 0) return even_[0] == 0;
-    // From the end that is nearer to 0, along the sequence or against it.
+  /// Returns true if NULL is among the affine pointers.
+  bool affine_has_null() const {
+    const std::uint64_t step = to_unsigned(affine_.step());
+    if (step == 0) return affine_[0] == 0;
+    // Steps from the first pointer to 0, along the sequence or against it.
     for (const auto& [distance, stride] :
-         {std::pair{-number(even_[0]), step}, std::pair{number(even_[0]), -step}})
-      if (distance % stride == 0 && distance / stride < number(count_)) return true;
+         {std::pair{-to_unsigned(affine_[0]), step}, std::pair{to_unsigned(affine_[0]), -step}})
+      if (distance % stride == 0 && distance / stride < to_unsigned(count_)) return true;
     return false;
   }
 
@@ -214,8 +214,8 @@ class Reader {
   std::int64_t origin_;
   const Watch& watch_;
   std::int64_t count_;
-  Sequence even_;              ///< the pointers that would be there if all were evenly spaced
-  std::vector<char> is_even_;  ///< by piece; not of bits, since threads write to it
+  Sequence affine_;              ///< the pointers that would be there if all were affine
+  std::vector<char> is_affine_;  ///< by piece; not a vector of bits, since threads write to it
 };
 
 }  // namespace

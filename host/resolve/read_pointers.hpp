@@ -11,14 +11,14 @@
 
 namespace multibuffer {
 
-/// The pointers of a level in the order of its runs, each once.
+/// The pointers of a level, in the order of its runs.
 struct PointersRead {
-  Distinct targets;                      ///< moved on by the level's origin
-  const std::byte* null_slot = nullptr;  ///< the first that holds NULL; then there are no targets
+  Distinct targets;                      ///< with the level's origin added to each
+  const std::byte* null_slot = nullptr;  ///< the first slot with NULL; then there are no targets
 };
 
-/// Reads the slots that `slots` names on all threads, after a look at a few; once more if that led
-/// to a wrong guess, and then nothing of the first reading is used. Throws `cancelled`.
+/// Reads the slots on all threads, after a sample that picks the encoding. If the guess was wrong,
+/// reads them again and discards the first pass. Throws `cancelled`.
 PointersRead read_pointers(const Slots& slots, std::int64_t origin, Aliases aliases,
                            const Watch& watch);
 

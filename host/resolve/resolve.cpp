@@ -10,16 +10,16 @@
 #include <utility>
 #include <vector>
 
-// Level by level: the starts of a level's tables (one in the first level, and behind each pointer
-// one) become ranges of entries, the slots that indices reach are read once, and the pointers found
-// there, each once, are the starts of the next level.
+// Resolves level by level. The starts of a level's tables (one in the first level, then one for
+// each distinct pointer) become ranges of entries; the slots that indices reach are read once; and
+// the distinct pointers found there are the starts of the next level.
 //
 //     starts ──► Slots (where each table's entries go) ──► pointers ──► Distinct ──► next starts
 
 namespace multibuffer {
 namespace {
 
-/// Nothing may be dereferenced, and nothing needs to be.
+/// Resolves an array without elements, of which nothing may be dereferenced.
 Resolution resolve_empty(const ArrayView& view) {
   std::vector<Axis> axes;
   for (const Axis& axis : view.layout().axes()) axes.push_back({axis.extent, 0, 0});
@@ -30,10 +30,11 @@ Resolution resolve_empty(const ArrayView& view) {
   return resolution;
 }
 
-/// The entries of a level whose slots' pointers lead to `targets`, in the order of its runs.
+/// Returns the entries of a level. `targets` says where its slots' pointers lead, in the order of
+/// the runs.
 Sequence entries_of(const Slots& slots, const Sequence& targets) {
   const LargeVector<SlotRun>& runs = slots.runs();
-  // Without gaps, and in order, entries are the targets.
+  // Where runs have no gaps and are in order, the entries are the targets.
   std::int64_t next = 0;
   for (const SlotRun& run : runs) {
     if (run.position != next) break;
@@ -45,7 +46,7 @@ Sequence entries_of(const Slots& slots, const Sequence& targets) {
   for (const SlotRun& run : runs)
     for (std::int64_t i = 0; i < run.count; ++i)
       entries[static_cast<std::size_t>(run.position + i)] = targets[run.index + i];
-  return Sequence::listed(std::move(entries));
+  return Sequence::flat(std::move(entries));
 }
 
 std::int64_t address_of(const std::byte* pointer) {
@@ -66,9 +67,9 @@ Resolution resolve(const ArrayView& view, const Watch& watch, Aliases aliases) {
   std::vector<std::int64_t> origins(level_count + 1, 0);
 
   std::vector<ResolvedLevel> levels;
-  Sequence starts = Sequence::evenly(address_of(view.base()) + layout.origins()[0], 0, 1);
+  Sequence starts = Sequence::affine(address_of(view.base()) + layout.origins()[0], 0, 1);
   for (std::size_t k = 0; k < level_count; ++k) {
-    levels.push_back({Slots(std::move(starts), moves_of(layout, static_cast<int>(k))), {}});
+    levels.push_back({Slots(std::move(starts), moving_axes(layout, static_cast<int>(k))), {}});
     const Slots& slots = levels.back().slots;
     const bool leaves = k + 1 == level_count;
     PointersRead pointers =
@@ -80,16 +81,17 @@ Resolution resolve(const ArrayView& view, const Watch& watch, Aliases aliases) {
 
     for (Axis& axis : axes)
       if (axis.level == static_cast<int>(k)) axis.stride = 0;
-    for (std::size_t j = 0; j < slots.moves().size(); ++j)
-      axes[slots.moves()[j].axis].stride = slots.stride(j);
+    for (std::size_t j = 0; j < slots.axes().size(); ++j)
+      axes[slots.axes()[j].axis].stride = slots.stride(j);
     if (k == 0) origins[0] = slots.start_positions()[0];
   }
 
-  // Along an axis of one element nothing moves, whatever its stride was.
+  // The stride of an axis of one element means nothing.
   for (Axis& axis : axes)
     if (axis.extent == 1) axis.stride = 0;
 
-  // An entry names the next level's start by position, which is known now; in the last, a leaf.
+  // An entry is the position of the next level's start, which is known by now; in the last level, a
+  // leaf's id.
   for (std::size_t k = 0; k < level_count; ++k) {
     const Sequence& ids = levels[k].ids;
     resolution.tables.push_back(entries_of(

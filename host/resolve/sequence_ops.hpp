@@ -7,22 +7,22 @@
 
 namespace multibuffer {
 
-/// The sequence of numbers that are known not to be evenly spaced.
-inline Sequence list_of(LargeVector<std::int64_t> numbers) {
-  return Sequence::listed(std::move(numbers));
+/// Makes a sequence of values that are known not to be affine.
+inline Sequence list_of(LargeVector<std::int64_t> values) {
+  return Sequence::flat(std::move(values));
 }
-inline Sequence list_of(LargeVector<std::uint32_t> numbers) {
-  return Sequence::picked(0, 1, std::move(numbers));
+inline Sequence list_of(LargeVector<std::uint32_t> values) {
+  return Sequence::frame_of_reference(0, 1, std::move(values));
 }
 
-/// numbers[positions[i]] for every i.
-Sequence composed(const Sequence& numbers, const Sequence& positions);
+/// Returns values[positions[i]] for every i.
+Sequence composed(const Sequence& values, const Sequence& positions);
 
-/// Each number and `distance`.
-Sequence moved(const Sequence& numbers, std::int64_t distance);
+/// Returns value + distance for each value.
+Sequence moved(const Sequence& values, std::int64_t distance);
 
-/// The sequence of these numbers: evenly spaced if they are.
-Sequence sequence_of(LargeVector<std::int64_t> numbers);
-Sequence sequence_of(LargeVector<std::uint32_t> numbers);
+/// Makes a sequence of these values, which is affine if they are.
+Sequence sequence_of(LargeVector<std::int64_t> values);
+Sequence sequence_of(LargeVector<std::uint32_t> values);
 
 }  // namespace multibuffer

@@ -7,14 +7,13 @@
 
 namespace multibuffer {
 
-/// A set of positions in a table. `spread` makes the set of all positions that strided axes reach,
-/// in time that follows the table's length and not the product of the extents. As long as the set
-/// is one stretch without gaps, as that of most tables stays, it is kept as its two ends; else as
-/// bits.
+/// A set of positions in a table. `spread` adds all positions that a strided axis reaches, in time
+/// that grows with the table's length and not with the product of the extents. A set without gaps,
+/// as that of most tables, is kept as its two ends; any other as bits.
 class SlotSet {
  public:
   explicit SlotSet(std::int64_t length) : length_(length) {}
-  /// All positions.
+  /// Makes the set of all positions.
   static SlotSet full(std::int64_t length) {
     SlotSet set(length);
     set.end_ = length;
@@ -39,7 +38,7 @@ class SlotSet {
   }
 
   /// Adds position + i * stride for every position in the set and every i in [0, extent). The
-  /// stride is positive and everything reached lies within the length.
+  /// stride must be positive, and all sums below the length.
   void spread(std::int64_t extent, std::int64_t stride) {
     if (is_stretch() && (extent <= 1 || stride <= end_ - begin_)) {
       if (begin_ < end_ && extent > 1) end_ += (extent - 1) * stride;
@@ -52,7 +51,7 @@ class SlotSet {
     if (taken < extent) add_shifted((extent - taken) * stride);
   }
 
-  /// Takes `distance` off every position; none of them is below it.
+  /// Subtracts `distance` from every position; none may be below it.
   void shift_down(std::int64_t distance) {
     if (is_stretch()) {
       if (begin_ == end_) return;

@@ -12,10 +12,11 @@
 namespace multibuffer {
 namespace {
 
-/// More than any memory holds, and far from where positions overflow.
+/// More entries than any memory holds, and far fewer than positions could count.
 constexpr std::int64_t max_entries = std::int64_t{1} << 48;
 
-/// Sizes that decide between two forms may saturate: the larger one is not built. Both are >= 0.
+/// Multiplies sizes >= 0 that decide between two forms. They may saturate, since the larger form is
+/// not built.
 std::int64_t saturating_multiply(std::int64_t a, std::int64_t b) {
   std::int64_t result = 0;
   return __builtin_mul_overflow(a, b, &result) ? INT64_MAX : result;
@@ -25,38 +26,38 @@ std::int64_t saturating_add(std::int64_t a, std::int64_t b) {
   return __builtin_add_overflow(a, b, &result) ? INT64_MAX : result;
 }
 
-Numbering number_with(std::vector<Digit> digits, std::span<const Move> moves) {
-  Numbering numbering;
-  numbering.digits = std::move(digits);
-  for (const Move& move : moves) {
-    std::size_t at = numbering.digits.size() - 1;
-    while (numbering.digits[at].unit > move.magnitude()) --at;
-    numbering.digit_of.push_back(at);
-    if (move.stride < 0) numbering.lead_bytes += move.reach();
+MixedRadix with_digits(std::vector<Digit> digits, std::span<const MovingAxis> axes) {
+  MixedRadix radix;
+  radix.digits = std::move(digits);
+  for (const MovingAxis& axis : axes) {
+    std::size_t at = radix.digits.size() - 1;
+    while (radix.digits[at].unit > axis.magnitude()) --at;
+    radix.digit_of.push_back(at);
+    if (axis.stride < 0) radix.lead_bytes += axis.reach();
   }
-  return numbering;
+  return radix;
 }
 
-/// The table as it lies: one digit, whose unit is the gcd of the strides.
-Numbering mirrored(std::span<const Move> moves) {
-  if (moves.empty()) return number_with({{}}, moves);
+/// Codes the table as it lies: one digit, whose unit is the gcd of the strides.
+MixedRadix mirrored(std::span<const MovingAxis> axes) {
+  if (axes.empty()) return with_digits({{}}, axes);
   std::int64_t unit = 0, reach = 0;
-  for (const Move& move : moves) {
-    unit = std::gcd(unit, move.magnitude());
-    reach += move.reach();
+  for (const MovingAxis& axis : axes) {
+    unit = std::gcd(unit, axis.magnitude());
+    reach += axis.reach();
   }
-  return number_with({{unit, reach / unit + 1}}, moves);
+  return with_digits({{unit, reach / unit + 1}}, axes);
 }
 
-/// The table with the gaps between separate pieces closed.
-Numbering compact(std::span<const Move> moves) {
-  std::vector<Move> ascending(moves.begin(), moves.end());
-  std::ranges::sort(ascending, {}, &Move::magnitude);
+/// Codes the table with the gaps between separate pieces closed.
+MixedRadix compact(std::span<const MovingAxis> axes) {
+  std::vector<MovingAxis> ascending(axes.begin(), axes.end());
+  std::ranges::sort(ascending, {}, &MovingAxis::magnitude);
   std::vector<Digit> digits;
-  for (const Move& move : ascending) {
+  for (const MovingAxis& axis : ascending) {
     std::int64_t below = 0;
     for (const Digit& digit : digits) below += digit.reach();
-    Digit digit{move.magnitude(), move.extent};
+    Digit digit{axis.magnitude(), axis.extent};
     // Merge downwards until the digits below cannot reach a step of this one.
     while (digit.unit <= below) {
       const Digit top = digits.back();
@@ -69,10 +70,10 @@ Numbering compact(std::span<const Move> moves) {
     digits.push_back(digit);
   }
   if (digits.empty()) digits.push_back({});
-  return number_with(std::move(digits), moves);
+  return with_digits(std::move(digits), axes);
 }
 
-/// Where a start's table has its lowest slot.
+/// The lowest slot of a start's table.
 struct Low {
   std::int64_t address;
   std::int64_t residue;  ///< of the address, modulo the nearest unit
@@ -83,12 +84,12 @@ struct Low {
   }
 };
 
-std::vector<Low> sorted_lows(const Sequence& starts, const Numbering& numbering) {
-  const auto unit = static_cast<std::uint64_t>(numbering.near().unit);
+std::vector<Low> sorted_lows(const Sequence& starts, const MixedRadix& radix) {
+  const auto unit = static_cast<std::uint64_t>(radix.near().unit);
   std::vector<Low> lows;
   lows.reserve(static_cast<std::size_t>(starts.size()));
   for (std::int64_t i = 0; i < starts.size(); ++i) {
-    const std::int64_t low = starts[i] - numbering.lead_bytes;
+    const std::int64_t low = starts[i] - radix.lead_bytes;
     lows.push_back({low, static_cast<std::int64_t>(static_cast<std::uint64_t>(low) % unit),
                     static_cast<std::size_t>(i)});
   }
@@ -97,14 +98,14 @@ std::vector<Low> sorted_lows(const Sequence& starts, const Numbering& numbering)
 }
 
 /// Joins the tables of one residue class mod the nearest unit that overlap.
-TableRanges merge_ranges(const Sequence& starts, const Numbering& numbering) {
+TableRanges merge_ranges(const Sequence& starts, const MixedRadix& radix) {
   struct Group {
     std::size_t begin, end;  ///< in `lows`
     std::size_t first_start;
     std::int64_t length;
   };
-  const std::int64_t unit = numbering.near().unit;
-  const std::vector<Low> lows = sorted_lows(starts, numbering);
+  const std::int64_t unit = radix.near().unit;
+  const std::vector<Low> lows = sorted_lows(starts, radix);
   std::vector<Group> groups;
   for (std::size_t i = 0; i < lows.size(); ++i) {
     const bool joins =
@@ -114,7 +115,7 @@ TableRanges merge_ranges(const Sequence& starts, const Numbering& numbering) {
     Group& group = groups.back();
     group.end = i + 1;
     group.first_start = std::min(group.first_start, lows[i].start);
-    group.length = (lows[i].address - lows[group.begin].address) / unit + numbering.near().count;
+    group.length = (lows[i].address - lows[group.begin].address) / unit + radix.near().count;
   }
   if (!std::ranges::is_sorted(groups, {}, &Group::first_start))
     std::ranges::sort(groups, {}, &Group::first_start);
@@ -139,24 +140,24 @@ TableRanges merge_ranges(const Sequence& starts, const Numbering& numbering) {
 
 }  // namespace
 
-std::vector<Move> moves_of(const Layout& layout, int level) {
-  std::vector<Move> moves;
+std::vector<MovingAxis> moving_axes(const Layout& layout, int level) {
+  std::vector<MovingAxis> axes;
   for (std::size_t i = 0; i < layout.axes().size(); ++i) {
     const Axis& axis = layout.axes()[i];
     if (axis.level == level && axis.extent > 1 && axis.stride != 0)
-      moves.push_back({i, axis.extent, axis.stride});
+      axes.push_back({i, axis.extent, axis.stride});
   }
-  return moves;
+  return axes;
 }
 
-std::int64_t Numbering::far_count() const {
+std::int64_t MixedRadix::far_count() const {
   std::int64_t count = 1;
   for (std::size_t d = 1; d < digits.size(); ++d)
     count = saturating_multiply(count, digits[d].count);
   return count;
 }
 
-std::int64_t Numbering::far_bytes(std::int64_t far) const {
+std::int64_t MixedRadix::far_bytes(std::int64_t far) const {
   std::int64_t bytes = 0;
   for (std::size_t d = 1; d < digits.size(); ++d) {
     bytes += far % digits[d].count * digits[d].unit;
@@ -165,39 +166,38 @@ std::int64_t Numbering::far_bytes(std::int64_t far) const {
   return bytes;
 }
 
-Slots::Slots(Sequence starts, std::vector<Move> moves)
-    : starts_(std::move(starts)), moves_(std::move(moves)), numbering_(mirrored(moves_)) {
-  near_ = merge_ranges(starts_, numbering_);
+Slots::Slots(Sequence starts, std::vector<MovingAxis> axes)
+    : starts_(std::move(starts)), axes_(std::move(axes)), radix_(mirrored(axes_)) {
+  near_ = merge_ranges(starts_, radix_);
   length_ = near_.length;
-  Numbering compacted = compact(moves_);
+  MixedRadix compacted = compact(axes_);
   if (compacted.digits.size() > 1) {
     TableRanges ranges = merge_ranges(starts_, compacted);
     const std::int64_t length = saturating_multiply(ranges.length, compacted.far_count());
     if (length < length_) {
-      numbering_ = std::move(compacted);
+      radix_ = std::move(compacted);
       near_ = std::move(ranges);
       length_ = length;
     }
   }
   if (length_ > max_entries)
     throw Error(Errc::size_overflow, text("a level's pointer tables span ", length_, " entries"));
-  number_moves();
+  assign_strides();
   find_runs();
   find_start_positions();
 }
 
-/// The moves' strides in entries: one entry a unit in the nearest digit, all ranges at each step of
-/// the next.
-void Slots::number_moves() {
+/// Sets the axes' strides in entries: one entry a unit in the lowest digit, all ranges at each step
+/// of the next digit.
+void Slots::assign_strides() {
   std::vector<std::int64_t> weights{1};
-  for (std::size_t d = 1; d < numbering_.digits.size(); ++d)
-    weights.push_back(d == 1 ? near_.length : weights[d - 1] * numbering_.digits[d - 1].count);
-  for (std::size_t j = 0; j < moves_.size(); ++j) {
-    const std::size_t digit = numbering_.digit_of[j];
-    const std::int64_t steps =
-        moves_[j].magnitude() / numbering_.digits[digit].unit * weights[digit];
-    strides_.push_back(moves_[j].stride < 0 ? -steps : steps);
-    if (moves_[j].stride < 0) lead_entries_ += steps * (moves_[j].extent - 1);
+  for (std::size_t d = 1; d < radix_.digits.size(); ++d)
+    weights.push_back(d == 1 ? near_.length : weights[d - 1] * radix_.digits[d - 1].count);
+  for (std::size_t j = 0; j < axes_.size(); ++j) {
+    const std::size_t digit = radix_.digit_of[j];
+    const std::int64_t steps = axes_[j].magnitude() / radix_.digits[digit].unit * weights[digit];
+    strides_.push_back(axes_[j].stride < 0 ? -steps : steps);
+    if (axes_[j].stride < 0) lead_entries_ += steps * (axes_[j].extent - 1);
   }
 }
 
@@ -210,26 +210,26 @@ void Slots::find_start_positions() {
 SlotSet Slots::near_reached(const TableRange& range) const {
   SlotSet set(range.length);
   for (std::size_t i = range.lows_begin; i < range.lows_end; ++i) set.insert(near_.lows[i]);
-  // Small steps first: they close the gaps that larger ones would have to carry along as bits.
-  std::vector<std::size_t> order(moves_.size());
+  // Small steps first: they close gaps, which larger steps would have to repeat as bits.
+  std::vector<std::size_t> order(axes_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::sort(order, {}, [&](std::size_t j) { return moves_[j].magnitude(); });
+  std::ranges::sort(order, {}, [&](std::size_t j) { return axes_[j].magnitude(); });
   for (const std::size_t j : order)
-    if (numbering_.digit_of[j] == 0)
-      set.spread(moves_[j].extent, moves_[j].magnitude() / numbering_.near().unit);
+    if (radix_.digit_of[j] == 0)
+      set.spread(axes_[j].extent, axes_[j].magnitude() / radix_.near().unit);
   return set;
 }
 
-/// The values that the far digits take together.
+/// Returns the combined values that the far digits take.
 SlotSet Slots::far_reached() const {
-  SlotSet set(numbering_.far_count());
+  SlotSet set(radix_.far_count());
   set.insert(0);
   std::int64_t weight = 1;
-  for (std::size_t d = 1; d < numbering_.digits.size(); ++d) {
-    for (std::size_t j = 0; j < moves_.size(); ++j)
-      if (numbering_.digit_of[j] == d)
-        set.spread(moves_[j].extent, moves_[j].magnitude() / numbering_.digits[d].unit * weight);
-    weight *= numbering_.digits[d].count;
+  for (std::size_t d = 1; d < radix_.digits.size(); ++d) {
+    for (std::size_t j = 0; j < axes_.size(); ++j)
+      if (radix_.digit_of[j] == d)
+        set.spread(axes_[j].extent, axes_[j].magnitude() / radix_.digits[d].unit * weight);
+    weight *= radix_.digits[d].count;
   }
   return set;
 }
@@ -240,7 +240,7 @@ void Slots::find_runs() {
   const auto add_range = [&](const TableRange& range, const SlotSet& near) {
     far.for_each([&](std::int64_t value) {
       const std::int64_t position = range.first + value * near_.length;
-      const std::int64_t address = range.address + numbering_.far_bytes(value);
+      const std::int64_t address = range.address + radix_.far_bytes(value);
       near.for_each_run([&](std::int64_t first, std::int64_t count) {
         // NOLINTNEXTLINE(performance-no-int-to-ptr): an address found in a table
         runs_.push_back({reinterpret_cast<const std::byte*>(address + first * step()), count,
@@ -249,7 +249,7 @@ void Slots::find_runs() {
       });
     });
   };
-  // Tables that stand alone all have the same slots.
+  // Tables that share no range all have slots at equal offsets.
   std::vector<SlotSet> alone;
   for (const TableRange& range : near_.ranges) {
     if (range.lows_end - range.lows_begin > 1) {

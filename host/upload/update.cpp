@@ -78,8 +78,8 @@ Resolution each_leaf(const Resolution& of, const std::vector<const std::byte*>& 
   return {.format = of.format,
           .space = of.space,
           .layout = Layout(std::move(axes), {0, 0}),
-          .tables = {Sequence::evenly(0, 1, static_cast<std::int64_t>(leaves.size()))},
-          .leaves = Sequence::listed(std::move(addresses)),
+          .tables = {Sequence::affine(0, 1, static_cast<std::int64_t>(leaves.size()))},
+          .leaves = Sequence::flat(std::move(addresses)),
           .pointers_read = 0};
 }
 
@@ -123,7 +123,7 @@ Resolution on_device(Resolution resolution, const KnownLeaves& known) {
   LargeVector<std::int64_t> leaves;
   for (const std::byte* leaf : leaves_of(resolution))
     leaves.push_back(address_of(known.leaves.at(leaf).address));
-  resolution.leaves = Sequence::listed(std::move(leaves));
+  resolution.leaves = Sequence::flat(std::move(leaves));
   return resolution;
 }
 

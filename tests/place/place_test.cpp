@@ -110,7 +110,7 @@ TEST(Place, AnIrregularLevelBehindARegularOneStaysAlone) {
 }
 
 TEST(Place, AnIrregularLevelInFrontOfARegularOneTakesItsConstants) {
-  // Planes are shared, rows inside of each are evenly spaced.
+  // Planes are shared, rows inside of each are affine.
   const Table a{memory(0), memory(32), memory(64)}, b{memory(1000), memory(1032), memory(1064)};
   const std::vector<const void*> planes{a.data(), b.data(), a.data(), a.data()};
   const ArrayView view(planes.data(), Format(),

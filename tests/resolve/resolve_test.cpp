@@ -207,7 +207,7 @@ TEST(Resolve, NullIsAnErrorWithItsPath) {
   });
 }
 
-// Tables are read in pieces by several threads, and only where pointers are not evenly spaced are
+// Tables are read in pieces by several threads, and only where pointers are not affine are
 // they listed: where they cease to be is tried around the edges of chunks (1024) and pieces
 // (65536).
 
@@ -220,8 +220,8 @@ TEST(Resolve, PointersThatCeaseToBeEvenlySpacedAreAllListed) {
     rows[static_cast<std::size_t>(at)] += 7;
     const Resolution r =
         resolve(ArrayView(rows.data(), bytes, Layout({{count, 8, 0}, {4, 1, 1}}, {0, 5})));
-    EXPECT_EQ(r.leaves.is_listed(), true);
-    EXPECT_FALSE(r.tables[0].is_listed());
+    EXPECT_FALSE(r.leaves.is_affine());
+    EXPECT_TRUE(r.tables[0].is_affine());
     for (std::int64_t& row : rows) row += 5;
     EXPECT_EQ(numbers(r.leaves), rows);
   }
@@ -235,16 +235,16 @@ TEST(Resolve, EvenlySpacedPointersTakeNoMemory) {
       rows[static_cast<std::size_t>(i)] = (std::int64_t{1} << 40) + step * i;
     const Resolution r =
         resolve(ArrayView(rows.data(), bytes, Layout({{count, 8, 0}, {4, 1, 1}}, {0, 0})));
-    EXPECT_FALSE(r.leaves.is_listed());
+    EXPECT_TRUE(r.leaves.is_affine());
     EXPECT_EQ(r.leaves.size(), step == 0 ? 1 : count);
-    EXPECT_EQ(r.tables[0], Sequence::evenly(0, step == 0 ? 0 : 1, count));
+    EXPECT_EQ(r.tables[0], Sequence::affine(0, step == 0 ? 0 : 1, count));
   }
 }
 
 TEST(Resolve, NullIsFoundWhereverItStands) {
   constexpr std::int64_t count = 200'000;
   for (const std::int64_t at : {0, 1, 2, 1024, 65536, 199999}) {
-    // Among evenly spaced pointers, as one of them, rising and falling; and among others.
+    // Among affine pointers, as one of them, rising and falling; and among others.
     for (const std::int64_t step : {std::int64_t{16}, std::int64_t{-16}, std::int64_t{0}}) {
       Numbers rows(count);
       for (std::int64_t i = 0; i < count; ++i)
@@ -395,7 +395,7 @@ TEST(SlotSet, SpreadsLikeTheProductOfAllIndices) {
   }
 }
 
-TEST(Distinct, NumbersByFirstAppearanceHoweverTheyLie) {
+TEST(Distinct, IdsFollowFirstAppearanceHoweverAddressesLie) {
   const auto* far = reinterpret_cast<const std::byte*>(std::uintptr_t{1} << 46);
   struct Case {
     Table addresses;
@@ -416,7 +416,7 @@ TEST(Distinct, NumbersByFirstAppearanceHoweverTheyLie) {
     const Numbers given = addresses(c.addresses);
     AddressFacts facts;
     facts.add(given);
-    const Distinct distinct = number_distinct({given.begin(), given.end()}, facts);
+    const Distinct distinct = assign_ids({given.begin(), given.end()}, facts);
     EXPECT_EQ(numbers(distinct.ids), c.ids);
     for (std::size_t i = 0; i < c.ids.size(); ++i)
       EXPECT_EQ(distinct.addresses[c.ids[i]], given[i]);
@@ -424,7 +424,7 @@ TEST(Distinct, NumbersByFirstAppearanceHoweverTheyLie) {
 }
 
 /// Tables long enough for several threads, with few repetitions and many, near and far.
-TEST(Distinct, NumbersLongTablesLikeAMap) {
+TEST(Distinct, IdsOfLongTablesAreThoseOfAMap) {
   constexpr std::int64_t count = 300'000;
   std::mt19937_64 random(11);
   for (const std::int64_t apart : {8, 24, 248, 100'000}) {
@@ -452,7 +452,7 @@ TEST(Distinct, NumbersLongTablesLikeAMap) {
 
       AddressFacts facts;
       facts.add(given);
-      const Distinct distinct = number_distinct({given.begin(), given.end()}, facts);
+      const Distinct distinct = assign_ids({given.begin(), given.end()}, facts);
       ASSERT_EQ(distinct.addresses.size(), static_cast<std::int64_t>(number_of.size()));
       EXPECT_EQ(numbers(distinct.ids), ids);
       for (std::int64_t id = 0; id < distinct.addresses.size(); ++id)

@@ -22,23 +22,22 @@ using Numbers = LargeVector<std::int64_t>;
 using Picks = LargeVector<std::uint32_t>;
 
 TEST(Sequence, IsTheSameInEveryForm) {
-  const Sequence evenly = Sequence::evenly(5, -3, 4);
-  const Sequence listed = Sequence::listed({5, 2, -1, -4});
-  const Sequence picked = Sequence::picked(8, -3, {1, 2, 3, 4});
-  EXPECT_EQ(evenly, listed);
-  EXPECT_EQ(evenly, picked);
-  EXPECT_FALSE(sequence_of(Numbers{5, 2, -1, -4}).is_listed());
-  EXPECT_TRUE(sequence_of(Numbers{5, 2, -1, -3}).is_listed());
-  EXPECT_EQ(sequence_of(Picks{5, 2}), Sequence::evenly(5, -3, 2));
-  EXPECT_EQ(sequence_of(Picks{0, 1u << 31, ~0u}),
-            Sequence::listed({0, 1ll << 31, (1ll << 32) - 1}));
-  EXPECT_NE(evenly, Sequence::listed({5, 2, -1}));
+  const Sequence affine = Sequence::affine(5, -3, 4);
+  const Sequence flat = Sequence::flat({5, 2, -1, -4});
+  const Sequence framed = Sequence::frame_of_reference(8, -3, {1, 2, 3, 4});
+  EXPECT_EQ(affine, flat);
+  EXPECT_EQ(affine, framed);
+  EXPECT_TRUE(sequence_of(Numbers{5, 2, -1, -4}).is_affine());
+  EXPECT_FALSE(sequence_of(Numbers{5, 2, -1, -3}).is_affine());
+  EXPECT_EQ(sequence_of(Picks{5, 2}), Sequence::affine(5, -3, 2));
+  EXPECT_EQ(sequence_of(Picks{0, 1u << 31, ~0u}), Sequence::flat({0, 1ll << 31, (1ll << 32) - 1}));
+  EXPECT_NE(affine, Sequence::flat({5, 2, -1}));
   EXPECT_EQ(sequence_of(Numbers{}).size(), 0);
 }
 
 TEST(Sequence, IsVisitedInEveryForm) {
-  const Sequence forms[] = {Sequence::evenly(5, -3, 4), Sequence::listed({5, 2, -1, -4}),
-                            Sequence::picked(8, -3, {1, 2, 3, 4})};
+  const Sequence forms[] = {Sequence::affine(5, -3, 4), Sequence::flat({5, 2, -1, -4}),
+                            Sequence::frame_of_reference(8, -3, {1, 2, 3, 4})};
   for (const Sequence& numbers : forms) {
     const auto sum = numbers.visit([&](const auto& number) {
       std::int64_t all = 0;
@@ -50,25 +49,27 @@ TEST(Sequence, IsVisitedInEveryForm) {
 }
 
 TEST(Sequence, ScalesWhatIsNotListedWithoutAList) {
-  EXPECT_FALSE(Sequence::listed({5, 2}).scaled(1, 1).has_value());
-  EXPECT_EQ(*Sequence::evenly(5, -3, 2).scaled(100, 10), Sequence::listed({150, 120}));
-  EXPECT_EQ(*Sequence::picked(5, -3, {2, 7}).scaled(100, 10), Sequence::listed({90, -60}));
+  EXPECT_FALSE(Sequence::flat({5, 2}).scaled(1, 1).has_value());
+  EXPECT_EQ(*Sequence::affine(5, -3, 2).scaled(100, 10), Sequence::flat({150, 120}));
+  EXPECT_EQ(*Sequence::frame_of_reference(5, -3, {2, 7}).scaled(100, 10),
+            Sequence::flat({90, -60}));
 }
 
 TEST(Sequence, IsEmptyWhenMovedFrom) {
-  Sequence listed = Sequence::listed({5, 2, 9});
+  Sequence listed = Sequence::flat({5, 2, 9});
   Sequence taken = std::move(listed);
   EXPECT_EQ(listed.size(), 0);  // NOLINT(bugprone-use-after-move): that is the point
   EXPECT_EQ(taken[2], 9);
-  taken = Sequence::evenly(0, 1, 2);
-  EXPECT_EQ(taken, Sequence::listed({0, 1}));
+  taken = Sequence::affine(0, 1, 2);
+  EXPECT_EQ(taken, Sequence::flat({0, 1}));
 }
 
 TEST(Sequence, ComposesAndMoves) {
-  const Sequence numbers[] = {Sequence::evenly(100, 10, 6), Sequence::listed({7, 3, 3, 9, 0, 1}),
-                              Sequence::picked(1000, -7, {1, 9, 9, 0, 2, 4})};
-  const Sequence positions[] = {Sequence::evenly(5, -2, 3), Sequence::listed({0, 0, 4}),
-                                Sequence::evenly(0, 1, 6), Sequence::picked(5, -1, {0, 5, 2, 2})};
+  const Sequence numbers[] = {Sequence::affine(100, 10, 6), Sequence::flat({7, 3, 3, 9, 0, 1}),
+                              Sequence::frame_of_reference(1000, -7, {1, 9, 9, 0, 2, 4})};
+  const Sequence positions[] = {Sequence::affine(5, -2, 3), Sequence::flat({0, 0, 4}),
+                                Sequence::affine(0, 1, 6),
+                                Sequence::frame_of_reference(5, -1, {0, 5, 2, 2})};
   for (const Sequence& n : numbers) {
     for (const Sequence& p : positions) {
       const Sequence c = composed(n, p);
@@ -81,7 +82,7 @@ TEST(Sequence, ComposesAndMoves) {
 }
 
 TEST(Segments, OfOneSizeNeedNoList) {
-  const Segments segments(Sequence::listed({4096, 1024, 2048}), 64);
+  const Segments segments(Sequence::flat({4096, 1024, 2048}), 64);
   EXPECT_EQ(segments.size(), 3u);
   std::int64_t offset = 0;
   for (const Segment segment : segments) {

@@ -9,8 +9,8 @@ namespace multibuffer {
 
 inline constexpr std::size_t large_alignment = 256;
 
-/// Memory for `bytes` bytes at a multiple of `large_alignment`; throws `std::bad_alloc`. Large
-/// blocks ask for huge pages: a first write to memory costs a page fault for each page, more than
+/// Allocates `bytes` bytes at a multiple of `large_alignment`; throws `std::bad_alloc`. Large
+/// blocks ask for huge pages: the first write to each page is a page fault, which costs more than
 /// the writing.
 void* allocate_large(std::size_t bytes);
 void deallocate_large(void* memory, std::size_t bytes) noexcept;
@@ -40,7 +40,7 @@ struct LargeAllocator {
   bool operator==(const LargeAllocator&) const = default;
 };
 
-/// A vector for what may be as long as an array has rows: `resize` leaves new numbers unspecified.
+/// A vector that may be as long as an array has rows. `resize` leaves new elements unspecified.
 template <class T>
 using LargeVector = std::vector<T, LargeAllocator<T>>;
 

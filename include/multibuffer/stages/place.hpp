@@ -18,11 +18,11 @@ enum class PlacementKind {
   in_place,   ///< nothing moves: offsets are absolute addresses
 };
 
-/// The storage simplifications, all on by default; off for tests and for inspection.
+/// Switches for the simplifications of storage. All are on by default; tests turn them off.
 struct Simplify {
-  bool flatten = true;    ///< a level whose entries are affine in the indices becomes strides
-  bool duplicate = true;  ///< a few aliased leaves are copied twice if that makes a level affine
-  bool narrow = true;     ///< offsets count in a common factor, in 32 bits where they fit
+  bool flatten = true;    ///< turn a level whose entries are affine in the indices into strides
+  bool duplicate = true;  ///< copy a few aliased leaves twice if that makes a level affine
+  bool narrow = true;     ///< count offsets in their common factor, in 32 bits where they fit
 };
 
 /// One axis of the walk that packs a strided leaf, outermost first; stride in source bytes.
@@ -32,10 +32,10 @@ struct PackAxis {
   bool operator==(const PackAxis&) const = default;
 };
 
-/// What becomes of a level's pointer table: entries of 32 or of 64 bits.
+/// The entries of a level, in the place of its pointers, of 32 or 64 bits.
 using OffsetArray = std::variant<LargeVector<std::uint32_t>, LargeVector<std::int64_t>>;
 
-/// What travels, and where it lands. An element is at
+/// Says which bytes travel, where they land, and how elements are addressed there. An element is at
 ///
 ///     entry = 0
 ///     for each level:  entry = tables[level][entry + origins[level] + sum(index * stride)]
@@ -49,21 +49,22 @@ struct Placement {
   Layout layout;
   std::int64_t unit = 1;  ///< bytes that the last level's entries count in
   std::vector<OffsetArray> tables;
-  /// Where index 0 of each of the resolution's leaves is, and the bytes that each takes around it.
+  /// The address of index 0 of each of the resolution's leaves. Each leaf takes `leaf_span` bytes.
   Sequence leaves;
   std::int64_t leaf_below = 0;  ///< from its lowest byte to index 0
-  std::int64_t leaf_span = 0;   ///< from its lowest byte to behind its highest
-  /// What travels, ascending and disjoint in the arena. In place: nothing.
+  std::int64_t leaf_span = 0;   ///< from its lowest byte to one past its highest
+  /// The segments to copy, ascending and disjoint in the arena; none for arrays in place.
   Segments segments;
-  /// How each segment is read: runs of `run_bytes` along these axes. Empty: as one run.
+  /// The walk that reads a segment: runs of `run_bytes` along these axes. Empty: one run.
   std::vector<PackAxis> packing;
   std::int64_t run_bytes = 0;
-  std::int64_t arena_bytes = 0;  ///< of the leaves; at most 2^63 - 1
-  /// What was simplified, a sentence each.
+  std::int64_t arena_bytes = 0;  ///< bytes of the leaves in the arena; at most 2^63 - 1
+  /// One sentence for each simplification that was made.
   std::vector<std::string> notes;
 };
 
-/// The memory that leaves take, as ranges that neither overlap nor touch, ascending, at offset 0.
+/// Returns the memory that the leaves take, merged into ascending ranges that neither overlap nor
+/// touch. Their offsets are 0.
 std::vector<Segment> leaf_hulls(const Placement& placement);
 
 /// Decides what travels and turns entries into offsets. Throws `invalid_argument` for packed or

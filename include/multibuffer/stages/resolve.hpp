@@ -28,25 +28,28 @@ struct Resolution {
   /// Entries that no index reaches are 0.
   std::vector<Sequence> tables;
   /// The address of each distinct leaf's element at index 0, in order of first appearance; with
-  /// `Aliases::ignored`, of the leaf behind each slot.
+  /// `Aliases::ignored`, that of the leaf behind each slot.
   Sequence leaves;
   std::int64_t pointers_read = 0;
 };
 
-/// Whether leaves that several slots point at are found out, which packing and sharing need: in
-/// place every slot may as well have a leaf to itself.
-enum class Aliases { found, ignored };
+/// How slots with equal pointers are treated in the last level.
+enum class Aliases {
+  found,    ///< they share one leaf, as packing and sharing need
+  ignored,  ///< every slot gets its own leaf: enough in place, and cheaper
+};
 
-/// Follows the pointer tables of `view` on all of the host's threads. Slots are read once, but
-/// for a few that tell how, and all of them twice where those have told too little: what is used
-/// was checked in the same reading.
+/// Follows the pointer tables of `view` on all of the host's threads. Reads each slot once, after a
+/// small sample that picks a compact encoding. If a pointer does not fit the encoding, all slots
+/// are read again and the first pass is discarded, so that every pointer used was checked in the
+/// pass that read it.
 ///
 /// Each level's slots become entries that mirror them: with g the gcd of the level's strides, table
 /// ranges that overlap in one residue class mod g share their entries, and entry strides are
-/// stride / g. Where axes reach so far that most of that would be gaps, the gaps between the pieces
-/// are left out, and the pieces are what is shared. Time and memory follow the memory that the
-/// tables take, not the product of the extents: beyond the result at most 8 bytes a slot where no
-/// pointer repeats, and 32 where some do.
+/// stride / g. Where most of such a range would be gaps between pieces, the gaps are left out, and
+/// pieces are shared instead. Time and memory grow with the memory of the tables, not with the
+/// product of the extents: beyond the result at most 8 bytes a slot where no pointer repeats, and
+/// 32 where some do.
 ///
 /// An array with an extent of 0 is never dereferenced: no levels, no leaves. A NULL pointer throws
 /// `null_pointer` with the index path that leads to it.

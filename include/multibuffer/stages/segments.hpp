@@ -12,19 +12,19 @@
 
 namespace multibuffer {
 
-/// A contiguous piece of the arena: `bytes` from `offset` on come from `source`.
+/// Names `bytes` bytes of host memory at `source`, which go to `offset` in the arena.
 struct Segment {
   const std::byte* source = nullptr;
   std::int64_t offset = 0;
   std::int64_t bytes = 0;
 };
 
-/// What travels: segments, listed, or one of the same size from each of some addresses, one after
-/// the other, which takes no memory beyond the addresses.
+/// The segments that travel: a list of them or, without memory beyond the addresses, segments of
+/// one size from each of some addresses, one after the other in the arena.
 class Segments {
  public:
   Segments() = default;
-  Segments(std::vector<Segment> list) : list_(std::move(list)) {}  // NOLINT: they are
+  Segments(std::vector<Segment> list) : list_(std::move(list)) {}  // NOLINT: a list is segments
   Segments(std::initializer_list<Segment> list) : list_(list) {}
   Segments(Sequence sources, std::int64_t bytes_each)
       : sources_(std::move(sources)), bytes_each_(bytes_each) {}

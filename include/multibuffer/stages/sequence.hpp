@@ -9,14 +9,19 @@
 
 namespace multibuffer {
 
-/// Whole numbers in order: evenly spaced, which takes no memory; picked from evenly spaced ones,
-/// which takes 32 bits each; or listed, which takes 64. Copies share a list, which never changes.
+/// A list of integers (addresses, ids or entries) in one of three encodings:
+///
+///     affine               first + step * i            no memory
+///     frame of reference   first + step * offset[i]    32 bits each
+///     flat                 value[i]                    64 bits each
+///
+/// Copies share the list, which never changes. Addresses may wrap around.
 class Sequence {
  public:
   Sequence() = default;
   Sequence(const Sequence&) = default;
   Sequence& operator=(const Sequence&) = default;
-  /// What is moved from is left empty.
+  /// Leaves `other` empty.
   Sequence(Sequence&& other) noexcept { swap(other); }
   Sequence& operator=(Sequence&& other) noexcept {
     Sequence taken(std::move(other));
@@ -25,71 +30,74 @@ class Sequence {
   }
   ~Sequence() = default;
 
-  static Sequence evenly(std::int64_t first, std::int64_t step, std::int64_t size) {
+  static Sequence affine(std::int64_t first, std::int64_t step, std::int64_t size) {
     Sequence sequence;
     sequence.first_ = first;
     sequence.step_ = step;
     sequence.size_ = size;
     return sequence;
   }
-  /// first + step * pick for each of `picks`.
-  static Sequence picked(std::int64_t first, std::int64_t step, LargeVector<std::uint32_t> picks) {
-    Sequence sequence = evenly(first, step, static_cast<std::int64_t>(picks.size()));
-    const auto list = std::make_shared<const LargeVector<std::uint32_t>>(std::move(picks));
-    sequence.picks_ = list->data();
+  /// Encodes first + step * offset for each of `offsets`.
+  static Sequence frame_of_reference(std::int64_t first, std::int64_t step,
+                                     LargeVector<std::uint32_t> offsets) {
+    Sequence sequence = affine(first, step, static_cast<std::int64_t>(offsets.size()));
+    const auto list = std::make_shared<const LargeVector<std::uint32_t>>(std::move(offsets));
+    sequence.offsets_ = list->data();
     sequence.list_ = list;
     return sequence;
   }
-  static Sequence listed(LargeVector<std::int64_t> numbers) {
+  static Sequence flat(LargeVector<std::int64_t> values) {
     Sequence sequence;
-    sequence.size_ = static_cast<std::int64_t>(numbers.size());
-    const auto list = std::make_shared<const LargeVector<std::int64_t>>(std::move(numbers));
-    sequence.numbers_ = list->data();
+    sequence.size_ = static_cast<std::int64_t>(values.size());
+    const auto list = std::make_shared<const LargeVector<std::int64_t>>(std::move(values));
+    sequence.values_ = list->data();
     sequence.list_ = list;
     return sequence;
   }
 
   std::int64_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
-  /// Whether they take memory, which evenly spaced numbers do not.
-  bool is_listed() const noexcept { return list_ != nullptr; }
-  /// The distance of neighbours that are evenly spaced; of picked numbers, what divides the
-  /// distance of any two; 0 of listed ones.
+  /// Returns true for the affine encoding, which takes no memory.
+  bool is_affine() const noexcept { return list_ == nullptr; }
+  /// Returns the step of an affine sequence or of a frame of reference, where it divides the
+  /// distance of any two values; 0 of a flat sequence.
   std::int64_t step() const noexcept { return step_; }
 
   std::int64_t operator[](std::int64_t i) const noexcept {
-    if (numbers_) return numbers_[i];
-    return even(first_, step_, picks_ ? picks_[i] : i);
+    if (values_) return values_[i];
+    return affine_value(first_, step_, offsets_ ? offsets_[i] : i);
   }
 
-  /// Calls `use` with a function that gives number i of this sequence and no longer asks for its
-  /// form: for loops over all of them. Returns what `use` does.
+  /// Calls `use` with a function that returns value i and is compiled for one encoding, for loops
+  /// over many values. Returns what `use` returns.
   template <class Use>
   auto visit(Use&& use) const {
-    if (numbers_) return use([numbers = numbers_](std::int64_t i) { return numbers[i]; });
-    // The product of two numbers of 32 bits is one vector instruction, that of 64 is several.
-    if (const auto narrow = static_cast<std::uint32_t>(step_); picks_ && narrow == step_)
-      return use([first = first_, narrow, picks = picks_](std::int64_t i) {
-        const std::uint64_t distance = std::uint64_t{picks[i]} * narrow;
+    if (values_) return use([values = values_](std::int64_t i) { return values[i]; });
+    // The product of two 32-bit integers is one vector instruction; that of 64-bit ones is several.
+    if (const auto narrow = static_cast<std::uint32_t>(step_); offsets_ && narrow == step_)
+      return use([first = first_, narrow, offsets = offsets_](std::int64_t i) {
+        const std::uint64_t distance = std::uint64_t{offsets[i]} * narrow;
         return static_cast<std::int64_t>(static_cast<std::uint64_t>(first) + distance);
       });
-    if (picks_)
-      return use([first = first_, step = step_, picks = picks_](std::int64_t i) {
-        return even(first, step, picks[i]);
+    if (offsets_)
+      return use([first = first_, step = step_, offsets = offsets_](std::int64_t i) {
+        return affine_value(first, step, offsets[i]);
       });
-    return use([first = first_, step = step_](std::int64_t i) { return even(first, step, i); });
+    return use(
+        [first = first_, step = step_](std::int64_t i) { return affine_value(first, step, i); });
   }
 
-  /// first + step * number for each number, where that takes no new list.
+  /// Returns first + step * value for each value, or nothing for a flat sequence, which would need
+  /// a new list.
   std::optional<Sequence> scaled(std::int64_t first, std::int64_t step) const {
-    if (numbers_) return std::nullopt;
+    if (values_) return std::nullopt;
     Sequence result = *this;
-    result.first_ = even(first, step, first_);
-    result.step_ = even(0, step, step_);
+    result.first_ = affine_value(first, step, first_);
+    result.step_ = affine_value(0, step, step_);
     return result;
   }
 
-  /// The same numbers, in whichever form.
+  /// Compares values, whatever their encodings.
   bool operator==(const Sequence& other) const noexcept {
     if (size_ != other.size_) return false;
     for (std::int64_t i = 0; i < size_; ++i)
@@ -98,8 +106,7 @@ class Sequence {
   }
 
  private:
-  /// Addresses may wrap around.
-  static std::int64_t even(std::int64_t first, std::int64_t step, std::int64_t i) noexcept {
+  static std::int64_t affine_value(std::int64_t first, std::int64_t step, std::int64_t i) noexcept {
     return static_cast<std::int64_t>(static_cast<std::uint64_t>(first) +
                                      static_cast<std::uint64_t>(i) *
                                          static_cast<std::uint64_t>(step));
@@ -110,16 +117,16 @@ class Sequence {
     std::swap(step_, other.step_);
     std::swap(size_, other.size_);
     std::swap(list_, other.list_);
-    std::swap(numbers_, other.numbers_);
-    std::swap(picks_, other.picks_);
+    std::swap(values_, other.values_);
+    std::swap(offsets_, other.offsets_);
   }
 
   std::int64_t first_ = 0;
   std::int64_t step_ = 0;
   std::int64_t size_ = 0;
-  std::shared_ptr<const void> list_;       ///< keeps one of these:
-  const std::int64_t* numbers_ = nullptr;  ///< listed
-  const std::uint32_t* picks_ = nullptr;   ///< picked
+  std::shared_ptr<const void> list_;        ///< keeps one of these:
+  const std::int64_t* values_ = nullptr;    ///< listed
+  const std::uint32_t* offsets_ = nullptr;  ///< picked
 };
 
 }  // namespace multibuffer
