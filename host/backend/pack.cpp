@@ -11,13 +11,13 @@
 namespace multibuffer {
 namespace {
 
-/// From this size on what is packed is not read again before it has left the caches.
+/// From this size on packed bytes leave the caches before they are read again.
 constexpr std::int64_t streamed_bytes = std::int64_t{1} << 18;
 
-/// Rows are scattered: this many ahead are asked for while one is copied.
+/// The number of scattered rows that are prefetched ahead of the one being copied.
 constexpr std::ptrdiff_t rows_ahead = 12;
 
-/// The runs of a strided leaf from a given one on, in packed order.
+/// Walks the runs of a strided leaf in packed order, from a given one on.
 class Runs {
  public:
   Runs(std::span<const PackAxis> axes, const std::byte* source, std::int64_t first)
@@ -44,7 +44,7 @@ class Runs {
   std::array<std::int64_t, max_axes> index_{};
 };
 
-/// Bytes [begin, end) of a segment as they are packed.
+/// Packs bytes [begin, end) of a segment.
 void pack_segment(const Placement& placement, const Segment& segment, std::int64_t begin,
                   std::int64_t end, std::byte* out, bool streaming) {
   if (placement.packing.empty())

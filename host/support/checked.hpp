@@ -9,7 +9,7 @@
 
 namespace multibuffer {
 
-/// a * b and a + b, or `size_overflow` naming what was computed.
+/// Compute a * b and a + b. Throw `size_overflow`, naming the quantity, if it does not fit.
 inline std::int64_t checked_multiply(std::int64_t a, std::int64_t b, std::string_view what) {
   std::int64_t result = 0;
   if (__builtin_mul_overflow(a, b, &result))

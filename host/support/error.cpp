@@ -6,7 +6,7 @@
 namespace multibuffer {
 namespace {
 
-// Exit status 1 is kept for "the results differ", so every error is a 2.
+// Exit status 1 means "the results differ", so every error is a 2.
 constexpr std::array table{
     ErrorEntry{Errc::invalid_argument, "invalid_argument", "invalid argument", 2},
     ErrorEntry{Errc::invalid_view, "invalid_view", "invalid array", 2},

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t huge_page = std::size_t{2} << 20;
 
-/// Only what has whole huge pages in it gains by them.
+/// Only blocks that contain whole huge pages gain by them.
 bool is_large(std::size_t bytes) { return bytes >= 2 * huge_page; }
 
 std::align_val_t alignment_of(std::size_t bytes) {
@@ -21,7 +21,7 @@ std::align_val_t alignment_of(std::size_t bytes) {
 void* allocate_large(std::size_t bytes) {
   void* memory = ::operator new(bytes, alignment_of(bytes), std::nothrow);
   if (!memory) throw std::bad_alloc();
-  if (is_large(bytes)) madvise(memory, bytes, MADV_HUGEPAGE);  // a wish, no more
+  if (is_large(bytes)) madvise(memory, bytes, MADV_HUGEPAGE);  // a hint; failure does no harm
   return memory;
 }
 

@@ -15,15 +15,16 @@
 namespace multibuffer {
 namespace {
 
-/// Below this a second thread costs more than it brings.
+/// Below this many bytes a second thread costs more time than it saves.
 constexpr std::int64_t bytes_worth_a_thread = std::int64_t{1} << 20;
 
-/// Pieces are small enough to share evenly and to stop soon, and large enough to cost nothing.
+/// Pieces are small enough to be shared evenly and to stop soon, and large enough that handing them
+/// out costs nothing.
 constexpr std::int64_t least_bytes_a_piece = std::int64_t{1} << 17;
 constexpr std::int64_t most_bytes_a_piece = std::int64_t{4} << 20;
 constexpr std::int64_t pieces_a_thread = 8;
 
-/// More are not to be had, and small multiples of it fit everywhere.
+/// No system gives more threads, and small multiples of it fit every integer type used here.
 constexpr int most_threads = 1 << 16;
 
 int asked_for() {
@@ -48,7 +49,7 @@ int thread_count() {
 void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watch,
                   const std::function<void(std::int64_t begin, std::int64_t end)>& work,
                   const char* doing) {
-  // Sizes that do not fit would not fit into memory either, so a double is exact enough.
+  // A double is exact enough: sizes beyond its precision would not fit into memory.
   const double all_bytes = static_cast<double>(count) * static_cast<double>(bytes_each);
   const std::int64_t threads = std::clamp<std::int64_t>(
       static_cast<std::int64_t>(all_bytes / bytes_worth_a_thread), 1, thread_count());
@@ -57,7 +58,7 @@ void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watc
       least_bytes_a_piece, most_bytes_a_piece);
   const std::int64_t piece =
       std::max<std::int64_t>(1, piece_bytes / std::max<std::int64_t>(1, bytes_each));
-  if (count <= piece) {  // nothing to divide: small work is over before a thread could be asked
+  if (count <= piece) {  // small work is done before another thread could start
     if (watch.stop.stop_requested() && count > 0)
       throw Error(Errc::cancelled, text("while ", doing));
     if (count > 0) work(0, count);
@@ -82,7 +83,7 @@ void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watc
   const std::int64_t pieces = count / piece + (count % piece != 0);
   run_on_threads(static_cast<int>(std::min(threads, pieces)) - 1, take_pieces);
   if (done < count) throw Error(Errc::cancelled, text("while ", doing));
-  // The last piece may have been another thread's.
+  // Another thread may have done the last piece.
   if (watch.progress && reported < count) watch.progress(count * bytes_each, count * bytes_each);
 }
 

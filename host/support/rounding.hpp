@@ -5,7 +5,7 @@
 
 namespace multibuffer {
 
-/// How many pieces of `b` (above 0) it takes to hold `a` (0 or more), and the size of them all.
+/// Return how many pieces of `b` > 0 hold `a` >= 0, and the size of those pieces together.
 template <std::integral T>
 constexpr T ceil_divide(T a, std::type_identity_t<T> b) {
   return static_cast<T>(a / b + (a % b != 0 ? 1 : 0));

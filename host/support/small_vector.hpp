@@ -10,9 +10,10 @@
 
 namespace multibuffer {
 
-/// A vector whose first `N` elements lie in the object itself, so that few cost no allocation: for
-/// what there is one of per axis, level or index array. What it has of std::vector's interface
-/// means the same, but that moving one moves elements, and pointers to these do not survive it.
+/// A vector whose first `N` elements lie in the object itself, so that few elements need no
+/// allocation. Made for lists with one element per axis, level or index array. Its members behave
+/// like std::vector's, except that moving a vector moves its elements and invalidates pointers to
+/// them.
 template <class T, std::size_t N>
 class SmallVector {
  public:
@@ -21,7 +22,7 @@ class SmallVector {
   using const_iterator = const T*;
 
   SmallVector() noexcept = default;
-  // By way of an empty vector, whose destructor runs if an element throws.
+  // Delegates to the default constructor, so that the destructor runs if an element throws.
   explicit SmallVector(std::size_t count, const T& value = T()) : SmallVector() {
     resize(count, value);
   }
@@ -79,7 +80,7 @@ class SmallVector {
     }
     size_ = count;
   }
-  /// The range is not one of this vector's own.
+  /// Appends a range, which must not be part of this vector.
   template <std::forward_iterator Iterator>
   void assign(Iterator first, Iterator last) {
     clear();
@@ -119,8 +120,8 @@ class SmallVector {
   T* own() noexcept { return reinterpret_cast<T*>(own_); }
 
   void grow(std::size_t capacity) {
-    // Read first: for all that the compiler knows, allocating could change it, and GCC 14 then
-    // warns of elements that do not fit, in an assign() that has just cleared them.
+    // The size is read first: as far as the compiler knows, the allocation could change it, and GCC
+    // 14 then warns of elements that do not fit in an assign() that has just cleared them.
     const std::size_t size = size_;
     T* const larger = std::allocator<T>().allocate(capacity);
     std::uninitialized_move_n(begin(), size, larger);
@@ -129,14 +130,14 @@ class SmallVector {
     size_ = size;
     capacity_ = capacity;
   }
-  /// Destroys and frees all; what is left is an empty vector.
+  /// Destroys all elements, frees the memory, and leaves an empty vector.
   void release() noexcept {
     clear();
     if (data_ != own()) std::allocator<T>().deallocate(data_, capacity_);
     data_ = own();
     capacity_ = N;
   }
-  /// Of an empty vector: the elements of another, which is then empty.
+  /// Takes the elements of `other` and leaves it empty. This vector must be empty.
   void take(SmallVector& other) noexcept {
     if (other.data_ != other.own()) {
       data_ = std::exchange(other.data_, other.own());

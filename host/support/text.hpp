@@ -10,13 +10,13 @@
 
 namespace multibuffer {
 
-/// Writes `part` at the end of `out`: a string or a character as it is, an address in hexadecimal,
-/// an integer in decimal, a real with at most six digits. All by std::to_chars, never by a
-/// std::ostream, which follows the program's global locale: formats are spelled by this function,
-/// too, and a format of 1024 bytes is "1024s" in every country.
+/// Appends `part` to `out`: a string or a character as it is, an address in hexadecimal, an integer
+/// in decimal, a real with at most six digits. Uses std::to_chars, never a std::ostream, which
+/// follows the program's global locale: formats are spelled by this function too, and a format of
+/// 1024 bytes is "1024s" in every country.
 template <class Part>
 void append_text(std::string& out, const Part& part) {
-  std::array<char, 24> digits;  // enough for each of these numbers
+  std::array<char, 24> digits;  // enough for any of these types
   const auto append_number = [&](auto... number) {
     out.append(digits.data(),
                std::to_chars(digits.data(), digits.data() + digits.size(), number...).ptr);
@@ -37,7 +37,7 @@ void append_text(std::string& out, const Part& part) {
   }
 }
 
-/// The parts written one after another: how error messages are put together.
+/// Concatenates parts into a string, for error messages above all.
 template <class... Parts>
 std::string text(const Parts&... parts) {
   std::string out;
@@ -45,7 +45,7 @@ std::string text(const Parts&... parts) {
   return out;
 }
 
-/// "(3, 4)", "(3,)", "()": a shape or an index as NumPy writes it.
+/// Writes a shape or an index as NumPy does: "(3, 4)", "(3,)", "()".
 template <class Range>
 std::string tuple_text(const Range& numbers) {
   std::string out = "(";

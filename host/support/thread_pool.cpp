@@ -15,9 +15,9 @@ namespace {
 
 struct Job {
   const std::function<void()>& work;
-  int openings;                          ///< how many more threads may join
-  int running = 0;                       ///< how many have
-  std::exception_ptr failure = nullptr;  ///< of one of those
+  int openings;                          ///< the number of threads that may still join
+  int running = 0;                       ///< the number that have joined and not left
+  std::exception_ptr failure = nullptr;  ///< thrown by one of them
 };
 
 class ThreadPool {
@@ -46,7 +46,7 @@ class ThreadPool {
     for (int i = 0; i < helpers; ++i) has_job_.notify_one();
   }
 
-  /// Nobody needs to come any more; those who came are waited for.
+  /// Lets no more threads join, and waits for those that have.
   void finish(Job& job) {
     std::unique_lock lock(mutex_);
     std::erase(jobs_, &job);
@@ -54,8 +54,8 @@ class ThreadPool {
   }
 
   void start_threads(int wanted) {
-    // Signals are for the threads of the program that uses the library; but for those of a thread's
-    // own faults, for which that program may have a handler, too: blocked, they would end it.
+    // Signals are left to the threads of the program that uses the library. Those for a thread's
+    // own faults are not blocked: the program may have a handler, and blocked, they would end it.
     sigset_t others, before;
     sigfillset(&others);
     for (const int fault : {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGSYS})
@@ -64,7 +64,7 @@ class ThreadPool {
     try {
       for (; threads_ < wanted; ++threads_) std::thread([this] { serve(); }).detach();
     } catch (const std::exception&) {
-      // No more threads are to be had: those there are do the work.
+      // The system gives no more threads; the existing ones do the work.
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
@@ -85,7 +85,7 @@ class ThreadPool {
       }
       lock.lock();
       if (failure) job.failure = failure;
-      failure = nullptr;  // here rather than when another thread may be using it
+      failure = nullptr;  // now, while no other thread can be using it
       if (--job.running == 0) job_ended_.notify_all();
     }
   }
@@ -97,10 +97,11 @@ class ThreadPool {
   int threads_ = 0;
 };
 
-// Never destroyed: its threads wait in it when main has ended.
+// Never destroyed: its threads still wait in it when main has ended.
 ThreadPool* pool = nullptr;
 
-/// A child process has none of the threads, and whatever they left behind when it was forked.
+/// Makes a new pool in a child process, which has none of the threads and a pool in whatever state
+/// it had during the fork.
 void make_pool() { pool = new ThreadPool; }
 
 }  // namespace
