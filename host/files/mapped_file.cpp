@@ -20,10 +20,10 @@
 namespace multibuffer::files {
 namespace {
 
-// Files up to this size are read. It takes about as long as to map one and to touch its pages.
+// Files up to this size are read, which takes about as long as mapping one and touching its pages.
 constexpr std::size_t small_file = std::size_t{64} << 10;
 
-// The mappings that exist now, by their first byte.
+// The mappings that exist now, keyed by their first byte.
 struct Mapping {
   std::size_t size = 0;
   std::string path;
@@ -38,7 +38,7 @@ Mappings& mappings() {
   return mappings;
 }
 
-// How many mappings the system allows a process.
+// Returns the number of mappings that the system allows a process.
 std::size_t largest_count() {
   constexpr std::size_t usual = 65530;
   static const std::size_t count = [] {
@@ -48,7 +48,7 @@ std::size_t largest_count() {
   return count;
 }
 
-// How many files may be mapped: libraries, threads and large blocks of memory need mappings, too.
+// Returns how many files may be mapped. Libraries, threads and large blocks need mappings, too.
 std::size_t most_files() {
   constexpr std::size_t others = 1000;
   return largest_count() > 2 * others ? largest_count() - others : largest_count() / 2;
@@ -172,8 +172,8 @@ void MappedFile::check_same(const State& now) const {
   }
 }
 
-// By the name: as many descriptors as files may not be had. Where another file has the name now,
-// the one that is mapped was replaced or removed, and is as it was.
+// Looks the file up by its name, since a process may not have as many descriptors as files. If
+// another file has the name now, the mapped one was replaced or removed, and is unchanged.
 void MappedFile::check_unchanged() const {
   struct stat status {};
   if (memory_ || stat(path_.c_str(), &status) != 0) return;

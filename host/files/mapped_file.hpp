@@ -11,12 +11,12 @@
 
 namespace multibuffer::files {
 
-/// The bytes of a whole regular file. It is mapped read only: pages are read when they are touched,
-/// so what is not asked for is never read. A small file is read into memory instead, since the
-/// system allows a process no more than some ten thousand mappings.
+/// The bytes of a whole regular file. A large file is mapped read only: pages are read when they
+/// are touched, and others never. A small file is read into memory instead, since the system allows
+/// a process only some ten thousand mappings.
 ///
-/// Where another program cuts a file that is mapped, touching what is gone raises SIGBUS, which
-/// ends the process unless it has a handler; `path_of_mapping` tells a handler which file it was.
+/// If another program cuts a mapped file, touching the missing part raises SIGBUS, which ends the
+/// process unless it has a handler; `path_of_mapping` tells a handler which file it was.
 /// Replacing a file by rename, as `WholeFile` does, is safe.
 class MappedFile {
  public:
@@ -29,12 +29,12 @@ class MappedFile {
   const std::string& path() const noexcept { return path_; }
   std::span<const std::byte> bytes() const noexcept { return bytes_; }
 
-  /// Starts reading ahead: for callers that will need all of it.
+  /// Starts to read the file ahead, for callers that will need all of it.
   void read_ahead() const noexcept;
 
-  /// Throws `file_unreadable` if the file was cut or written to since it was opened: what was read
-  /// of it may then be partly of one state and partly of another. (Not every cut raises SIGBUS:
-  /// what is missing of the last page reads as zeros.)
+  /// Throws `file_unreadable` if the file was cut or written to since it was opened: the bytes read
+  /// may then come from different states. (Not every cut raises SIGBUS: the missing part of the
+  /// last page reads as zeros.)
   void check_unchanged() const;
 
  private:
@@ -53,12 +53,12 @@ class MappedFile {
   std::string path_;
   State state_;
   std::span<const std::byte> bytes_;
-  std::unique_ptr<std::byte[]> memory_;  // of a file that is read; null if it is mapped
+  std::unique_ptr<std::byte[]> memory_;  // the bytes of a small file; null if it is mapped
 };
 
-/// The file whose mapping `address` lies in, or null. For a handler of SIGBUS: it takes a lock,
-/// which the thread that touched a mapping cannot hold, and allocates nothing. The name is valid as
-/// long as the mapping.
+/// Returns the name of the file whose mapping `address` lies in, or null. Made for a handler of
+/// SIGBUS: it takes a lock that a thread which touches a mapping cannot hold, and allocates
+/// nothing. The name is valid as long as the mapping.
 const char* path_of_mapping(const void* address) noexcept;
 
 }  // namespace multibuffer::files

@@ -17,8 +17,8 @@ namespace {
 constexpr std::string_view magic = "\x93NUMPY";
 constexpr std::size_t preamble = magic.size() + 2;  // then two bytes of version
 
-// A header of this size has a hundred thousand fields. As Python's values it takes fifty times as
-// much memory.
+// The largest header that is read: a hundred thousand fields. Parsed, it takes fifty times as much
+// memory.
 constexpr std::size_t longest_header = std::size_t{4} << 20;
 
 std::size_t little_endian(std::span<const std::byte> bytes) {
@@ -45,8 +45,8 @@ std::string utf8_of_latin1(std::string_view latin1) {
   return result;
 }
 
-// The characters of UTF-8, which has one way to write each, and none for surrogates. None if it is
-// not UTF-8.
+// Decodes UTF-8, which has one encoding for each character and none for surrogates. Returns nothing
+// if the bytes are not UTF-8.
 std::optional<std::u32string> characters_of_utf8(std::string_view utf8) {
   std::u32string result;
   for (std::size_t i = 0; i < utf8.size();) {
@@ -67,7 +67,7 @@ std::optional<std::u32string> characters_of_utf8(std::string_view utf8) {
   return result;
 }
 
-// As Latin-1, if all of its characters are.
+// Encodes text as Latin-1; returns nothing if a character is outside of it.
 std::optional<std::string> latin1_of_utf8(std::string_view utf8) {
   const std::optional<std::u32string> characters = characters_of_utf8(utf8);
   if (!characters) return {};
@@ -79,7 +79,7 @@ std::optional<std::string> latin1_of_utf8(std::string_view utf8) {
   return result;
 }
 
-// The three entries that a header has, and no others.
+// The three entries of a header. There may be no others.
 struct Entries {
   const Literal* descr = nullptr;
   const Literal* fortran_order = nullptr;
@@ -119,8 +119,8 @@ std::vector<std::int64_t> shape_of(const Literal& literal) {
   return shape;
 }
 
-// An extent of 0 makes the size 0, whatever the others are; but their product is the strides', and
-// has to fit all the same.
+// An extent of 0 makes the size 0. The product of the other extents must fit all the same, because
+// strides are made from it.
 std::int64_t checked_size(std::span<const std::int64_t> shape, std::int64_t itemsize) {
   std::int64_t size = itemsize;
   for (const std::int64_t extent : shape) {
@@ -240,7 +240,7 @@ void write_npy(WholeFile& file, const std::string& descr, std::span<const std::i
   } else {
     major = 3;
   }
-  // The data begins at a multiple of 64, as NumPy has it: vector loads like that.
+  // The data begins at a multiple of 64, as NumPy's does, for aligned vector loads.
   constexpr std::size_t alignment = 64;
   if (major == 1 && preamble + 2 + header.size() + alignment > 65535) major = 2;
   const std::size_t length_bytes = major == 1 ? 2 : 4;

@@ -16,7 +16,7 @@
 
 namespace multibuffer::files {
 
-/// A mapped .npy file, versions 1.0 to 3.0. Bytes after the array are no part of it.
+/// A mapped .npy file, versions 1.0 to 3.0. Bytes after the array are ignored.
 ///
 /// Source: numpy.lib.format ("A Simple File Format for NumPy Arrays").
 class NpyFile {
@@ -29,8 +29,8 @@ class NpyFile {
   const std::vector<std::int64_t>& shape() const noexcept { return shape_; }
   const MappedFile& file() const noexcept { return file_; }
 
-  /// The elements in the mapping, as a raw export. It borrows from this object. Elements of no
-  /// bytes (`type().itemsize` 0), which exports cannot have, are a byte each, one for all.
+  /// Returns the elements in the mapping as a raw export, which borrows from this object. An export
+  /// cannot have elements of no bytes (`type().itemsize` 0); these all share one byte.
   BufferExport raw_export() const;
   ArrayView view() const { return ArrayView::from_export(raw_export()); }
 
@@ -50,8 +50,8 @@ class NpyFile {
   std::size_t data_offset_ = 0;
 };
 
-/// Writes an array of the type `descr`, a Python literal as in `NpyType`, in the first version that
-/// can say it: 3.0 where field names need it. `bytes` are its elements in C order or, with
+/// Writes an array of the type `descr`, a Python literal as in `NpyType`, in the lowest version
+/// that can express it: 3.0 where field names need it. `bytes` are its elements in C order or, with
 /// `fortran_order`, in Fortran order. The caller commits the file. Throws `file_unwritable`, or
 /// `cancelled`.
 void write_npy(WholeFile& file, const std::string& descr, std::span<const std::int64_t> shape,

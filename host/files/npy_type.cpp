@@ -35,7 +35,7 @@ std::int64_t add(std::int64_t a, std::int64_t b) {
   return a + b;
 }
 
-// '<M8[ns]' in its parts: '<', 'M', 8, "[ns]".
+// The parts of a type string, for '<M8[ns]': '<', 'M', 8, "[ns]".
 struct Spelling {
   char order = native_order;
   char kind = 0;
@@ -45,7 +45,7 @@ struct Spelling {
 
 using Name = std::pair<std::string_view, std::string_view>;
 
-// What NumPy calls the types of which .npy files have codes, in any of its versions. Some programs
+// NumPy's names, in any of its versions, of the types that .npy files have codes for. Some programs
 // write these names.
 constexpr auto known_names = std::to_array<Name>({
     {"bool", "b1"},          {"bool8", "b1"},        {"bool_", "b1"},       {"byte", "i1"},
@@ -67,7 +67,7 @@ constexpr auto known_names = std::to_array<Name>({
     {"object0", "O"},
 });
 
-// Codes of one letter, which may have a byte order before them.
+// Codes of one letter, after an optional byte order.
 constexpr auto letters = std::to_array<Name>({
     {"?", "b1"}, {"b", "i1"}, {"B", "u1"},  {"h", "i2"}, {"H", "u2"},  {"i", "i4"},  {"I", "u4"},
     {"l", "i8"}, {"L", "u8"}, {"q", "i8"},  {"Q", "u8"}, {"p", "i8"},  {"P", "u8"},  {"e", "f2"},
@@ -106,8 +106,8 @@ std::optional<Spelling> spell(std::string_view code) {
   return result;
 }
 
-// A code that a byte order may stand before. A single one needs none in native order; a field names
-// its own, as native order would align it otherwise.
+// Makes a format code with its byte order. A single element in native order needs none; a field
+// always has one, because it would otherwise be aligned.
 std::string ordered(char order, const std::string& code, bool field) {
   if (order != native_order) return order + code;
   return field ? "^" + code : code;
@@ -121,7 +121,7 @@ NpyType number(const Spelling& s, std::string_view codes, std::int64_t smallest,
     size *= 2;
   }
   if (code.empty()) return {};
-  // Formats have no code for a long double that is not the machine's own: moved as bytes.
+  // Formats have no code for a long double other than the machine's own, so it moves as bytes.
   if (code.back() == 'g' && s.order != native_order) code = text(s.count, "s");
   const bool one_byte = s.count == 1;
   return {.descr = quote(text(one_byte ? '|' : s.order, s.kind, s.count)),
@@ -137,19 +137,19 @@ NpyType string_of(const Spelling& s, bool field) {
           .itemsize = multiply(s.count, wide ? 4 : 1)};
 }
 
-// A unit as NumPy writes it: "[ns]", "[25s]", or nothing for the unit that is yet to be known. None
-// if there is no such unit.
+// Normalises a unit as NumPy writes it: "[ns]", "[25s]", or an empty text for a generic unit.
+// Returns nothing if there is no such unit.
 std::optional<std::string> unit_of(std::string_view written) {
   constexpr std::array<std::string_view, 13> units = {"Y",  "M",  "W",  "D",  "h",  "m", "s",
                                                       "ms", "us", "ns", "ps", "fs", "as"};
   if (written.empty() || written == "[generic]") return "";
   if (written.size() < 3 || written.front() != '[' || written.back() != ']') return {};
   std::string_view unit = written.substr(1, written.size() - 2);
-  std::int32_t count = 1;  // as NumPy keeps it
+  std::int32_t count = 1;  // NumPy's own type for it
   const auto [end, error] = std::from_chars(unit.data(), unit.data() + unit.size(), count);
   if (error == std::errc::result_out_of_range || count < 0) return {};
   unit.remove_prefix(static_cast<std::size_t>(end - unit.data()));
-  if (unit == "\xce\xbcs") unit = "us";  // with a Greek letter
+  if (unit == "\xce\xbcs") unit = "us";  // the Greek letter mu
   if (std::ranges::find(units, unit) == units.end()) return {};
   return count == 1 ? text("[", unit, "]") : text("[", count, unit, "]");
 }
@@ -207,7 +207,7 @@ NpyType scalar(const std::string& code, bool field) {
   return type;
 }
 
-// A type, and how many of it along which axes: what a field holds.
+// The contents of a field: a type, and the axes of its sub-array.
 struct FieldType {
   NpyType element;
   std::vector<std::int64_t> extents;
@@ -231,14 +231,14 @@ std::vector<std::int64_t> extents_of(const Literal& shape) {
     }
     extents.push_back(extent.integer);
   }
-  // NumPy takes 1, but not (1,), for no axis at all.
+  // NumPy reads 1, but not (1,), as no axis at all.
   if (!is_sequence && extents[0] == 1) extents.clear();
   return extents;
 }
 
 NpyType element_of(const Literal& descr, bool field);
 
-// A pair (type, shape) is as many of the type, which may be such a pair itself.
+// A pair (type, shape) is a sub-array of the type, which may be such a pair itself.
 FieldType type_of(const Literal& descr, bool field) {
   if (descr.kind != Literal::Kind::tuple) return {element_of(descr, field), {}};
   if (descr.items.size() != 2) throw NpyTypeError("an element type that is no (type, shape)");
@@ -248,10 +248,10 @@ FieldType type_of(const Literal& descr, bool field) {
   return {inner.element, std::move(extents)};
 }
 
-// A name, or a pair (title, name).
+// A field's name, or a pair (title, name).
 struct FieldName {
   std::string name;
-  std::optional<std::string> title;  // as a literal: it may be a number
+  std::optional<std::string> title;  // kept as a literal, since it may be a number
   bool is_pair = false;
 
   std::string descr() const {
@@ -271,7 +271,7 @@ FieldName name_of(const Literal& name) {
   throw NpyTypeError("a field whose name is no string");
 }
 
-// The names and titles of a struct, which are all different: both name fields in NumPy.
+// The names and titles of a struct. Both name fields in NumPy, so all must differ.
 class Names {
  public:
   void add(const FieldName& field) {
@@ -288,7 +288,7 @@ class Names {
   std::set<std::string> seen_;
 };
 
-// Whether a format can have it: what is not UTF-8 (a lone surrogate), or ends strings, it cannot.
+// Returns true if a format can have this name, which must have no lone surrogate and no NUL.
 bool fits_formats(std::string_view name) {
   for (std::size_t i = 0; i < name.size(); ++i) {
     if (name[i] == '\0') return false;
@@ -298,10 +298,10 @@ bool fits_formats(std::string_view name) {
   return true;
 }
 
-// A field in a format: "(2,3)^f:name:".
+// Writes a field of a format: "(2,3)^f:name:".
 std::string format_of(const std::string& name, const FieldType& type) {
   const std::int64_t size = type.itemsize();
-  // Formats have no fields of no bytes, and NumPy writes padding as nameless ones.
+  // Formats cannot have fields of no bytes; nameless fields are NumPy's padding.
   if (size == 0) return "";
   if (name.empty()) return text(size, "x");
   std::string axes;

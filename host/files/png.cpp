@@ -23,20 +23,20 @@
 #include <vector>
 
 // libpng reports errors by longjmp, which must not jump over anything that has a destructor. So the
-// functions that call setjmp, and the callbacks, own nothing: all that is to be cleaned up belongs
-// to the objects that they are given, which live in frames further up.
+// functions that call setjmp, and the callbacks, own nothing: everything that needs cleaning up
+// belongs to objects that they are given, which live in frames further up.
 namespace multibuffer::files {
 namespace {
 
 constexpr bool little_endian = std::endian::native == std::endian::little;
 constexpr png_uint_32 largest_side = 0x7fffffff;  // the format's own limit
 
-// Of a decoded row. libpng multiplies the pixels of a row by their bytes in 32 bits in places.
+// The largest decoded row. In places libpng multiplies pixels by bytes in 32 bits.
 constexpr std::int64_t most_row_bytes = std::int64_t{1} << 30;
 
 using Bytes = std::span<const std::byte>;
 
-// Where libpng's messages go.
+// Keeps libpng's messages.
 struct Message {
   std::array<char, 200> error{};
   std::array<char, 200> warning{};  // the last one
@@ -53,7 +53,7 @@ void on_warning(png_structp png, png_const_charp message) {
   std::snprintf(kept.warning.data(), kept.warning.size(), "%s", message);
 }
 
-// Why a file is no PNG.
+// Says why a file is no PNG.
 class Broken : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -64,7 +64,7 @@ std::uint32_t big_endian(Bytes bytes) {
   return value;
 }
 
-// What the header says, which is for libpng to check.
+// The fields of the header, which libpng checks.
 struct Header {
   std::uint32_t width = 0;
   std::uint32_t height = 0;
@@ -87,10 +87,10 @@ struct Header {
   }
 };
 
-// What of a file the pixels are made of, as pieces of it.
+// The pieces of a file that pixels are made of.
 struct Chunks {
   std::vector<Bytes> pieces;
-  std::size_t data_bytes = 0;  // of compressed pixels
+  std::size_t data_bytes = 0;  // compressed pixels
   bool has_transparency = false;
 
   void keep(Bytes chunk) {
@@ -107,7 +107,7 @@ constexpr std::size_t chunk_start = 8;  // its length and its type
 constexpr std::size_t chunk_frame = chunk_start + 4;
 constexpr std::size_t header_size = 13;
 
-// The chunk at the start of `rest`, its length and its checksum included.
+// Returns the chunk at the start of `rest`, with its length and its checksum.
 Bytes first_chunk(Bytes rest) {
   if (rest.size() < chunk_frame || rest.size() - chunk_frame < big_endian(rest.first(4))) {
     throw Broken("the file ends too early");
@@ -131,9 +131,8 @@ Header header_of(Bytes file) {
   return Header(chunk.subspan(chunk_start, header_size));
 }
 
-// Goes through the file without reading what is in its chunks. Those that do not touch the pixels
-// (texts, colour profiles, dates) are left out: some of them can claim, or be compressed from,
-// gigabytes.
+// Walks the file's chunks without reading their contents. Leaves out chunks that do not affect
+// pixels (texts, colour profiles, dates), some of which can claim, or expand to, gigabytes.
 Chunks chunks_of(Bytes file, const Header& header) {
   enum class Where { before, in, behind } where = Where::before;
   Chunks chunks;
@@ -149,12 +148,12 @@ Chunks chunks_of(Bytes file, const Header& header) {
       return chunks;
     }
     if (type == "IDAT") {
-      if (where == Where::behind) continue;  // libpng reads those that follow one another
+      if (where == Where::behind) continue;  // libpng reads consecutive ones alone
       where = Where::in;
       chunks.data_bytes += chunk.size() - chunk_frame;
       chunks.keep(chunk);
     } else if (type == "PLTE") {
-      if (header.has_palette()) chunks.keep(chunk);  // for others it is a proposal
+      if (header.has_palette()) chunks.keep(chunk);  // for others it is only a suggestion
     } else if (type == "tRNS") {
       if (header.has_alpha()) continue;
       if (where == Where::behind) throw Broken("its transparency (tRNS) comes after the pixels");
@@ -167,8 +166,8 @@ Chunks chunks_of(Bytes file, const Header& header) {
   }
 }
 
-// The bytes of the rows before they are compressed, each with the number of its filter, as far as
-// doubles are exact.
+// Returns the bytes of the uncompressed rows, each with a byte for its filter, as far as doubles
+// are exact.
 double bytes_of_rows(const Header& header) {
   const std::int64_t bits = std::int64_t{header.bits} * header.channels();
   const auto bytes = [&](std::int64_t width, std::int64_t height) {
@@ -185,8 +184,8 @@ double bytes_of_rows(const Header& header) {
   return all;
 }
 
-// A few bytes can claim to be a picture of terabytes, for which memory would be asked before its
-// rows were found missing. But Deflate makes no more than 1032 bytes of one.
+// Refuses files too short for their picture. A few bytes can claim terabytes, and memory would be
+// asked for before the rows were found missing; but Deflate makes at most 1032 bytes from one.
 void check_size(const Header& header, const Chunks& chunks, std::size_t file_size) {
   constexpr double most_of_one_byte = 1032;
   if (header.width > largest_side || header.height > largest_side) return;  // libpng refuses it
@@ -204,10 +203,10 @@ void check_size(const Header& header, const Chunks& chunks, std::size_t file_siz
   }
 }
 
-// The file, as libpng reads it.
+// Feeds the file's pieces to libpng.
 struct Source {
   std::span<const Bytes> pieces;
-  std::size_t position = 0;  // in the first of them
+  std::size_t position = 0;  // in the first piece
   const Watch* watch = nullptr;
 };
 
@@ -243,9 +242,9 @@ struct Reader {
       throw std::bad_alloc();
     }
     png_set_user_limits(png, largest_side, largest_side);
-    // Of what is left in, only the transparency may be done without, and is not to be.
+    // Of the chunks kept, libpng could skip a broken transparency, which must be an error instead.
     png_set_crc_action(png, PNG_CRC_DEFAULT, PNG_CRC_ERROR_QUIT);
-    // Some programs write a window that is smaller than the distances that follow.
+    // Some programs claim a zlib window that is smaller than the distances that follow.
     png_set_option(png, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
   }
   ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
@@ -264,7 +263,7 @@ bool read_start(Reader& reader) {
   return true;
 }
 
-// `rows` is filled as the rows are read, so that pixels which are not there cost no memory.
+// Fills `rows` as rows are read, so that missing pixels cost no memory.
 bool read_rows(const Reader& reader, std::span<png_bytep> rows, png_bytep pixels,
                std::size_t row_bytes, const std::stop_token& stop) {
   if (setjmp(png_jmpbuf(reader.png))) return false;
@@ -334,7 +333,7 @@ void PngFile::read(Bytes file, const Watch& watch) {
   Source source{.pieces = chunks.pieces, .watch = &watch};
   png_set_read_fn(reader.png, &source, read_bytes);
   if (!read_start(reader)) throw Broken(reader.message.error.data());
-  if (chunks.has_transparency && !reader.has_transparency) {  // libpng would do without
+  if (chunks.has_transparency && !reader.has_transparency) {  // libpng would ignore it
     throw Broken(text("its transparency (tRNS) is of no use: ", reader.message.warning.data()));
   }
   image_ = std::make_unique<Image>(reader);
@@ -392,7 +391,7 @@ void check_fits_png(std::span<const std::int64_t> shape, const Format& format) {
 
 namespace {
 
-// The file, as libpng writes it.
+// Takes the file's bytes from libpng.
 struct Sink {
   WholeFile* file = nullptr;
   const Watch* watch = nullptr;

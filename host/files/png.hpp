@@ -14,11 +14,11 @@
 
 namespace multibuffer::files {
 
-/// A decoded PNG as libpng is asked for it: an array of pointers to rows. Grey pictures have the
-/// axes (row, column), others (row, column, channel). Elements are bytes or, of 16-bit pictures,
-/// 16-bit integers in native order; palettes are expanded to RGB, grey of fewer than 8 bits to 8,
-/// transparent colours to an alpha channel, and interlaced pictures are put together. What does
-/// not touch the pixels (texts, colour profiles) is not read.
+/// A decoded PNG: an array of pointers to rows. Grey pictures have the axes (row, column), others
+/// (row, column, channel). Elements are bytes or, in 16-bit pictures, 16-bit integers in native
+/// order. libpng expands palettes to RGB, grey of fewer than 8 bits to 8, and transparent colours
+/// to an alpha channel, and puts interlaced pictures together. Chunks that do not affect pixels
+/// (texts, colour profiles) are not read.
 class PngFile {
  public:
   /// Throws `file_unreadable`, `file_invalid` with libpng's reason, or `cancelled`.
@@ -27,11 +27,11 @@ class PngFile {
   PngFile(PngFile&&) noexcept;
   PngFile& operator=(PngFile&&) = delete;
 
-  /// The rows, as a raw export with suboffsets {0, -1, -1}. It borrows from this object.
+  /// Returns the rows as a raw export with suboffsets {0, -1, -1}, which borrows from this object.
   BufferExport raw_export() const;
   ArrayView view() const { return ArrayView::from_export(raw_export()); }
 
-  /// The element type as .npy spells it.
+  /// Returns the element type as .npy spells it.
   const char* descr() const noexcept;
   std::int64_t nbytes() const noexcept;
 
@@ -47,8 +47,8 @@ class PngFile {
 /// channels), none of them 0.
 void check_fits_png(std::span<const std::int64_t> shape, const Format& format);
 
-/// Encodes a C-ordered array that fits. The caller commits the file. Throws `file_unwritable`, or
-/// `cancelled`.
+/// Encodes a C-ordered array that `check_fits_png` accepts. The caller commits the file. Throws
+/// `file_unwritable` or `cancelled`.
 void write_png(WholeFile& file, std::span<const std::int64_t> shape, const Format& format,
                std::span<const std::byte> bytes, const Watch& watch = {});
 

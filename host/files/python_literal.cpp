@@ -15,7 +15,7 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
-// The value of a digit in any base, or a number that is no digit in any.
+// Returns the value of a digit in any base, or a number that is a digit in none.
 int digit_value(char c) {
   if (is_digit(c)) return c - '0';
   if (c >= 'a' && c <= 'z') return c - 'a' + 10;
@@ -67,7 +67,7 @@ class Parser {
     return value;
   }
 
-  // In parentheses, one value without a comma is that value, and no tuple.
+  // One value in parentheses, without a comma, is the value itself and no tuple.
   Literal sequence(Literal::Kind kind, char close, int depth) {
     Literal value{.kind = kind};
     ++position_;
@@ -88,7 +88,7 @@ class Parser {
     return value;
   }
 
-  // A string may have u before it, as Python 2 wrote them, or r: then it has no escapes.
+  // A string may have the prefix u, as Python 2 wrote it, or r, which turns escapes off.
   bool begins_string() const {
     const char next = position_ + 1 < source_.size() ? source_[position_ + 1] : '\0';
     return is_quote(peek()) || (is_quote(next) && is_prefix(peek()));
@@ -96,7 +96,7 @@ class Parser {
   static bool is_quote(char c) { return c == '\'' || c == '"'; }
   static bool is_prefix(char c) { return c == 'u' || c == 'U' || c == 'r' || c == 'R'; }
 
-  // Strings that follow one another are one string.
+  // Adjacent strings are one string.
   Literal string() {
     Literal value{.kind = Literal::Kind::string};
     do {
@@ -147,7 +147,7 @@ class Parser {
     }
   }
 
-  // Of as many digits as there are, `most` at the most, or exactly so many.
+  // Reads the digits that are there, at most `most` of them, or exactly `most`.
   std::uint32_t code_of(int base, int most, bool exactly) {
     constexpr std::uint32_t last_code_point = 0x10ffff;
     std::uint64_t code = 0;
@@ -194,12 +194,12 @@ class Parser {
       fail("a number with a zero in front, which Python does not read,");
     }
     if (negative) value.integer = -value.integer;
-    if (python_ == Python::python2 && peek() == 'L') ++position_;  // its long integers
+    if (python_ == Python::python2 && peek() == 'L') ++position_;  // a suffix of long integers
     if (peek() == '.' || is_letter(peek())) fail("a number that is no integer");
     return value;
   }
 
-  // 16, 8 or 2 after 0x, 0o or 0b, which are then behind, else 10.
+  // Skips 0x, 0o or 0b and returns 16, 8 or 2; returns 10 if there is none.
   int base_here() {
     if (peek() != '0' || position_ + 1 >= source_.size()) return 10;
     const char letter = source_[position_ + 1];

@@ -46,14 +46,14 @@ std::string directory_of(const std::string& path) {
   return directory.empty() ? "." : directory.string();
 }
 
-// Short, so that no name that the file system takes makes a temporary one that it does not.
+// Temporary names are short, so that the file system takes them wherever it takes the real name.
 std::string temporary_name(const std::string& directory) {
   static std::atomic<unsigned> count = 0;
   return text(directory, "/.multibuffer-", getpid(), "-", count++, ".part");
 }
 
-// A rename is durable once its directory is. Not all file systems can sync a directory, and then
-// there is nothing better to do.
+// Makes a rename durable by syncing its directory. Some file systems cannot, and offer nothing
+// better.
 void sync_directory(const std::string& directory) {
   const int descriptor = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return;
@@ -61,7 +61,7 @@ void sync_directory(const std::string& directory) {
   close(descriptor);
 }
 
-// A file without a name is given one through this one, which needs no privilege.
+// The path through which a file without a name gets one, without a privilege.
 std::string name_of_descriptor(int descriptor) { return text("/proc/self/fd/", descriptor); }
 
 }  // namespace
@@ -90,7 +90,7 @@ WholeFile::WholeFile(const std::string& path) : path_(path), target_(follow_link
   if (!exists && errno != ENOENT) fail(errno);
   if (exists && S_ISDIR(status.st_mode)) fail(EISDIR);
   if (path.empty() || path.back() == '/') fail(path.empty() ? ENOENT : EISDIR);
-  // Renaming asks no permission of the file that it replaces; its owner's wish counts all the same.
+  // Renaming needs no permission of the file that it replaces, but a read-only file is respected.
   if (exists && access(target_.c_str(), W_OK) != 0) fail(errno);
   if (exists && !S_ISREG(status.st_mode)) {
     open_device();
@@ -100,7 +100,7 @@ WholeFile::WholeFile(const std::string& path) : path_(path), target_(follow_link
   }
 }
 
-// Opened once more by its name, a file would be written from its start, whatever is in it.
+// Duplicates the descriptor. Opening its name would begin to write at the start of the file.
 void WholeFile::open_descriptor(int number) {
   const int flags = fcntl(number, F_GETFL);
   if (flags < 0) fail(errno);
@@ -114,7 +114,8 @@ void WholeFile::open_device() {
   if (descriptor_ < 0) fail(errno);
 }
 
-// False where there are no such files, or none that can be given a name later.
+// Opens a file without a name. Returns false if the system has none, or none that can be named
+// later.
 bool WholeFile::open_unnamed() {
   descriptor_ = open(directory_of(target_).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
   if (descriptor_ < 0) return false;
@@ -141,8 +142,8 @@ void WholeFile::open_named() {
   unfinished().paths.insert(temporary_);
 }
 
-// Those of the file that is replaced. Where the system does not allow it, the file has the
-// permissions of a new one.
+// Copies the permissions of the file that is replaced. If the system does not allow it, the file
+// keeps the permissions of a new one.
 void WholeFile::take_permissions() {
   struct stat status {};
   if (stat(target_.c_str(), &status) != 0) return;
@@ -177,7 +178,7 @@ void WholeFile::write(std::span<const std::byte> bytes) {
 void WholeFile::commit() {
   if (way_ != Way::direct && fsync(descriptor_) != 0) fail(errno);
   if (way_ == Way::unnamed) link_or_copy();
-  // Network file systems may report a failed write only here.
+  // Some network file systems report a failed write only here.
   if (close(std::exchange(descriptor_, -1)) != 0) fail(errno);
   if (way_ == Way::direct) return;
   if (!temporary_.empty()) {
@@ -188,8 +189,9 @@ void WholeFile::commit() {
   sync_directory(directory_of(target_));
 }
 
-// A link never replaces a file. Where one has the name already, the new file gets another one, and
-// is renamed: whole as it is, it is all that can stay if the process is killed between the two.
+// Gives the file its name. A link never replaces a file; if one has the name already, the new file
+// gets a temporary name and is renamed. If the process is killed in between, a complete file stays
+// under the temporary name.
 void WholeFile::link_or_copy() {
   const std::string from = name_of_descriptor(descriptor_);
   const auto link_as = [&](const std::string& name) {
@@ -213,7 +215,7 @@ void WholeFile::link_or_copy() {
   copy_to_named();
 }
 
-// For file systems and sandboxes that have files without names but do not let them have one.
+// Copies the bytes to a file with a name, where files without one cannot get one later.
 void WholeFile::copy_to_named() {
   const int from = std::exchange(descriptor_, -1);
   const std::unique_ptr<const int, void (*)(const int*)> closed(
