@@ -66,7 +66,7 @@ struct Options {
   InspectOptions inspect;
 };
 
-/// An option that takes one of a few words.
+/// Adds an option whose value is one of a few words.
 template <class Value, class Target>
 CLI::Option* add_choice(CLI::App& command, const char* name, Target& target,
                         const std::map<std::string, Value>& choices, const char* description) {
@@ -75,7 +75,7 @@ CLI::Option* add_choice(CLI::App& command, const char* name, Target& target,
       ->check(CLI::IsMember(choices).description(""));
 }
 
-/// `description` says what placements are, or where that is said.
+/// Adds --placement. `description` explains placements or says where they are explained.
 template <class Target>
 void add_placement(CLI::App& command, Target& target, const char* description) {
   const std::map<std::string, PlacementKind> kinds = {{"automatic", PlacementKind::automatic},
@@ -85,7 +85,7 @@ void add_placement(CLI::App& command, Target& target, const char* description) {
   add_choice(command, "--placement", target, kinds, description)->type_name("KIND");
 }
 
-/// The options that name an array.
+/// Adds the options that name an array.
 template <class AnyOptions>
 void add_inputs(CLI::App& command, AnyOptions& options) {
   command.add_option("INPUT", options.inputs, ".npy or PNG files; several are stacked")->required();
@@ -151,8 +151,8 @@ CLI::App* add_inspect(CLI::App& app, InspectOptions& options) {
   return command;
 }
 
-// Allocates nothing. Names of fields and formats, which messages may have in them, can be
-// megabytes.
+// Prints one line of error without allocating. It is cut, because names of fields and formats in
+// messages can be megabytes long.
 int report(std::string_view problem) {
   constexpr std::size_t most = 4000;
   std::cerr << "multibuffer: " << problem.substr(0, most)
@@ -160,7 +160,7 @@ int report(std::string_view problem) {
   return bad_usage;
 }
 
-/// Runs `command`; an error that it throws becomes a line and an exit status.
+/// Runs `command` and turns an error that it throws into a line and an exit status.
 template <class Command>
 int guard(Command command) {
   Interrupt interrupt;

@@ -18,9 +18,10 @@ void say(const char* words) {
   [[maybe_unused]] const auto ignored = write(STDERR_FILENO, words, std::strlen(words));
 }
 
-// The thread was reading a mapping, so it holds none of the locks that are taken here.
+// Reports the file and ends the process. The thread was reading a mapping, so it holds none of the
+// locks that are taken here.
 void on_bus_error(int signal, siginfo_t* info, void* /*context*/) {
-  const bool is_fault = info->si_code > 0;  // and not sent by a program
+  const bool is_fault = info->si_code > 0;  // not sent by another program
   const char* const path = is_fault ? files::path_of_mapping(info->si_addr) : nullptr;
   if (!path) {
     ::signal(signal, SIG_DFL);
@@ -28,7 +29,7 @@ void on_bus_error(int signal, siginfo_t* info, void* /*context*/) {
     return;
   }
   static std::atomic_flag reported;
-  while (reported.test_and_set()) pause();  // another thread says it
+  while (reported.test_and_set()) pause();  // another thread reports it
   say("multibuffer: cannot read the file: ");
   say(path);
   say(": another program has cut it while it was read, or its disk failed\n");

@@ -2,9 +2,9 @@
 
 namespace multibuffer::cli {
 
-/// From now on, an input that another program cuts while it is mapped ends this process with a
-/// sentence that names the file, status 2, and nothing left of the output. (Touching what is gone
-/// raises SIGBUS.) This is for a program, which owns its process: a library must not take signals.
+/// Installs a handler of SIGBUS, which touching the missing part of a mapped file raises. If
+/// another program cuts an input, the process then ends with a sentence that names the file, status
+/// 2, and without output. Only a program may do so, because it owns its process; a library may not.
 void report_cut_files();
 
 }  // namespace multibuffer::cli

@@ -2,8 +2,8 @@
 
 namespace multibuffer::cli {
 
-/// Lists the devices on standard output and, if there is no CUDA device, says why. Returns the exit
-/// status.
+/// Lists the devices on standard output, and the reason if there is no CUDA device. Returns the
+/// exit status.
 int run_devices();
 
 }  // namespace multibuffer::cli

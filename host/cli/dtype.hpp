@@ -6,8 +6,8 @@
 
 namespace multibuffer::cli {
 
-/// The numbers that --dtype names: "float16", as NumPy's names are, or a type string, ">f4". Throws
-/// `invalid_argument`.
+/// Reads the scalar type that --dtype names: a name of NumPy's, "float16", or a type string, ">f4".
+/// Throws `invalid_argument`.
 files::NpyType parse_dtype(std::string_view text);
 
 }  // namespace multibuffer::cli

@@ -25,8 +25,8 @@
 namespace multibuffer::cli {
 namespace {
 
-/// What is to be read: as operations on the whole array, for the reference, and as the view that
-/// they leave, for the pipeline.
+/// The part to read: operations on the whole array, for the reference, and the view that they make,
+/// for the pipeline.
 struct Selection {
   std::vector<ViewOperation> operations;
   ArrayView view;
@@ -37,10 +37,10 @@ struct Selection {
   }
 };
 
-/// The elements, in this machine's memory.
+/// The result's elements in host memory.
 struct Result {
   DeviceBuffer buffer;
-  std::vector<std::byte> fetched;  ///< empty if the buffer is in this machine's memory itself
+  std::vector<std::byte> fetched;  ///< empty if the buffer itself is in host memory
 
   std::span<const std::byte> bytes() const {
     if (!fetched.empty()) return fetched;
@@ -62,8 +62,8 @@ Selection select(const GatherOptions& options, const ArrayView& whole) {
   return selection;
 }
 
-DeviceArray bring(const ArrayView& view, const Device& device, PlacementKind kind,
-                  Progress& progress) {
+DeviceArray upload_in_stages(const ArrayView& view, const Device& device, PlacementKind kind,
+                             Progress& progress) {
   const Resolution resolution =
       progress.run("resolve", [&](const Watch& watch) { return resolve(view, watch); });
   progress.moved(resolution.pointers_read * static_cast<std::int64_t>(sizeof(void*)));
@@ -96,7 +96,7 @@ Result read(const DeviceArray& array, const std::optional<Take>& take, const Res
   std::vector<std::byte> fetched;
   const bool on_host = array.device().kind() == DeviceKind::host;
   if (!on_host && type.order == Order::F) {
-    // A fetch brings elements into C order; a gather into our own memory keeps the order.
+    // A fetch makes C order; a gather into our own memory keeps F order.
     fetched.resize(static_cast<std::size_t>(type.nbytes()));
     request.out = Output{fetched.data(), type.nbytes(), MemorySpace::host, {}};
   }
@@ -114,8 +114,8 @@ Result read(const DeviceArray& array, const std::optional<Take>& take, const Res
   return {std::move(buffer), std::move(fetched)};
 }
 
-/// Whether the array is better gathered in pieces: it does not fit, or `take` reads little of what
-/// its indices span.
+/// Returns true if the array is better gathered in pieces: it does not fit, or `take` reads little
+/// of the range that its indices span.
 bool in_pieces(const ArrayView& view, const std::optional<Take>& take, const ResultType& type,
                const Device& device) {
   if (device.kind() == DeviceKind::host) return false;
@@ -136,24 +136,24 @@ Result read_in_pieces(const ArrayView& view, const std::optional<Take>& take,
   return {std::move(buffer), {}};
 }
 
-/// From the first pointer followed to the elements, by the way that needs less.
-Result bring_and_read(const ArrayView& view, const std::optional<Take>& take,
-                      const ResultType& type, const Device& device, PlacementKind kind,
-                      Progress& progress) {
+/// Uploads and gathers, whole or in pieces, whichever needs less.
+Result upload_and_read(const ArrayView& view, const std::optional<Take>& take,
+                       const ResultType& type, const Device& device, PlacementKind kind,
+                       Progress& progress) {
   if (kind == PlacementKind::automatic && in_pieces(view, take, type, device)) {
     return read_in_pieces(view, take, type, device, progress);
   }
-  return read(bring(view, device, kind, progress), take, type, progress);
+  return read(upload_in_stages(view, device, kind, progress), take, type, progress);
 }
 
-/// The middle of the job.
+/// Runs the stages from the view to the result.
 Result run_pipeline(const Selection& selection, const ResultType& type, const Device& device,
                     PlacementKind kind, Progress& progress) {
   if (!selection.take || kind == PlacementKind::in_place) {
-    return bring_and_read(selection.view, selection.take, type, device, kind, progress);
+    return upload_and_read(selection.view, selection.take, type, device, kind, progress);
   }
   const Narrowed narrowed = narrow(selection.view, *selection.take);
-  return bring_and_read(narrowed.view, narrowed.take, type, device, kind, progress);
+  return upload_and_read(narrowed.view, narrowed.take, type, device, kind, progress);
 }
 
 Comparison check(const Result& result, const ResultType& type, const Selection& selection,
@@ -174,7 +174,7 @@ Comparison check(const Result& result, const ResultType& type, const Selection& 
   return verify(result.bytes(), expected.bytes, type.shape, type.format);
 }
 
-/// The first elements in C order of the axes, whatever the order in memory.
+/// Formats the first elements in C order, whatever their order in memory.
 std::string first_elements(const Result& result, const ResultType& type) {
   if (type.has_no_bytes) return "of no bytes";
   constexpr std::int64_t most = 6;
@@ -230,7 +230,7 @@ int run_gather(const GatherOptions& options, std::stop_token stop) {
   if (options.out) out.emplace(*options.out, type);
 
   const Device device = Device::open(options.device);
-  // On this machine's processors nothing needs to be copied to be read.
+  // The host reads arrays where they are.
   const PlacementKind kind = options.placement.value_or(
       device.kind() == DeviceKind::host ? PlacementKind::in_place : PlacementKind::automatic);
   if (!options.index && !options.take) inputs.read_ahead();
@@ -254,7 +254,7 @@ int run_gather(const GatherOptions& options, std::stop_token stop) {
   if (comparison) summary << "verify   " << files::shortened(describe(*comparison), 1000) << '\n';
   const bool equal = !comparison || comparison->equal();
   if (out && equal) {
-    flush_standard_output();  // what fails is to fail before there is a file
+    flush_standard_output();  // so that its failure comes before there is a file
     progress.run("write", [&](const Watch& watch) { out->write(result.bytes(), watch); });
     progress.moved(out->written());
     summary << "wrote    " << out->path() << '\n';

@@ -29,8 +29,8 @@ struct GatherOptions {
   bool stats = false;
 };
 
-/// Does the whole job and says on standard output what came of it. Returns the exit status: 0, or
-/// 1 if the result is not what the reference says, and then it is not written.
+/// Does the whole job and prints a summary. Returns the exit status: 0, or 1 if the result differs
+/// from the reference; it is then not written.
 int run_gather(const GatherOptions& options, std::stop_token stop);
 
 }  // namespace multibuffer::cli

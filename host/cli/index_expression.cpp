@@ -19,14 +19,14 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
-// The text, and below it a mark at byte `position` of it.
+// Returns the text and, below it, a mark at byte `position`.
 std::string marked(std::string_view text, std::size_t position) {
   if (text.empty()) return " (it is empty)";
   std::string line(text);
   for (char& c : line) {
     if (static_cast<unsigned char>(c) < 0x20) c = ' ';
   }
-  std::size_t column = 0;  // in characters, of which UTF-8 continues some over several bytes
+  std::size_t column = 0;  // in characters: UTF-8 encodes some in several bytes
   for (const char c : text.substr(0, position)) {
     if ((static_cast<unsigned char>(c) & 0xc0) != 0x80) ++column;
   }
@@ -41,7 +41,7 @@ struct Item {
   Slice slice{};
 };
 
-/// Reads items between commas. `what` names the option in messages.
+/// Reads items between commas. `what` is the option's name, for messages.
 class Scanner {
  public:
   Scanner(const char* what, std::string_view text) : what_(what), text_(text) {}
@@ -117,8 +117,8 @@ class Scanner {
     fail("expected an integer, a slice, '...' or None");
   }
 
-  // Numbers too large for 64 bits become the largest that are not: no axis is as long, and Python
-  // cuts slices off at the ends all the same.
+  // Integers beyond 64 bits saturate: no axis is as long, and slices end at the ends of the axis
+  // anyway.
   std::optional<std::int64_t> integer() {
     skip_space();
     const std::size_t start = position_;
@@ -161,7 +161,7 @@ bool takes_axis(const Item& item) {
   return item.kind == Item::Kind::index || item.kind == Item::Kind::slice;
 }
 
-/// Turns items into operations, from the first axis to the last.
+/// Turns items into view operations, from the first axis to the last.
 class Lowering {
  public:
   Lowering(const Scanner& scanner, std::span<const std::int64_t> shape)
@@ -230,12 +230,12 @@ class Lowering {
   const Scanner& scanner_;
   std::span<const std::int64_t> shape_;
   std::vector<ViewOperation> operations_{};
-  int omitted_ = 0;  // axes that '...' stands for
-  int axis_ = 0;     // of the array as the operations so far leave it
-  int source_ = 0;   // of the array that is indexed
+  int omitted_ = 0;  // number of axes that '...' stands for
+  int axis_ = 0;     // axis of the array after the operations so far
+  int source_ = 0;   // axis of the original array
 };
 
-// What Python's slice.indices says: the first index and how many there are.
+// Returns the first index of a slice and the number of indices, as Python's slice.indices.
 struct Range {
   std::int64_t start = 0;
   std::int64_t count = 0;

@@ -13,7 +13,7 @@
 namespace multibuffer::cli {
 namespace {
 
-// Files without a telling name are told by their first bytes.
+// Recognises files by their first bytes if their name does not tell.
 FileKind kind_of_input(const std::string& path) {
   if (const std::optional<FileKind> kind = kind_of_name(path)) return *kind;
   const files::MappedFile file(path);
@@ -26,7 +26,7 @@ FileKind kind_of_input(const std::string& path) {
 
 }  // namespace
 
-// Of many files, one that is too large for the memory there is has to be named.
+// Opens a file, and names it if memory runs out, because a command may have many inputs.
 Inputs::Input Inputs::open(const std::string& path, const Watch& watch) {
   try {
     return open_any(path, watch);
@@ -70,7 +70,7 @@ void Inputs::join() {
   view_ = stack_->view();
 }
 
-// Rows that are pointers already need no pointers to their pointers: one longer table has them all.
+// Joins pictures, whose rows are pointers already, by one longer table of row pointers.
 void Inputs::join_rows() {
   for (const Input& input : inputs_) {
     const auto* const rows = reinterpret_cast<const void* const*>(input.view.base());
@@ -99,7 +99,7 @@ void Inputs::check_alike() const {
   }
 }
 
-// In a sentence, or empty.
+// Describes the difference of two inputs in a sentence; empty if there is none.
 std::string Inputs::difference(const Input& first, const Input& other) const {
   const auto pair = [](std::string_view what, const auto& a, const auto& b) {
     return text(what, " ", a, " and ", b);
@@ -122,8 +122,8 @@ std::string Inputs::difference(const Input& first, const Input& other) const {
   if (first.file.index() != other.file.index()) {
     return "one is a PNG, whose rows are pointers, the other a .npy file";
   }
-  // One pointer an array reaches all of it only if all are laid out alike, as far as steps are
-  // taken.
+  // One pointer for each array is enough only if all have the same strides, along axes of more than
+  // one element.
   if (first.view.layout().empty() || other.view.layout().empty()) return {};
   for (std::size_t axis = free_axes; axis < a.size(); ++axis) {
     if (a[axis] == 1 ||

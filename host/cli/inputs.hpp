@@ -15,34 +15,34 @@
 
 namespace multibuffer::cli {
 
-/// How several inputs become one array.
+/// The way to make one array of several inputs.
 enum class Join {
   stack,        ///< along a new axis 0
   concatenate,  ///< along their axis 0
 };
 
-/// The files of a command line, open, and the one array that they make. Nothing is read of a .npy
-/// but its header; a PNG is decoded.
+/// The open files of a command line, and the array that they make. Only the header of a .npy is
+/// read; a PNG is decoded.
 class Inputs {
  public:
-  /// Throws what the files throw, and `invalid_argument` for files that do not go together, naming
+  /// Throws what the files throw, and `invalid_argument` for files that do not fit together, naming
   /// the first that does not and what differs.
   Inputs(std::span<const std::string> paths, Join join, const Watch& watch = {});
 
   const ArrayView& view() const noexcept { return *view_; }
-  /// The same array as a raw export, for the reference. It borrows from this object.
+  /// Returns the array as a raw export, for the reference. The export borrows from this object.
   BufferExport raw_export() const;
-  /// The element type as .npy spells it.
+  /// Returns the element type as .npy spells it.
   const std::string& descr() const { return inputs_.front().descr; }
-  /// Whether the elements have no bytes in files. In memory each is one.
+  /// Returns true if elements have no bytes in files; in memory each has one.
   bool has_no_bytes() const { return inputs_.front().has_no_bytes; }
   /// Throws `file_unreadable` if a file was changed since it was opened.
   void check_unchanged() const;
-  /// What the inputs are, in a few words: "3 files stacked".
+  /// Describes the inputs in a few words: "3 files stacked".
   std::string description() const;
-  /// Bytes decoded, rather than mapped.
+  /// Returns the number of bytes that were decoded, rather than mapped.
   std::int64_t decoded_bytes() const;
-  /// Starts to read mapped files ahead: for when all of them will be read.
+  /// Starts to read mapped files ahead, for callers that will read all of them.
   void read_ahead() const;
 
  private:
@@ -63,8 +63,7 @@ class Inputs {
   Join join_;
   std::vector<Input> inputs_;
   std::optional<Stack> stack_;
-  // Of pictures that are joined: the pointers to the rows of all, and the first one's export of
-  // as many rows.
+  // For pictures that are joined: pointers to the rows of all, and the shape of the joined picture.
   std::vector<const void*> rows_;
   std::vector<std::int64_t> rows_shape_;
   std::optional<ArrayView> view_;

@@ -18,8 +18,8 @@ struct InspectOptions {
   PlacementKind placement = PlacementKind::automatic;
 };
 
-/// Says on standard output what an array is made of, what becomes of it, and what would travel to a
-/// device. Reads pointer tables, and no elements. Returns the exit status.
+/// Prints an array's axes and levels, its placement, and how much would travel to a device. Reads
+/// pointer tables, and no elements. Returns the exit status.
 int run_inspect(const InspectOptions& options, std::stop_token stop);
 
 }  // namespace multibuffer::cli

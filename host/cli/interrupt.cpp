@@ -11,8 +11,8 @@
 namespace multibuffer::cli {
 namespace {
 
-// Whoever started this process to ignore a signal (a shell its background jobs, nohup) has a
-// reason.
+// Returns true if the process was started with the signal ignored, as by nohup or for a shell's
+// background jobs. It then stays ignored.
 bool is_ignored(int signal) {
   struct sigaction action {};
   return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
@@ -21,14 +21,14 @@ bool is_ignored(int signal) {
 }  // namespace
 
 Interrupt::Interrupt() {
-  // A limit on the size of files is to be an error of the write that meets it, not the end.
+  // A limit on the size of files becomes an error of the write, instead of ending the process.
   std::signal(SIGXFSZ, SIG_IGN);
   sigemptyset(&signals_);
   for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU}) {
     if (!is_ignored(signal)) sigaddset(&signals_, signal);
   }
   sigset_t blocked = signals_;
-  sigaddset(&blocked, SIGUSR1);  // wakes the waiter at the end
+  sigaddset(&blocked, SIGUSR1);  // wakes the waiting thread at the end
   sigset_t before;
   pthread_sigmask(SIG_BLOCK, &blocked, &before);
   try {

@@ -8,10 +8,10 @@
 namespace multibuffer::cli {
 
 /// Turns the signals that ask a program to end (Ctrl-C, a closed terminal, SIGTERM, and their like)
-/// into a request to stop. Work that does not heed it within two seconds, or before the second
-/// signal, is ended with the process; unfinished files are removed in both cases. Make it before
-/// any other thread: threads inherit which signals they take. Where no thread can be made, the
-/// signals end the process as they do by default.
+/// into a request to stop. If work does not heed it within two seconds, or before a second signal,
+/// the process ends. Unfinished files are removed in both cases. Construct it before any other
+/// thread, because threads inherit their signal masks. If no thread can be made, signals end the
+/// process as they do by default.
 class Interrupt {
  public:
   Interrupt();
@@ -20,7 +20,7 @@ class Interrupt {
   Interrupt& operator=(const Interrupt&) = delete;
 
   std::stop_token token() const { return source_.get_token(); }
-  /// The signal that came, or 0.
+  /// Returns the signal that came, or 0.
   int signal() const noexcept { return signal_; }
 
  private:

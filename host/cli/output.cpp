@@ -17,7 +17,7 @@ FileKind kind_of_output(const std::string& path, const ResultType& type) {
   std::optional<FileKind> kind = kind_of_name(path);
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
-  // Devices, pipes and descriptors have their own names; directories have their own error.
+  // Devices, pipes and descriptors may have any name. Directories are refused later.
   const bool is_regular =
       std::filesystem::is_regular_file(status) && !files::descriptor_of_name(path);
   if (!kind && std::filesystem::exists(status) && !is_regular) kind = FileKind::npy;

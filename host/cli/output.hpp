@@ -17,30 +17,30 @@
 
 namespace multibuffer::cli {
 
-/// What a result is, before there is one.
+/// The shape and the elements of a result, known before it is computed.
 struct ResultType {
   std::vector<std::int64_t> shape;
   Format format;
   std::string descr;  ///< the format as .npy spells it
   Order order = Order::C;
-  Overflow overflow = Overflow::wrap;  ///< where the format is not that of the inputs
-  bool has_no_bytes = false;           ///< elements of no bytes, each of which is one in memory
+  Overflow overflow = Overflow::wrap;  ///< used if the format differs from the inputs'
+  bool has_no_bytes = false;           ///< in files; in memory each element has one byte
 
   std::int64_t nbytes() const;
 };
 
-/// The file that a result goes to. Made before the work is done, so that what cannot be written
-/// fails at once; there is nothing under its name until `write` returns.
+/// The file that a result goes to. It is opened before the work is done, so that an unwritable file
+/// fails at once; nothing has its name until `write` returns.
 class OutputFile {
  public:
-  /// Throws `invalid_argument` (a name that tells no kind of file, or an array that this kind
-  /// cannot hold) or `file_unwritable`.
+  /// Throws `invalid_argument` (a name of no known kind, or an array that the kind cannot hold) or
+  /// `file_unwritable`.
   OutputFile(const std::string& path, ResultType type);
 
-  /// `bytes` are the elements in the type's order.
+  /// Writes the file. `bytes` are the elements in the type's order.
   void write(std::span<const std::byte> bytes, const Watch& watch);
   const std::string& path() const noexcept { return file_.path(); }
-  /// Of the whole file.
+  /// Returns the bytes of the whole file.
   std::int64_t written() const noexcept { return file_.written(); }
 
  private:

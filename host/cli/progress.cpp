@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::chrono::milliseconds quiet_time(500);
 constexpr std::chrono::milliseconds redraw_time(100);
-constexpr const char* start_of_line = "\r\x1b[K";  // and the rest of the line erased
+constexpr const char* start_of_line = "\r\x1b[K";  // and erases the line
 
 std::string fixed(double value, int digits) {
   std::array<char, 400> buffer;  // the largest double has 309 digits before its point

@@ -12,15 +12,15 @@
 
 namespace multibuffer::cli {
 
-/// One stage of a job: how long it took and how many bytes it moved.
+/// A stage of a job, the time that it took, and the bytes that it moved.
 struct Phase {
   std::string name;
   double seconds = 0;
-  std::int64_t bytes = 0;  ///< 0 where nothing moves
+  std::int64_t bytes = 0;  ///< 0 if nothing moves
 };
 
-/// Times the stages of a job and, where standard error is a terminal, shows those that take longer
-/// than half a second as they go.
+/// Times the stages of a job. If standard error is a terminal, shows the progress of stages that
+/// take longer than half a second.
 class Progress {
  public:
   explicit Progress(std::stop_token stop);
@@ -28,8 +28,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// Runs `work(watch)` as the stage `name`. Throws `cancelled` before or after it, if asked to
-  /// stop.
+  /// Runs `work(watch)` as the stage `name`. Throws `cancelled` before or after it if a stop was
+  /// requested.
   template <class Work>
   auto run(const char* name, Work&& work) {
     begin(name);
@@ -43,7 +43,7 @@ class Progress {
     }
   }
 
-  /// The stage that has just run moved this much.
+  /// Sets the bytes that the last stage moved.
   void moved(std::int64_t bytes) { phases_.back().bytes = bytes; }
 
   const std::vector<Phase>& phases() const noexcept { return phases_; }
@@ -64,10 +64,10 @@ class Progress {
   std::vector<Phase> phases_;
 };
 
-/// The phases as a table with seconds, bytes and GB/s, a line each.
+/// Formats phases as a table with seconds, bytes and GB/s, one line each.
 std::string stats_table(const std::vector<Phase>& phases);
 
-/// "1.2 GB", "17 bytes".
+/// Formats a size: "1.2 GB", "17 bytes".
 std::string bytes_text(std::int64_t bytes);
 
 }  // namespace multibuffer::cli

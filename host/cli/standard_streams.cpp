@@ -31,7 +31,7 @@ bool is_standard_output(const std::string& path) {
 void occupy_standard_descriptors() {
   for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (fcntl(number, F_GETFD) >= 0) continue;
-    // The lowest number that is free, which is this one. There is always a root.
+    // Takes the lowest free descriptor, which is this one. The root directory always exists.
     [[maybe_unused]] const int opened = open("/", O_PATH | O_DIRECTORY);
     if (number == STDOUT_FILENO) has_standard_output = false;
   }

@@ -6,7 +6,7 @@
 
 namespace multibuffer::cli {
 
-/// Rows of cells, the first of them the heading, in columns as wide as they need to be.
+/// Rows of cells, printed in columns as wide as their cells. The first row is the heading.
 using Table = std::vector<std::vector<std::string>>;
 
 void print(std::ostream& out, const Table& table);

@@ -18,7 +18,7 @@ namespace multibuffer::cli {
 namespace {
 
 bool holds_integers(const files::NpyFile& file) {
-  // The format alone does not tell integers from dates.
+  // Dates have an integer format, so the format alone is not enough.
   const char kind = file.type().descr.size() > 2 ? file.type().descr[2] : '\0';
   return file.type().descr.front() == '\'' && (kind == 'i' || kind == 'u');
 }
@@ -45,7 +45,8 @@ Take take_file(const std::string& path, int axis) {
   UploadOptions in_place;
   in_place.placement = PlacementKind::in_place;
   const DeviceArray mapped = upload(file.view(), Device::host(), in_place);
-  const std::vector<std::byte> bytes = copy(mapped).to_host();  // in C order, whatever the file's
+  const std::vector<std::byte> bytes =
+      copy(mapped).to_host();  // in C order, whatever the order in the file
   file.file().check_unchanged();
   const Type& type = mapped.format().type();
   Take take{.axis = axis, .indices = {}, .shape = file.shape()};
@@ -72,7 +73,7 @@ void check(const Take& take, std::int64_t extent) {
   }
 }
 
-// Entries `distinct` of an axis before the first pointer, through a pointer to each.
+// Views the entries `distinct` of an axis before the first pointer through a pointer to each.
 Stack table_of(const ArrayView& view, int axis, std::span<const std::int64_t> distinct) {
   std::vector<ArrayView> entries;
   entries.reserve(distinct.size());
@@ -110,10 +111,10 @@ std::vector<std::int64_t> shape_after(const Take& take, std::span<const std::int
   return result;
 }
 
-// Two ways. Few entries of an axis that no pointer stands before are reached through a table of
-// pointers to them, so that nothing between them travels. Otherwise the axis is cut to the range
-// that the indices span: behind a pointer, a table would need an entry for each index and each
-// pointer before it, and may well be larger than what it saves.
+// Narrows in one of two ways. Few entries of an axis before any pointer are reached through a table
+// of pointers, so that nothing between them travels. Otherwise the axis is cut to the range that
+// the indices span: after a pointer, a table would need an entry for each index and each pointer
+// before it, and may be larger than what it saves.
 Narrowed narrow(const ArrayView& view, const Take& take) {
   const std::int64_t extent = view.shape()[static_cast<std::size_t>(take.axis)];
   std::vector<std::int64_t> from_front = take.indices;
