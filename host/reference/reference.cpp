@@ -9,17 +9,17 @@
 #include <utility>
 #include <variant>
 
-// Written to be compared with the protocol's text, line by line, rather than to be fast: every
-// element is found from its own index, through every operation, and through every pointer.
+// This code is written to be compared with the protocol's text line by line, not to be fast: each
+// element is found from its own index, through each operation and each pointer.
 namespace multibuffer::reference {
 namespace {
 
 using Index64 = std::vector<std::int64_t>;
 
-// The protocol speaks of ndim at most 64; the pipeline's own constant is not used here on purpose.
+// The protocol allows at most 64 axes. The pipeline's constant is not used here on purpose.
 constexpr int pybuf_max_ndim = 64;
 
-/// The export with the protocol's defaults filled in: what get_item_pointer takes.
+/// An export with the protocol's defaults filled in, as get_item_pointer needs it.
 struct Export {
   const std::byte* buf = nullptr;
   std::int64_t itemsize = 1;
@@ -102,8 +102,8 @@ const std::byte* at_address(std::uintptr_t address) {
   return reinterpret_cast<const std::byte*>(address);  // NOLINT(performance-no-int-to-ptr)
 }
 
-/// PEP 3118's get_item_pointer. Addresses are numbers here, since pointer arithmetic must not leave
-/// an object and a negative stride may, on its way.
+/// Transcribes PEP 3118's get_item_pointer. Addresses are integers here, because pointer arithmetic
+/// must not leave an object, and with negative strides it might on its way.
 const std::byte* get_item_pointer(const Export& raw, const Index64& indices) {
   auto pointer = reinterpret_cast<std::uintptr_t>(raw.buf);
   for (std::size_t i = 0; i < indices.size(); ++i) {
@@ -122,7 +122,7 @@ const std::byte* get_item_pointer(const Export& raw, const Index64& indices) {
   return at_address(pointer);
 }
 
-/// What an operation does to an index: from one of its result to one of its input.
+/// Maps an index of an operation's result to one of its input.
 struct SliceIndex {
   std::size_t axis;
   std::int64_t start, step;
@@ -138,11 +138,11 @@ struct DropIndex {
   std::size_t axis;
 };
 struct ReshapeIndex {
-  Index64 from, to;  ///< shapes
+  Index64 from, to;  ///< shapes before and after
 };
 using IndexMap = std::variant<SliceIndex, FixIndex, PermuteIndex, DropIndex, ReshapeIndex>;
 
-/// The coordinates of element `position` of a C-ordered array.
+/// Returns the coordinates of element `position` of a C-ordered array.
 Index64 coordinates(std::int64_t position, const Index64& shape) {
   Index64 result(shape.size());
   for (std::size_t axis = shape.size(); axis-- > 0;) {
@@ -184,7 +184,7 @@ struct Bounds {
   std::int64_t start, step, length;
 };
 
-/// CPython's PySlice_Unpack and PySlice_AdjustIndices.
+/// Transcribes CPython's PySlice_Unpack and PySlice_AdjustIndices.
 Bounds adjust_indices(const Slice& slice, std::int64_t length) {
   constexpr std::int64_t highest = std::numeric_limits<std::int64_t>::max();
   constexpr std::int64_t lowest = std::numeric_limits<std::int64_t>::min();
@@ -210,7 +210,7 @@ Bounds adjust_indices(const Slice& slice, std::int64_t length) {
   return {start, step, start < stop ? (stop - start - 1) / step + 1 : 0};
 }
 
-// Each changes `shape` from that of the operation's input to that of its result.
+// Each of these changes `shape` from that of the operation's input to that of its result.
 IndexMap apply(const SliceAxis& operation, Index64& shape) {
   const std::size_t axis = count_axis(operation.axis, shape.size());
   const Bounds bounds = adjust_indices(operation.slice, shape[axis]);
@@ -262,9 +262,9 @@ IndexMap apply(const Reshape& operation, Index64& shape) {
   return ReshapeIndex{std::exchange(shape, operation.shape), operation.shape};
 }
 
-/// The operations as maps of indices, in the order in which they were applied.
+/// The view operations as maps of indices, in the order in which they were applied.
 struct Maps {
-  Index64 shape;  ///< of the last operation's result
+  Index64 shape;  ///< the shape of the last operation's result
   std::vector<IndexMap> maps;
 };
 
@@ -277,17 +277,17 @@ Maps compose(const Index64& shape, std::span<const ViewOperation> operations) {
   return result;
 }
 
-/// One group: where its axes are in the result, and its index arrays, broadcast and made valid.
+/// A group of index arrays, broadcast and made valid, and the place of its axes in the result.
 struct Selector {
-  std::vector<std::size_t> axes;  ///< of the array
+  std::vector<std::size_t> axes;  ///< axes of the array
   Index64 shape;                  ///< the index arrays' common shape
-  std::size_t anchor = 0;         ///< it stands before the first kept axis from this one on
-  std::size_t first = 0;          ///< its first axis in the result
-  std::vector<Index64> values;    ///< an index array each
-  std::vector<Index64> steps;     ///< in `values`, along each axis of `shape`; 0 where broadcast
+  std::size_t anchor = 0;  ///< the group's axes come before the first kept axis from this one on
+  std::size_t first = 0;   ///< its first axis in the result
+  std::vector<Index64> values;  ///< one index array each
+  std::vector<Index64> steps;   ///< in `values`, along each axis of `shape`; 0 where broadcast
 };
 
-/// What a group reads: NumPy's broadcasting, aligned at the last axis.
+/// Broadcasts a group's index arrays as NumPy does, aligned at the last axis.
 Index64 broadcast(const std::vector<Index>& arrays) {
   Index64 common;
   for (const Index& array : arrays) {
@@ -346,7 +346,8 @@ Index64 valid_indices(const Index& array, std::size_t axis, std::int64_t extent,
   return result;
 }
 
-/// NumPy's rule: where the axes were if they are neighbours, else in front.
+/// Returns where NumPy puts a group's axes: where the indexed axes were if they are neighbours,
+/// else in front.
 std::size_t default_anchor(std::vector<std::size_t> axes) {
   std::ranges::sort(axes);
   return axes.back() - axes.front() + 1 == axes.size() ? axes.front() : 0;
@@ -367,7 +368,7 @@ Selector make_selector(const Group& group, const Index64& shape, IndexMode mode)
     }
     const std::size_t axis = count_axis(group.axes[i], shape.size());
     result.axes.push_back(axis);
-    // NumPy does not look at indices that are broadcast away.
+    // NumPy ignores indices that are broadcast to no elements.
     if (product(result.shape) > 0)
       result.values.push_back(valid_indices(array, axis, shape[axis], mode));
     else
@@ -383,12 +384,12 @@ Selector make_selector(const Group& group, const Index64& shape, IndexMode mode)
   return result;
 }
 
-/// The groups, and the axes that no group indexes, in the order of the result.
+/// Orders the groups, and the axes that no group indexes, as the result has them.
 struct Selection {
   Index64 shape;
   std::vector<Selector> selectors;
-  std::vector<std::size_t> kept;        ///< array axes
-  std::vector<std::size_t> kept_first;  ///< where each is in the result
+  std::vector<std::size_t> kept;        ///< axes of the array
+  std::vector<std::size_t> kept_first;  ///< the axis of the result for each
 };
 
 Selection select(const Index64& shape, std::span<const Group> groups, IndexMode mode) {
@@ -420,7 +421,7 @@ Selection select(const Index64& shape, std::span<const Group> groups, IndexMode 
   return result;
 }
 
-/// The index, in the array that the groups read, of the result's element at `index`.
+/// Returns the index in the array that the groups read, for the result's element at `index`.
 void map_back(const Selection& selection, const Index64& index, Index64& array_index) {
   std::size_t ndim = selection.kept.size();
   for (const Selector& selector : selection.selectors) ndim += selector.axes.size();
@@ -439,7 +440,7 @@ void map_back(const Selection& selection, const Index64& index, Index64& array_i
   }
 }
 
-/// Moves to the next index in C order; false after the last.
+/// Advances to the next index in C order; returns false after the last.
 bool advance(Index64& index, const Index64& shape) {
   for (std::size_t axis = shape.size(); axis-- > 0;) {
     if (++index[axis] < shape[axis]) return true;
