@@ -8,7 +8,7 @@
 namespace multibuffer::cuda {
 namespace {
 
-/// Reads what is known to be there.
+/// Reads memory whose contents are known to be written.
 void fetch_bytes(void* to, const void* from, std::size_t bytes, const Context& context) {
   MULTIBUFFER_CUDA_CHECK(
       cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, context.fetch_stream()));

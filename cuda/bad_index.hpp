@@ -17,23 +17,23 @@ struct BadIndexWord {
   bool clean = false;  ///< known to be BadIndex::none
 
   Address address() const { return reinterpret_cast<std::uintptr_t>(memory->data()); }
-  /// Makes it clean if need be, within a use on `stream` that writes it.
+  /// Cleans the word if needed, within a use on `stream` that writes it.
   void prepare(cudaStream_t stream) const;
 };
 
-/// What is there once the work that may write it has ended.
+/// Reads the word. The work that may write it must have ended.
 std::uint64_t fetch_word(const DeviceMemory& word, const Context& context);
-/// The value at `position` of an index array.
+/// Reads the value at `position` of an index array.
 std::int64_t fetch_index(const PlanIndices& indices, std::int64_t position, const Context& context);
 
-/// Words, used again: a gather whose word is known to be clean costs nothing but its kernel.
+/// Reuses words: a gather whose word is known to be clean costs only its kernel.
 class BadIndexWords {
  public:
   explicit BadIndexWords(Context& context) : context_(context) {}
   BadIndexWords(const BadIndexWords&) = delete;
   BadIndexWords& operator=(const BadIndexWords&) = delete;
 
-  /// A word for work on `stream`.
+  /// Returns a word for work on `stream`.
   BadIndexWord take(cudaStream_t stream);
   void put_back(BadIndexWord word);
 
@@ -43,8 +43,8 @@ class BadIndexWords {
   std::vector<BadIndexWord> idle_;
 };
 
-/// The answer to one gather's question. It keeps the blocks that hold index arrays until it is
-/// known, since a bad index is read again for the message.
+/// The outcome of one gather's check of indices. It keeps the blocks that hold index arrays until
+/// the outcome is known, because a bad index is read again for the message.
 class BadIndexCheck final : public PendingWork {
  public:
   BadIndexCheck(Context& context, BadIndexWords& words, BadIndexWord word, const GatherPlan& plan,
@@ -60,7 +60,7 @@ class BadIndexCheck final : public PendingWork {
   decltype(GatherPlan::indices) indices_;
 
   std::mutex mutex_;
-  Event done_;  ///< null once the answer is known
+  Event done_;  ///< null once the outcome is known
   BadIndexWord word_;
   std::vector<std::shared_ptr<Memory>> index_memory_;
   std::uint64_t answer_ = BadIndex::none;

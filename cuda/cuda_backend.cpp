@@ -35,7 +35,8 @@ std::int64_t free_bytes_in(CUcontext primary) {
   return static_cast<std::int64_t>(free);
 }
 
-/// Nothing for a device whose primary context nobody in this process has made.
+/// Returns the free memory of a device; nothing if nobody in this process has made its primary
+/// context.
 std::optional<std::int64_t> free_bytes_of(int ordinal) {
   const Driver& driver = cuda::driver();
   CUdevice device = 0;
@@ -50,13 +51,13 @@ std::optional<std::int64_t> free_bytes_of(int ordinal) {
   try {
     free = free_bytes_in(primary);
   } catch (const std::exception&) {
-    // Then it cannot be told.
+    // The free memory is then unknown.
   }
   static_cast<void>(driver.primary_release(device));
   return free;
 }
 
-/// A gather into memory that is not the library's.
+/// A pending gather into memory that is not the library's.
 class PendingEvent final : public PendingWork {
  public:
   PendingEvent(const Context& context, Event done) : context_(context), done_(std::move(done)) {}
@@ -105,7 +106,7 @@ class CudaBackend final : public Backend {
 
  private:
   void launch(const GatherPlan& plan, Address bad_index, cudaStream_t stream);
-  /// Throws unless all of it lies on this device, and the plan's output does.
+  /// Throws unless `uses` and the plan's output lie on this device.
   void require_own(const GatherPlan& plan, const std::vector<std::shared_ptr<Memory>>& uses) const;
 
   Context context_;
@@ -200,7 +201,7 @@ std::shared_ptr<PendingWork> CudaBackend::gather(const GatherPlan& plan, bool ch
   const bool checked = check && plan.mode == IndexMode::raise && !plan.indices.empty();
   require_own(plan, uses);
   BadIndexWord word = checked ? bad_index_words_.take(stream) : BadIndexWord{};
-  StreamUse use(context_, stream);  // ends before the word goes
+  StreamUse use(context_, stream);  // must end before the word does
   for (const std::shared_ptr<Memory>& memory : uses) {
     if (!memory) continue;
     auto& block = static_cast<DeviceMemory&>(*memory);
@@ -261,7 +262,7 @@ void CudaBackend::hand_over(Memory& memory, StreamHandle stream, bool ordered) {
   static_cast<DeviceMemory&>(memory).hand_over(context_.stream(stream), ordered);
 }
 
-/// Of a stream that is being captured: nothing that is enqueued there runs before the graph does.
+/// A use on a stream that is being captured, where nothing runs before the graph does.
 class GraphUse final : public MemoryUse {
  public:
   void end() override {}
@@ -287,8 +288,8 @@ std::unique_ptr<MemoryUse> CudaBackend::begin_use(const std::vector<UsedMemory>&
   return use;
 }
 
-/// Without opening the device: how much of its memory is free only its context knows, if it has
-/// one.
+/// Describes a device without making a context on it. Only an existing context knows the free
+/// memory.
 DeviceInfo describe_device(int ordinal) {
   cudaDeviceProp properties{};
   MULTIBUFFER_CUDA_CHECK(cudaGetDeviceProperties(&properties, ordinal));

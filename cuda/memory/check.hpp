@@ -16,19 +16,19 @@ namespace multibuffer::cuda {
 /// all on the current device.
 [[noreturn]] void throw_out_of_device_memory(std::int64_t bytes);
 
-/// For destructors, which cannot report: an error that belongs to earlier work is reported again by
-/// the next call that can.
+/// Ignores an error, in destructors, which cannot report. An error of earlier work is reported
+/// again by the next call that can.
 inline void ignore(cudaError_t error) noexcept {
   if (error != cudaSuccess) static_cast<void>(cudaGetLastError());
 }
 
-/// Why there is no device, as CUDA says it, or plainer: it calls a driver that is not installed an
-/// insufficient version.
+/// Explains why there is no device, in CUDA's words or plainer ones: CUDA calls a driver that is
+/// not installed an insufficient version.
 std::string reason_text(cudaError_t error);
 
 }  // namespace multibuffer::cuda
 
-/// Every call to CUDA that can fail goes through this.
+/// Calls CUDA and throws if the call fails. Every call that can fail goes through this.
 #define MULTIBUFFER_CUDA_CHECK(call)                                                         \
   do {                                                                                       \
     const cudaError_t multibuffer_error = (call);                                            \

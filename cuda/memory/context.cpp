@@ -27,7 +27,7 @@ int attribute(int ordinal, cudaDeviceAttr which) {
   return value;
 }
 
-/// The device's primary context, which is made if it is not there. Held until the process ends.
+/// Retains the device's primary context, which is made if there is none, until the process ends.
 CUcontext primary_context(int ordinal) {
   int count = 0;
   require(ordinal, cudaGetDeviceCount(&count));
@@ -92,7 +92,7 @@ StreamState state_of(cudaStream_t stream) {
 
 namespace {
 
-/// A context that is held on to if this build can use it.
+/// Retains a context if this build can use it.
 CUcontext usable_context(int ordinal, const void* kernel) {
   CUcontext primary = primary_context(ordinal);
   try {
@@ -130,22 +130,22 @@ Context::Context(int ordinal, const void* kernel)
   if (has_memory_pools_) keep_freed_memory();
 }
 
-/// Lets the pool keep some of what is freed: left alone, it gives all of it back to the driver
-/// whenever somebody synchronizes, and the next allocation costs milliseconds.
+/// Lets the pool keep some freed memory. By default it returns all of it to the driver at every
+/// synchronization, and the next allocation then costs milliseconds.
 void Context::keep_freed_memory() const {
   cudaMemPool_t pool = nullptr;
   MULTIBUFFER_CUDA_CHECK(cudaDeviceGetDefaultMemPool(&pool, ordinal_));
   std::uint64_t threshold = 0;
   MULTIBUFFER_CUDA_CHECK(
       cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &threshold));
-  // The pool is shared with all that use it in this process: a higher wish of theirs stays.
+  // Other users in this process share the pool: a higher threshold of theirs stays.
   threshold = std::max<std::uint64_t>(threshold, static_cast<std::uint64_t>(memory_bytes_) / 8);
   MULTIBUFFER_CUDA_CHECK(
       cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &threshold));
 }
 
 Mark Context::mark(cudaStream_t stream) {
-  // Several threads may use one stream: recording and counting are one step.
+  // Recording and counting are one step, because several threads may use one stream.
   const std::lock_guard lock(marking_);
   Event event = events_.record(stream);
   return {std::move(event), ++marks_};
@@ -156,7 +156,8 @@ cudaStream_t Context::stream(StreamHandle handle) const noexcept {
 }
 
 void Context::require_own_device(cudaStream_t stream) const {
-  if (stream == cudaStreamLegacy || stream == cudaStreamPerThread) return;  // any device has them
+  if (stream == cudaStreamLegacy || stream == cudaStreamPerThread)
+    return;  // every device has these
   CUcontext context = nullptr;
   if (!driver().stream_context || driver().stream_context(stream, &context) != CUDA_SUCCESS) return;
   if (context != primary_)
@@ -165,7 +166,7 @@ void Context::require_own_device(cudaStream_t stream) const {
 }
 
 StreamId Context::named(cudaStream_t stream) {
-  // Nobody can capture a stream whose handle has never been given away.
+  // The context's own streams cannot be captured, because their handles are never given away.
   if (is_own(stream)) return id_of(stream);
   switch (state_of(stream)) {
     case StreamState::ready:

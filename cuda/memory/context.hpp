@@ -17,13 +17,13 @@ namespace multibuffer::cuda {
 
 class Context;
 
-/// While one lives, its thread's CUDA calls are for one device, and end no capture of streams that
-/// they do not name.
+/// Makes its thread's CUDA calls go to one device while it lives, and lets them end no capture of
+/// streams that they do not name.
 ///
-/// The device's primary context is pushed, and popped at the end: cudaSetDevice, to put back what
-/// was, would since CUDA 12 make a context on a device that nobody asked for. The same goes for
-/// every call of the runtime while no context is current: so the guard's own calls come in between.
-/// In CUDA's default mode for captures, waiting for an event or allocating would end one, also
+/// The device's primary context is pushed, and popped at the end. Restoring the device by
+/// cudaSetDevice would, since CUDA 12, make a context on a device that nobody asked for; so would
+/// every runtime call while no context is current, so the guard's own calls come in between. In
+/// CUDA's default capture mode, waiting for an event or allocating would end a capture, even
 /// another thread's; hence the relaxed mode.
 class DeviceGuard {
  public:
@@ -37,21 +37,22 @@ class DeviceGuard {
   cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
 };
 
-/// Says what can be done with a stream that a caller has named.
+/// The state of a stream that a caller has named.
 enum class StreamState {
   ready,
-  capturing,  ///< what is enqueued goes into a graph; most other calls would end the capture
+  capturing,  ///< work goes into a graph; most other calls would end the capture
   blocked,    ///< the legacy stream while a stream that synchronizes with it is being captured
 };
 
-/// Asks without disturbing a capture. `stream` must exist.
+/// Queries a stream's state without disturbing a capture. `stream` must exist.
 StreamState state_of(cudaStream_t stream);
 
-/// What a process needs once of each device. It lives until the process ends, so that memory may be
-/// freed at any time, and never destroys its streams and events: by then CUDA may be gone.
+/// A device's primary context, private streams, events and memory pool; one for each device in use.
+/// It lives until the process ends, so that memory may be freed at any time, and never destroys its
+/// streams and events: by then CUDA may be gone.
 class Context {
  public:
-  /// Throws `device_unavailable` with the reason: among others, that this build has no code of
+  /// Throws `device_unavailable` with the reason, for example that this build has no code of
   /// `kernel`, one of its kernels, for the device.
   Context(int ordinal, const void* kernel);
   Context(const Context&) = delete;
@@ -68,18 +69,19 @@ class Context {
 
   /// The private stream for nullptr.
   cudaStream_t stream(StreamHandle handle) const noexcept;
-  /// For reads of what is known to be there, past all that is queued elsewhere.
+  /// The stream for reads of memory that is known to be written, past all queued work.
   cudaStream_t fetch_stream() const noexcept { return fetch_.handle; }
 
-  /// To be called with each stream that a caller names, before it is used: returns its id. Throws
-  /// `invalid_argument`, with what to do instead, if it is being captured or cannot be used because
-  /// of another stream's capture; no capture is harmed. Frees what waited for the stream.
+  /// Must be called with each stream that a caller names, before it is used. Returns its id, and
+  /// frees blocks that waited for the stream. Throws `invalid_argument`, with advice, if the stream
+  /// is being captured or cannot be used because of another stream's capture; no capture is harmed.
   StreamId named(cudaStream_t stream);
-  /// Throws `invalid_argument` for a stream of another device, which must not be captured.
+  /// Throws `invalid_argument` for a stream of another device. `stream` must not be being captured.
   void require_own_device(cudaStream_t stream) const;
-  /// The id of a stream, which must exist and not be captured: asking for it would end the capture.
+  /// Returns the id of a stream, which must exist and not be being captured: the query would end
+  /// the capture.
   StreamId id_of(cudaStream_t stream) const;
-  /// The handle of one of the context's own streams, which exist for ever; null for others.
+  /// Returns the handle of one of the context's own streams, which exist for ever; null for others.
   cudaStream_t own_stream(StreamId id) const noexcept;
   bool is_own(cudaStream_t stream) const noexcept {
     return stream == work_.handle || stream == fetch_.handle;
@@ -87,8 +89,8 @@ class Context {
 
   Reclaimer& reclaimer() noexcept { return reclaimer_; }
 
-  /// Streams of plans, for as long as these can run, and so the streams exist: asked whether
-  /// something is being captured.
+  /// Registers the stream of a plan, while the plan can run and the stream thus exists, so that
+  /// `knows_of_a_capture` can query it.
   void add_plan_stream(cudaStream_t stream);
   void remove_plan_stream(cudaStream_t stream) noexcept;
   /// Returns true if a capture is under way that this library can know of.

@@ -17,7 +17,7 @@ namespace {
 cudaError_t allocate_once(const Context& context, std::byte*& data, std::int64_t bytes,
                           cudaStream_t stream) {
   void* block = nullptr;
-  // In whole words: kernels read them where only a part is wanted.
+  // Rounded up to whole words, which kernels read even if they want only a part.
   const std::size_t size = round_up(static_cast<std::size_t>(bytes), 16);
   const cudaError_t error =
       context.has_memory_pools() ? cudaMallocAsync(&block, size, stream) : cudaMalloc(&block, size);
@@ -25,10 +25,10 @@ cudaError_t allocate_once(const Context& context, std::byte*& data, std::int64_t
   return error;
 }
 
-/// Gives the driver back what has been freed but not reused.
+/// Returns memory that was freed and not reused to the driver.
 void trim(Context& context) {
   if (!context.has_memory_pools()) return;
-  // Blocks whose last use has not ended yet may be all that is in the way.
+  // Blocks whose last use has not ended yet may hold the memory.
   context.reclaimer().reclaim_everything();
   cudaMemPool_t pool = nullptr;
   MULTIBUFFER_CUDA_CHECK(cudaDeviceGetDefaultMemPool(&pool, context.ordinal()));
@@ -89,7 +89,7 @@ bool DeviceMemory::wait() noexcept {
     return std::ranges::all_of(uses, [](const LastUse& use) {
       const cudaError_t error = cudaEventSynchronize(use.mark.event.get());
       ignore(error);
-      // A failure of the work itself is reported by the calls that ask for its results.
+      // Calls that ask for the work's results report its failure.
       return error < cudaErrorStreamCaptureUnsupported || error > cudaErrorStreamCaptureWrongThread;
     });
   } catch (const std::exception&) {
@@ -118,7 +118,7 @@ void DeviceMemory::hand_over(cudaStream_t stream, bool ordered) {
     consumers_.legacy = true;
   else if (!ready)
     consumers_.unnamed = true;
-  else if (!context_.is_own(stream))  // whose handle nobody else has
+  else if (!context_.is_own(stream))  // nobody else has the handle of an own one
     consumers_.add(id);
   if (!ordered || !ready) return;
   const Coming reading{.writes = false, .stream = id};
@@ -159,8 +159,8 @@ void DeviceMemory::order(cudaStream_t stream, StreamId id, bool writes) {
   wait_for_use(write_);
   if (!writes) return;
   std::ranges::for_each(reads_, wait_for_use);
-  // Consumers on the legacy stream have enqueued this much so far. Those on streams of their own
-  // cannot be asked, and declare their work themselves (`Access`).
+  // The event covers consumers on the legacy stream. Those on other streams cannot be asked, and
+  // declare their work themselves (`Access`).
   if (consumers_.legacy && stream != cudaStreamLegacy &&
       state_of(cudaStreamLegacy) == StreamState::ready)
     wait_for_use({context_.id_of(cudaStreamLegacy), context_.mark(cudaStreamLegacy)});
@@ -204,13 +204,13 @@ void DeviceMemory::leave_to_graph(const StreamUse& use) noexcept {
 }
 
 void DeviceMemory::note(const LastUse& last, bool wrote) {
-  // Threads that share a stream may come here in another order than their work went there.
+  // Threads that share a stream may come here in another order than their work was enqueued.
   const auto is_before = [&](const LastUse& other) {
     return other.stream != last.stream || other.mark.order < last.mark.order;
   };
   if (wrote) {
-    // It came after all reads, each of which had ended its use before this one began, or is of the
-    // same stream: who waits for it waits for them.
+    // This write comes after all reads: each ended its use before, or is on the same stream. So
+    // whoever waits for the write waits for them.
     write_ = last;
     std::erase_if(reads_, is_before);
     return;

@@ -16,12 +16,12 @@ namespace multibuffer::cuda {
 
 class StreamUse;
 
-/// Stream-ordered device memory that knows the work on it: what is being enqueued just now, the
-/// last work of each stream, and who else reads it. Reads on several streams run side by side; a
-/// write waits for all of them. Work is enqueued within a `StreamUse`.
+/// Stream-ordered device memory that knows the work on it: the work being enqueued now, the last
+/// work of each stream, and the consumers. Reads on several streams run in parallel; a write waits
+/// for all of them. Work is enqueued within a `StreamUse`.
 class DeviceMemory final : public Memory {
  public:
-  /// For use on `stream` at once, and elsewhere after it.
+  /// Allocates a block that `stream` may use at once, and other streams after it.
   DeviceMemory(Context& context, std::int64_t bytes, cudaStream_t stream);
   ~DeviceMemory() override;
   DeviceMemory(const DeviceMemory&) = delete;
@@ -31,39 +31,39 @@ class DeviceMemory final : public Memory {
   void wait_for_contents() override;
   int ordinal() const noexcept { return context_.ordinal(); }
 
-  /// Makes what a consumer enqueues on `stream` from now on come after the last write, unless
-  /// `ordered` is false, and the end of the block come after what it has enqueued by then. If
-  /// `stream` is being captured, the host waits for the last write, and nothing is enqueued.
+  /// Orders a consumer's later work on `stream` after the last write, unless `ordered` is false,
+  /// and frees the block only after the work that is on `stream` by then. If `stream` is being
+  /// captured, the host waits for the last write, and nothing is enqueued.
   void hand_over(cudaStream_t stream, bool ordered);
 
  private:
   friend class StreamUse;
 
-  /// Work that a thread is enqueuing: others' that conflicts with it waits for its end, on the
-  /// host.
+  /// Work that a thread is enqueuing. Other threads with conflicting work wait on the host for its
+  /// end.
   struct OpenUse {
     const StreamUse* use = nullptr;
     std::thread::id thread;
     StreamId stream = 0;
     bool writes = false;
   };
-  /// Registers `use`, and makes its stream wait for earlier work of other streams; or returns false
-  /// if another thread has an open use that conflicts. Throws if this thread has one.
+  /// Registers `use` and makes its stream wait for earlier work of other streams. Returns false if
+  /// another thread has a conflicting open use; throws if this thread has one.
   bool try_enter(const StreamUse& use, bool writes);
   /// Waits until no other thread has an open use that conflicts.
   void wait_to_enter(const StreamUse& use, bool writes);
-  /// Ends a use that has a mark at its end, or none if its work has ended already.
+  /// Ends a use. `last` marks the end of its work; it is null if the work has ended already.
   void leave(const StreamUse& use, const LastUse* last) noexcept;
-  /// Ends a use whose work goes on in a graph.
+  /// Ends a use whose work continues in a graph.
   void leave_to_graph(const StreamUse& use) noexcept;
 
-  /// A use that is to come, or a look at what is there: it is on a stream, or on none.
+  /// A use that is about to begin, on a stream, or a read by the host, on none.
   struct Coming {
     bool writes = false;
     StreamId stream = 0;
   };
   bool conflicts(const OpenUse& open, const Coming& coming) const;
-  /// Throws `invalid_argument` if this thread has an open use that conflicts: it would wait for
+  /// Throws `invalid_argument` if this thread has a conflicting open use, since it would wait for
   /// itself.
   void refuse_own(const Coming& coming) const;
   bool others_conflict(const Coming& coming) const;
@@ -80,7 +80,7 @@ class DeviceMemory final : public Memory {
   Consumers consumers_;
 };
 
-/// Whether `pointer` points into a block.
+/// Returns true if `pointer` points into the block.
 bool lies_in(const Memory& memory, const void* pointer);
 
 }  // namespace multibuffer::cuda

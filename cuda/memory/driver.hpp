@@ -4,9 +4,9 @@
 
 namespace multibuffer::cuda {
 
-/// Functions of the driver that the runtime has no other name for. They are found at run time,
-/// since a program that is linked with the driver's library does not start where there is no
-/// driver; null where this driver does not have one.
+/// Functions of the driver that the runtime does not offer. They are looked up at run time, because
+/// a program linked with the driver's library does not start without a driver. A function that this
+/// driver lacks is null.
 struct Driver {
   decltype(&cuDeviceGet) device_get = nullptr;
   decltype(&cuDevicePrimaryCtxRetain) primary_retain = nullptr;
@@ -24,7 +24,7 @@ struct Driver {
   }
 };
 
-/// Looked up once. Thread-safe.
+/// Returns the functions, which are looked up once. Thread-safe.
 const Driver& driver();
 
 }  // namespace multibuffer::cuda

@@ -12,17 +12,17 @@ namespace multibuffer::cuda {
 /// A point in a stream's work. Handles share it; the last one gives it back to its pool.
 using Event = std::shared_ptr<CUevent_st>;
 
-/// Events without timing, made once and used again. They are never destroyed: when the last of them
-/// goes, CUDA may have gone before.
+/// Reuses events without timing. They are never destroyed, because CUDA may be gone before the last
+/// of them.
 class EventPool {
  public:
   EventPool() = default;
   EventPool(const EventPool&) = delete;
   EventPool& operator=(const EventPool&) = delete;
 
-  /// An event of the current device that marks nothing yet.
+  /// Returns an event of the current device that is not recorded yet.
   Event take();
-  /// After all that has been enqueued on `stream`, a stream of the current device.
+  /// Records an event after all work on `stream`, a stream of the current device.
   Event record(cudaStream_t stream);
 
  private:

@@ -65,7 +65,8 @@ void Reclaimer::free_now(const RetiredBlock& block, cudaStream_t stream) {
   ignore(cudaFreeAsync(block.data, stream));
 }
 
-/// Where CUDA fails, the block is not freed: work may still use it.
+/// Frees a block after its uses. If CUDA fails, the block is not freed, because work may still use
+/// it.
 void Reclaimer::free_after_its_uses(const RetiredBlock& block) noexcept {
   try {
     cudaStream_t stream = streams_[turn_++ % streams_.size()];
@@ -79,15 +80,15 @@ void Reclaimer::free_after_its_uses(const RetiredBlock& block) noexcept {
   }
 }
 
-/// Behind all that the legacy stream has by now, and all streams that synchronize with it. While
-/// one of those is being captured, the consumer stays what it was.
+/// Records an event after all work so far on the legacy stream and on the streams that synchronize
+/// with it, and notes it as a use. While one of these is being captured, does nothing.
 void Reclaimer::mark_on_legacy(RetiredBlock& block) noexcept {
   try {
     if (state_of(cudaStreamLegacy) != StreamState::ready) return;
     block.uses.push_back({context_.id_of(cudaStreamLegacy), context_.mark(cudaStreamLegacy)});
     block.consumers.legacy = false;
   } catch (const std::exception&) {
-    // As above.
+    // The device has failed, or CUDA is shutting down.
   }
 }
 
@@ -106,12 +107,12 @@ void Reclaimer::park(RetiredBlock block) {
 
 void Reclaimer::settle(cudaStream_t stream, StreamId id) {
   const std::lock_guard lock(mutex_);
-  Event here;  // one for all of them
+  Event here;  // one event for all blocks
   for (RetiredBlock& block : parked_) {
     if (!block.consumers.uses(id)) continue;
     if (!here) here = context_.events().record(stream);
     block.uses.push_back({id, {here, 0}});
-    std::erase(block.consumers.streams, id);  // only now: the mark stands in for it
+    std::erase(block.consumers.streams, id);  // last: the event replaces it
   }
   std::erase_if(parked_, [&](RetiredBlock& block) {
     const bool waits =
@@ -125,11 +126,11 @@ void Reclaimer::settle(cudaStream_t stream, StreamId id) {
 }
 
 void Reclaimer::free_marked(bool only_ended) {
-  std::vector<StreamId> busy;  // each is asked once
+  std::vector<StreamId> busy;  // each is queried once
   std::erase_if(parked_, [&](RetiredBlock& block) {
     if (block.consumers.legacy) mark_on_legacy(block);
     if (block.consumers.any()) return false;
-    // The last work is a caller's, whose stream will be named again.
+    // The last work is on a caller's stream, which will be named again.
     if (only_ended && all_on_one_stream(block)) {
       const StreamId stream = block.uses.front().stream;
       if (std::ranges::find(busy, stream) != busy.end()) return false;
@@ -150,7 +151,7 @@ void Reclaimer::mark_on_context() {
   Event everything = context_.events().take();
   if (driver().record_context(context_.primary(), everything.get()) != CUDA_SUCCESS) return;
   for (RetiredBlock& block : parked_) {
-    // What was marked before is covered, too.
+    // This event covers those recorded before it, too.
     block.uses.assign(1, {0, {everything, 0}});
     block.consumers = {};
   }

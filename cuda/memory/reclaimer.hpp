@@ -14,13 +14,13 @@ namespace multibuffer::cuda {
 
 class Context;
 
-/// Who reads a block on streams of their own, with work that this library does not see.
+/// The streams on which others read a block, with work that this library does not see.
 struct Consumers {
-  /// On the legacy stream, or on one that synchronizes with it: both are always there to be asked.
+  /// Someone reads on the legacy stream, or on one that synchronizes with it. It always exists.
   bool legacy = false;
-  /// On a stream that was being captured, and has no id meanwhile.
+  /// Someone reads on a stream that was being captured, and had no id meanwhile.
   bool unnamed = false;
-  std::vector<StreamId> streams;  ///< each once
+  std::vector<StreamId> streams;  ///< distinct
 
   bool any() const noexcept { return legacy || unnamed || !streams.empty(); }
   bool uses(StreamId stream) const noexcept;
@@ -31,33 +31,33 @@ struct Consumers {
 struct RetiredBlock {
   std::byte* data = nullptr;
   std::int64_t bytes = 0;
-  std::vector<LastUse> uses;  ///< ours, at most one a stream
+  std::vector<LastUse> uses;  ///< the library's own, at most one a stream
   Consumers consumers;
 };
 
-/// Frees a device's blocks after the last work on them, and never by a stream that may be gone.
-/// Where the last work is
+/// Frees a device's blocks after the last work on them, and never by the handle of a stream that
+/// may be gone. If the last work on a block is
 ///
 ///  - on one stream of the library's own, the block is freed on that stream, and the next
 ///  allocation
 ///    there has it;
-///  - on several streams, and all of it is marked, on a stream that waits for the marks;
-///  - on one stream of the caller's, and not done yet, on that stream when the caller names it
-///  again,
-///    so that a loop of gathers there does not grow;
-///  - a consumer's on the legacy stream, after a mark that is set there now;
-///  - a consumer's on another stream, when that stream is named again: then it exists, and a mark
+///  - on several streams, and all of it is marked by events, the block is freed on a stream that
+///    waits for them;
+///  - on one stream of the caller's, and not done yet, it is freed on that stream when the caller
+///    names it again, so that a loop of gathers there does not grow;
+///  - a consumer's on the legacy stream, it is freed after an event that is recorded there now;
+///  - a consumer's on another stream, it is freed after an event that is recorded when that stream
 ///  is
-///    set.
+///    named again, since then it exists.
 ///
-/// The last two are for memory that was handed to a consumer, who has enqueued we do not know what.
-/// A stream's handle must not be used once the stream may have been destroyed, and a destroyed
-/// stream's work goes on. So blocks wait until a caller names the stream; streams of a loop are
-/// named in every turn, and then one result waits. If a sixteenth of the device's memory waits, or
-/// more than a thousand blocks, or an allocation fails, an event of the whole context is recorded
-/// instead (CUDA 12.5), which covers every stream. It would end a capture that is under way on the
-/// device, so it is left out while one is known of; of a capture on a stream that this library has
-/// never seen it cannot know.
+/// The last two are for memory that was handed to a consumer, whose work the library does not see.
+/// A handle must not be used once its stream may have been destroyed, and a destroyed stream's work
+/// goes on. So such blocks wait until a caller names the stream; in a loop every turn names it, and
+/// one result waits. If a sixteenth of the device's memory waits, or more than a thousand blocks,
+/// or an allocation fails, an event of the whole context is recorded instead (CUDA 12.5), which
+/// covers every stream. It would end a capture that is under way on the device, so it is left out
+/// while the library knows of one. The library cannot know of a capture on a stream that it has
+/// never seen.
 ///
 /// Thread-safe. The current device must be the context's.
 class Reclaimer {
@@ -65,22 +65,23 @@ class Reclaimer {
   explicit Reclaimer(Context& context) : context_(context) {}
   Reclaimer(const Reclaimer&) = delete;
   Reclaimer& operator=(const Reclaimer&) = delete;
-  /// Makes its streams, once the context has its other parts.
+  /// Makes its streams. Called once the context's other parts exist.
   void open();
 
   void retire(RetiredBlock block);
-  /// To be told of each stream that a caller names, before it is used: it exists, and is `ready`.
+  /// Must be called with each stream that a caller names, before it is used: it then exists, and is
+  /// `ready`.
   void named(cudaStream_t stream, StreamId id) {
     if (parked_blocks_.load(std::memory_order_relaxed) > 0) settle(stream, id);
   }
-  /// Makes `stream` wait for blocks that are freed elsewhere, if too many bytes are on their way:
-  /// so that an allocation there can have them, and a host that runs ahead of the device does not
-  /// make the pool grow without bound.
+  /// Makes `stream` wait for blocks that are being freed on other streams, if these have too many
+  /// bytes. An allocation on `stream` can then reuse them, so that a host that runs ahead of the
+  /// device does not make the pool grow without bound.
   void make_room(cudaStream_t stream);
-  /// For an allocation that failed: waits for all blocks that can be waited for.
+  /// Waits for all blocks that can be waited for, after an allocation that failed.
   void reclaim_everything();
 
-  /// Of blocks that wait for a stream to be named.
+  /// Returns the bytes of the blocks that wait for a stream to be named.
   std::int64_t parked_bytes() const;
 
  private:
@@ -90,7 +91,7 @@ class Reclaimer {
   void mark_on_legacy(RetiredBlock& block) noexcept;
   void park(RetiredBlock block);
   void mark_on_context();
-  /// Frees what needs no stream to be named.
+  /// Frees the blocks that wait for no stream to be named.
   void free_marked(bool only_ended);
 
   struct OnItsWay {
@@ -100,7 +101,7 @@ class Reclaimer {
 
   Context& context_;
   mutable std::mutex mutex_;
-  /// In turn, so that one slow stream's blocks do not hold up all others.
+  /// Used in turn, so that blocks which wait for a slow stream do not hold up all others.
   std::array<cudaStream_t, 4> streams_{};
   std::size_t turn_ = 0;
   std::vector<RetiredBlock> parked_;

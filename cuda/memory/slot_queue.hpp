@@ -8,8 +8,8 @@
 
 namespace multibuffer::cuda {
 
-/// Numbers 0 ... count - 1, lent to one thread at a time, the one that came back first before all
-/// others. Threads that wait for one must hold none, or they might wait for each other.
+/// Lends the slots 0 ... count - 1, each to one thread at a time, in the order in which they came
+/// back. A thread that waits for a slot must hold none, or threads might wait for each other.
 class SlotQueue {
  public:
   explicit SlotQueue(std::size_t count) {
@@ -18,14 +18,14 @@ class SlotQueue {
   SlotQueue(const SlotQueue&) = delete;
   SlotQueue& operator=(const SlotQueue&) = delete;
 
-  /// Waits until there is one.
+  /// Waits for a slot and takes it.
   std::size_t take() {
     std::unique_lock lock(mutex_);
     returned_.wait(lock, [this] { return !idle_.empty(); });
     return pop();
   }
 
-  /// One that is there now, for a thread that holds others.
+  /// Takes a slot if one is free now, for a thread that holds others.
   std::optional<std::size_t> take_another() {
     const std::lock_guard lock(mutex_);
     if (idle_.empty()) return std::nullopt;

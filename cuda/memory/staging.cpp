@@ -16,12 +16,12 @@
 namespace multibuffer::cuda {
 namespace {
 
-/// Copies reach the bus' full bandwidth from about 256 KiB on, and what fits into a core's own
-/// cache is packed fastest.
+/// Copies reach the bus' full bandwidth from about 256 KiB on, and slots that fit into a core's own
+/// cache are packed fastest.
 constexpr std::int64_t slot_bytes = std::int64_t{1} << 20;
 
-/// For each thread a slot to fill and one that is being copied, but no more page-locked memory than
-/// anybody would miss.
+/// Each thread has a slot to fill and one that is being copied, within a bound on page-locked
+/// memory.
 std::size_t slot_count() { return static_cast<std::size_t>(std::clamp(2 * thread_count(), 4, 32)); }
 
 }  // namespace
@@ -41,14 +41,14 @@ class StagingRing::Loan {
   }
   Slot& slot() const { return ring_->slots_[number_]; }
 
-  /// Waits until the device is done with what the slot held.
+  /// Waits until the device is done with the slot's last contents.
   void await_device() const {
     if (slot().busy) MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(slot().busy.get()));
     slot().busy.reset();
   }
 
-  /// Enqueues a copy from the slot, or to it. Where its end cannot be marked, it is waited for: the
-  /// next borrower of the slot would not.
+  /// Enqueues a copy from or to the slot. If no event can be recorded behind it, waits for it,
+  /// because the next borrower of the slot would not.
   void copy(void* to, const void* from, std::int64_t bytes, cudaMemcpyKind kind,
             cudaStream_t stream) const {
     MULTIBUFFER_CUDA_CHECK(
@@ -81,7 +81,7 @@ void StagingRing::allocate() {
 
 void StagingRing::fill_and_send(std::byte* to, std::int64_t begin, std::int64_t end,
                                 const Fill& fill, cudaStream_t stream) {
-  const DeviceGuard guard(context_);  // this may be a thread that CUDA has not seen yet
+  const DeviceGuard guard(context_);  // CUDA may not have seen this thread yet
   for (; begin < end; begin += slot_bytes) {
     const std::int64_t stop = std::min(begin + slot_bytes, end);
     const Loan loan(*this, idle_.take());
@@ -93,7 +93,7 @@ void StagingRing::fill_and_send(std::byte* to, std::int64_t begin, std::int64_t 
 
 void StagingRing::send(std::byte* to, std::int64_t bytes, const Fill& fill, cudaStream_t stream,
                        const Watch& watch) {
-  // Pieces start where the arena's pages do.
+  // Pieces start at pages of the arena.
   constexpr std::int64_t unit = 4096;
   if (bytes == 0) return;
   allocate();
@@ -102,7 +102,8 @@ void StagingRing::send(std::byte* to, std::int64_t bytes, const Fill& fill, cuda
     rounded.progress = [&](std::int64_t done, std::int64_t) {
       watch.progress(std::min(done, bytes), bytes);
     };
-  // The stream of this name is another one on every thread: only this thread's is the caller's.
+  // cudaStreamPerThread is another stream on every thread, so only this thread may use the
+  // caller's.
   if (stream == cudaStreamPerThread) {
     stop_if_asked(rounded);
     fill_and_send(to, 0, bytes, fill, stream);
@@ -130,7 +131,7 @@ void StagingRing::receive(std::byte* to, const std::byte* from, std::int64_t byt
     std::int64_t end;
   };
   allocate();
-  // What is queued before may take long, and the slots are others' as well.
+  // Earlier work may take long, and other threads need the slots.
   MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(stream));
   std::deque<Piece> under_way;
   const auto fetch = [&](std::size_t number, std::int64_t begin) {

@@ -15,16 +15,15 @@
 
 namespace multibuffer::cuda {
 
-/// Page-locked slots through which pageable memory travels: host threads fill some while the device
-/// copies others. They are allocated on first use. Calls may come from several threads, which share
-/// the slots.
+/// Transfers pageable memory through page-locked slots: host threads fill some while the device
+/// copies others. Slots are allocated on first use and shared by all threads that call.
 class StagingRing {
  public:
   explicit StagingRing(Context& context);
   StagingRing(const StagingRing&) = delete;
   StagingRing& operator=(const StagingRing&) = delete;
 
-  /// Writes bytes [begin, end) of what is sent to a slot. Called by several threads at once; must
+  /// Writes bytes [begin, end) of the transfer to a slot. Called by several threads at once; must
   /// not throw.
   using Fill = std::function<void(std::int64_t begin, std::int64_t end, std::byte* slot)>;
 
@@ -33,15 +32,15 @@ class StagingRing {
   void send(std::byte* to, std::int64_t bytes, const Fill& fill, cudaStream_t stream,
             const Watch& watch);
 
-  /// Copies device memory to host memory; returns when it is there.
+  /// Copies device memory to host memory; returns when the copy is done.
   void receive(std::byte* to, const std::byte* from, std::int64_t bytes, cudaStream_t stream);
 
  private:
   struct Slot {
     std::byte* data = nullptr;
-    Event busy;  ///< until then; null if it never was
+    Event busy;  ///< behind the slot's last copy; null if there was none
   };
-  /// A slot that is this thread's until it goes out of scope.
+  /// A slot that is lent to this thread until the end of the scope.
   class Loan;
 
   void allocate();

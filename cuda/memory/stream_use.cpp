@@ -22,8 +22,8 @@ void StreamUse::add(DeviceMemory& memory, bool writes) {
 
 void StreamUse::begin() {
   open_ = true;
-  // All of them at once or none: a thread that waited for one block while it has another could wait
-  // for a thread that waits for it. Streams that have waited for nothing are no worse for it.
+  // All blocks are entered, or none: a thread that waited for one block while it holds another
+  // could wait for a thread that waits for it. A stream that has waited in vain is not harmed.
   for (auto next = blocks_.begin(); next != blocks_.end();) {
     if (next->memory->try_enter(*this, next->writes)) {
       ++next;
@@ -42,8 +42,8 @@ void StreamUse::leave(const LastUse* last) noexcept {
 }
 
 Event StreamUse::finish() {
-  // The stream of this name is another one on another thread: then the legacy stream, which waits
-  // for all of them, marks the end.
+  // cudaStreamPerThread is another stream on another thread. The end is then marked on the legacy
+  // stream, which waits for all of them.
   const bool is_elsewhere = stream_ == cudaStreamPerThread && context_.id_of(stream_) != id_;
   cudaStream_t stream = is_elsewhere ? cudaStreamLegacy : stream_;
   const LastUse last{is_elsewhere ? context_.id_of(stream) : id_, context_.mark(stream)};
@@ -55,7 +55,7 @@ void StreamUse::finish_waited_for() noexcept { leave(nullptr); }
 
 void StreamUse::end() {
   const DeviceGuard guard(context_);
-  // A capture may have begun since.
+  // A capture may have begun since `begin`.
   if (!context_.is_own(stream_) && state_of(stream_) != StreamState::ready) {
     open_ = false;
     for (const Block& block : blocks_) block.memory->leave_to_graph(*this);
@@ -71,7 +71,7 @@ StreamUse::~StreamUse() {
     try {
       end();
     } catch (const std::exception&) {
-      // No event could be recorded. Then nothing of this use may be left when it has ended.
+      // No event could be recorded, so the work must have ended before the use ends.
       ignore(cudaStreamSynchronize(stream_));
     }
   } catch (const std::exception&) {

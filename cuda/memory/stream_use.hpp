@@ -10,12 +10,12 @@
 
 namespace multibuffer::cuda {
 
-/// Work on one stream and the blocks that it reads and writes.
+/// Orders work on one stream with other work on the blocks that it reads and writes.
 ///
-/// Name the blocks, then `begin`: the stream waits for earlier work of other streams on them, and
-/// other threads whose own work conflicts wait, on the host, until this has ended. `finish` marks
-/// the end of the work; so does the destructor, if an exception leaves part of it enqueued. The
-/// blocks must live until then.
+/// Name the blocks, then call `begin`: the stream waits for earlier work of other streams on them,
+/// and other threads with conflicting work wait on the host until this use has ended. `finish`
+/// marks the end of the work; so does the destructor, if an exception leaves part of it enqueued.
+/// The blocks must live until then.
 class StreamUse final : public MemoryUse {
  public:
   /// Throws `invalid_argument` for a stream that is being captured, before the capture is harmed.
@@ -28,7 +28,7 @@ class StreamUse final : public MemoryUse {
   void writes(DeviceMemory& memory) { add(memory, true); }
   void begin();
   Event finish();
-  /// As `finish`, for work that the host has waited for.
+  /// Ends the use like `finish`, for work that the host has waited for.
   void finish_waited_for() noexcept;
   void end() override;
 

@@ -8,15 +8,15 @@
 
 namespace multibuffer::cuda {
 
-/// An arena as it will lie on the device, leaves and offset arrays together, so that one transfer
-/// can fill it. Bytes that belong to nothing are 0.
+/// Writes an arena's bytes, leaves and offset arrays together, so that one transfer can fill it.
+/// Bytes between them are 0.
 class ArenaImage {
  public:
-  /// Both are borrowed. In place there are no leaves to fill in.
+  /// Borrows both. A placement in place has no leaves to write.
   ArenaImage(const Placement& placement, const std::vector<std::int64_t>& table_offsets);
 
   std::int64_t bytes() const noexcept { return bytes_; }
-  /// What leaves take, from 0 on.
+  /// The bytes of the leaves, which begin at 0.
   std::int64_t leaf_bytes() const noexcept { return leaf_bytes_; }
   /// Writes bytes [begin, end) of the image to `out`.
   void fill(std::int64_t begin, std::int64_t end, std::byte* out) const;

@@ -16,10 +16,10 @@ void copy_each(std::byte* to, std::span<const SourceRun> runs, cudaStream_t stre
 
 }  // namespace
 
-#if CUDART_VERSION >= 13000  // its earlier form took one argument more
+#if CUDART_VERSION >= 13000  // CUDA 12's form takes one argument more
 
 void copy_batch(std::byte* to, std::span<const SourceRun> runs, cudaStream_t stream) {
-  // The legacy default stream takes no batches.
+  // Batches cannot be enqueued on the legacy default stream.
   if (stream == cudaStreamLegacy || runs.size() < 2) return copy_each(to, runs, stream);
   std::vector<void*> targets;
   std::vector<const void*> sources;

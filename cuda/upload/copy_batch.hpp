@@ -9,7 +9,8 @@
 
 namespace multibuffer::cuda {
 
-/// Enqueues the copies of `runs`, page-locked memory, to their offsets in device memory at `to`.
+/// Enqueues copies of `runs`, which are page-locked memory, to their offsets in device memory at
+/// `to`.
 void copy_batch(std::byte* to, std::span<const SourceRun> runs, cudaStream_t stream);
 
 }  // namespace multibuffer::cuda

@@ -29,7 +29,7 @@ struct Allocation {
   const std::byte* end = nullptr;
 };
 
-/// The allocation, or registration, around an address that CUDA knows; nothing if it knows none.
+/// Returns the allocation, or registration, around an address; nothing if CUDA does not know it.
 std::optional<Allocation> allocation_around(const std::byte* address) {
   const auto get_attributes = driver().pointer_attributes;
   if (!get_attributes) return std::nullopt;
@@ -40,13 +40,13 @@ std::optional<Allocation> allocation_around(const std::byte* address) {
   void* answers[] = {&begin, &bytes};
   if (get_attributes(2, which, answers, reinterpret_cast<std::uintptr_t>(address)) != CUDA_SUCCESS)
     return std::nullopt;
-  // Registered memory may be known by the address that the device has for it.
+  // The device may have another address for registered memory.
   if (!begin || std::less{}(address, begin) || !std::less{}(address, begin + bytes))
     return std::nullopt;
   return Allocation{begin, begin + bytes};
 }
 
-/// Why a device cannot read at `pointer`; empty if it can.
+/// Explains why a device cannot read at `pointer`; empty if it can.
 std::string why_unreadable(const void* pointer, const Context& context) {
   const cudaPointerAttributes attributes = attributes_of(pointer);
   switch (attributes.type) {
@@ -65,18 +65,18 @@ std::string why_unreadable(const void* pointer, const Context& context) {
   }
 }
 
-/// Memory that was found readable, from one allocation to the next. Most leaves lie in the same one
-/// as the leaf before, which costs two comparisons.
+/// Remembers the allocations that were found readable. Most leaves lie in the same one as the leaf
+/// before, which costs two comparisons.
 class Readable {
  public:
   explicit Readable(const Context& context) : context_(context) {}
 
-  /// Whether all of it lies in the allocation that was last found.
+  /// Returns true if all of the range lies in the allocation that was last found.
   bool surely(const std::byte* begin, const std::byte* end) const {
     return last_.begin && !std::less{}(begin, last_.begin) && !std::less{}(last_.end, end);
   }
 
-  /// Why [begin, end) cannot be read; empty if it can.
+  /// Explains why [begin, end) cannot be read; empty if it can.
   std::string why_not(const std::byte* begin, const std::byte* end) {
     for (const std::byte* at = begin; at < end;) {
       if (const auto known = found_.upper_bound(at); known != found_.end() && known->second <= at) {
@@ -90,8 +90,8 @@ class Readable {
         found_[allocation->end] = allocation->begin;
         continue;
       }
-      // Where allocations end is not known. Memory is readable by pages, and the first and the last
-      // byte speak for those between them.
+      // The allocation's end is not known. Memory is readable by pages; the first and the last byte
+      // are taken to answer for those between them.
       why = why_unreadable(end - 1, context_);
       if (!why.empty()) return why;
       found_[page_of(end - 1) + page_bytes] = page_of(at);
@@ -128,7 +128,7 @@ bool is_page_locked(const void* begin, std::int64_t bytes) {
 
 namespace {
 
-/// What the driver knows of an address; nothing if it knows nothing.
+/// Returns the driver's facts about an address; nothing if it has none.
 struct Known {
   CUmemorytype type{};
   int ordinal = 0;

@@ -14,7 +14,7 @@ std::uint64_t address_of(const std::byte* pointer) {
   return reinterpret_cast<std::uintptr_t>(pointer);
 }
 
-/// Where each leaf of a packed placement is, in the order of the arena.
+/// Returns the address of each leaf of a packed placement, in the order of the arena.
 std::vector<std::uint64_t> leaf_addresses(const Placement& placement, std::int64_t leaf_bytes) {
   std::vector<std::uint64_t> addresses;
   addresses.reserve(static_cast<std::size_t>(placement.arena_bytes / leaf_bytes));
@@ -73,7 +73,7 @@ PullPlan pull_plan(const Placement& placement) {
   const auto [least, most] = std::ranges::minmax(addresses);
   std::uint64_t differences = 0;
   for (const std::uint64_t address : addresses) differences |= address - least;
-  // Where there is but one address, any unit is right, and a large one says nothing of alignment.
+  // For a single address any unit is right, so a large one says nothing about alignment.
   const std::uint64_t unit = std::uint64_t{1} << std::countr_zero(differences | most_unit);
   plan.unit = static_cast<std::int64_t>(unit);
   plan.origin = static_cast<std::int64_t>(least);

@@ -16,11 +16,12 @@
 namespace multibuffer::cuda {
 namespace {
 
-/// What is enqueued at a time: a stop request is heard, and progress told, in between.
+/// The bytes that are enqueued at a time. Between them a stop request is heard and progress
+/// reported.
 constexpr std::int64_t stage_bytes = std::int64_t{64} << 20;
 
-/// Enqueues work that reads the caller's memory, stage by stage: one is always under way while the
-/// host waits for the one before. When it ends, or is left by an exception, all of it is done.
+/// Enqueues work that reads the caller's memory in steps: one is always under way while the host
+/// waits for the one before. On return, also by an exception, all of the work is done.
 class Stages {
  public:
   Stages(Context& context, cudaStream_t stream, const Watch& watch, std::int64_t total)
@@ -58,7 +59,7 @@ class Stages {
   bool finished_ = false;
 };
 
-/// As many of the first runs as make a stage.
+/// Returns as many of the first runs as make a step.
 std::span<const SourceRun> first_stage(std::span<const SourceRun> runs, std::int64_t& bytes) {
   std::size_t count = 0;
   bytes = 0;
@@ -67,7 +68,7 @@ std::span<const SourceRun> first_stage(std::span<const SourceRun> runs, std::int
   return runs.first(count);
 }
 
-/// Runs that are longer than a stage, in pieces.
+/// Cuts runs that are longer than a step.
 std::vector<SourceRun> in_stages(std::vector<SourceRun> runs) {
   std::vector<SourceRun> pieces;
   for (SourceRun run : runs) {
@@ -88,7 +89,7 @@ void Uploader::copy_runs(const Placement& placement, std::byte* arena, cudaStrea
   const std::vector<SourceRun> pieces = in_stages(source_runs(placement));
   std::int64_t total = 0;
   for (const SourceRun& piece : pieces) total += piece.bytes;
-  if (total < placement.arena_bytes)  // what lies between leaves is 0
+  if (total < placement.arena_bytes)  // bytes between leaves are 0
     MULTIBUFFER_CUDA_CHECK(
         cudaMemsetAsync(arena, 0, static_cast<std::size_t>(placement.arena_bytes), stream));
   Stages stages(context_, stream, watch, total);

@@ -17,7 +17,7 @@
 
 namespace multibuffer::cuda {
 
-/// Brings host memory to device memory in whichever way `choose_upload` says.
+/// Uploads host memory to device memory in the way that `choose_upload` picks.
 class Uploader {
  public:
   /// Enqueues a gather without index arrays.
@@ -26,10 +26,10 @@ class Uploader {
   Uploader(Context& context, StagingRing& ring, Launch launch)
       : context_(context), ring_(ring), launch_(std::move(launch)) {}
 
-  /// Leaves and tables. Returns, or throws, when nothing reads the leaves' memory any more.
+  /// Uploads leaves and tables. Returns, or throws, after the last read of the leaves' memory.
   UploadWay upload(const Placement& placement, const std::vector<std::int64_t>& table_offsets,
                    std::byte* arena, cudaStream_t stream, const Watch& watch);
-  /// One block. Returns when nothing reads `from` any more.
+  /// Uploads one block. Returns after the last read of `from`.
   void write(std::byte* to, const std::byte* from, std::int64_t bytes, cudaStream_t stream);
 
  private:

@@ -6,7 +6,7 @@ namespace multibuffer::cuda {
 
 namespace {
 
-/// Runs that threads pack sooner than a kernel reads them, wherever they lie.
+/// Returns true for runs that threads pack faster than a kernel reads them, wherever they lie.
 bool are_short(const UploadFacts& facts, std::int64_t threads) {
   return facts.runs > 1 && facts.bytes / facts.runs < upload_thresholds::least_pulled_run(threads);
 }
@@ -17,7 +17,7 @@ UploadWay choose_upload(const UploadFacts& facts, std::int64_t threads) {
   if (!facts.page_locked || facts.runs == 0 || are_short(facts, threads)) return UploadWay::packed;
   if (facts.runs == 1) return UploadWay::straight;
   if (facts.bytes / facts.runs >= upload_thresholds::least_batch_run) return UploadWay::batched;
-  // What a kernel cannot read, or would have to walk through with a table of sizes.
+  // A kernel could not read these, or would need a table of sizes.
   if (!facts.mapped || !facts.equal_leaves) return UploadWay::packed;
   return UploadWay::pulled;
 }
@@ -45,7 +45,7 @@ UploadFacts upload_facts(const Placement& placement, std::int64_t threads,
   if (facts.bytes < upload_thresholds::bytes_a_question) return facts;
   if (are_short(facts, threads)) return facts;
 
-  // From a segment's first byte to its last, gaps between its runs included.
+  // A segment's range includes the gaps between its runs.
   std::int64_t gaps = 0;
   std::int64_t leaf = placement.run_bytes;
   for (const PackAxis& axis : placement.packing) {

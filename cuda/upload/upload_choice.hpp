@@ -11,7 +11,7 @@
 
 namespace multibuffer::cuda {
 
-/// How leaves travel into their arena.
+/// The way in which leaves travel into their arena.
 enum class UploadWay {
   packed,    ///< host threads pack them into page-locked slots, which the device copies
   straight,  ///< one run of page-locked memory, copied as it is
@@ -19,13 +19,13 @@ enum class UploadWay {
   pulled,    ///< shorter page-locked runs, which a kernel reads straight into their places
 };
 
-/// What decides. Lengths of runs were measured on an H200 with PCIe gen5 x16 (55 GB/s) and 16
-/// processors; bench/results/2026-11-26-h200.md has the figures.
+/// The thresholds of the choice. Lengths of runs were measured on an H200 with PCIe gen5 x16 (55
+/// GB/s) and 16 processors; bench/results/2026-11-26-h200.md has the figures.
 namespace upload_thresholds {
 
 /// Asking the driver for an address costs about what packing this many bytes does (0.3 us to 1 us a
-/// question, 10 GB/s a thread and more): less than this is packed unasked, and questions are given
-/// up when they would cost more than packing. Reasoned, not measured.
+/// question, 10 GB/s a thread and more). Fewer bytes are packed without asking, and asking ends
+/// when it would cost more than packing. Reasoned, not measured.
 inline constexpr std::int64_t bytes_a_question = std::int64_t{64} << 10;
 
 /// Mean length of a run from which on a batch copy beats a kernel that reads host memory: 34-43
@@ -44,14 +44,14 @@ constexpr std::int64_t least_pulled_run(std::int64_t threads) {
 }  // namespace upload_thresholds
 
 struct UploadFacts {
-  std::int64_t bytes = 0;     ///< of all leaves
+  std::int64_t bytes = 0;     ///< bytes of all leaves
   std::int64_t runs = 0;      ///< contiguous pieces that they consist of in the source
   bool equal_leaves = false;  ///< one after the other in the arena, all of one shape
   bool page_locked = false;   ///< each leaf lies in one page-locked allocation
   bool mapped = false;        ///< the device sees all of them at their own addresses
 };
 
-/// `threads`: how many would pack.
+/// Picks the way. `threads` is the number of threads that would pack.
 UploadWay choose_upload(const UploadFacts& facts, std::int64_t threads);
 
 /// Page-locked memory around an address: one allocation, or one registration.
@@ -69,19 +69,19 @@ class PageLockedRanges {
  public:
   explicit PageLockedRanges(FindPageLocked find) : find_(std::move(find)) {}
 
-  /// The range that all of [begin, begin + bytes) lies in. Two registrations side by side are not
-  /// one: a copy may not cross from one to the other.
+  /// Returns the range that all of [begin, begin + bytes) lies in. Adjacent registrations are not
+  /// one range: a copy may not cross from one to the other.
   std::optional<PageLockedRange> around(const std::byte* begin, std::int64_t bytes);
   std::int64_t questions() const noexcept { return questions_; }
 
  private:
   FindPageLocked find_;
-  std::map<const std::byte*, PageLockedRange> found_;  ///< by where they end
+  std::map<const std::byte*, PageLockedRange> found_;  ///< keyed by their ends
   std::int64_t questions_ = 0;
 };
 
-/// What is to be known of a placement that is not in place, where `threads` would pack. Of runs so
-/// short that they are packed wherever they lie, nothing is asked: asking after four million rows
+/// Collects the facts of a placement that is not in place, for `threads` that would pack. Does not
+/// ask about runs so short that they are packed wherever they lie: asking about four million rows
 /// of 64 bytes took twice as long as packing them (the host of an H200, 8 ns each).
 UploadFacts upload_facts(const Placement& placement, std::int64_t threads,
                          const FindPageLocked& find);
