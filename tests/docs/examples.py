@@ -63,7 +63,7 @@ def run_python(page):
         printed = io.StringIO()
         try:
             with contextlib.redirect_stdout(printed):
-                exec(compile(code, page, "exec"), names)
+                exec(compile(code, f"<{page}>", "exec"), names)
         except ModuleNotFoundError as error:
             # The module itself and NumPy are no matter of taste.
             if error.name in ("multibuffer", "numpy") or not isinstance(statement, ast.Import):
