@@ -1,30 +1,30 @@
 #include "cuda/gather_launch.hpp"
 
+#include "cuda/kernels/choose_kernel.hpp"
 #include "cuda/memory/check.hpp"
 #include "cuda/memory/stream_use.hpp"
 
 #include <cstddef>
 #include <cstring>
-#include <type_traits>
 #include <vector>
 
 namespace multibuffer::cuda {
 
 GatherLaunch::GatherLaunch(const GatherPlan& plan, Address bad_index, Context& context,
-                           StagingRing& ring, cudaStream_t stream)
-    : choice_(choose_kernel(plan)) {
+                           StagingRing& ring, cudaStream_t stream) {
+  const PlanFacts facts(plan);
+  choice_ = choose_kernel(facts);
   if (choice_.family == Family::copy)
     // In place, the base is null and the origin an address.
-    plan_ = CopyOfRun{
+    work_ = CopyOfRun{
         reinterpret_cast<std::uintptr_t>(plan.out),
         reinterpret_cast<std::uintptr_t>(plan.base) + static_cast<Address>(plan.origins.back()),
         plan.run_bytes};
   else if (choice_.levels == any_levels)
-    plan_ = send_lists(plan_parts<std::int64_t>(plan, choice_, bad_index), context, ring, stream);
-  else if (choice_.wide)
-    plan_ = small_plan(plan_parts<std::int64_t>(plan, choice_, bad_index));
+    work_ = KernelPlan(
+        send_lists(plan_parts<std::int64_t>(facts, choice_, bad_index), context, ring, stream));
   else
-    plan_ = small_plan(plan_parts<std::int32_t>(plan, choice_, bad_index));
+    work_ = small_plan(facts, choice_, bad_index);
 }
 
 LargePlan GatherLaunch::send_lists(const PlanParts<std::int64_t>& parts, Context& context,
@@ -46,16 +46,12 @@ LargePlan GatherLaunch::send_lists(const PlanParts<std::int64_t>& parts, Context
 }
 
 void GatherLaunch::operator()(cudaStream_t stream) const {
-  std::visit(
-      [&](const auto& plan) {
-        if constexpr (std::is_same_v<std::decay_t<decltype(plan)>, CopyOfRun>)
-          MULTIBUFFER_CUDA_CHECK(cudaMemcpyAsync(
-              reinterpret_cast<void*>(plan.to), reinterpret_cast<const void*>(plan.from),
-              static_cast<std::size_t>(plan.bytes), cudaMemcpyDefault, stream));
-        else
-          launch_gather(plan, choice_, stream);
-      },
-      plan_);
+  if (const auto* const copy = std::get_if<CopyOfRun>(&work_))
+    MULTIBUFFER_CUDA_CHECK(cudaMemcpyAsync(
+        reinterpret_cast<void*>(copy->to), reinterpret_cast<const void*>(copy->from),
+        static_cast<std::size_t>(copy->bytes), cudaMemcpyDefault, stream));
+  else
+    launch_gather(std::get<KernelPlan>(work_), choice_, stream);
 }
 
 }  // namespace multibuffer::cuda

@@ -3,7 +3,6 @@
 #include "cuda/kernels/launch.hpp"
 #include "cuda/memory/device_memory.hpp"
 #include "cuda/memory/staging.hpp"
-#include "cuda/plan/kernel_plan.hpp"
 
 #include <cuda_runtime_api.h>
 
@@ -13,21 +12,21 @@
 
 namespace multibuffer::cuda {
 
-/// A gather that is one run anyway.
+/// A gather of a single run.
 struct CopyOfRun {
   Address to = 0;
   Address from = 0;
   std::int64_t bytes = 0;
 };
 
-/// A gather's one launch, or one copy, with everything decided.
+/// The one launch, or the one copy, that a gather is, with every choice made.
 class GatherLaunch {
  public:
-  /// The lists of a large plan are sent on `stream`.
+  /// Sends the lists of a large plan on `stream`.
   GatherLaunch(const GatherPlan& plan, Address bad_index, Context& context, StagingRing& ring,
                cudaStream_t stream);
   void operator()(cudaStream_t stream) const;
-  /// What has to live until it has run; null for small plans.
+  /// Returns the memory that must live until the launch has run; null for small plans.
   const std::shared_ptr<DeviceMemory>& lists() const noexcept { return lists_; }
 
  private:
@@ -36,7 +35,7 @@ class GatherLaunch {
 
   KernelChoice choice_;
   std::shared_ptr<DeviceMemory> lists_;
-  std::variant<CopyOfRun, SmallPlan<std::int32_t>, SmallPlan<std::int64_t>, LargePlan> plan_;
+  std::variant<CopyOfRun, KernelPlan> work_;
 };
 
 }  // namespace multibuffer::cuda

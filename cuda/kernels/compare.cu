@@ -31,7 +31,7 @@ Difference compare(const Comparands& arrays, cudaStream_t stream) {
   const thrust::counting_iterator<std::int64_t> blocks(0);
   try {
     return thrust::transform_reduce(thrust::cuda::par.on(stream), blocks, blocks + arrays.blocks(),
-                                    CompareBlock<GlobalMemory>{arrays}, Difference{}, Together{});
+                                    CompareBlock<GlobalMemory>{arrays}, Difference{}, Combine{});
   } catch (const std::bad_alloc& error) {  // Thrust's own is one, too
     throw Error(Errc::out_of_device_memory, error.what());
   } catch (const thrust::system_error& error) {

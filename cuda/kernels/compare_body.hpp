@@ -1,6 +1,6 @@
 #pragma once
 
-#include "cuda/plan/kernel_plan.hpp"
+#include "cuda/kernels/kernel_family.hpp"
 #include "host/support/rounding.hpp"
 
 #include <cstdint>
@@ -15,7 +15,8 @@ struct Difference {
   std::int64_t first = none;  ///< element
 };
 
-struct Together {
+/// Combines the differences of two ranges, for a reduction in any order.
+struct Combine {
   constexpr Difference operator()(const Difference& a, const Difference& b) const {
     return {a.mismatches + b.mismatches, a.first < b.first ? a.first : b.first};
   }
@@ -72,7 +73,7 @@ constexpr bool element_differs(const Comparands& arrays, Access& access, std::in
   }
 }
 
-/// What differs in one block. Together{} joins such answers, in any order.
+/// Returns the differences in one block.
 template <class Access>
 constexpr Difference compare_block(const Comparands& arrays, Access& access, std::int64_t block) {
   const std::int64_t begin = block * arrays.per_block;
@@ -86,7 +87,7 @@ constexpr Difference compare_block(const Comparands& arrays, Access& access, std
   }
   Difference result;
   for (std::int64_t i = begin; i < begin + (rest < arrays.per_block ? rest : arrays.per_block); ++i)
-    if (element_differs(arrays, access, i)) result = Together{}(result, {1, i});
+    if (element_differs(arrays, access, i)) result = Combine{}(result, {1, i});
   return result;
 }
 

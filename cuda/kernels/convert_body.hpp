@@ -1,7 +1,8 @@
 #pragma once
 
+#include "cuda/kernels/convert.hpp"
 #include "cuda/kernels/find_rows.hpp"
-#include "cuda/kernels/words.hpp"
+#include "cuda/kernels/row_words.hpp"
 #include "host/backend/convert_number.hpp"
 
 #include <algorithm>
@@ -81,9 +82,9 @@ constexpr void load_aligned(Access& access, const Address (&at)[batch], const in
   for (int b = 0; b < batch; ++b) {
     if (bytes[b] == 0) continue;
     if constexpr (sizeof(Vector) == sizeof(Bytes16))
-      vectors[b] = access.template overhang<Vector>(at[b]);
+      vectors[b] = access.template over_read<Vector>(at[b]);
     else
-      vectors[b].low = access.template overhang<Vector>(at[b]);
+      vectors[b].low = access.template over_read<Vector>(at[b]);
   }
 }
 
@@ -91,10 +92,10 @@ template <class Access>
 constexpr void load_sources(const KernelConversion& c, Access& access, const Address (&at)[batch],
                             const int (&bytes)[batch], Bytes16 (&vectors)[batch]) {
   if (!c.aligned_source) {
-    Around around[batch] = {};
+    WordPair pairs[batch] = {};
     for (int b = 0; b < batch; ++b)
-      if (bytes[b] > 0) around[b] = load_around(access, at[b], 0, bytes[b]);
-    for (int b = 0; b < batch; ++b) vectors[b] = word_at(around[b], at[b]);
+      if (bytes[b] > 0) pairs[b] = load_word_pair(access, at[b], 0, bytes[b]);
+    for (int b = 0; b < batch; ++b) vectors[b] = word_at(pairs[b], at[b]);
     return;
   }
   visit_vector(c.from_bytes,
@@ -116,13 +117,13 @@ constexpr void store_by(int piece, Access& access, Address at, const Bytes16& ve
   visit_vector(piece, [&]<class Piece>() { store_pieces<Piece>(access, at, vector, bytes); });
 }
 
-/// Family `convert`: consecutive threads take consecutive vectors of the output, those of one row
-/// after those of another. The last of a row may be a part of one.
-template <int Levels, class Plan, class Access>
-[[gnu::always_inline]] constexpr void gather_converted(const Plan& plan, Access& access,
-                                                       const Place& place) {
+/// Gives consecutive threads consecutive vectors of the output, row after row. The last vector of a
+/// row may be partial.
+template <int /*Bytes*/, int Levels, class Plan, class Access>
+[[gnu::always_inline]] constexpr void Convert::gather(const Plan& plan, Access& access,
+                                                      const Place& place) {
   using Count = CountOf<typename Plan::Offset>;
-  const KernelConversion& c = plan.conversion;
+  const KernelConversion& c = plan.own.conversion;
   for (const Count first : turns(plan, place)) {
     const auto found = find_vectors<Levels>(plan, access, place, first);
     Address source[batch];

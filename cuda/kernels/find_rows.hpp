@@ -1,19 +1,19 @@
 #pragma once
 
-#include "cuda/plan/kernel_plan.hpp"
+#include "cuda/kernels/kernel_plan.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 
-/// Where rows are: the part that all bodies of gathers share. A body is what one thread does.
+/// Finds rows: the part that the bodies of all families share. A body is the work of one thread.
 /// Bodies are constexpr so that nvcc compiles them for the device (--expt-relaxed-constexpr) and
-/// g++ for tests, which run whole grids of them on the CPU. `Access` is how they touch memory:
+/// g++ for tests, which run whole grids of them on the CPU. `Access` is how they access memory:
 ///
-///     T load<T>(address)         read-only data, cached
-///     T overhang<T>(address)     as `load`, where some of the bytes may not be the caller's
-///     store(address, value)
-///     lower(address, value)      atomic minimum of a 64-bit word
+///     T load<T>(address)         loads read-only data, cached
+///     T over_read<T>(address)    is an over-read load: some bytes may lie outside of the array
+///     store(address, value)      stores
+///     atomic_min(address, value) is the atomic minimum of a 64-bit word
 ///
 /// Vectors are the unsigned integers of their size and, for 16 bytes, `Bytes16`.
 ///
@@ -47,7 +47,7 @@ struct Turns {
   constexpr Iterator begin() const { return turn; }
   constexpr Count end() const { return items; }
 };
-/// Of so many items each, or of as many as the block's threads have in flight.
+/// Turns of `each` items, or of as many as the block's threads have in flight.
 template <class Plan>
 constexpr auto turns(const Plan& plan, const Place& place, CountOf<typename Plan::Offset> each) {
   using Count = CountOf<typename Plan::Offset>;
@@ -58,8 +58,8 @@ constexpr auto turns(const Plan& plan, const Place& place) {
   return turns(plan, place, static_cast<CountOf<typename Plan::Offset>>(place.threads) * batch);
 }
 
-/// visit(b) for every one of a batch. A loop whose body is long is not always unrolled, and what it
-/// indexes then ends in memory.
+/// Calls visit(b) for every b of a batch. A loop with a long body is not always unrolled, and the
+/// arrays that it indexes are then in local memory.
 template <class Visit>
 constexpr void for_batch(Visit&& visit) {
   [&]<int... b>(std::integer_sequence<int, b...>) { (visit(b), ...); }
@@ -99,7 +99,8 @@ constexpr std::int64_t wrapped(const Indices& indices, std::int64_t value) {
   return value < 0 ? indices.extent - 1 - rest : rest;
 }
 
-/// What values mean as indices of an axis. Outside of [0, extent) only where `mode` is `raise`.
+/// Turns values into indices of an axis. They are outside of [0, extent) only where `mode` is
+/// `raise`.
 template <class Indices>
 constexpr void to_indices(const Indices& indices, IndexMode mode, std::int64_t (&values)[batch]) {
   if (mode == IndexMode::raise) {
@@ -127,8 +128,8 @@ constexpr void load_integers(Access& access, int bytes_each, const Address (&at)
 }
 
 /// Adds the contributions of index array `k` to the positions of levels [first, first + Levels). A
-/// bad index is reported and makes its row invalid: no table and no leaf is read for it, but all
-/// other indices of rows that exist are, so that what is reported is the lowest.
+/// bad index is reported and makes its row invalid: no table and no leaf is read for it. All other
+/// indices of rows that exist are read, so that the lowest bad one is reported.
 template <int Levels, class Plan, class Access, class Count>
 constexpr void add_indices(const Plan& plan, Access& access, int k, int first,
                            const Count (&items)[batch], const bool (&exists)[batch],
@@ -153,7 +154,7 @@ constexpr void add_indices(const Plan& plan, Access& access, int k, int first,
     for (int b = 0; b < batch; ++b) {
       if (exists[b] &&
           static_cast<std::uint64_t>(index[b]) >= static_cast<std::uint64_t>(indices.extent)) {
-        access.lower(plan.bad_index, BadIndex{k, in_array[b]}.word());
+        access.atomic_min(plan.bad_index, BadIndex{k, in_array[b]}.word());
         valid[b] = false;
         index[b] = 0;
       }
@@ -166,7 +167,7 @@ constexpr void add_indices(const Plan& plan, Access& access, int k, int first,
   }
 }
 
-/// The positions of levels [first, first + Levels), and those in the output, which no level owns.
+/// Finds the positions of levels [first, first + Levels), and those in the output.
 template <int Levels, class Plan, class Access, class Count>
 constexpr void find_positions(const Plan& plan, Access& access, int first,
                               const Count (&items)[batch], const bool (&exists)[batch],
@@ -190,7 +191,7 @@ constexpr void find_positions(const Plan& plan, Access& access, int first,
       add_indices<Levels>(plan, access, k, first, items, exists, valid, positions);
 }
 
-/// Replaces the starts in one table by what the table says at start + position.
+/// Replaces the starts in one table by its entries at start + position.
 template <class Access, class Offset>
 constexpr void follow(const KernelTable& table, Access& access, const Offset (&positions)[batch],
                       const bool (&valid)[batch], std::int64_t (&starts)[batch]) {
@@ -200,15 +201,15 @@ constexpr void follow(const KernelTable& table, Access& access, const Offset (&p
   load_integers<std::uint32_t>(access, table.bytes_each, at, valid, starts);
 }
 
-/// Where a batch of rows is read from, and their positions in the output. Invalid ones have no
-/// meaning.
+/// The addresses of a batch of rows in the leaves, and their positions in the output. Those of
+/// invalid rows have no meaning.
 template <class Offset>
 struct Rows {
   Address source[batch];
   Offset out[batch];
 };
 
-/// The plan's rule, for a batch at once: `Levels` of pointers, or plan.table_count of them.
+/// Applies the plan's rule to a batch at once: `Levels` of pointers, or plan.table_count of them.
 template <int Levels, class Plan, class Access, class Count>
 constexpr Rows<typename Plan::Offset> find_rows(const Plan& plan, Access& access,
                                                 const Count (&items)[batch], bool (&valid)[batch]) {
@@ -242,8 +243,8 @@ constexpr Rows<typename Plan::Offset> find_rows(const Plan& plan, Access& access
   return rows;
 }
 
-/// What a thread works on at a time where items are vectors of rows: which of its row's vectors
-/// each is, and where that row is. Invalid ones have no meaning.
+/// The vectors that a thread works on at a time: each one's index in its row, and where that row
+/// is. Those that are not valid have no meaning.
 template <class Offset>
 struct Vectors {
   Rows<Offset> rows;
@@ -251,7 +252,8 @@ struct Vectors {
   bool valid[batch];
 };
 
-/// Those of the turn that begins with item `first`. Consecutive threads take consecutive ones.
+/// Finds the vectors of the turn that begins with item `first`, consecutive ones for consecutive
+/// threads.
 template <int Levels, class Plan, class Access>
 constexpr Vectors<typename Plan::Offset> find_vectors(const Plan& plan, Access& access,
                                                       const Place& place,
@@ -270,7 +272,7 @@ constexpr Vectors<typename Plan::Offset> find_vectors(const Plan& plan, Access& 
   return found;
 }
 
-/// Where an item goes, for those that look nothing up.
+/// Returns the position of an item in the output alone.
 template <class Plan, class Count>
 constexpr typename Plan::Offset output_position(const Plan& plan, Count item) {
   typename Plan::Offset position = 0;

@@ -9,8 +9,8 @@
 
 namespace multibuffer::cuda {
 
-/// Device memory, as the kernels' bodies touch it. Reads go through the read-only path: no kernel
-/// here writes what it reads. The intrinsics, unlike a pointer made from an integer, tell the
+/// Device memory, as the kernels' bodies access it. Reads take the read-only path: no kernel here
+/// writes the data that it reads. The intrinsics, unlike a pointer made from an integer, tell the
 /// compiler that this is global memory.
 struct GlobalMemory {
   template <class T>
@@ -24,8 +24,8 @@ struct GlobalMemory {
   }
 
   template <class T>
-  __device__ T overhang(Address at) const {
-    return load<T>(at);  // tests ask whether the rest of the word may be read; a device does not
+  __device__ T over_read(Address at) const {
+    return load<T>(at);  // tests check the rest of the word; on a device no load of it faults
   }
 
   template <class T>
@@ -36,7 +36,7 @@ struct GlobalMemory {
       __stwb(reinterpret_cast<LongLong<T>*>(at), static_cast<LongLong<T>>(value));
   }
 
-  __device__ void lower(Address at, std::uint64_t value) const {
+  __device__ void atomic_min(Address at, std::uint64_t value) const {
     atomicMin(reinterpret_cast<unsigned long long*>(at), value);
   }
 
@@ -48,7 +48,7 @@ struct GlobalMemory {
                          std::conditional_t<std::is_same_v<T, std::int64_t>, long long, T>>;
 };
 
-/// A block's shared memory, as the bodies of transposes touch it.
+/// A block's shared memory, as the bodies of transposes access it.
 template <class Word>
 struct SharedTiles {
   Word* words;
@@ -57,18 +57,18 @@ struct SharedTiles {
 
   __device__ void set_tile(int n, const Tile& tile) const { all[n] = tile; }
   __device__ Tile tile(int n) const { return all[n]; }
-  __device__ void set_row(int line, Address at) const { rows[line] = at; }
-  __device__ Address row(int line) const { return rows[line]; }
+  __device__ void set_row(int row, Address at) const { rows[row] = at; }
+  __device__ Address row(int n) const { return rows[n]; }
 
-  /// Past the registers, on devices that can. The block waits for it before it meets.
+  /// Copies without registers, on devices that can. `barrier` waits for it.
   __device__ void fetch(int slot, Address at) const {
     __pipeline_memcpy_async(words + slot, reinterpret_cast<const void*>(at), sizeof(Word));
   }
   __device__ void put(int slot, const Word& word) const { words[slot] = word; }
   __device__ Word take(int slot) const { return words[slot]; }
 
-  /// Until all that the block's threads have fetched and put is there.
-  __device__ static void meet() {
+  /// Waits until every word that the block's threads have fetched and put is there.
+  __device__ static void barrier() {
     __pipeline_commit();
     __pipeline_wait_prior(0);
     __syncthreads();

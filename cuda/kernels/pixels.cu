@@ -1,39 +1,8 @@
-#include "cuda/kernels/global_memory.cuh"
-#include "cuda/kernels/pixels.hpp"
+#include "cuda/kernels/kernel.cuh"
 #include "cuda/kernels/pixels_body.hpp"
-#include "cuda/kernels/resident_blocks.cuh"
-
-#include <cstdint>
 
 namespace multibuffer::cuda {
-namespace {
 
-/// See resident_blocks.cuh. Indices in 64 bits take more registers.
-template <class Plan>
-constexpr unsigned blocks_for = resident_blocks(sizeof(typename Plan::Offset) == 8 ? 6 : 10);
-
-template <int Levels, class Plan>
-__global__ void __launch_bounds__(threads_per_block, blocks_for<Plan>)
-    pixels(const __grid_constant__ Plan plan) {
-  const Place place{blockIdx.x, gridDim.x, threadIdx.x, threads_per_block};
-  const GlobalMemory memory;
-  gather_pixels<Levels>(plan, memory, place);
-}
-
-template <class Plan>
-const void* kernel_for(const Plan& plan, const KernelChoice& choice) {
-  return visit_levels(plan, choice, [&]<int Levels>() {
-    return reinterpret_cast<const void*>(pixels<Levels, Plan>);
-  });
-}
-
-}  // namespace
-
-const void* pixels_kernel(const SmallPlan<std::int32_t>& plan, const KernelChoice& choice) {
-  return kernel_for(plan, choice);
-}
-const void* pixels_kernel(const LargePlan& plan, const KernelChoice& choice) {
-  return kernel_for(plan, choice);
-}
+template const void* kernel_of<Pixels>(const KernelPlan&, const KernelChoice&);
 
 }  // namespace multibuffer::cuda

@@ -1,7 +1,8 @@
 #pragma once
 
 #include "cuda/kernels/find_rows.hpp"
-#include "cuda/kernels/words.hpp"
+#include "cuda/kernels/pixels.hpp"
+#include "cuda/kernels/row_words.hpp"
 #include "host/support/rounding.hpp"
 
 #include <algorithm>
@@ -11,26 +12,26 @@
 #include <iterator>
 #include <utility>
 
-/// The body for pixels of up to four bytes, and items of one and two, that lie close by: mirrored,
-/// every second or third, a channel, channels in the other order. Loaded one by one, sixteen bytes
-/// would take sixteen loads from the first cache, which is what bounds them. Here a thread loads
-/// the few words that its pixels lie in, once, and picks them in registers:
+/// Gathers pixels of up to four bytes, and items of one and two, at a small pitch: mirrored, every
+/// second or third, a channel, channels in reverse order. Loaded one by one, sixteen bytes would
+/// take sixteen loads from the L1 cache, which is the bound. Here a thread loads the few words that
+/// its pixels lie in, once, and picks the pixels in registers:
 ///
 ///     in memory    . B G R B G R B G R ...     words of 16 bytes, aligned
-///     window         B G R B G R B G R ...     from the first pixel on
-///     dense          B G R B G R B G R ...     without what lies between pixels
-///     turned         R G B R G B R G B ...     pixels, and their bytes, the other way around
+///     window         B G R B G R B G R ...     from the first pixel
+///     dense          B G R B G R B G R ...     without the bytes between pixels
+///     reversed       R G B R G B R G B ...     pixels, and their bytes, in reverse order
 ///     word             G B R G B R G B ...     from where the output's word begins
 ///
-/// But for the first and the last, every step moves bytes by numbers that the compiler knows.
+/// Except for the first and the last step, positions of bytes are known to the compiler.
 namespace multibuffer::cuda {
 
 constexpr std::size_t registers_for(int bytes) {
   return static_cast<std::size_t>(ceil_divide(bytes, 4));
 }
 
-/// The pixels that a word of the output may lie in, and where each byte of a step comes from: what
-/// comes after the last pixel may be any byte.
+/// The pixels that a word of the output may lie in, and where each byte of a step comes from. Bytes
+/// after the last pixel may be any.
 template <PixelShape Shape>
 struct PixelsOf {
   static constexpr int bytes = Shape.bytes;
@@ -51,15 +52,15 @@ struct PixelsOf {
   }
 };
 
-/// How the four bytes of a register come from others: of the first two at once, then of each that
-/// is left.
+/// Selects the four bytes of a register from up to four others: from the first two at once, then
+/// from each of the rest.
 struct RegisterPicks {
   std::size_t registers[4] = {};
   std::uint32_t selectors[3] = {};
   std::size_t count = 0;  ///< of registers
 };
 
-/// Those of bytes `source(first)` ... `source(first + 3)`.
+/// Returns the picks of bytes `source(first)` ... `source(first + 3)`.
 constexpr RegisterPicks picks_of(int (*source)(int), int first) {
   RegisterPicks picks;
   for (int b = 0; b < 4; ++b) {
@@ -92,7 +93,7 @@ constexpr std::uint32_t picked_register(const Registers<From>& from) {
   return result;
 }
 
-/// Byte j of the result is byte `source(j)`.
+/// Returns registers whose byte j is byte `source(j)` of `from`.
 template <std::size_t Count, int (*source)(int), std::size_t From>
 constexpr Registers<Count> permuted(const Registers<From>& from) {
   return [&]<std::size_t... i>(std::index_sequence<i...>) {
@@ -101,7 +102,7 @@ constexpr Registers<Count> permuted(const Registers<From>& from) {
   (std::make_index_sequence<Count>());
 }
 
-/// The bytes from `at` on, of which [begin, end) are wanted: words without one are not loaded.
+/// Loads the bytes from `at`, of which [begin, end) are wanted; words without one are not loaded.
 template <class Shape, class Access>
 constexpr Registers<Shape::window_registers> load_window(Access& access, Address at, int begin,
                                                          int end) {
@@ -112,18 +113,18 @@ constexpr Registers<Shape::window_registers> load_window(Access& access, Address
   for (std::size_t w = 0; w < words; ++w) {
     const int offset = static_cast<int>(w) * word_bytes - shift;
     if (offset < end && offset + word_bytes > begin)
-      set_registers(loaded, 4 * w, access.template overhang<Bytes16>(first + w * word_bytes));
+      set_registers(loaded, 4 * w, access.template over_read<Bytes16>(first + w * word_bytes));
   }
   return beginning_at<Shape::window_registers>(loaded, shift);
 }
 
 template <class Shape, class Count, class Access>
 constexpr Bytes16 picked(Access& access, bool backwards, bool reversed,
-                         const LineWord<Count>& word) {
+                         const RowWord<Count>& word) {
   constexpr int bytes = Shape::bytes;
   constexpr int pitch = Shape::pitch;
   constexpr int last = Shape::count - 1;
-  // Counted from the first pixel that would lie in the line's first word, were the line longer.
+  // Counted from the first pixel that would lie in the row's first word, were the row longer.
   const int pixels_before = ceil_divide(word.head, bytes);
   const Count at = word.number * word_bytes + static_cast<Count>(pixels_before * bytes - word.head);
   const Count pixel = at / bytes;
@@ -131,7 +132,7 @@ constexpr Bytes16 picked(Access& access, bool backwards, bool reversed,
   const int first_wanted = (phase + word.begin) / bytes;
   const int last_wanted = (phase + word.end - 1) / bytes;
 
-  // Of a word without bytes, nothing is loaded: a branch would keep the batch's loads apart.
+  // A word without bytes loads nothing by its bounds: a branch would separate the batch's loads.
   const bool any = word.begin < word.end;
   const int wanted_begin = (backwards ? last - last_wanted : first_wanted) * pitch;
   const int wanted_end =
@@ -155,8 +156,7 @@ constexpr Bytes16 picked(Access& access, bool backwards, bool reversed,
   return vector_of(result);
 }
 
-/// visit.operator()<Shape>() for the one of `pixel_shapes` that has this number, which halves the
-/// others away.
+/// Calls visit.operator()<Shape>() for `pixel_shapes[shape]`, by bisection.
 template <int First = 0, int Count = static_cast<int>(std::size(pixel_shapes)), class Visit>
 constexpr void visit_pixels(int shape, Visit&& visit) {
   constexpr int half = Count / 2;
@@ -168,17 +168,17 @@ constexpr void visit_pixels(int shape, Visit&& visit) {
     visit_pixels<First + half, Count - half>(shape, visit);
 }
 
-/// Family `pixels`: consecutive threads take consecutive words of the output's lines. Of every
-/// shape there is straight code, and all threads take the same.
-template <int Levels, class Plan, class Access>
-constexpr void gather_pixels(const Plan& plan, Access& access, const Place& place) {
+/// Gives consecutive threads consecutive words of the output's rows. Each shape has straight code,
+/// and all threads take the same.
+template <int /*Bytes*/, int Levels, class Plan, class Access>
+constexpr void Pixels::gather(const Plan& plan, Access& access, const Place& place) {
   using Count = CountOf<typename Plan::Offset>;
-  const auto& pixels = plan.pixels;
+  const auto& pixels = plan.own.pixels;
   for (const Count first : turns(plan, place)) {
     const auto found = find_vectors<Levels>(plan, access, place, first);
-    LineWord<Count> words[batch];
+    RowWord<Count> words[batch];
     for (int b = 0; b < batch; ++b)
-      words[b] = line_word(plan, found, b, static_cast<std::int64_t>(pixels.line_bytes));
+      words[b] = row_word(plan, found, b, static_cast<std::int64_t>(pixels.row_bytes));
     Bytes16 values[batch];
     visit_pixels(pixels.shape, [&]<class Shape>() {
       for_batch([&](int b) {

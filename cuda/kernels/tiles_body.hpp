@@ -1,32 +1,33 @@
 #pragma once
 
 #include "cuda/kernels/find_rows.hpp"
+#include "cuda/kernels/tiles.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <type_traits>
 
-/// Transposes, through memory that a block's threads share. A block finds the rows of its tiles,
-/// reads them (they are dense in the leaves), waits for all its threads, and writes the tiles'
-/// columns, which are dense in the output:
+/// Transposes through the shared memory of a block. A block finds the rows of its tiles, reads them
+/// (they are dense in the leaves), waits for all its threads, and writes the tiles' columns, which
+/// are dense in the output:
 ///
 ///                  words of a row ─►                    words of a column ─►
 ///        row 0     a0 a1 a2 ...            column 0     a0 b0 c0 ...
 ///        row 1     b0 b1 b2 ...            column 1     a1 b1 c1 ...
 ///
-/// Tiles hold words. Where k items make a word, k words of k neighbouring rows are taken apart and
-/// put together again as words of k columns, on the way out, in registers.
+/// Tiles hold words. Where k items make a word, k words of k neighbouring rows are transposed into
+/// words of k columns, before they are written, in registers.
 ///
-/// `Tiles` is how bodies touch that memory:
+/// `SharedTiles` is how bodies access that memory:
 ///
-///     set_tile(n, tile)      what is known of one of a turn's tiles
-///     tile(n)
-///     set_row(line, address) where a row of the tiles begins; 0 where there is none
-///     row(line)
-///     fetch(slot, address)   copies an aligned word from device memory; done when the block waits
-///     put(slot, word)
-///     take(slot)             what is there
+///     set_tile(n, tile)      stores the description of one of a turn's tiles
+///     tile(n)                returns it
+///     set_row(row, address)  stores where a row of the tiles begins; 0 where there is none
+///     row(row)               returns it
+///     fetch(slot, address)   copies an aligned word from device memory; done after the barrier
+///     put(slot, word)        stores a word
+///     take(slot)             returns it
 namespace multibuffer::cuda {
 
 template <int ItemBytes>
@@ -37,7 +38,7 @@ struct TilesOf {
   using Word = Unsigned<shape.word_bytes>;
   static constexpr int per_word = shape.items_per_word;
   static constexpr int side = shape.side;
-  static constexpr int lines = shape.per_turn * side;  ///< rows of all tiles
+  static constexpr int rows = shape.per_turn * side;  ///< rows of all tiles
   /// Words from one row to the next: with one word of padding, a warp reads and writes 32 banks
   /// whether its lanes move along a row or from row to row.
   static constexpr int pitch = warp_lanes + 1;
@@ -52,17 +53,17 @@ struct TilesOf {
   }
 };
 
-/// What all threads have to know of a tile: where its first column goes, and how many rows and
-/// columns of it there are.
+/// Describes a tile to all threads: the address of its first column in the output, and its rows and
+/// columns that exist.
 struct Tile {
   Address out = 0;
   int rows = 0;
   int columns = 0;
 };
 
-/// Copies a word of a row, of which so many items are there, into the tiles.
-template <class Shape, class Plan, class Access, class Tiles>
-constexpr void read_word(const Plan& plan, Access& access, Tiles& tiles, int slot, Address at,
+/// Copies a word of a row, of which `count` items exist, into the tiles.
+template <class Shape, class Plan, class Access, class Shared>
+constexpr void read_word(const Plan& plan, Access& access, Shared& tiles, int slot, Address at,
                          int count) {
   using Item = typename Shape::Item;
   using Word = typename Shape::Word;
@@ -76,19 +77,19 @@ constexpr void read_word(const Plan& plan, Access& access, Tiles& tiles, int slo
                     access.template load<Item>(at + static_cast<Address>(i) * sizeof(Item)))
                 << (i * 8 * static_cast<int>(sizeof(Item)));
     tiles.put(slot, word);
-  } else if (plan.tiles.reads_words || at % sizeof(Word) == 0) {
+  } else if (plan.own.tiles.reads_words || at % sizeof(Word) == 0) {
     tiles.fetch(slot, at);
   } else {
     // The two aligned words that it lies in are a neighbour's as well: the cache has them.
     const Address first = at - at % sizeof(Word);
-    const std::uint64_t low = access.template overhang<Word>(first);
-    const std::uint64_t high = access.template overhang<Word>(first + sizeof(Word));
+    const std::uint64_t low = access.template over_read<Word>(first);
+    const std::uint64_t high = access.template over_read<Word>(first + sizeof(Word));
     tiles.put(slot, static_cast<Word>((high << 32 | low) >> (8 * (at % sizeof(Word)))));
   }
 }
 
-/// Writes a word of a column, of which so many items are there, in pieces that are aligned. Whole
-/// words of a column are aligned alike: all lanes take the same branch.
+/// Writes a word of a column, of which `count` items exist, in aligned pieces. All whole words of a
+/// column have the same alignment, so that all lanes take the same branch.
 template <class Shape, class Plan, class Access>
 constexpr void write_word(const Plan& plan, Access& access, Address at,
                           const typename Shape::Word& word, int count) {
@@ -100,7 +101,7 @@ constexpr void write_word(const Plan& plan, Access& access, Address at,
       if (i < count)
         access.store(at + static_cast<Address>(i) * sizeof(Item),
                      static_cast<Item>(word >> (i * 8 * static_cast<int>(sizeof(Item)))));
-  } else if (plan.tiles.writes_words || at % 4 == 0) {
+  } else if (plan.own.tiles.writes_words || at % 4 == 0) {
     access.store(at, word);
   } else if (at % 2 == 0) {
     access.store(at, static_cast<std::uint16_t>(word));
@@ -112,8 +113,8 @@ constexpr void write_word(const Plan& plan, Access& access, Address at,
   }
 }
 
-/// Item i of word j becomes item j of word i: squares of items change places across the diagonal,
-/// ever smaller ones.
+/// Makes item i of word j item j of word i: swaps squares of items across the diagonal, each half
+/// as large as the one before.
 template <class Item, class Word, std::size_t PerWord>
 constexpr void transpose_words(Word (&words)[PerWord]) {
   if constexpr (PerWord > 1) {
@@ -125,7 +126,7 @@ constexpr void transpose_words(Word (&words)[PerWord]) {
       mask ^= mask << (side * bits);
       for (std::size_t i = 0; i < PerWord; ++i) {
         if ((i & side) != 0) continue;
-        // What differs between the two squares is flipped in both.
+        // The bits that differ between the two squares are flipped in both.
         const Word flip = (words[i] >> (side * bits) ^ words[i + side]) & mask;
         words[i] ^= flip << (side * bits);
         words[i + side] ^= flip;
@@ -134,7 +135,7 @@ constexpr void transpose_words(Word (&words)[PerWord]) {
   }
 }
 
-/// Which tile one is, in tiles along its rows' and columns' axes.
+/// The indices of a tile along its rows' and columns' axes.
 template <class Count>
 struct TilePlace {
   Count down = 0;
@@ -142,13 +143,13 @@ struct TilePlace {
 };
 template <class Plan, class Count>
 constexpr TilePlace<Count> place_of(const Plan& plan, Count tile) {
-  const Count above = plan.tiles.along_rows.divide(tile);
-  const Count beside = plan.tiles.along_columns.divide(above);
-  return {tile - above * plan.tiles.along_rows.divisor,
-          above - beside * plan.tiles.along_columns.divisor};
+  const Count above = plan.own.tiles.along_rows.divide(tile);
+  const Count beside = plan.own.tiles.along_columns.divide(above);
+  return {tile - above * plan.own.tiles.along_rows.divisor,
+          above - beside * plan.own.tiles.along_columns.divisor};
 }
 
-/// How many of `items` there are from `first` on, up to `most`.
+/// Counts the items from `first` to `items`, up to `most`.
 template <class Count>
 constexpr int present(Count items, Count first, int most) {
   if (first >= items) return 0;
@@ -156,10 +157,10 @@ constexpr int present(Count items, Count first, int most) {
   return rest < static_cast<Count>(most) ? static_cast<int>(rest) : most;
 }
 
-/// Finds the tiles from `first` on, and their rows: each thread some of them, for all. The block's
-/// threads wait for each other before `read_tiles`.
-template <int ItemBytes, int Levels, class Plan, class Access, class Tiles>
-constexpr void find_tiles(const Plan& plan, Access& access, Tiles& tiles, const Place& place,
+/// Finds a turn's tiles, which begin with `first`, and their rows; threads share the work. The
+/// block's threads wait for each other before `read_tiles`.
+template <int ItemBytes, int Levels, class Plan, class Access, class Shared>
+constexpr void find_tiles(const Plan& plan, Access& access, Shared& tiles, const Place& place,
                           CountOf<typename Plan::Offset> first) {
   using Offset = typename Plan::Offset;
   using Count = CountOf<Offset>;
@@ -174,31 +175,31 @@ constexpr void find_tiles(const Plan& plan, Access& access, Tiles& tiles, const 
     }
     const TilePlace<Count> where = place_of(plan, tile);
     tiles.set_tile(n, {output_at(plan, output_position(plan, tile * Shape::side)),
-                       present(plan.tiles.rows, where.down * Shape::side, Shape::side),
-                       present(plan.tiles.columns, where.across * Shape::side, Shape::side)});
+                       present(plan.own.tiles.rows, where.down * Shape::side, Shape::side),
+                       present(plan.own.tiles.columns, where.across * Shape::side, Shape::side)});
   }
-  for (int line = thread; line < Shape::lines; line += threads * batch) {
+  for (int row = thread; row < Shape::rows; row += threads * batch) {
     Count items[batch];
     bool valid[batch];
     for (int b = 0; b < batch; ++b) {
-      const int at = line + b * threads;
+      const int at = row + b * threads;
       const Count tile = first + static_cast<Count>(at / Shape::side);
-      const auto row = static_cast<Count>(at % Shape::side);
-      const bool exists = at < Shape::lines && tile < plan.items;
-      valid[b] = exists && place_of(plan, tile).down * Shape::side + row < plan.tiles.rows;
-      items[b] = valid[b] ? tile * Shape::side + row : 0;
+      const auto within = static_cast<Count>(at % Shape::side);
+      const bool exists = at < Shape::rows && tile < plan.items;
+      valid[b] = exists && place_of(plan, tile).down * Shape::side + within < plan.own.tiles.rows;
+      items[b] = valid[b] ? tile * Shape::side + within : 0;
     }
     const Rows<Offset> rows = find_rows<Levels>(plan, access, items, valid);
     for (int b = 0; b < batch; ++b)
-      if (line + b * threads < Shape::lines)
-        tiles.set_row(line + b * threads, valid[b] ? rows.source[b] : 0);
+      if (row + b * threads < Shape::rows)
+        tiles.set_row(row + b * threads, valid[b] ? rows.source[b] : 0);
   }
 }
 
 /// Reads the tiles that `find_tiles` has found. The threads wait for each other before
 /// `write_tiles`.
-template <int ItemBytes, class Plan, class Access, class Tiles>
-constexpr void read_tiles(const Plan& plan, Access& access, Tiles& tiles, const Place& place) {
+template <int ItemBytes, class Plan, class Access, class Shared>
+constexpr void read_tiles(const Plan& plan, Access& access, Shared& tiles, const Place& place) {
   using Shape = TilesOf<ItemBytes>;
   using Word = typename Shape::Word;
   const int warp = static_cast<int>(place.thread / warp_lanes);
@@ -219,15 +220,15 @@ constexpr void read_tiles(const Plan& plan, Access& access, Tiles& tiles, const 
 }
 
 /// Writes the tiles that `read_tiles` has read. The threads wait again before the next ones.
-template <int ItemBytes, class Plan, class Access, class Tiles>
-constexpr void write_tiles(const Plan& plan, Access& access, Tiles& tiles, const Place& place) {
+template <int ItemBytes, class Plan, class Access, class Shared>
+constexpr void write_tiles(const Plan& plan, Access& access, Shared& tiles, const Place& place) {
   using Shape = TilesOf<ItemBytes>;
   using Word = typename Shape::Word;
   const int warp = static_cast<int>(place.thread / warp_lanes);
   const int lane = static_cast<int>(place.thread % warp_lanes);
   const int warps = static_cast<int>(place.threads / warp_lanes);
   const auto column_bytes =
-      static_cast<Address>(std::int64_t{plan.tiles.column_out_stride} * plan.out_unit);
+      static_cast<Address>(std::int64_t{plan.own.tiles.column_out_stride} * plan.out_unit);
   for (int n = 0; n < Shape::shape.per_turn; ++n) {
     const Tile tile = tiles.tile(n);
     const int items = present(tile.rows, lane * Shape::per_word, Shape::per_word);

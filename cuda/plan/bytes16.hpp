@@ -5,8 +5,11 @@
 #include <cstdint>
 #include <type_traits>
 
-/// 16 bytes taken apart and put together, by numbers of bytes that only the run knows.
+/// Takes 16 bytes apart and puts them together, at positions that are known at run time only.
 namespace multibuffer::cuda {
+
+/// The size of a word: the widest load and store.
+inline constexpr int word_bytes = 16;
 
 /// A vector of 16 bytes; narrower ones are the unsigned integers of their size.
 struct alignas(16) Bytes16 {
@@ -107,7 +110,7 @@ constexpr Bytes16 vector_of(const Registers<4>& registers) {
           (std::uint64_t{registers[3]} << 32) | registers[2]};
 }
 
-/// The 16 bytes that begin `bytes` (0 ... 15) after the first of `low` and go on in `high`.
+/// The 16 bytes that begin `bytes` (0 ... 15) after the first of `low` and continue in `high`.
 constexpr Bytes16 funnel(const Bytes16& low, const Bytes16& high, int bytes) {
   Registers<8> both{};
   set_registers(both, 0, low);

@@ -129,24 +129,20 @@ std::vector<std::int32_t> reversed(std::vector<std::int32_t> values) {
 // -----------------------------------------------------------------------------------------
 
 void launch(const DeviceCase& c, const KernelChoice& choice, Backend& backend) {
-  if (choice.levels == any_levels) {
-    const auto parts = plan_parts<std::int64_t>(c.plan, choice, 0);
-    const auto lists_memory =
-        backend.allocate(static_cast<std::int64_t>(large_plan_bytes(parts)), nullptr);
-    std::vector<std::byte> lists;
-    const LargePlan plan = large_plan(parts, lists_memory->data(), lists);
-    backend.write(*lists_memory, 0, lists.data(), lists_memory->bytes(), nullptr);
-    backend.synchronize(nullptr);
-    launch_gather(plan, choice, cudaStreamLegacy);
+  const PlanFacts facts(c.plan);
+  if (choice.levels != any_levels) {
+    launch_gather(small_plan(facts, choice, 0), choice, cudaStreamLegacy);
     expect_success(cudaStreamSynchronize(cudaStreamLegacy));
     return;
   }
-  if (choice.wide)
-    launch_gather(small_plan(plan_parts<std::int64_t>(c.plan, choice, 0)), choice,
-                  cudaStreamLegacy);
-  else
-    launch_gather(small_plan(plan_parts<std::int32_t>(c.plan, choice, 0)), choice,
-                  cudaStreamLegacy);
+  const auto parts = plan_parts<std::int64_t>(facts, choice, 0);
+  const auto lists_memory =
+      backend.allocate(static_cast<std::int64_t>(large_plan_bytes(parts)), nullptr);
+  std::vector<std::byte> lists;
+  const LargePlan plan = large_plan(parts, lists_memory->data(), lists);
+  backend.write(*lists_memory, 0, lists.data(), lists_memory->bytes(), nullptr);
+  backend.synchronize(nullptr);
+  launch_gather(plan, choice, cudaStreamLegacy);
   expect_success(cudaStreamSynchronize(cudaStreamLegacy));
 }
 

@@ -1,10 +1,11 @@
-// One kernel of each family, for kernel_code_test.sh to read what the compiler makes of it.
+// One kernel of each family, whose code kernel_code_test.sh checks.
 
 #include "cuda/kernels/convert_body.hpp"
-#include "cuda/kernels/gather_body.hpp"
+#include "cuda/kernels/elements_body.hpp"
 #include "cuda/kernels/global_memory.cuh"
-#include "cuda/kernels/lines_body.hpp"
 #include "cuda/kernels/pixels_body.hpp"
+#include "cuda/kernels/shifted_body.hpp"
+#include "cuda/kernels/strided_body.hpp"
 #include "cuda/kernels/tiles_body.hpp"
 #include "cuda/kernels/words_body.hpp"
 
@@ -21,45 +22,45 @@ __device__ Place here() { return {blockIdx.x, gridDim.x, threadIdx.x, blockDim.x
 
 extern "C" __global__ void elements(const __grid_constant__ Plan plan) {
   const GlobalMemory memory;
-  gather_elements<Bytes16, 1>(plan, memory, here());
+  Elements::gather<16, 1>(plan, memory, here());
 }
 
-extern "C" __global__ void lines(const __grid_constant__ Plan plan) {
+extern "C" __global__ void strided(const __grid_constant__ Plan plan) {
   const GlobalMemory memory;
-  gather_lines<std::uint32_t, 1>(plan, memory, here());
+  Strided::gather<4, 1>(plan, memory, here());
 }
 
 extern "C" __global__ void pixels(const __grid_constant__ Plan plan) {
   const GlobalMemory memory;
-  gather_pixels<1>(plan, memory, here());
+  Pixels::gather<16, 1>(plan, memory, here());
 }
 
 extern "C" __global__ void shifted(const __grid_constant__ Plan plan) {
   const GlobalMemory memory;
-  gather_shifted<1>(plan, memory, here());
+  Shifted::gather<16, 1>(plan, memory, here());
 }
 
 extern "C" __global__ void words(const __grid_constant__ Plan plan) {
   const GlobalMemory memory;
-  gather_words<1>(plan, memory, here());
+  Words::gather<16, 1>(plan, memory, here());
 }
 
 extern "C" __global__ void tiles(const __grid_constant__ Plan plan) {
   __shared__ std::uint32_t shared[TilesOf<4>::slots];
-  __shared__ Address lines[TilesOf<4>::lines];
+  __shared__ Address rows[TilesOf<4>::rows];
   __shared__ alignas(Tile) unsigned char all[tile_shape(4).per_turn * sizeof(Tile)];
   const GlobalMemory memory;
-  const SharedTiles<std::uint32_t> block{shared, lines, reinterpret_cast<Tile*>(all)};
+  const SharedTiles<std::uint32_t> block{shared, rows, reinterpret_cast<Tile*>(all)};
   find_tiles<4, 1>(plan, memory, block, here(), 0);
   __syncthreads();
   read_tiles<4>(plan, memory, block, here());
-  block.meet();
+  block.barrier();
   write_tiles<4>(plan, memory, block, here());
 }
 
 extern "C" __global__ void converted(const __grid_constant__ Plan plan) {
   const GlobalMemory memory;
-  gather_converted<1>(plan, memory, here());
+  Convert::gather<16, 1>(plan, memory, here());
 }
 
 }  // namespace multibuffer::cuda

@@ -36,7 +36,7 @@ for kernel in shifted words; do
   expect $kernel 2 st.global.wb.v2.u64
 done
 # Four items to a word, and two entries of a narrow table.
-expect lines 10 ld.global.nc.u32
+expect strided 10 ld.global.nc.u32
 # The windows of all shapes lie in 47 words. No byte of them is loaded by itself.
 expect pixels 94 ld.global.nc.v2.u64
 expect pixels 2 st.global.wb.v2.u64
@@ -48,7 +48,7 @@ expect converted 2 st.global.wb.v2.u64
 # Past the registers.
 expect tiles 4 cp.async.ca.shared.global
 # Indices and entries of tables.
-for kernel in elements lines pixels shifted words tiles converted; do
+for kernel in elements strided pixels shifted words tiles converted; do
   expect $kernel 2 ld.global.nc.s32
   expect $kernel 4 ld.global.nc.s64
   expect $kernel 0 ld.global.u32

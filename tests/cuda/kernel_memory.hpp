@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tests/cuda/kernel_grid.hpp"
+#include "tests/cuda/kernel_grid/run_block.hpp"
 #include "tests/testing/random_plan.hpp"
 
 #include <gtest/gtest.h>
@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
-/// Memory as kernels' bodies touch it, on the CPU.
+/// Memory as kernels' bodies access it, on the CPU.
 namespace multibuffer::testing {
 
-/// Reads inside of what was named, aligned; every byte written at most once.
+/// Allows aligned reads of the memory that was allowed, and one write of each byte.
 class CheckedMemory final : public KernelMemory {
  public:
   void allow_reads(Address begin, std::int64_t bytes) {
@@ -36,7 +36,7 @@ class CheckedMemory final : public KernelMemory {
     written_.assign(static_cast<std::size_t>(bytes), false);
   }
 
-  void lower(Address at, std::uint64_t value) override {
+  void atomic_min(Address at, std::uint64_t value) override {
     auto& word = *reinterpret_cast<std::uint64_t*>(at);
     word = std::min(word, value);
   }
@@ -49,8 +49,8 @@ class CheckedMemory final : public KernelMemory {
     std::memcpy(value, reinterpret_cast<const void*>(at), bytes);
   }
 
-  /// At least one byte was named. The others are not looked at: they read as what nobody wrote.
-  void read_overhang(Address at, std::size_t bytes, void* value) override {
+  /// At least one byte must be allowed. The others read as a value that no case has.
+  void read_beyond(Address at, std::size_t bytes, void* value) override {
     int wanted = 0;
     for (std::size_t i = 0; i < bytes; ++i) {
       const bool named = readable_from(at + i) > at + i;
@@ -58,7 +58,7 @@ class CheckedMemory final : public KernelMemory {
           named ? *reinterpret_cast<const std::byte*>(at + i) : std::byte{0xee};
       wanted += named;
     }
-    if (at % bytes != 0 || wanted == 0) fail("overhanging load", at, bytes);
+    if (at % bytes != 0 || wanted == 0) fail("over-read load", at, bytes);
   }
 
   void write(Address at, std::size_t bytes, const void* value) override {
@@ -87,14 +87,14 @@ class CheckedMemory final : public KernelMemory {
   int failures_ = 0;
 };
 
-/// The far ends of large arrays, where nothing lies: every byte read tells where it was read, and
-/// what is written is remembered.
+/// The far ends of large arrays, which no memory holds: the value of a byte follows from its
+/// address, and bytes written are recorded.
 class PatternMemory final : public KernelMemory {
  public:
   static std::byte at(Address address) {
     return static_cast<std::byte>((address * 0x9e3779b97f4a7c15) >> 56);
   }
-  void lower(Address, std::uint64_t) override {}
+  void atomic_min(Address, std::uint64_t) override {}
 
   std::map<Address, std::byte> written;
 
@@ -102,7 +102,7 @@ class PatternMemory final : public KernelMemory {
   void read(Address address, std::size_t bytes, void* value) override {
     for (std::size_t i = 0; i < bytes; ++i) static_cast<std::byte*>(value)[i] = at(address + i);
   }
-  void read_overhang(Address address, std::size_t bytes, void* value) override {
+  void read_beyond(Address address, std::size_t bytes, void* value) override {
     read(address, bytes, value);
   }
   void write(Address address, std::size_t bytes, const void* value) override {
@@ -111,29 +111,23 @@ class PatternMemory final : public KernelMemory {
   }
 };
 
-/// What the backend does, without a device: the blocks that are named, of a whole grid.
-inline void run_blocks(const GatherPlan& plan, const KernelChoice& choice, KernelMemory& memory,
+/// Runs the named blocks of a whole grid, as the backend would.
+inline void run_blocks(const GatherPlan& gather, const KernelChoice& choice, KernelMemory& memory,
                        const Grid& grid, const std::vector<std::uint32_t>& blocks,
                        std::uint64_t* bad_index = nullptr) {
   const Address word = address_of(bad_index);
-  const auto for_each_block = [&](auto&& run) {
-    for (const std::uint32_t block : blocks) run(block);
+  const cuda::PlanFacts facts(gather);
+  const auto run = [&](const cuda::KernelPlan& plan) {
+    for (const std::uint32_t block : blocks) run_block(plan, choice, memory, block, grid);
   };
-  if (choice.levels == any_levels) {
-    const auto parts = cuda::plan_parts<std::int64_t>(plan, choice, word);
-    Block lists_memory(static_cast<std::int64_t>(cuda::large_plan_bytes(parts)));
-    std::vector<std::byte> lists;
-    const cuda::LargePlan large = cuda::large_plan(parts, lists_memory.data(), lists);
-    ASSERT_EQ(static_cast<std::int64_t>(lists.size()), lists_memory.bytes());
-    std::ranges::copy(lists, lists_memory.data());
-    for_each_block([&](std::uint32_t block) { run_block(large, choice, memory, block, grid); });
-  } else if (choice.wide) {
-    const auto small = cuda::small_plan(cuda::plan_parts<std::int64_t>(plan, choice, word));
-    for_each_block([&](std::uint32_t block) { run_block(small, choice, memory, block, grid); });
-  } else {
-    const auto small = cuda::small_plan(cuda::plan_parts<std::int32_t>(plan, choice, word));
-    for_each_block([&](std::uint32_t block) { run_block(small, choice, memory, block, grid); });
-  }
+  if (choice.levels != any_levels) return run(cuda::small_plan(facts, choice, word));
+  const auto parts = cuda::plan_parts<std::int64_t>(facts, choice, word);
+  Block lists_memory(static_cast<std::int64_t>(cuda::large_plan_bytes(parts)));
+  std::vector<std::byte> lists;
+  const cuda::LargePlan large = cuda::large_plan(parts, lists_memory.data(), lists);
+  ASSERT_EQ(static_cast<std::int64_t>(lists.size()), lists_memory.bytes());
+  std::ranges::copy(lists, lists_memory.data());
+  run(large);
 }
 
 inline void run_kernel(const GatherPlan& plan, const KernelChoice& choice, KernelMemory& memory,

@@ -1,11 +1,11 @@
 // The kernels' bodies, run over whole grids on the CPU: every block, every thread, with every
 // access to memory checked. What a GPU adds to this is time and the order of threads.
 
+#include "cuda/kernels/choose_kernel.hpp"
 #include "cuda/kernels/compare_body.hpp"
+#include "cuda/kernels/kernel_plan.hpp"
+#include "cuda/kernels/row_words.hpp"
 #include "cuda/kernels/tiles_body.hpp"
-#include "cuda/kernels/words.hpp"
-#include "cuda/plan/kernel_choice.hpp"
-#include "cuda/plan/kernel_plan.hpp"
 #include "cuda/upload/arena_image.hpp"
 #include "host/cpu/convert_items.hpp"
 #include "host/support/rounding.hpp"
@@ -100,7 +100,7 @@ TEST(KernelBodies, GatherTransposes) {
 TEST(KernelBodies, GatherSteppedAndReversedItems) {
   auto chosen = expect_all_choices_agree(
       10, {.most_axes = 3, .most_rows = 100, .transposes = 0, .lines = 100}, 400);
-  EXPECT_GT(chosen[Family::lines], 40);
+  EXPECT_GT(chosen[Family::strided], 40);
   EXPECT_GT(chosen[Family::pixels], 20);
 }
 
@@ -148,7 +148,7 @@ void expect_picks_pixels(Random& random, const PixelCase& c) {
   // `lines` loads pixels of four aligned bytes whole, and a few items are the parts of a pixel.
   const int item = common_vector(plan);
   if (item == 4 || (item == bytes && c.count <= 8)) return;
-  ASSERT_EQ(pixel_shapes[pixels_of(plan).shape], c.shape);
+  ASSERT_EQ(pixel_shapes[PlanFacts(plan).pixels.shape], c.shape);
   const KernelChoice narrow{Family::pixels, item, false, 0};
   const KernelChoice wide{Family::pixels, item, true, any_levels};
   run_kernel(plan, random.chance(70) ? narrow : wide, memory, {2, 32});
@@ -261,7 +261,8 @@ std::vector<std::byte> expected_of(const GatherPlan& plan, Address source) {
 /// Runs the first turn and the last two of `plan` alone, and checks what is at both ends.
 void expect_far_ends(const GatherPlan& plan, const KernelChoice& choice) {
   const std::int64_t turn = items_per_turn(choice, threads_per_block);
-  const auto turns = static_cast<std::uint32_t>(ceil_divide(work_items(plan, choice), turn));
+  const auto turns =
+      static_cast<std::uint32_t>(ceil_divide(work_of(PlanFacts(plan), choice).items, turn));
   PatternMemory memory;
   // Of lines that might have begun elsewhere, the very last word may be empty.
   std::vector<std::uint32_t> ends{0, turns - 1};
@@ -297,7 +298,7 @@ TEST(KernelBodies, ReachTheFarEndsOfLargeArrays) {
   // As many vectors as 31 bits can count, and one more.
   for (const std::int64_t extent : {big - 1, big, big + 1}) {
     expect(far_plan({{extent, 16, 0, -16}}, 16), Family::elements, extent >= big);
-    expect(far_plan({{extent, 8, 0, -8}}, 8), Family::lines, extent >= big);
+    expect(far_plan({{extent, 8, 0, -8}}, 8), Family::strided, extent >= big);
   }
   // Bytes of pixels are counted from where the first word of their line begins, as far before it as
   // may be.
@@ -309,7 +310,7 @@ TEST(KernelBodies, ReachTheFarEndsOfLargeArrays) {
     }
   GatherPlan off = far_plan({{big - 1, 8, 0, -8}}, 8);
   off.out += 8;
-  expect(off, Family::lines, false);
+  expect(off, Family::strided, false);
   // A stride that alone goes beyond 31 bits, and rows of an odd number of vectors.
   expect(far_plan({{3, std::int64_t{1} << 40, 0, std::int64_t{1} << 41}}, 8), Family::elements,
          true);
@@ -429,7 +430,8 @@ void expect_no_bank_conflicts(bool aligned) {
   if (!aligned) plan.base += ItemBytes, plan.out += ItemBytes;
   const KernelChoice choice = choose_kernel(plan);
   ASSERT_EQ(choice.family, Family::tiles);
-  const auto small = small_plan(plan_parts<std::int32_t>(plan, choice, 0));
+  const KernelPlan kernel_plan = small_plan(PlanFacts(plan), choice, 0);
+  const auto& small = std::get<SmallPlan<std::int32_t>>(kernel_plan);
   PatternMemory memory;
   for (const bool writes : {false, true}) {
     std::vector<SlotRecorder<Word>> lanes(warp_lanes);
@@ -469,7 +471,7 @@ TEST(Tiles, AreReadAndWrittenInWordsWhereEveryRowAndColumnIsAligned) {
     const GatherPlan plan = far_plan({{columns, rows, 0, 1}, {rows, 1, 0, row_stride}}, 1);
     const KernelChoice choice = choose_kernel(plan);
     EXPECT_EQ(choice.family, Family::tiles);
-    return plan_parts<std::int32_t>(plan, choice, 0).scalars.tiles;
+    return plan_parts<std::int32_t>(PlanFacts(plan), choice, 0).scalars.own.tiles;
   };
   EXPECT_TRUE(parts(64, 100, 100).reads_words);
   EXPECT_FALSE(parts(64, 100, 101).reads_words);
@@ -563,7 +565,7 @@ TEST(CompareBody, CountsMismatchesAndFindsTheFirst) {
     for (std::int64_t e = 0; e < elements; ++e)
       if (std::memcmp(actual.data() + shift + e * itemsize, expected.data() + shift + e * itemsize,
                       static_cast<std::size_t>(itemsize)) != 0)
-        naive = Together{}(naive, {1, e});
+        naive = Combine{}(naive, {1, e});
 
     CheckedMemory memory;
     memory.allow_reads(address_of(actual.data()) + static_cast<Address>(shift), bytes);
@@ -572,7 +574,7 @@ TEST(CompareBody, CountsMismatchesAndFindsTheFirst) {
                                          address_of(expected.data() + shift), elements, itemsize);
     Difference found;
     for (std::int64_t block = 0; block < arrays.blocks(); ++block)
-      found = Together{}(found, compare_block(arrays, memory, block));
+      found = Combine{}(found, compare_block(arrays, memory, block));
     EXPECT_EQ(found.mismatches, naive.mismatches) << itemsize << " bytes, shifted by " << shift;
     EXPECT_EQ(found.first, naive.first);
   }

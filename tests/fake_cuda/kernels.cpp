@@ -1,23 +1,24 @@
-// What gather.cu and compare.cu launch, as work of a fake stream: every thread of a small grid, one
-// after the other.
+// Runs the kernels that launch.cpp and compare.cu launch as work of a fake stream: every thread of
+// a small grid, one after the other.
 
 #include "cuda/kernels/compare.hpp"
 #include "cuda/kernels/compare_body.hpp"
 #include "cuda/kernels/launch.hpp"
-#include "tests/cuda/kernel_grid.hpp"
+#include "tests/cuda/kernel_grid/run_block.hpp"
 #include "tests/fake_cuda/fake_cuda.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <variant>
 
 namespace multibuffer::cuda {
 namespace {
 
 class HostMemory final : public testing::KernelMemory {
  public:
-  void lower(Address at, std::uint64_t value) override {
+  void atomic_min(Address at, std::uint64_t value) override {
     store(at, std::min(load<std::uint64_t>(at), value));
   }
 
@@ -25,9 +26,7 @@ class HostMemory final : public testing::KernelMemory {
   void read(Address at, std::size_t bytes, void* value) override {
     std::memcpy(value, reinterpret_cast<const void*>(at), bytes);
   }
-  void read_overhang(Address at, std::size_t bytes, void* value) override {
-    read(at, bytes, value);
-  }
+  void read_beyond(Address at, std::size_t bytes, void* value) override { read(at, bytes, value); }
   void write(Address at, std::size_t bytes, const void* value) override {
     std::memcpy(reinterpret_cast<void*>(at), value, bytes);
   }
@@ -35,8 +34,10 @@ class HostMemory final : public testing::KernelMemory {
 
 constexpr testing::Grid grid{3, 32};
 
-template <class Plan>
-void launch(const Plan& plan, const KernelChoice& choice, cudaStream_t stream) {
+}  // namespace
+
+void launch_gather(const KernelPlan& plan, const KernelChoice& choice, cudaStream_t stream) {
+  const auto out = std::visit([](const auto& parameter) { return parameter.out; }, plan);
   fake_cuda::enqueue(
       stream,
       [=] {
@@ -44,21 +45,7 @@ void launch(const Plan& plan, const KernelChoice& choice, cudaStream_t stream) {
         for (std::uint32_t block = 0; block < grid.blocks; ++block)
           testing::run_block(plan, choice, memory, block, grid);
       },
-      reinterpret_cast<const void*>(plan.out));
-}
-
-}  // namespace
-
-void launch_gather(const SmallPlan<std::int32_t>& plan, const KernelChoice& choice,
-                   cudaStream_t stream) {
-  launch(plan, choice, stream);
-}
-void launch_gather(const SmallPlan<std::int64_t>& plan, const KernelChoice& choice,
-                   cudaStream_t stream) {
-  launch(plan, choice, stream);
-}
-void launch_gather(const LargePlan& plan, const KernelChoice& choice, cudaStream_t stream) {
-  launch(plan, choice, stream);
+      reinterpret_cast<const void*>(out));
 }
 
 const void* any_gather_kernel() { return nullptr; }
@@ -68,7 +55,7 @@ Difference compare(const Comparands& arrays, cudaStream_t stream) {
   HostMemory memory;
   Difference all;
   for (std::int64_t block = 0; block < arrays.blocks(); ++block)
-    all = Together{}(all, compare_block(arrays, memory, block));
+    all = Combine{}(all, compare_block(arrays, memory, block));
   return all;
 }
 

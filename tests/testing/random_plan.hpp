@@ -1,7 +1,7 @@
 #pragma once
 
-#include "cuda/plan/kernel_choice.hpp"
-#include "cuda/plan/kernel_plan.hpp"
+#include "cuda/kernels/choose_kernel.hpp"
+#include "cuda/plan/plan_facts.hpp"
 #include "tests/testing/random_array.hpp"
 
 #include <algorithm>
@@ -384,35 +384,25 @@ class CaseMaker {
   std::vector<std::int64_t> highest_;
 };
 
-/// The families that are right for a plan.
-inline std::vector<Family> families_for(const GatherPlan& plan) {
-  if (plan.conversion) return {Family::convert};
-  std::vector<Family> families{Family::elements, Family::shifted};
-  if (cuda::spans_are_alike(plan)) families.push_back(Family::words);
-  if (cuda::lines_of(plan).items > 0) families.push_back(Family::lines);
-  if (cuda::pixels_of(plan).shape >= 0) families.push_back(Family::pixels);
-  if (cuda::transpose_of(plan).possible) families.push_back(Family::tiles);
-  return families;
-}
-
-/// Any choice that is right for a plan, not only the one that is made.
+/// Returns any choice that is right for a plan, not only the one that is made.
 inline KernelChoice random_choice(Random& random, const GatherPlan& plan) {
-  const std::vector<Family> families = families_for(plan);
-  KernelChoice choice;
-  choice.family =
+  const cuda::PlanFacts facts(plan);
+  std::vector<Family> families;
+  for (int family = static_cast<int>(Family::convert); family <= static_cast<int>(Family::elements);
+       ++family)
+    if (cuda::can_gather(facts, static_cast<Family>(family)))
+      families.push_back(static_cast<Family>(family));
+  const Family family =
       families[static_cast<std::size_t>(random.between(0, static_cast<int>(families.size()) - 1))];
-  const bool by_words = choice.family == Family::shifted || choice.family == Family::words;
-  choice.vector_bytes = by_words ? cuda::word_bytes : cuda::common_vector(plan);
-  if (plan.conversion) {
-    choice.vector_bytes = cuda::convert_vector(plan);
-    if (random.chance(20)) choice.vector_bytes = bytes_of(plan.conversion->from);
-  }
-  if (choice.family == Family::elements)
-    while (choice.vector_bytes > 1 && random.chance(30)) choice.vector_bytes /= 2;
-  choice.levels = random.chance(20) ? any_levels : cuda::levels_for(plan, choice.family);
-  choice.wide =
-      choice.levels == any_levels || random.chance(30) || !cuda::fits_31_bits(plan, choice);
-  if (choice.wide && choice.family != Family::elements) choice.levels = any_levels;
+  int vector_bytes = cuda::vector_bytes_of(facts, family);
+  if (family == Family::convert && random.chance(20))
+    vector_bytes = bytes_of(plan.conversion->from);
+  if (family == Family::elements)
+    while (vector_bytes > 1 && random.chance(30)) vector_bytes /= 2;
+  KernelChoice choice = cuda::choice_of(facts, family, vector_bytes);
+  if (random.chance(20)) choice.levels = any_levels;
+  choice.wide = choice.wide || choice.levels == any_levels || random.chance(30);
+  if (choice.wide && family != Family::elements) choice.levels = any_levels;
   return choice;
 }
 

@@ -1,16 +1,16 @@
 #pragma once
 
+#include "cuda/kernels/elements.hpp"
 #include "cuda/kernels/find_rows.hpp"
 
-#include <cstddef>
 #include <cstdint>
 
-/// The body of the family whose vectors are aligned on both sides; see find_rows.hpp.
 namespace multibuffer::cuda {
 
-/// Family `elements`: consecutive threads take consecutive vectors of the output.
-template <class Vector, int Levels, class Plan, class Access>
-constexpr void gather_elements(const Plan& plan, Access& access, const Place& place) {
+/// Gives consecutive threads consecutive vectors of the output; see find_rows.hpp.
+template <int Bytes, int Levels, class Plan, class Access>
+constexpr void Elements::gather(const Plan& plan, Access& access, const Place& place) {
+  using Vector = Unsigned<Bytes>;
   using Count = CountOf<typename Plan::Offset>;
   for (const Count first : turns(plan, place)) {
     const auto found = find_vectors<Levels>(plan, access, place, first);

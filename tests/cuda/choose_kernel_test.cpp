@@ -1,6 +1,6 @@
-#include "cuda/plan/kernel_choice.hpp"
+#include "cuda/kernels/choose_kernel.hpp"
 
-#include "cuda/plan/kernel_plan.hpp"
+#include "cuda/kernels/kernel_plan.hpp"
 #include "tests/testing/far_plan.hpp"
 
 #include <gtest/gtest.h>
@@ -105,7 +105,7 @@ TEST(ChooseKernel, TransposesThroughTilesWhatIsLargeEnough) {
   EXPECT_EQ(family_of(transposed(16, 1000, 4)), Family::tiles);
   EXPECT_EQ(family_of(transposed(15, 1000, 4)), Family::elements);  // few cache lines: they stay
   EXPECT_EQ(family_of(transposed(1000, 8, 4)), Family::tiles);
-  EXPECT_EQ(family_of(transposed(1000, 7, 4)), Family::lines);  // each row is in few sectors
+  EXPECT_EQ(family_of(transposed(1000, 7, 4)), Family::strided);  // each row is in few sectors
   EXPECT_EQ(family_of(transposed(1000, 1000, 3)), Family::words);
   EXPECT_EQ(family_of(transposed(1000, 1000, 32)), Family::elements);
 
@@ -131,10 +131,10 @@ TEST(ChooseKernel, TransposesThroughTilesWhatIsLargeEnough) {
   EXPECT_EQ(family_with([](GatherPlan& p) {
               p.indices = {{nullptr, 8, 0, 5, 0, 4, {1000}, {1, 0}}};
             }),
-            Family::lines);  // columns of a list are not dense
+            Family::strided);  // columns of a list are not dense
   EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[0].stride = -4; }), Family::tiles);
-  EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[0].stride = 8; }), Family::lines);
-  EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[1].stride = 0; }), Family::lines);
+  EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[0].stride = 8; }), Family::strided);
+  EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[1].stride = 0; }), Family::strided);
   EXPECT_EQ(family_with([](GatherPlan& p) { p.axes[1].out_stride = 8; }), Family::elements);
   EXPECT_EQ(family_with([](GatherPlan& p) { p.base += 1; }), Family::words);
 }
@@ -148,26 +148,26 @@ TEST(ChooseKernel, PutsWordsTogetherFromItemsThatLieEvenly) {
     return family_of(plan);
   };
   const auto as_it_is = [](GatherPlan&) {};
-  for (const std::int64_t item : {4, 8}) EXPECT_EQ(stepped(item, as_it_is), Family::lines);
+  for (const std::int64_t item : {4, 8}) EXPECT_EQ(stepped(item, as_it_is), Family::strided);
   EXPECT_EQ(stepped(16, as_it_is), Family::elements);  // vectors already
   for (const std::int64_t item : {1, 2, 3}) EXPECT_EQ(stepped(item, as_it_is), Family::pixels);
   for (const std::int64_t item : {1, 2, 3})
-    EXPECT_EQ(stepped(item, [](GatherPlan& p) { p.axes[1].stride *= 5; }), Family::lines);
+    EXPECT_EQ(stepped(item, [](GatherPlan& p) { p.axes[1].stride *= 5; }), Family::strided);
   EXPECT_EQ(stepped(9, as_it_is), Family::words);  // of too many parts
   EXPECT_EQ(stepped(3, [](GatherPlan& p) { p.axes[1].stride = 129; }),
             Family::words);  // and too far apart
   const auto with = [&](auto change) { return stepped(4, change); };
-  EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].stride = -4; }), Family::lines);
-  EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].stride = 0; }), Family::lines);
+  EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].stride = -4; }), Family::strided);
+  EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].stride = 0; }), Family::strided);
   EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].extent = 7; }), Family::elements);      // short
   EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].level = 0; }), Family::elements);       // pointers
   EXPECT_EQ(with([](GatherPlan& p) { p.axes[1].out_stride = 8; }), Family::elements);  // no lines
-  EXPECT_EQ(with([](GatherPlan& p) { p.axes[0].out_stride = 404; }), Family::lines);
-  EXPECT_EQ(with([](GatherPlan& p) { p.out += 4; }), Family::lines);
+  EXPECT_EQ(with([](GatherPlan& p) { p.axes[0].out_stride = 404; }), Family::strided);
+  EXPECT_EQ(with([](GatherPlan& p) { p.out += 4; }), Family::strided);
   EXPECT_EQ(with([](GatherPlan& p) {
               p.indices = {{nullptr, 8, 0, 5, 0, 1, {1000}, {1, 0}}};
             }),
-            Family::lines);  // lines of a list
+            Family::strided);  // lines of a list
   EXPECT_EQ(with([](GatherPlan& p) {
               p.indices = {{nullptr, 8, 0, 5, 1, 4, {100}, {0, 1}}};
             }),
@@ -305,6 +305,7 @@ TEST(ChooseKernel, PicksPixelsThatLieCloseByWhereverLinesBegin) {
     return plan;
   };
   const auto as_it_is = [](GatherPlan&) {};
+  const auto shape_of = [](const GatherPlan& plan) { return PlanFacts(plan).pixels.shape; };
   const auto in_bytes = [](std::int64_t part_stride) {
     return [part_stride](GatherPlan& p) {
       p.axes.push_back({p.run_bytes, 1, 0, part_stride});
@@ -313,7 +314,7 @@ TEST(ChooseKernel, PicksPixelsThatLieCloseByWhereverLinesBegin) {
   };
   const auto expect = [](const GatherPlan& plan, PixelShape shape, bool backwards, bool reversed) {
     EXPECT_EQ(family_of(plan), Family::pixels);
-    const PixelLines found = pixels_of(plan);
+    const PixelRows found = PlanFacts(plan).pixels;
     ASSERT_GE(found.shape, 0);
     EXPECT_EQ(pixel_shapes[found.shape], shape);
     EXPECT_EQ(found.backwards, backwards);
@@ -331,16 +332,15 @@ TEST(ChooseKernel, PicksPixelsThatLieCloseByWhereverLinesBegin) {
   expect(pixels(1, -1, [](GatherPlan& p) { p.axes[0].out_stride = 57; }), {1, 1}, true, false);
   expect(pixels(4, -4, [](GatherPlan& p) { p.base += 1; }), {4, 4}, true, false);
 
-  EXPECT_EQ(family_of(pixels(4, -4, as_it_is)), Family::lines);  // items, which are loaded whole
-  EXPECT_EQ(pixels_of(pixels(1, 5, as_it_is)).shape, -1);
-  EXPECT_EQ(pixels_of(pixels(1, 0, as_it_is)).shape, -1);
-  EXPECT_EQ(pixels_of(pixels(3, 3, in_bytes(2))).shape, -1);
-  EXPECT_EQ(pixels_of(pixels(4, 4,
-                             [](GatherPlan& p) {  // halves change places
-                               p.axes.push_back({2, 2, 0, -2});
-                               p.run_bytes = 2;
-                             }))
-                .shape,
+  EXPECT_EQ(family_of(pixels(4, -4, as_it_is)), Family::strided);  // items, which are loaded whole
+  EXPECT_EQ(shape_of(pixels(1, 5, as_it_is)), -1);
+  EXPECT_EQ(shape_of(pixels(1, 0, as_it_is)), -1);
+  EXPECT_EQ(shape_of(pixels(3, 3, in_bytes(2))), -1);
+  EXPECT_EQ(shape_of(pixels(4, 4,
+                            [](GatherPlan& p) {  // halves change places
+                              p.axes.push_back({2, 2, 0, -2});
+                              p.run_bytes = 2;
+                            })),
             -1);
   EXPECT_EQ(family_of(pixels(1, -1, [](GatherPlan& p) { p.axes[1].extent = 31; })),
             Family::elements);  // short
@@ -351,20 +351,21 @@ TEST(ChooseKernel, TakesShortLinesForPixels) {
   const auto swapped = [](std::int64_t item, std::int64_t parts, std::int64_t channels) {
     return far_plan({{4096, item * parts, 0, item * channels}, {parts, item, 0, -item}}, item);
   };
+  const auto parts_of = [](const GatherPlan& plan) { return PlanFacts(plan).strided.parts; };
   for (const std::int64_t item : {1, 2, 4})
     for (const std::int64_t channels : {3, 4, 8}) {
       const GatherPlan plan = swapped(item, 3, channels);
-      EXPECT_EQ(family_of(plan), item == 1 && channels <= 4 ? Family::pixels : Family::lines);
-      const Lines lines = lines_of(plan);
-      EXPECT_EQ(lines.items, 3 * 4096);
-      EXPECT_EQ(lines.parts, 3);
-      EXPECT_EQ(lines.stride, item * channels);
-      EXPECT_EQ(lines.part_stride, -item);
-      EXPECT_EQ(lines.outer_axes, 0U);
+      EXPECT_EQ(family_of(plan), item == 1 && channels <= 4 ? Family::pixels : Family::strided);
+      const StridedRows rows = PlanFacts(plan).strided;
+      EXPECT_EQ(rows.items, 3 * 4096);
+      EXPECT_EQ(rows.parts, 3);
+      EXPECT_EQ(rows.stride, item * channels);
+      EXPECT_EQ(rows.part_stride, -item);
+      EXPECT_EQ(rows.outer_axes, 0U);
     }
-  EXPECT_EQ(lines_of(swapped(4, 8, 32)).parts, 8);
-  EXPECT_EQ(lines_of(swapped(4, 8, 33)).parts, 1);  // far apart: each is a line
-  EXPECT_EQ(lines_of(swapped(4, 9, 9)).parts, 1);   // long enough for that
+  EXPECT_EQ(parts_of(swapped(4, 8, 32)), 8);
+  EXPECT_EQ(parts_of(swapped(4, 8, 33)), 1);  // far apart: each is a line
+  EXPECT_EQ(parts_of(swapped(4, 9, 9)), 1);   // long enough for that
   GatherPlan with_gaps = swapped(1, 3, 3);
   with_gaps.axes[0].out_stride = 4;
   EXPECT_EQ(family_of(with_gaps), Family::elements);

@@ -1,41 +1,42 @@
 #pragma once
 
 #include "cuda/kernels/find_rows.hpp"
-#include "cuda/kernels/words.hpp"
+#include "cuda/kernels/row_words.hpp"
+#include "cuda/kernels/strided.hpp"
 
 #include <cstdint>
 
-/// The body for items that lie evenly in the leaves but not one after the other: stepped, reversed,
-/// the fields of structs.
 namespace multibuffer::cuda {
 
-/// Family `lines`: consecutive threads take consecutive words of the output's lines, and load their
-/// items one by one, side by side with their neighbours, so that what one leaves of a cache line
-/// the others take.
-template <class Item, int Levels, class Plan, class Access>
-constexpr void gather_lines(const Plan& plan, Access& access, const Place& place) {
+/// Gives consecutive threads consecutive words of the output's rows. Threads load their items one
+/// by one, at the same time as their neighbours, so that a cache line is used up while it is
+/// cached.
+template <int Bytes, int Levels, class Plan, class Access>
+constexpr void Strided::gather(const Plan& plan, Access& access, const Place& place) {
   using Count = CountOf<typename Plan::Offset>;
-  constexpr int item_bytes = static_cast<int>(sizeof(Item));
+  const KernelStrided<typename Plan::Offset>& row = plan.own.strided;
+  using Item = Unsigned<Bytes>;
+  constexpr int item_bytes = Bytes;
   constexpr int per_word = word_bytes / item_bytes;
-  const Count parts = plan.line.parts.divisor;
+  const Count parts = row.parts.divisor;
   const auto in_bytes = [&](std::int64_t stride) {
     return static_cast<Address>(stride * plan.leaf_unit);
   };
-  const Address stride = in_bytes(plan.line.stride);
-  const Address part_stride = in_bytes(plan.line.part_stride);
+  const Address stride = in_bytes(row.stride);
+  const Address part_stride = in_bytes(row.part_stride);
   // From a pixel's last item to the next one's first.
   const Address to_next = stride - Address{parts - 1} * part_stride;
   for (const Count first : turns(plan, place)) {
     const auto found = find_vectors<Levels>(plan, access, place, first);
-    LineWord<Count> words[batch];
+    RowWord<Count> words[batch];
     Bytes16 values[batch] = {};
     for_batch([&](int b) {
-      words[b] = line_word(plan, found, b, static_cast<std::int64_t>(plan.line.items) * item_bytes);
+      words[b] = row_word(plan, found, b, static_cast<std::int64_t>(row.items) * item_bytes);
       const int begin = words[b].begin / item_bytes;
       const int end = words[b].end / item_bytes;
       const Count item = words[b].number * per_word -
                          static_cast<Count>(words[b].head / item_bytes) + static_cast<Count>(begin);
-      const Count pixel = plan.line.parts.divide(item);
+      const Count pixel = row.parts.divide(item);
       Count part = item - pixel * parts;
       Address source = words[b].source + Address{pixel} * stride + Address{part} * part_stride;
       for (int i = 0; i < per_word; ++i) {
