@@ -39,7 +39,7 @@ constexpr std::int64_t short_row = 16;
 constexpr std::int64_t most_offset = 64;
 constexpr int samples = 11;
 
-/// Which row each pointer leads to. `count` is a power of two.
+/// Returns the row that each pointer leads to. `count` is a power of two.
 std::vector<std::int32_t> order_of(const std::string& name, std::int64_t count) {
   std::vector<std::int32_t> order(static_cast<std::size_t>(count));
   on_all_cores(count, [&](std::int64_t begin, std::int64_t end) {
@@ -62,7 +62,7 @@ std::vector<std::int32_t> order_of(const std::string& name, std::int64_t count) 
   return order;
 }
 
-/// What all cases read and write, made once.
+/// The blocks that all cases read and write, made once.
 struct Blocks {
   DeviceBlock from{beyond_l2 + most_offset};
   DeviceBlock out{beyond_l2};
@@ -84,7 +84,7 @@ void spoil_out(std::int64_t bytes) {
 
 constexpr int check_grid = 1024, check_threads = 256;
 
-/// Whether a kernel, which `launch` is given a count for, finds nothing wrong.
+/// Returns true if a kernel counts no difference. `launch` gets the counter.
 template <class Launch>
 bool none_wrong(const Launch& launch) {
   auto* wrong = reinterpret_cast<unsigned long long*>(blocks().wrong.data());
@@ -118,7 +118,7 @@ bool measure(benchmark::State& state, std::int64_t bytes, const Work& work, cons
   return measure_by(state, bytes, work, right, [&] { time_on_device(state, work); });
 }
 
-/// What the result is to be, worked out in the plainest way, a thread a word.
+/// The expected result, computed in the plainest way, one word a thread.
 struct ExpectedRows {
   const std::byte* block;
   const std::int32_t* order;
@@ -181,7 +181,7 @@ class Rows {
     request.out = Output{out(), bytes(), MemorySpace::device, {}, nullptr};
     return request;
   }
-  /// Whether `out` has the rows in the pointers' order.
+  /// Checks that `out` has the rows in the pointers' order.
   bool are_in_out() const {
     return none_wrong([&](unsigned long long* wrong) {
       const ExpectedRows rows{block(), device_order(), row_bytes_};
@@ -373,7 +373,8 @@ void transposed(benchmark::State& state, std::int64_t total) {
     report(state, static_cast<double>(bytes), 2 * static_cast<double>(bytes));
 }
 
-/// Of rows of so many items, every so manieth from `first` on.
+/// The expected result of taking, from each row of `row_items` items, every item at a step from
+/// `first` on.
 struct ExpectedItems {
   const std::uint32_t* block;
   const std::int32_t* order;
@@ -416,7 +417,7 @@ void stepped(benchmark::State& state, std::int64_t total, std::int64_t step) {
     report(state, bytes, static_cast<double>(rows.bytes()) + bytes);
 }
 
-/// Whether some of the rows in `out` are what the reference makes of their numbers.
+/// Compares some of the rows in `out` with the reference's conversion.
 bool are_converted(const Rows& rows, const Format& from, const Format& to) {
   finish();
   const std::int64_t row_bytes = rows.row_bytes();
@@ -532,8 +533,8 @@ void copy_a_row_each(benchmark::State& state, std::int64_t total) {
   });
 }
 
-/// What the device can do with such rows: nothing but row numbers of 4 bytes and rows of a power of
-/// two of vectors, known to be aligned, two of them a thread.
+/// A kernel that can do nothing else: row numbers of 4 bytes, rows of a power of two of vectors,
+/// known to be aligned, two of them a thread. It shows the device's limit for such rows.
 template <class Vector>
 __global__ void plain_gather(const Vector* __restrict__ from,
                              const std::int32_t* __restrict__ order, Vector* __restrict__ to,

@@ -58,7 +58,7 @@ class Rows {
   /// The rows on a device in the pointers' order, and as they are to be gathered.
   DeviceBuffer stacked(const Device& device) const { return stacked(device, nullptr); }
   DeviceBuffer gathered(const Device& device) const { return stacked(device, &order_); }
-  /// Of the same shape, and with no contents worth the name.
+  /// Makes a result of the same shape with zeros.
   DeviceBuffer blank(const Device& device) const {
     return on_device(device, std::vector<std::byte>(static_cast<std::size_t>(total)).data());
   }
@@ -147,8 +147,8 @@ void pack(benchmark::State& state, bool page_locked) {
   stages.report(state);
 }
 
-/// What others do: one block of the rows, and one copy of that. `room` says where the block is, in
-/// each iteration.
+/// Times the usual way: the rows are stacked into one block, which is copied. `room` returns the
+/// block of each iteration.
 void stacked(benchmark::State& state, const Rows& rows, const auto& room) {
   const Device device = Device::open("cuda");
   const DeviceBuffer expected = rows.stacked(device), to = rows.blank(device);
@@ -173,7 +173,7 @@ void stacked(benchmark::State& state, const Rows& rows, const auto& room) {
   stages.report(state);
 }
 
-/// As np.stack does, in new pageable memory.
+/// Stacks into new pageable memory, as np.stack does.
 void stacked_first(benchmark::State& state, bool page_locked) {
   const Rows rows(state.range(0), page_locked);
   stacked(state, rows, [] { return std::make_unique_for_overwrite<std::byte[]>(total); });

@@ -1,4 +1,4 @@
-// What this device's memory does with reads alone: aligned pieces of a block far beyond its caches,
+// Measures reads alone of this device's memory: aligned pieces of a block far beyond its caches,
 // in order and from anywhere, without results. Where fewer bytes of each are wanted and as many
 // pieces come a second, it is places that are the limit, not bytes. Places are read from a list, 4
 // bytes a piece, one after another, as a gather's are. Sums tell whether all was read.
@@ -58,7 +58,7 @@ __global__ void read_pieces(Pieces pieces, std::uint32_t* sums) {
     sums[(blockIdx.x * blockDim.x + threadIdx.x) / warp_lanes] = sum;
 }
 
-/// What is read, made once.
+/// The block that all cases read, made once.
 struct Block {
   HostBlock host{block_bytes, false};
   DeviceBlock device{block_bytes};
@@ -70,7 +70,7 @@ Block& block() {
   return made;
 }
 
-/// Of the first `wanted` bytes of every piece.
+/// Returns the sum of the first `wanted` bytes of every piece.
 std::uint32_t sum_on_host(std::int64_t piece, std::int64_t wanted) {
   std::uint32_t sum = 0;
   for (std::int64_t at = 0; at < block_bytes; at += piece)

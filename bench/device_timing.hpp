@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-// What the device benchmarks share: memory, a stream, and time by events on it.
+// Memory, a stream, and timing by events on it, for all device benchmarks.
 
 namespace multibuffer::bench {
 
@@ -121,7 +121,7 @@ class Interval {
   Interval(const Interval&) = delete;
   Interval& operator=(const Interval&) = delete;
 
-  /// Of all that `work` enqueues there, which is then done.
+  /// Returns the seconds of the work that `work` enqueues on the stream, and waits for it.
   template <class Work>
   double seconds(const Work& work) {
     require(cudaEventRecord(begin_, stream()));
@@ -191,8 +191,7 @@ inline bool there_is_a_device() {
   return false;
 }
 
-/// What `main` of a device's benchmarks does: runs those that `add_all` registers, if there is a
-/// device.
+/// Runs the benchmarks that `add_all` registers, if there is a device, as their `main`.
 template <class AddAll>
 int run_on_a_device(int argc, char** argv, const AddAll& add_all) {
   benchmark::Initialize(&argc, argv);

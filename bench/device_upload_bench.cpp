@@ -26,7 +26,7 @@ namespace {
 constexpr std::int64_t total = std::int64_t{256} << 20;
 constexpr int samples = 5;
 
-/// What all cases read: made once for each kind of memory.
+/// The block that all cases read, made once for each kind of memory.
 const HostBlock& block_of(bool page_locked) {
   static const HostBlock pageable(2 * total, false);
   if (!page_locked) return pageable;
@@ -44,7 +44,7 @@ class Rows {
     reversed_.assign(pointers_.rbegin(), pointers_.rend());
   }
   ArrayView view() const { return view_of(pointers_); }
-  /// Of the same layout, and other contents.
+  /// A view with the layout of `view` and other contents.
   ArrayView other_view() const { return view_of(reversed_); }
   const std::vector<const std::byte*>& pointers() const { return pointers_; }
   std::size_t row_bytes() const { return static_cast<std::size_t>(row_bytes_); }
@@ -52,7 +52,7 @@ class Rows {
     for (std::size_t i = 0; i < pointers_.size(); ++i)
       std::memcpy(to + i * row_bytes(), pointers_[i], row_bytes());
   }
-  /// Whether memory of the device has the rows in the pointers' order.
+  /// Checks that memory of the device has the rows in the pointers' order.
   bool same(benchmark::State& state, const std::byte* result) const {
     static const HostBlock arrived(total, true);
     require(cudaMemcpyAsync(arrived.data(), result, total, cudaMemcpyDeviceToHost, stream()));
@@ -125,7 +125,7 @@ void measure(benchmark::State& state, const Rows& rows, const auto& work, const 
   rows.same(state, result());
 }
 
-/// The same of work that fills a block.
+/// Measures work that fills a block.
 void measure_into(benchmark::State& state, const Rows& rows, const DeviceBlock& to,
                   const auto& work) {
   measure(state, rows, work, [&] {
@@ -135,7 +135,8 @@ void measure_into(benchmark::State& state, const Rows& rows, const DeviceBlock& 
   });
 }
 
-/// The same of an upload: other rows come first, whose memory is likely to be the next array's.
+/// Measures an upload. Other rows are uploaded first, whose memory the next array is likely to
+/// reuse.
 void measure_upload(benchmark::State& state, const Rows& rows, const Device& device,
                     const auto& uploaded) {
   measure(
@@ -186,7 +187,7 @@ void a_copy_a_row(benchmark::State& state, bool page_locked) {
   });
 }
 
-/// What np.stack and one copy do: all rows into new pageable memory, then that to the device.
+/// Stacks all rows into new pageable memory, as np.stack does, then copies that to the device.
 void stacked_first(benchmark::State& state, bool page_locked) {
   const Rows rows(state.range(0), page_locked);
   const DeviceBlock to(total);

@@ -54,7 +54,7 @@ void rate(benchmark::State& state, std::int64_t bytes) {
 
 constexpr std::int64_t total = std::int64_t{256} << 20;
 
-/// What `gather` writes must be what a memcpy per row writes.
+/// Checks that `gather` wrote the bytes that a memcpy per row writes.
 bool check(benchmark::State& state, const Rows& rows, const std::vector<std::byte>& result) {
   std::vector<std::byte> expected(result.size());
   rows.copy_each(expected.data());

@@ -65,7 +65,7 @@ STEPS = ("python", "hazards", "peers", "benchmarks", "tests", "sanitizers")
 NEEDS = {"python": "has_module", "peers": "has_module", "benchmarks": "has_benchmarks",
          "tests": "has_tests", "sanitizers": "has_tests"}
 
-# What CMake may not find: what it then says, what the summary calls it, and what it costs.
+# Libraries that CMake may not find: its message, their name in the summary, and the steps they cost.
 LACKING = {
     "has_tests": (r"\bGTest\b", "GoogleTest", "tests, sanitizers"),
     "has_benchmarks": (r'Findbenchmark|"benchmark"', "Google Benchmark", "benchmarks"),
@@ -236,7 +236,7 @@ class GpuReport:
         self.interpreter = (said or sys.executable).strip()
 
     def python_of_the_build(self):
-        """That of a build folder which is not the report's own."""
+        """Reads it from the cache of a build folder which is not the report's own."""
         cache = self.build / "CMakeCache.txt"
         if not (self.options.given_build or self.options.dry_run) or not cache.exists():
             return None
@@ -257,7 +257,7 @@ class GpuReport:
     # ---- Building
 
     def is_built(self, architecture):
-        """Whether there is something to run."""
+        """Builds, and returns whether there is something to run."""
         if self.options.given_build:
             self.report.note("build", OK, f"taken as it is in {self.build}")
             return True
@@ -353,7 +353,7 @@ class GpuReport:
                 self.backtrace(order, command, environment)
 
     def backtrace(self, order, command, environment):
-        """Where it crashes, by a debugger; Python's own trace is in the log of the crash."""
+        """Finds where it crashes, by a debugger; Python's own trace is in the log of the crash."""
         debugger = self.find("cuda-gdb") or self.find("gdb")
         name = f"backtrace {' '.join(order)}"
         if not debugger:
@@ -428,7 +428,7 @@ class GpuReport:
         return list(parts.items()) or [(program, ".")]
 
     def tests(self):
-        """What runs on the card, and what runs its kernels' bodies on the processor. One at a time,
+        """Runs the tests of the device, and those that run kernels' bodies on the processor. One at a time,
         since some look at how much of the card's memory is free."""
         pattern = (r"^fake_cuda\.lazy$" if self.options.dry_run else
                    rf"^({'|'.join(DEVICE_TESTS)})\.")
@@ -495,7 +495,7 @@ class GpuReport:
     # ---- Telling
 
     def tables(self):
-        """What stands above the summary's rows: benchmarks, peers, hazards."""
+        """Returns the text above the summary's rows: benchmarks, peers, hazards."""
         hazards = self.folder / "hazards.log"
         said = hazards.read_text(errors="replace") if hazards.exists() else ""
         rows = [row for path in sorted(self.folder.glob("*_bench*.json"))

@@ -19,7 +19,7 @@ STARTED = time.monotonic()
 # none interrupts it while it writes.
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
-# How long a command that has to end may take over it before it is killed.
+# Seconds that a command has to end, before it is killed.
 SECONDS_TO_END = 2
 
 
@@ -37,7 +37,7 @@ def say(text, end="\n"):
 
 @dataclasses.dataclass
 class Row:
-    """What the summary says of one command."""
+    """A command's row in the summary."""
 
     name: str
     result: str  # one of RESULTS
@@ -53,7 +53,7 @@ RESULTS = (OK, MISSING, FAILED, CUT_SHORT, STOPPED, NOT_RUN)
 
 @dataclasses.dataclass
 class Ending:
-    """How a command ended, for the function that judges it."""
+    """The end of a command, for the function that judges it."""
 
     status: int
     late: bool  # ended because its time was over
@@ -97,7 +97,7 @@ class Report:
         return max(0.0, self.deadline - time.monotonic())
 
     def goes_on(self):
-        """Whether there is time for another command, and nobody has ended the report."""
+        """Returns whether there is time for another command, and nobody has ended the report."""
         return self.why_not() is None
 
     def why_not(self):
@@ -162,7 +162,7 @@ class Report:
         return child.returncode or 0, late
 
     def output_of(self, command, environment=None, seconds=20):
-        """What a short command prints; None if it fails. It is not in the summary."""
+        """Returns the output of a short command, None if it fails. It is not in the summary."""
         try:
             ran = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
                                  capture_output=True, text=True, env=environment,
@@ -177,7 +177,7 @@ class Report:
     def note(self, name, result, remark="", seconds=0.0, status=0):
         row = Row(name, result, seconds, remark, status)
         self.rows.append(row)
-        # Of what does not run there can be much, and none of it leaves files.
+        # Many commands may not run, and none of those leaves files.
         if result != NOT_RUN:
             self.write()
         return row

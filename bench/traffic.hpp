@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-/// What a gather of rows moves at least, in bytes a row: device memory is read in sectors of 32
+/// Returns the least bytes that a gather moves for each row. Device memory is read in sectors of 32
 /// bytes, of which a row that starts anywhere on multiples of `alignment` touches
 /// 1 + (bytes - alignment) / 32 on average; it is written densely, and its table or index entry is
 /// read. Divided by the time and by what a copy on the same device reaches in the same run, this is

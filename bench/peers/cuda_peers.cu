@@ -1,5 +1,5 @@
-// What CUDA and its own libraries have for rows and elements, for Python to call through ctypes:
-// every function enqueues on `stream` and returns a cudaError_t.
+// Rows and elements by CUDA and its own libraries, for Python to call through ctypes: every
+// function enqueues on `stream` and returns a cudaError_t.
 
 #include <cuda_runtime_api.h>
 #include <thrust/device_ptr.h>
@@ -60,7 +60,7 @@ int copy_rows(const void* const* rows, std::int64_t count, std::size_t row_bytes
   return cudaSuccess;
 }
 
-/// The same as one batch; the tables that it wants are part of the work.
+/// Copies the rows as one batch. Making the tables that it needs is part of the work.
 int copy_rows_as_batch(const void* const* rows, std::int64_t count, std::size_t row_bytes, char* to,
                        cudaStream_t stream) {
 #if CUDART_VERSION >= 13000

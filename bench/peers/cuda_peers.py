@@ -1,4 +1,4 @@
-"""What CUDA and its own libraries do with the same rows: cuda_peers.cu, for the peers' cases.
+"""Calls cuda_peers.cu: CUDA and its own libraries on the same rows, for the peers' cases.
 
 Each function returns the work itself, which enqueues on a stream.
 """

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False
-"""What somebody writes in Cython who must read an array of pointers: one loop a dimension."""
+"""Reads an array of pointers as a user of Cython would: one loop a dimension."""
 
 from cython cimport view
 from cython.parallel cimport prange

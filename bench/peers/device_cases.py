@@ -437,7 +437,7 @@ def upload_case(gpu, size, total, pinned):
 
 
 def small(gpu):
-    """Where the work is nothing and the call is everything: until it is done, by the wall clock."""
+    """Times small calls, until the work is done, by the wall clock."""
     torch = gpu.torch
     rows = Rows(gpu, 64, 64 * KIB)
     narrow = rows.order.int()
@@ -460,7 +460,7 @@ def total_text(count):
     return f"{count} B"
 
 
-# What matters most comes first: a run may have to end early.
+# The groups that matter most come first, since a run may have to end early.
 GROUPS = {
     "rows": rows_shuffled,
     "in_l2": rows_in_l2,

@@ -50,7 +50,7 @@ def block_of(gpu, itemsize, count):
 
 
 def order_of(gpu, name, count):
-    """Which row each pointer leads to."""
+    """Returns the row that each pointer leads to."""
     torch = gpu.torch
     if name == "shuffled":
         return torch.randperm(count, device=gpu.where)
@@ -87,7 +87,7 @@ class Rows:
         self.alignment = min(alignment_of(row_bytes), alignment_of(offset))
 
     def numbers(self, order):
-        """What rows in an order hold."""
+        """Returns the contents of the rows in an order."""
         return numbers_at(self.gpu, order * self.length, arange(self.gpu, self.length),
                           self.itemsize, self.first)
 

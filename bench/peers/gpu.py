@@ -29,7 +29,7 @@ GIB = 1 << 30
 
 @dataclass(eq=False)  # one is itself, whatever it says
 class Gpu:
-    """What the cases need to know of where they run.
+    """The device that cases run on, and the tools to time and compare there.
 
     name: of the device, in multibuffer's words; where: in torch's.
     stream: what torch and CuPy work on and plans are given; None on the host.
@@ -69,7 +69,7 @@ class Gpu:
         actual, expected = flat(self.torch, self.tensor(result)), flat(self.torch, expected)
         if actual.numel() * actual.element_size() % 8 == 0 and all(
                 tensor.data_ptr() % 8 == 0 for tensor in (actual, expected)):
-            # Of large words there are fewer to compare.
+            # Compares large words, which are fewer.
             actual, expected = actual.view(self.torch.int64), expected.view(self.torch.int64)
         return actual.shape == expected.shape and self.torch.equal(actual, expected)
 

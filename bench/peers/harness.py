@@ -16,7 +16,7 @@ import numpy
 
 
 class Missing(Exception):
-    """What a side needs is not on this machine; the message says what."""
+    """Raised if this machine lacks something that a side needs; the message names it."""
 
 
 class WrongBits(Exception):
@@ -25,7 +25,7 @@ class WrongBits(Exception):
 
 @dataclass
 class Clock:
-    """How long work takes.
+    """A way to time work.
 
     time: seconds that so many calls of a function take together, and what the last one returned.
     least_seconds: a sample is long enough for the clock.
@@ -84,7 +84,7 @@ class Case:
 
 @dataclass
 class Device:
-    """What has to be known of where the work is done.
+    """The place where the work is done: how it is timed and compared there.
 
     same: whether a result has the expected bits.
     spoil: changes an output, so that one from before cannot pass for a new one.
@@ -108,7 +108,7 @@ def as_bytes(array):
 
 
 def same_on_host(result, expected):
-    """Whether a result has the expected bits, compared as large words where they go up."""
+    """Returns whether a result has the expected bits; compares large words if they divide it."""
     if isinstance(result, bytes):
         result = numpy.frombuffer(result, numpy.uint8)
     actual, expected = as_bytes(result), as_bytes(expected)

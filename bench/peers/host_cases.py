@@ -163,7 +163,7 @@ def rows_to_dense(threads, sizes=(16, 64, 256, KIB, 4 * KIB, 64 * KIB, MIB), tot
 
 
 def fresh_output(threads):
-    """The same into memory that nobody has touched yet."""
+    """Times rows into memory that nobody has touched yet."""
     for size in (64, 256, KIB, 4 * KIB, 64 * KIB, MIB):
         rows = Rows(size)
 
@@ -387,7 +387,7 @@ def elements(threads):
 
 
 def small(threads):
-    """Where the work is nothing, and the call is everything."""
+    """Times small calls."""
     del threads
     for count, size in ((10, 64), (1000, 64), (100, 4 * KIB)):
         rows = Rows(size, MIB)
@@ -403,7 +403,7 @@ def small(threads):
 
 
 def in_cache(threads):
-    """The same where all of it stays in the caches, which is not what the goals are for."""
+    """Times rows that stay in the caches, for which there are no goals."""
     for total in (16 * KIB, 256 * KIB, 4 * MIB):
         for case in rows_to_dense(threads, (64, 256, 4 * KIB), total, group="cache"):
             for side in case.sides:

@@ -1,4 +1,4 @@
-"""What the host backend needs beyond its input and its output, at the most, by the system's count.
+"""Measures the most memory that the host backend needs beyond its input and output, by the system's count.
 
     PYTHONPATH=build/release/host/python:build/release/bench/peers python3 bench/peers/peak_memory.py
 """
@@ -14,7 +14,7 @@ def status(name):
 
 
 def measure(work):
-    """What work() returns, and by how much the process grew, at the most and in the end."""
+    """Returns the result of work(), and by how much the process grew, at the most and in the end."""
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")  # the peak is from here on
     before = status("VmRSS:")

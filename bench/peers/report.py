@@ -1,4 +1,4 @@
-"""What a run says: a table a group, the goals missed, and plots."""
+"""Reports a run: a table a group, the goals missed, and plots."""
 
 
 def rate(payload, seconds):
@@ -28,7 +28,7 @@ def met(side):
 
 
 def verdict(side):
-    """How many times as fast ours is as this side, and what was to be."""
+    """Returns how many times as fast multibuffer is as this side, and the goal."""
     goal = "" if side["goal"] is None else f", goal {side['goal']:g}: " + (
         "met" if met(side) else "**missed**")
     return f"{side['ratio']:.2f}x ({side['ratio_low']:.2f} to {side['ratio_high']:.2f}){goal}"
@@ -103,7 +103,7 @@ def judged(run):
 
 
 def goals(run, name_them=True):
-    """How many goals there are, and which were missed; and what went wrong."""
+    """Counts the goals, and lists those that were missed and what went wrong."""
     all_goals = list(judged(run))
     missed = [each for each in all_goals if each[2] < each[3]]
     lines = [f"{len(all_goals) - len(missed)} of {len(all_goals)} goals met."]

@@ -1,4 +1,4 @@
-"""What a gather of rows moves at least: bench/traffic.hpp, which says why, in Python."""
+"""Computes the least bytes that a gather of rows moves, as bench/traffic.hpp, which says why."""
 
 SECTOR = 32
 

@@ -44,13 +44,13 @@ class Random {
   std::uint64_t state_;
 };
 
-/// Where leaves and tables lie.
+/// The memory that leaves and tables lie in.
 enum class MemoryMode {
   ordinary,  ///< a heap block each, of exactly the bytes needed: a sanitizer sees what lies outside
   guarded,   ///< flush with the start or the end of pages between pages that cannot be touched
 };
 
-/// What a random array is to be; the rest is left to chance.
+/// Properties that a random array must have. The others are random.
 struct ArrayOptions {
   std::optional<int> ndim;
   std::optional<std::uint64_t> indirect;  ///< bit i: axis i is indirect
@@ -61,8 +61,8 @@ struct ArrayOptions {
   std::int64_t max_extent = 24;
 };
 
-/// Which axes are indirect, times a few patterns of stride signs: all of it for 0 to `max_ndim`
-/// axes.
+/// Returns every pattern of indirect axes, times a few patterns of stride signs, for 0 to
+/// `max_ndim` axes.
 std::vector<ArrayOptions> every_indirection(int max_ndim);
 
 /// An export and the memory behind it, filled with random bytes. Only what an index reaches is
@@ -131,7 +131,7 @@ class RandomRequest {
   std::vector<std::vector<std::optional<std::vector<std::int32_t>>>> narrow_;
 };
 
-/// What a request makes of elements: another format that `from` can be converted to, or nothing.
+/// A random conversion of a request: a format that `from` can be converted to, or none.
 struct RandomConversion {
   RandomConversion(Random& random, const Format& from);
   std::optional<Format> format;

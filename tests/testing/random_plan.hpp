@@ -117,7 +117,7 @@ inline std::vector<std::byte> reversed_numbers(std::vector<std::byte> bytes, int
   return bytes;
 }
 
-/// What the reference makes of a run of numbers. No format says that a bfloat16 is foreign.
+/// Converts a run of scalars by the reference. No format can express a byte-swapped bfloat16.
 inline std::vector<std::byte> converted_run(const Conversion& conversion,
                                             std::vector<std::byte> run) {
   if (conversion.from == Number::bfloat16 && conversion.from_foreign)

@@ -24,7 +24,7 @@ struct RefusedCall {
   std::uint32_t flag = 0;
 };
 
-// What file systems and limits refuse elsewhere, anywhere.
+// Calls that some file systems and limits refuse, refused here on any system.
 inline const RefusedCall unnamed_files{SYS_openat, EOPNOTSUPP, O_TMPFILE & ~O_DIRECTORY};
 inline const RefusedCall links{SYS_linkat, EPERM};
 inline const RefusedCall new_threads{SYS_clone, EAGAIN};
@@ -55,7 +55,7 @@ inline bool refuse_calls(std::initializer_list<RefusedCall> calls) {
          prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
-/// Whether this system has such filters.
+/// Returns true if this system can filter calls.
 inline bool can_refuse_calls() {
   const pid_t child = fork();
   if (child == 0) _exit(refuse_calls({}) ? 0 : 1);

@@ -71,7 +71,7 @@ inline std::string npy_bytes(std::string_view header, std::string_view data, cha
   return bytes.append(header).append(data);
 }
 
-/// The same from a type and a shape as Python writes them.
+/// Makes the bytes of a .npy file from a type and a shape as Python writes them.
 inline std::string npy_bytes_of(std::string_view descr, std::string_view shape,
                                 std::string_view data, bool fortran_order = false) {
   return npy_bytes(text("{'descr': ", descr, ", 'fortran_order': ",
