@@ -236,7 +236,7 @@ class GpuReport:
         self.interpreter = (said or sys.executable).strip()
 
     def python_of_the_build(self):
-        """Reads it from the cache of a build folder which is not the report's own."""
+        """Returns the Python of a build folder that is not the report's own, from its CMake cache."""
         cache = self.build / "CMakeCache.txt"
         if not (self.options.given_build or self.options.dry_run) or not cache.exists():
             return None

@@ -35,31 +35,31 @@ constexpr const char* examples = R"(Examples:
   multibuffer inspect shard_*.npy
 
 `multibuffer gather --help` says more.
-Exit status: 0 done, 1 the result is not what the reference says, 2 bad usage or input.)";
+Exit status: 0 done, 1 the result differs from the reference, 2 bad usage or input.)";
 
 constexpr const char* gather_examples = R"(Examples:
   A picture upside down, and every second column of it:
     multibuffer gather picture.png --index '::-1, ::2' --out small.png
   Its green channel, dense:
     multibuffer gather picture.png --index '..., 1' --out green.png
-  Rows 7, 0 and the last of a file, and nothing else of it read:
+  Rows 7, 0 and the last of a file, without reading the others:
     multibuffer gather table.npy --take 7,0,-1 --out rows.npy
   The same row of many files, which are stacked along a new axis 0:
     multibuffer gather shard_*.npy --index ':, 100' --out row100.npy
-  Half of the size, each number rounded once:
+  Half of the size, each element rounded once:
     multibuffer gather table.npy --dtype float16 --out halves.npy
   A random batch out of files joined end to end, checked and timed:
     multibuffer gather --concat shard_*.npy --take batch.npy --out batch_data.npy --verify --stats
 
 --index is NumPy's basic indexing: integers, start:stop:step, '...' and None.
 --take is applied after --index, and --axis counts the axes that --index leaves.
-Only what they ask for is read, and without --out a summary is all that is written.
+Only the parts that they ask for are read. Without --out only a summary is written.
 With --out /dev/stdout the array is written there, as .npy, and the summary to
 standard error.
 
-Inputs must not change while they are read. One that does is an error, and nothing is
-written. (A program that maps a file itself and hands the mapping to the library gets
-SIGBUS where the file is cut: the library has no handler.))";
+Inputs must not change while they are read. If one does, that is an error, and nothing
+is written. (A program that maps a file itself and hands the mapping to the library gets
+SIGBUS if the file is cut: the library has no handler.))";
 
 struct Options {
   GatherOptions gather;
@@ -93,7 +93,7 @@ void add_inputs(CLI::App& command, AnyOptions& options) {
       "--concat", [&options] { options.join = Join::concatenate; },
       "Join the inputs along their axis 0, whatever their lengths,\n"
       "instead of stacking them");
-  command.add_option("--index", options.index, "Which part: '::-1, 10:200:3, ..., 2'")
+  command.add_option("--index", options.index, "Read this part: '::-1, 10:200:3, ..., 2'")
       ->type_name("EXPR");
 }
 
@@ -103,7 +103,7 @@ CLI::App* add_gather(CLI::App& app, GatherOptions& options) {
   add_inputs(*command, options);
   command
       ->add_option("--take", options.take,
-                   "Which entries of --axis, in which order: 3,1,-1,0:100:7,\n"
+                   "Take these entries of --axis, in this order: 3,1,-1,0:100:7,\n"
                    "or a .npy file of integers")
       ->type_name("LIST|FILE");
   command->add_option("--axis", options.axis, "The axis that --take takes from; 0 if not given")
@@ -116,8 +116,8 @@ CLI::App* add_gather(CLI::App& app, GatherOptions& options) {
       ->type_name("TYPE");
   command
       ->add_flag("--saturate", options.saturate,
-                 "Of integers that --dtype cannot hold, take the nearest that it\n"
-                 "can; else they wrap")
+                 "Integers that --dtype cannot hold become the nearest that it\n"
+                 "can hold; without this, they wrap")
       ->needs("--dtype");
   const std::map<std::string, Order> orders = {{"C", Order::C}, {"F", Order::F}};
   add_choice(*command, "--order", options.order, orders,
@@ -131,11 +131,11 @@ CLI::App* add_gather(CLI::App& app, GatherOptions& options) {
                    "cuda, cuda:N or host")
       ->type_name("DEVICE");
   add_placement(*command, options.placement,
-                "What travels to the device: packed (distinct leaves, dense),\n"
-                "preserved (as they lie), automatic (whichever is less),\n"
-                "in-place (nothing; what the host does if not given)");
+                "Which bytes travel to the device: packed (distinct leaves,\n"
+                "dense), preserved (memory as it lies), automatic (the\n"
+                "smaller of the two), in-place (none; the host's default)");
   command->add_flag("--verify", options.verify, "Compare with the reference before writing");
-  command->add_flag("--stats", options.stats, "Say how long each phase took, and GB/s");
+  command->add_flag("--stats", options.stats, "Print the time of each phase, and GB/s");
   command->footer(gather_examples);
   return command;
 }
