@@ -66,8 +66,8 @@ class Context {
   EventPool& events() noexcept { return events_; }
   Mark mark(cudaStream_t stream);
 
-  /// The private stream for nullptr.
-  cudaStream_t stream(StreamHandle handle) const noexcept;
+  /// CUDA's handle of a stream; of the private one, this context's.
+  cudaStream_t stream(StreamRef stream) const noexcept;
   /// For reads of what is known to be there, past all that is queued elsewhere.
   cudaStream_t fetch_stream() const noexcept { return fetch_.handle; }
 

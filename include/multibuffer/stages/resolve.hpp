@@ -37,6 +37,11 @@ struct Resolution {
 /// place every slot may as well have a leaf to itself.
 enum class Aliases { found, ignored };
 
+struct ResolveOptions {
+  Aliases aliases = Aliases::found;
+  Watch watch = {};
+};
+
 /// Follows the pointer tables of `view` on all of the host's threads. Slots are read once, but
 /// for a few that tell how, and all of them twice where those have told too little: what is used
 /// was checked in the same reading.
@@ -50,7 +55,6 @@ enum class Aliases { found, ignored };
 ///
 /// An array with an extent of 0 is never dereferenced: no levels, no leaves. A NULL pointer throws
 /// `null_pointer` with the index path that leads to it.
-Resolution resolve(const ArrayView& view, const Watch& watch = {},
-                   Aliases aliases = Aliases::found);
+Resolution resolve(const ArrayView& view, const ResolveOptions& options = {});
 
 }  // namespace multibuffer
