@@ -175,8 +175,8 @@ class Rows {
                      Layout({{count_, 8, 0}, {row_bytes_, 1, 1}}, {0, 0}), true,
                      MemorySpace::device);
   }
-  Request into_out() const {
-    Request request;
+  GatherOptions into_out() const {
+    GatherOptions request;
     request.stream = stream();
     request.out = Output{out(), bytes(), MemorySpace::device, {}, nullptr};
     return request;
@@ -287,9 +287,7 @@ void take_rows(benchmark::State& state, std::int64_t total) {
       Layout({{rows.count(), rows.row_bytes(), 0}, {rows.row_bytes(), 1, 0}}, {0}), true,
       MemorySpace::device);
   const DeviceArray array = where_it_lies(dense);
-  Request request = rows.into_out();
-  request.groups.push_back({{0}, {on_device(rows.order())}, {}});
-  const Plan plan(array, request);
+  const Plan plan(array, {.groups = {{{0}, {on_device(rows.order())}, {}}}}, rows.into_out());
   measure(state, rows, 4, [&] { plan.run(); });
 }
 
@@ -308,7 +306,7 @@ void take_elements(benchmark::State& state, std::int64_t total, bool through_tab
     pointers[p] = items.block() + table_order[p] * std::int64_t{4096};
     pointer_of[static_cast<std::size_t>(table_order[p])] = static_cast<std::int32_t>(p);
   }
-  Request request = items.into_out();
+  Selection selection;
   ArrayView view(items.block(), format, Layout({{items.count(), item, 0}}, {0}), true,
                  MemorySpace::device);
   if (through_table) {
@@ -320,12 +318,12 @@ void take_elements(benchmark::State& state, std::int64_t total, bool through_tab
     view =
         ArrayView(pointers.data(), format, Layout({{row_count, 8, 0}, {in_row, item, 1}}, {0, 0}),
                   true, MemorySpace::device);
-    request.groups.push_back({{0, 1}, {on_device(row), on_device(column)}, {}});
+    selection.groups.push_back({{0, 1}, {on_device(row), on_device(column)}, {}});
   } else {
-    request.groups.push_back({{0}, {on_device(items.order())}, {}});
+    selection.groups.push_back({{0}, {on_device(items.order())}, {}});
   }
   const DeviceArray array = where_it_lies(view);
-  const Plan plan(array, request);
+  const Plan plan(array, selection, items.into_out());
   measure(state, items, through_table ? 8 : 4, [&] { plan.run(); });
 }
 
@@ -358,10 +356,10 @@ void transposed(benchmark::State& state, std::int64_t total) {
                        Layout({{side, item, 0}, {side, side * item, 0}}, {0}), true,
                        MemorySpace::device);
   const DeviceArray array = where_it_lies(view);
-  Request request;
+  GatherOptions request;
   request.stream = stream();
   request.out = Output{to, bytes, MemorySpace::device, {}, nullptr};
-  const Plan plan(array, request);
+  const Plan plan(array, {}, request);
   const auto is_transposed = [&] {
     return none_wrong([&](unsigned long long* wrong) {
       count_not_transposed<<<check_grid, check_threads, 0, stream()>>>(
@@ -448,10 +446,10 @@ void converted(benchmark::State& state, std::int64_t total, const Format& from, 
                        Layout({{rows.count(), 8, 0}, {numbers, from.itemsize(), 1}}, {0, 0}), true,
                        MemorySpace::device);
   const DeviceArray array = where_it_lies(view);
-  Request request = rows.into_out();
+  GatherOptions request = rows.into_out();
   request.format = to;
   request.out->bytes = out_bytes;
-  const Plan plan(array, request);
+  const Plan plan(array, {}, request);
   const auto bytes = static_cast<double>(out_bytes);
   if (measure(
           state, out_bytes, [&] { plan.run(); }, [&] { return are_converted(rows, from, to); }))
@@ -469,13 +467,13 @@ double seconds_of(const auto& work) {
 void small_calls(benchmark::State& state, bool planned) {
   const Rows& rows = rows_of(64 * 16, 64, "shuffled");
   const DeviceArray array = where_it_lies(rows.view());
-  const Request request = rows.into_out();
-  const Plan plan(array, request);
+  const GatherOptions request = rows.into_out();
+  const Plan plan(array, {}, request);
   const auto call = [&] {
     if (planned)
       plan.run();
     else
-      copy(array, Order::C, request);
+      copy(array, request);
   };
   constexpr int calls = 256;
   double returned = 0, waited = 0;

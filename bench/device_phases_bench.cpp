@@ -118,7 +118,7 @@ void ours(benchmark::State& state, bool page_locked) {
   const DeviceBuffer expected = rows.gathered(device);
   UploadOptions options;
   options.stream = stream();
-  Request request;
+  GatherOptions request;
   request.stream = stream();
   Stages stages;
   for (auto _ : state) {

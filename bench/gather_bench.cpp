@@ -89,11 +89,11 @@ void gather_rows_in_place(benchmark::State& state) {
   options.placement = PlacementKind::in_place;
   const DeviceArray array = upload(rows.view(), Device::host(), options);
   std::vector<std::byte> out(static_cast<std::size_t>(total));
-  Request request;
+  GatherOptions request;
   request.out = Output{out.data(), total, MemorySpace::host, {}};
-  copy(array, Order::C, request);
+  copy(array, request);
   if (!check(state, rows, out)) return;
-  for (auto _ : state) copy(array, Order::C, request);
+  for (auto _ : state) copy(array, request);
   rate(state, total);
 }
 
@@ -122,13 +122,13 @@ void gather_rows_on(benchmark::State& state, const std::string& device_name) {
   const DeviceArray array = upload(rows.view(), device);
   const DeviceBuffer out = copy(array);
   if (!check(state, rows, out.to_host())) return;
-  Request request;
+  GatherOptions request;
   request.out = Output{out.data(),
                        out.nbytes(),
                        device.kind() == DeviceKind::host ? MemorySpace::host : MemorySpace::device,
                        {}};
   for (auto _ : state) {
-    copy(array, Order::C, request);
+    copy(array, request);
     device.synchronize();
   }
   rate(state, total);

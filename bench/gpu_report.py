@@ -84,7 +84,7 @@ BENCHMARKS = ("device_pieces_bench", "device_gather_bench", "device_phases_bench
               "device_upload_bench", "gather_bench")
 
 DEVICE_TESTS = ("backend", "conversion", "cuda_backend", "kernels", "upload", "plan",
-                "streamed", "update", "verify")
+                "pieces", "update", "verify")
 
 # Tests for compute-sanitizer, under which all is some thousand times slower: a few of each way to
 # gather and to convert, and every kernel there is.

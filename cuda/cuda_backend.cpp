@@ -83,26 +83,26 @@ class CudaBackend final : public Backend {
   DeviceKind kind() const override { return DeviceKind::cuda; }
   int ordinal() const override { return context_.ordinal(); }
   DeviceInfo info() const override;
-  std::shared_ptr<Memory> allocate(std::int64_t bytes, StreamHandle stream) override;
+  std::shared_ptr<Memory> allocate(std::int64_t bytes, StreamRef stream) override;
   void upload(const Placement& placement, const std::vector<std::int64_t>& table_offsets,
-              Memory& arena, StreamHandle stream, const Watch& watch) override;
+              Memory& arena, StreamRef stream, const Watch& watch) override;
   void write(Memory& to, std::int64_t offset, const void* from, std::int64_t bytes,
-             StreamHandle stream) override;
+             StreamRef stream) override;
   void read(void* to, Memory* block, const std::byte* from, std::int64_t bytes) override;
   std::shared_ptr<PendingWork> gather(const GatherPlan& plan, bool check,
                                       const std::vector<std::shared_ptr<Memory>>& uses,
-                                      StreamHandle stream, const Watch& watch) override;
+                                      StreamRef stream, const Watch& watch) override;
   std::shared_ptr<PlannedGather> plan(const GatherPlan& plan, bool check,
                                       std::vector<std::shared_ptr<Memory>> uses,
-                                      StreamHandle stream) override;
+                                      StreamRef stream) override;
   FirstMismatch compare(const std::byte* actual, const std::byte* expected, std::int64_t elements,
                         std::int64_t itemsize,
                         const std::vector<std::shared_ptr<Memory>>& uses) override;
   void check_in_place(const Placement& placement) override;
-  void synchronize(StreamHandle stream) override;
-  void hand_over(Memory& memory, StreamHandle stream, bool ordered) override;
+  void synchronize(StreamRef stream) override;
+  void hand_over(Memory& memory, StreamRef stream, bool ordered) override;
   std::unique_ptr<MemoryUse> begin_use(const std::vector<UsedMemory>& blocks,
-                                       StreamHandle stream) override;
+                                       StreamRef stream) override;
 
  private:
   void launch(const GatherPlan& plan, Address bad_index, cudaStream_t stream);
@@ -120,13 +120,13 @@ DeviceInfo CudaBackend::info() const {
           context_.description(), context_.memory_bytes(), free_bytes_in(context_.primary())};
 }
 
-std::shared_ptr<Memory> CudaBackend::allocate(std::int64_t bytes, StreamHandle stream) {
+std::shared_ptr<Memory> CudaBackend::allocate(std::int64_t bytes, StreamRef stream) {
   const DeviceGuard guard(context_);
   return std::make_shared<DeviceMemory>(context_, bytes, context_.stream(stream));
 }
 
 void CudaBackend::upload(const Placement& placement, const std::vector<std::int64_t>& table_offsets,
-                         Memory& arena, StreamHandle handle, const Watch& watch) {
+                         Memory& arena, StreamRef handle, const Watch& watch) {
   stop_if_asked(watch);
   const DeviceGuard guard(context_);
   cudaStream_t stream = context_.stream(handle);
@@ -138,7 +138,7 @@ void CudaBackend::upload(const Placement& placement, const std::vector<std::int6
 }
 
 void CudaBackend::write(Memory& to, std::int64_t offset, const void* from, std::int64_t bytes,
-                        StreamHandle handle) {
+                        StreamRef handle) {
   const DeviceGuard guard(context_);
   cudaStream_t stream = context_.stream(handle);
   StreamUse use(context_, stream);
@@ -193,7 +193,7 @@ void CudaBackend::require_own(const GatherPlan& plan,
 
 std::shared_ptr<PendingWork> CudaBackend::gather(const GatherPlan& plan, bool check,
                                                  const std::vector<std::shared_ptr<Memory>>& uses,
-                                                 StreamHandle handle, const Watch& watch) {
+                                                 StreamRef handle, const Watch& watch) {
   stop_if_asked(watch);
   if (plan.rows == 0) return nullptr;
   const DeviceGuard guard(context_);
@@ -222,7 +222,7 @@ std::shared_ptr<PendingWork> CudaBackend::gather(const GatherPlan& plan, bool ch
 
 std::shared_ptr<PlannedGather> CudaBackend::plan(const GatherPlan& plan, bool check,
                                                  std::vector<std::shared_ptr<Memory>> uses,
-                                                 StreamHandle stream) {
+                                                 StreamRef stream) {
   const DeviceGuard guard(context_);
   require_own(plan, uses);
   return std::make_shared<CudaPlannedGather>(context_, ring_, plan, check, std::move(uses), stream);
@@ -233,7 +233,7 @@ FirstMismatch CudaBackend::compare(const std::byte* actual, const std::byte* exp
                                    const std::vector<std::shared_ptr<Memory>>& uses) {
   if (elements == 0) return {};
   const DeviceGuard guard(context_);
-  cudaStream_t stream = context_.stream(nullptr);
+  cudaStream_t stream = context_.stream({});
   StreamUse use(context_, stream);
   for (const std::shared_ptr<Memory>& memory : uses)
     if (memory) use.reads(static_cast<DeviceMemory&>(*memory));
@@ -250,14 +250,14 @@ void CudaBackend::check_in_place(const Placement& placement) {
   check_readable_in_place(placement, context_);
 }
 
-void CudaBackend::synchronize(StreamHandle handle) {
+void CudaBackend::synchronize(StreamRef handle) {
   const DeviceGuard guard(context_);
   cudaStream_t stream = context_.stream(handle);
   context_.named(stream);
   MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(stream));
 }
 
-void CudaBackend::hand_over(Memory& memory, StreamHandle stream, bool ordered) {
+void CudaBackend::hand_over(Memory& memory, StreamRef stream, bool ordered) {
   const DeviceGuard guard(context_);
   static_cast<DeviceMemory&>(memory).hand_over(context_.stream(stream), ordered);
 }
@@ -269,7 +269,7 @@ class GraphUse final : public MemoryUse {
 };
 
 std::unique_ptr<MemoryUse> CudaBackend::begin_use(const std::vector<UsedMemory>& blocks,
-                                                  StreamHandle handle) {
+                                                  StreamRef handle) {
   const DeviceGuard guard(context_);
   cudaStream_t stream = context_.stream(handle);
   if (!context_.is_own(stream) && state_of(stream) == StreamState::capturing) {

@@ -19,7 +19,7 @@ std::shared_ptr<DeviceMemory> word_for(Context& context, const GatherPlan& plan,
 
 CudaPlannedGather::CudaPlannedGather(Context& context, StagingRing& ring, const GatherPlan& plan,
                                      bool check, std::vector<std::shared_ptr<Memory>> uses,
-                                     StreamHandle stream)
+                                     StreamRef stream)
     : context_(context),
       stream_(context.stream(stream)),
       out_(plan.out),

@@ -18,7 +18,7 @@ namespace multibuffer::cuda {
 class CudaPlannedGather final : public PlannedGather {
  public:
   CudaPlannedGather(Context& context, StagingRing& ring, const GatherPlan& plan, bool check,
-                    std::vector<std::shared_ptr<Memory>> uses, StreamHandle stream);
+                    std::vector<std::shared_ptr<Memory>> uses, StreamRef stream);
   ~CudaPlannedGather() override;
   CudaPlannedGather(const CudaPlannedGather&) = delete;
   CudaPlannedGather& operator=(const CudaPlannedGather&) = delete;

@@ -20,14 +20,14 @@ host/place               host/resolve host/view host/support
 host/backend             host/place host/bytes host/support
 host/upload              host/backend host/place host/view host/support
 host/cpu                 host/backend host/bytes host/support
-host/gather              host/upload host/backend host/format host/view host/support
+host/gather              host/upload host/backend host/place host/resolve host/format host/view host/support
 host/reference           host/view host/support
-host/verify              host/gather host/backend host/format host/support
-host/interop             host/gather host/backend host/format host/view host/support
+host/verify              host/gather host/upload host/backend host/format host/support
+host/interop             host/gather host/upload host/backend host/format host/view host/support
 host/cli                 public host/files host/interop host/place host/support
 host/python/support      public host/upload host/support
 host/python/elements     public host/python/support host/interop host/support
-host/python/inputs       public host/python/elements host/python/support host/interop host/backend host/support
+host/python/inputs       public host/python/elements host/python/support host/interop host/backend host/upload host/support
 host/python/indexing     public host/python/inputs host/python/elements host/python/support host/upload host/support
 host/python              public host/python/inputs host/python/indexing host/python/elements host/python/support host/interop host/backend host/upload host/support
 cuda/plan                host/backend host/support
@@ -42,6 +42,8 @@ tests/install            public
 # A public header belongs to the folder of the source of its name; these have none.
 readonly header_only='
 watch          host/support
+stream         host/backend
+placement_options host/place
 gather_modes   host/support
 sequence       host/resolve
 segments       host/resolve

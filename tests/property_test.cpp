@@ -290,8 +290,8 @@ void check_gather(Random& random, const DeviceArray& array, Request request,
   if (conversion.format) {
     request.format = conversion.format;
     request.overflow = conversion.overflow;
-    expected =
-        reference::converted(as_they_are, array.format(), *conversion.format, conversion.overflow);
+    expected = reference::converted(as_they_are, array.format(), *conversion.format,
+                                    {.overflow = conversion.overflow});
   }
   const std::int64_t itemsize =
       conversion.format ? conversion.format->itemsize() : array.itemsize();
@@ -300,7 +300,7 @@ void check_gather(Random& random, const DeviceArray& array, Request request,
   request.order = random.pick({Order::C, Order::F});
   Numbers strides = dense_strides(expected.shape, itemsize, request.order);
   if (random.chance(50)) {
-    check_result(gather(array, request), expected, strides, what);
+    check_result(gather(array, request, request), expected, strides, what);
     return;
   }
   const bool dense = random.chance(50);
@@ -308,7 +308,7 @@ void check_gather(Random& random, const DeviceArray& array, Request request,
   PatternedOutput memory(expected.shape, strides, itemsize);
   request.out = memory.output();
   if (dense) request.out->strides.clear();
-  check_result(gather(array, request), expected, strides, what);
+  check_result(gather(array, request, request), expected, strides, what);
   require(memory.holds(expected.bytes), what, " in the caller's memory is not as it should be");
 }
 
@@ -376,10 +376,10 @@ void check_device(Random& random, const Case& it, const ArrayView& early_view,
 
   const RandomRequest request(random, it.expected.shape);
   try {
-    check_gather(
-        random, array, request.request(),
-        reference::gather(it.array.source(), it.operations, request.groups(), request.mode()),
-        "the gather");
+    check_gather(random, array, request.request(),
+                 reference::gather(it.array.source(), it.operations, request.groups(),
+                                   {.mode = request.mode()}),
+                 "the gather");
   } catch (const std::exception& failure) {
     throw Failure(text(failure.what(), "\n  request ", request.describe()));
   }

@@ -151,8 +151,10 @@ Mark Context::mark(cudaStream_t stream) {
   return {std::move(event), ++marks_};
 }
 
-cudaStream_t Context::stream(StreamHandle handle) const noexcept {
-  return handle ? static_cast<cudaStream_t>(handle) : work_.handle;
+cudaStream_t Context::stream(StreamRef stream) const noexcept {
+  if (stream.is_own()) return work_.handle;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): CUDA's handle, by its value
+  return reinterpret_cast<cudaStream_t>(stream.number());
 }
 
 void Context::require_own_device(cudaStream_t stream) const {

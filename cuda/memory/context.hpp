@@ -67,8 +67,8 @@ class Context {
   EventPool& events() noexcept { return events_; }
   Mark mark(cudaStream_t stream);
 
-  /// The private stream for nullptr.
-  cudaStream_t stream(StreamHandle handle) const noexcept;
+  /// Returns CUDA's handle of a stream; of the private one, this context's.
+  cudaStream_t stream(StreamRef stream) const noexcept;
   /// The stream for reads of memory that is known to be written, past all queued work.
   cudaStream_t fetch_stream() const noexcept { return fetch_.handle; }
 

@@ -74,7 +74,7 @@ struct FirstMismatch {
 /// by its callers; two implementations, `host` and `cuda`, give one meaning to the rest. Calls may
 /// come from several threads at once.
 ///
-/// `stream` is nullptr for the backend's private stream. `uses` in `gather` are the blocks that the
+/// `uses` in `gather` are the blocks that the
 /// plan reads and writes: a call on one stream waits for earlier work on another on those blocks.
 class Backend {
  public:
@@ -85,16 +85,16 @@ class Backend {
   virtual DeviceInfo info() const = 0;
 
   /// Throws `out_of_device_memory` with the sizes. 0 bytes are allowed.
-  virtual std::shared_ptr<Memory> allocate(std::int64_t bytes, StreamHandle stream) = 0;
+  virtual std::shared_ptr<Memory> allocate(std::int64_t bytes, StreamRef stream) = 0;
 
   /// Fills [0, arena_bytes) of `arena` from the placement's segments and each table at its place in
   /// `table_offsets` (bytes from the arena's start). Returns after the last read of host memory.
   virtual void upload(const Placement& placement, const std::vector<std::int64_t>& table_offsets,
-                      Memory& arena, StreamHandle stream, const Watch& watch) = 0;
+                      Memory& arena, StreamRef stream, const Watch& watch) = 0;
 
   /// Copies host memory to `offset` in `to`. Returns after the last read of `from`.
   virtual void write(Memory& to, std::int64_t offset, const void* from, std::int64_t bytes,
-                     StreamHandle stream) = 0;
+                     StreamRef stream) = 0;
   /// Copies `bytes` at the device address `from` to host memory, and returns when they are there.
   /// `block` is the block that they lie in, whose last write is waited for; null for memory that is
   /// not the library's, whose contents must be there.
@@ -107,12 +107,12 @@ class Backend {
   /// Otherwise returns nullptr: the output's block knows when it is written.
   virtual std::shared_ptr<PendingWork> gather(const GatherPlan& plan, bool check,
                                               const std::vector<std::shared_ptr<Memory>>& uses,
-                                              StreamHandle stream, const Watch& watch) = 0;
+                                              StreamRef stream, const Watch& watch) = 0;
 
   /// The same to be run later. Returns when all that a run reads is there; keeps `uses`.
   virtual std::shared_ptr<PlannedGather> plan(const GatherPlan& plan, bool check,
                                               std::vector<std::shared_ptr<Memory>> uses,
-                                              StreamHandle stream) = 0;
+                                              StreamRef stream) = 0;
 
   /// Compares `elements` elements of `itemsize` bytes in two dense arrays of this device, which lie
   /// in `uses`, or are written already.
@@ -125,21 +125,21 @@ class Backend {
   virtual void check_in_place(const Placement& placement) = 0;
 
   /// Throws `invalid_argument` for a stream that is being captured.
-  virtual void synchronize(StreamHandle stream) = 0;
+  virtual void synchronize(StreamRef stream) = 0;
 
   /// Gives `memory` to a consumer who reads it on `stream`. Unless `ordered` is false, what is
   /// enqueued there from now on comes after the work that writes it. The memory is not used again
   /// before the work that the consumer has enqueued there when the last holder lets go of it. Does
   /// not wait, but for the writing where `stream` is being captured: nothing is then enqueued
   /// there.
-  virtual void hand_over(Memory& memory, StreamHandle stream, bool ordered) = 0;
+  virtual void hand_over(Memory& memory, StreamRef stream, bool ordered) = 0;
 
   /// Begins a use of blocks by the caller's work on `stream`, which comes after earlier work on
   /// them; waits on the host for other threads' conflicting uses to end. Throws `invalid_argument`
   /// if this thread has one. On a stream that is being captured the host waits for the earlier
   /// work.
   virtual std::unique_ptr<MemoryUse> begin_use(const std::vector<UsedMemory>& blocks,
-                                               StreamHandle stream) = 0;
+                                               StreamRef stream) = 0;
 };
 
 /// The host backend; one for the process.

@@ -23,16 +23,6 @@ int ordinal_of(std::string_view name) {
   return ordinal;
 }
 
-/// Asks for the first CUDA device alone: looking at all of them would start all of them.
-Device open_automatic() {
-  try {
-    return Device(open_cuda_backend(0));
-  } catch (const Error& error) {
-    if (error.code() != Errc::device_unavailable) throw;
-    return Device::host();
-  }
-}
-
 }  // namespace
 
 Device::Device(std::shared_ptr<Backend> backend) : backend_(std::move(backend)) {}
@@ -40,7 +30,15 @@ Device::Device(std::shared_ptr<Backend> backend) : backend_(std::move(backend)) 
 Device Device::host() { return Device(open_host_backend()); }
 
 Device Device::open(std::string_view name) {
-  if (name == "auto") return open_automatic();
+  if (name == "auto") {
+    // Asks for the first CUDA device alone: looking at all of them would start all of them.
+    try {
+      return Device(open_cuda_backend(0));
+    } catch (const Error& error) {
+      if (error.code() != Errc::device_unavailable) throw;
+      return host();
+    }
+  }
   if (name == "host") return host();
   if (name == "cuda") return Device(open_cuda_backend(0));
   if (name.starts_with(cuda_prefix)) return Device(open_cuda_backend(ordinal_of(name)));
@@ -59,7 +57,7 @@ std::string Device::name() const {
   return kind() == DeviceKind::host ? "host" : text(cuda_prefix, ordinal());
 }
 DeviceInfo Device::info() const { return backend_->info(); }
-void Device::synchronize(StreamHandle stream) const { backend_->synchronize(stream); }
+void Device::synchronize(StreamRef stream) const { backend_->synchronize(stream); }
 
 DeviceList list_devices() {
   CudaDevices cuda = list_cuda_devices();

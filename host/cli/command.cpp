@@ -19,7 +19,8 @@
 namespace multibuffer::cli {
 namespace {
 
-constexpr int bad_usage = 2;
+/// For errors of any kind: 1 means that the results differ.
+constexpr int failed = 2;
 
 constexpr const char* about =
     R"(Arrays of pointers as N-dimensional arrays on a GPU: resolved, uploaded, gathered,
@@ -157,7 +158,7 @@ int report(std::string_view problem) {
   constexpr std::size_t most = 4000;
   std::cerr << "multibuffer: " << problem.substr(0, most)
             << (problem.size() > most ? "...\n" : "\n");
-  return bad_usage;
+  return failed;
 }
 
 /// Runs `command` and turns an error that it throws into a line and an exit status.
@@ -171,8 +172,7 @@ int guard(Command command) {
   } catch (const Error& error) {
     std::cout.flush();
     if (interrupt.signal() != 0) return 128 + interrupt.signal();
-    report(error.what());
-    return error.entry().exit_status;
+    return report(error.what());
   }
 }
 

@@ -65,7 +65,7 @@ Selection select(const GatherOptions& options, const ArrayView& whole) {
 DeviceArray upload_in_stages(const ArrayView& view, const Device& device, PlacementKind kind,
                              Progress& progress) {
   const Resolution resolution =
-      progress.run("resolve", [&](const Watch& watch) { return resolve(view, watch); });
+      progress.run("resolve", [&](const Watch& watch) { return resolve(view, {.watch = watch}); });
   progress.moved(resolution.pointers_read * static_cast<std::int64_t>(sizeof(void*)));
   const Placement placement =
       progress.run("place", [&](const Watch&) { return place(resolution, kind); });
@@ -79,30 +79,33 @@ DeviceArray upload_in_stages(const ArrayView& view, const Device& device, Placem
   return array;
 }
 
-Request request_for(const std::optional<Take>& take, const ResultType& type) {
-  Request request;
-  request.order = type.order;
-  request.format = type.format;
-  request.overflow = type.overflow;
-  if (take) {
-    request.groups.push_back({{take->axis}, {Indices(take->indices, take->shape)}, {}});
-  }
-  return request;
+multibuffer::Selection selection_of(const std::optional<Take>& take) {
+  multibuffer::Selection selection;
+  if (take) selection.groups.push_back({{take->axis}, {Indices(take->indices, take->shape)}, {}});
+  return selection;
+}
+
+multibuffer::GatherOptions options_for(const ResultType& type) {
+  multibuffer::GatherOptions options;
+  options.order = type.order;
+  options.format = type.format;
+  options.overflow = type.overflow;
+  return options;
 }
 
 Result read(const DeviceArray& array, const std::optional<Take>& take, const ResultType& type,
             Progress& progress) {
-  Request request = request_for(take, type);
+  multibuffer::GatherOptions options = options_for(type);
   std::vector<std::byte> fetched;
   const bool on_host = array.device().kind() == DeviceKind::host;
   if (!on_host && type.order == Order::F) {
     // A fetch makes C order; a gather into our own memory keeps F order.
     fetched.resize(static_cast<std::size_t>(type.nbytes()));
-    request.out = Output{fetched.data(), type.nbytes(), MemorySpace::host, {}};
+    options.out = Output{fetched.data(), type.nbytes(), MemorySpace::host, {}};
   }
   DeviceBuffer buffer = progress.run("gather", [&](const Watch& watch) {
-    request.watch = watch;
-    DeviceBuffer result = gather(array, request);
+    options.watch = watch;
+    DeviceBuffer result = gather(array, selection_of(take), options);
     result.synchronize();
     return result;
   });
@@ -127,10 +130,10 @@ bool in_pieces(const ArrayView& view, const std::optional<Take>& take, const Res
 
 Result read_in_pieces(const ArrayView& view, const std::optional<Take>& take,
                       const ResultType& type, const Device& device, Progress& progress) {
-  Request request = request_for(take, type);
+  PiecesOptions options{.gather = options_for(type)};
   DeviceBuffer buffer = progress.run("stream", [&](const Watch& watch) {
-    request.watch = watch;
-    return gather_streamed(view, device, request);
+    options.gather.watch = watch;
+    return gather_in_pieces(view, device, selection_of(take), options);
   });
   progress.moved(buffer.nbytes());
   return {std::move(buffer), {}};
@@ -165,7 +168,7 @@ Comparison check(const Result& result, const ResultType& type, const Selection& 
   }
   const reference::Result expected =
       reference::converted(reference::gather(source, selection.operations, groups),
-                           selection.view.format(), type.format, type.overflow);
+                           selection.view.format(), type.format, {.overflow = type.overflow});
   if (expected.shape != type.shape) {
     throw Error(Errc::invalid_view, text("the reference's shape is ", tuple_text(expected.shape),
                                          ", the result's ", tuple_text(type.shape)));

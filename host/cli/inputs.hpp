@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multibuffer/array_view.hpp>
+#include <multibuffer/stack.hpp>
 #include <multibuffer/watch.hpp>
 
 #include "host/files/npy.hpp"

@@ -104,7 +104,7 @@ int run_inspect(const InspectOptions& options, std::stop_token stop) {
             << levels_text(view.layout().levels(), "pointers") << '\n';
   print_axes(view.layout());
   const Resolution resolution =
-      progress.run("resolve", [&](const Watch& watch) { return resolve(view, watch); });
+      progress.run("resolve", [&](const Watch& watch) { return resolve(view, {.watch = watch}); });
   print_resolution(resolution);
   print_placement(
       progress.run("place", [&](const Watch&) { return place(resolution, options.placement); }));

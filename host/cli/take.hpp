@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multibuffer/array_view.hpp>
+#include <multibuffer/stack.hpp>
 
 #include <cstdint>
 #include <optional>

@@ -115,7 +115,7 @@ class HostPlannedGather final : public PlannedGather {
   HostPlannedGather(Backend& backend, const GatherPlan& plan,
                     std::vector<std::shared_ptr<Memory>> uses)
       : backend_(backend), plan_(plan), uses_(std::move(uses)) {}
-  void run() override { backend_.gather(plan_, false, uses_, nullptr, {}); }
+  void run() override { backend_.gather(plan_, false, uses_, {}, {}); }
   void end_runs() noexcept override {}
   void wait() override {}
 
@@ -141,12 +141,12 @@ class HostBackend final : public Backend {
     return info;
   }
 
-  std::shared_ptr<Memory> allocate(std::int64_t bytes, StreamHandle) override {
+  std::shared_ptr<Memory> allocate(std::int64_t bytes, StreamRef) override {
     return std::make_shared<HostMemory>(bytes);
   }
 
   void upload(const Placement& placement, const std::vector<std::int64_t>& table_offsets,
-              Memory& arena, StreamHandle, const Watch& watch) override {
+              Memory& arena, StreamRef, const Watch& watch) override {
     parallel_for(placement.arena_bytes, 1, watch, [&](std::int64_t begin, std::int64_t end) {
       pack(placement, begin, end, arena.data() + begin);
     });
@@ -161,7 +161,7 @@ class HostBackend final : public Backend {
   }
 
   void write(Memory& to, std::int64_t offset, const void* from, std::int64_t bytes,
-             StreamHandle) override {
+             StreamRef) override {
     copy_all(to.data() + offset, static_cast<const std::byte*>(from), bytes);
   }
 
@@ -170,7 +170,7 @@ class HostBackend final : public Backend {
   }
 
   std::shared_ptr<PendingWork> gather(const GatherPlan& plan, bool,
-                                      const std::vector<std::shared_ptr<Memory>>&, StreamHandle,
+                                      const std::vector<std::shared_ptr<Memory>>&, StreamRef,
                                       const Watch& watch) override {
     const std::int64_t bytes = plan.rows * plan.run_bytes;
     const bool streaming = worth_streaming(plan.out_bytes(bytes));
@@ -185,7 +185,7 @@ class HostBackend final : public Backend {
 
   std::shared_ptr<PlannedGather> plan(const GatherPlan& plan, bool,
                                       std::vector<std::shared_ptr<Memory>> uses,
-                                      StreamHandle) override {
+                                      StreamRef) override {
     return std::make_shared<HostPlannedGather>(*this, plan, std::move(uses));
   }
 
@@ -209,9 +209,9 @@ class HostBackend final : public Backend {
       throw Error(Errc::invalid_argument, "the host cannot read device memory in place");
   }
 
-  void synchronize(StreamHandle) override {}
-  void hand_over(Memory&, StreamHandle, bool) override {}
-  std::unique_ptr<MemoryUse> begin_use(const std::vector<UsedMemory>&, StreamHandle) override {
+  void synchronize(StreamRef) override {}
+  void hand_over(Memory&, StreamRef, bool) override {}
+  std::unique_ptr<MemoryUse> begin_use(const std::vector<UsedMemory>&, StreamRef) override {
     return nullptr;
   }
 };

@@ -1,5 +1,5 @@
 #include <multibuffer/error.hpp>
-#include <multibuffer/format.hpp>
+#include <multibuffer/fields.hpp>
 
 #include "host/support/text.hpp"
 

@@ -5,6 +5,7 @@
 
 #include "host/backend/backend.hpp"
 #include "host/support/text.hpp"
+#include "host/upload/internals.hpp"
 #include "host/upload/storage.hpp"
 
 #include <utility>
@@ -12,18 +13,21 @@
 namespace multibuffer {
 
 Accessed::Accessed(const DeviceArray& array)
-    : device_(array.device()), blocks_(blocks_of(*array.storage())), owner_(array.storage()) {}
+    : device_(array.device()), blocks_(blocks_of(*storage_of(array))), owner_(storage_of(array)) {}
 
-Accessed::Accessed(const DeviceBuffer& buffer) : device_(buffer.device()), owner_(buffer.owner()) {
+Accessed::Accessed(const DeviceBuffer& buffer)
+    : device_(buffer.device()), owner_(owner_of(buffer)), readonly_(buffer.readonly()) {
   // Of memory that is not the library's, the work on it cannot be waited for later.
-  if (!buffer.memory()) buffer.synchronize();
-  if (buffer.memory()) blocks_.push_back(buffer.memory());
+  if (!memory_of(buffer)) buffer.synchronize();
+  if (memory_of(buffer)) blocks_.push_back(memory_of(buffer));
 }
 
-Access::Access(StreamHandle stream, std::vector<Accessed> reads, std::vector<Accessed> writes) {
+Access::Access(StreamRef stream, std::vector<Accessed> reads, std::vector<Accessed> writes) {
   std::vector<UsedMemory> used;
   const auto add = [&](std::vector<Accessed>& all, bool writing) {
     for (Accessed& each : all) {
+      if (writing && each.readonly_)
+        throw Error(Errc::invalid_argument, "a read-only buffer cannot be written to");
       for (const std::shared_ptr<Memory>& block : each.blocks_) used.push_back({block, writing});
       accessed_.push_back(std::move(each));
       const Device& device = accessed_.back().device_;
@@ -35,7 +39,7 @@ Access::Access(StreamHandle stream, std::vector<Accessed> reads, std::vector<Acc
   };
   add(reads, false);
   add(writes, true);
-  if (!accessed_.empty()) use_ = accessed_.front().device_.backend().begin_use(used, stream);
+  if (!accessed_.empty()) use_ = backend_of(accessed_.front().device_).begin_use(used, stream);
 }
 
 Access::~Access() = default;

@@ -1,5 +1,7 @@
 #include <multibuffer/byte_order.hpp>
 
+#include "host/upload/internals.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <cstddef>
@@ -96,72 +98,58 @@ Format foreign_integers(std::int64_t unit) {
 
 /// Writes the foreign scalars of `array`, turned round, over `whole`, which has its shape.
 void swap_over(const DeviceArray& array, const std::vector<Swap>& swaps, const DeviceBuffer& whole,
-               const Request& request) {
+               const GatherOptions& options) {
   if (whole.size() == 0) return;
   for (const Swap& swap : swaps) {
-    Request part = request;
+    GatherOptions part = options;
     part.out = Output{.data = whole.data() + swap.offset,
                       .bytes = whole.nbytes() - swap.offset,
                       .space = whole.view().space(),
                       .strides = whole.strides(),
-                      .memory = whole.memory()};
+                      .memory = memory_of(whole)};
     for (const Axis& axis : swap.axes) part.out->strides.push_back(axis.stride);
     if (swap.unit <= 8) {
       const Format integers = foreign_integers(swap.unit);
       part.format = format_of(native_type(integers.type()));
-      copy(array.part(swap.offset, integers, swap.axes), Order::C, part);
+      copy(array.reinterpret(swap.offset, integers, swap.axes), part);
     } else {
       // Long doubles, byte by byte and back to front.
       std::vector<Axis> axes = swap.axes;
       axes.push_back({swap.unit, -1, 0});
       part.out->strides.push_back(1);
-      copy(array.part(swap.offset + swap.unit - 1, Format(), axes), Order::C, part);
+      copy(array.reinterpret(swap.offset + swap.unit - 1, Format(), axes), part);
     }
   }
 }
 
-/// The memory of a buffer under another shape and format.
-DeviceBuffer seen_as(const DeviceBuffer& dense, Format format, std::vector<std::int64_t> shape,
-                     std::vector<std::int64_t> strides) {
-  return DeviceBuffer({.device = dense.device(),
-                       .format = std::move(format),
-                       .shape = std::move(shape),
-                       .strides = std::move(strides),
-                       .data = dense.data(),
-                       .memory = dense.memory(),
-                       .stream = dense.stream(),
-                       .pending = nullptr,
-                       .owner = dense.owner()});
-}
-
 /// A dense buffer as an array of one axis.
-DeviceArray flat_array(const DeviceBuffer& dense, StreamHandle stream) {
+DeviceArray flat_array(const DeviceBuffer& dense, StreamRef stream) {
   dense.synchronize();
   const DeviceBuffer flat =
-      seen_as(dense, dense.format(), {dense.size()}, {dense.format().itemsize()});
+      dense.reinterpret(dense.format(), {dense.size()}, {dense.format().itemsize()});
   UploadOptions options;
   options.placement = PlacementKind::in_place;
   options.owner = std::make_shared<const DeviceBuffer>(dense);
-  options.memory = dense.memory();
+  options.memory = memory_of(dense);
   options.stream = stream;
   return upload(flat.view(), dense.device(), options);
 }
 
 }  // namespace
 
-DeviceBuffer to_native(const DeviceArray& array, StreamHandle stream, const Watch& watch) {
+DeviceBuffer to_native(const DeviceArray& array, const CallOptions& call) {
   const Type& type = array.format().type();
-  Request request;
-  request.stream = stream;
-  request.watch = watch;
-  if (is_native(type)) return copy(array, Order::C, request);
+  GatherOptions options;
+  options.stream = call.stream;
+  options.watch = call.watch;
+  if (is_native(type)) return copy(array, options);
   if (!type.is_struct && swapped_bytes(type) <= 8) {
-    request.format = format_of(native_type(type));
-    return copy(array, Order::C, request);
+    options.format = format_of(native_type(type));
+    return copy(array, options);
   }
 
   // First everything as it is, padding included.
-  DeviceBuffer whole = copy(array, Order::C, request);
+  DeviceBuffer whole = copy(array, options);
 
   std::vector<Swap> swaps;
   find_swaps(type, {}, swaps);
@@ -169,16 +157,16 @@ DeviceBuffer to_native(const DeviceArray& array, StreamHandle stream, const Watc
   for (const Swap& swap : swaps)
     more_axes = std::max(more_axes, swap.axes.size() + (swap.unit > 8 ? 1 : 0));
   if (array.shape().size() + more_axes <= max_axes) {
-    swap_over(array, swaps, whole, request);
+    swap_over(array, swaps, whole, options);
   } else if (whole.size() > 0) {
     // There is no room for the axes of fields, but dense elements need one axis alone; and what is
     // read must not be what is written.
-    const DeviceArray flat = flat_array(whole, stream);
-    const DeviceBuffer result = copy(flat, Order::C, request);
-    swap_over(flat, swaps, result, request);
-    whole = seen_as(result, whole.format(), whole.shape(), whole.strides());
+    const DeviceArray flat = flat_array(whole, call.stream);
+    const DeviceBuffer result = copy(flat, options);
+    swap_over(flat, swaps, result, options);
+    whole = result.reinterpret(whole.format(), whole.shape(), whole.strides());
   }
-  return seen_as(whole, format_of(native_type(type)), whole.shape(), whole.strides());
+  return whole.reinterpret(format_of(native_type(type)));
 }
 
 }  // namespace multibuffer

@@ -3,6 +3,7 @@
 #include <multibuffer/error.hpp>
 
 #include "host/support/text.hpp"
+#include "host/upload/internals.hpp"
 #include "host/upload/storage.hpp"
 
 #include <algorithm>
@@ -160,10 +161,21 @@ AddressRange OutputPlace::range() const {
 }
 
 void check_apart(const DeviceArray& array, const OutputPlace& out) {
-  const Storage& storage = *array.storage();
+  const Storage& storage = *storage_of(array);
   const Layout& whole = storage.layout;
-  if (storage.placement != PlacementKind::in_place || array.layout().empty()) return;
+  if (array.layout().empty()) return;
   const AddressRange range = out.range();
+  if (storage.placement != PlacementKind::in_place) {
+    // What was copied is the library's, and is given away as read-only memory alone (`as_buffer`),
+    // which not every consumer heeds.
+    const auto refuse_within = [&](const Memory& block) {
+      const std::uintptr_t begin = number_of(block.data());
+      if (range.meets({begin, begin + static_cast<std::uintptr_t>(block.bytes())})) refuse();
+    };
+    refuse_within(*storage.memory);
+    for (const std::shared_ptr<Memory>& arena : storage.arenas) refuse_within(*arena);
+    return;
+  }
   if (range.begin == range.end || storage.clear.has(range)) return;
   const bool on_host = array.device().kind() == DeviceKind::host;
   if (whole.levels() > 0 && !on_host) return;

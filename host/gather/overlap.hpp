@@ -22,9 +22,9 @@ struct OutputPlace {
   AddressRange range() const;
 };
 
-/// Throws `invalid_argument` if `out` has a byte of what `array` reads in place. Uploads that were
-/// copied read memory of their own, which nobody else has. Of arrays on a device, those behind
-/// pointers are not looked at: their tables are on the device.
+/// Throws `invalid_argument` if `out` has a byte of what `array` reads in place, or of the blocks
+/// that the library copied it to. Of arrays in place on a device, those behind pointers are not
+/// looked at: their tables are on the device.
 void check_apart(const DeviceArray& array, const OutputPlace& out);
 
 /// The same of an array in host memory that is read by its own pointers.

@@ -6,6 +6,7 @@
 #include "host/backend/backend.hpp"
 #include "host/support/checked.hpp"
 #include "host/support/text.hpp"
+#include "host/upload/internals.hpp"
 
 #include <algorithm>
 #include <bitset>
@@ -59,11 +60,11 @@ ReadyGroup ready(const IndexGroup& group, std::size_t number, int ndim,
 
 }  // namespace
 
-Result result_of(const Layout& layout, const Request& request) {
+Result result_of(const Layout& layout, const Selection& selection) {
   Result result;
   std::bitset<max_axes> taken;
-  for (std::size_t g = 0; g < request.groups.size(); ++g)
-    result.groups.push_back(ready(request.groups[g], g, layout.ndim(), taken));
+  for (std::size_t g = 0; g < selection.groups.size(); ++g)
+    result.groups.push_back(ready(selection.groups[g], g, layout.ndim(), taken));
 
   for (std::size_t i = 0; i <= layout.axes().size(); ++i) {
     for (std::size_t g = 0; g < result.groups.size(); ++g) {
@@ -123,7 +124,8 @@ void check_output(const Output& out, const Shape& shape, const Shape& strides,
 void copy_out(const DeviceBuffer& result, const Output& out, const Shape& strides) {
   result.synchronize();
   if (strides == result.strides()) {
-    result.device().backend().read(out.data, result.memory().get(), result.data(), result.nbytes());
+    backend_of(result.device())
+        .read(out.data, memory_of(result).get(), result.data(), result.nbytes());
     return;
   }
   const std::vector<std::byte> dense = result.to_host();
@@ -131,9 +133,9 @@ void copy_out(const DeviceBuffer& result, const Output& out, const Shape& stride
   UploadOptions in_place;
   in_place.placement = PlacementKind::in_place;
   const DeviceArray here = upload(view, Device::host(), in_place);
-  Request request;
-  request.out = Output{out.data, out.bytes, MemorySpace::host, strides, nullptr};
-  gather(here, request);
+  GatherOptions options;
+  options.out = Output{out.data, out.bytes, MemorySpace::host, strides, nullptr};
+  copy(here, options);
 }
 
 }  // namespace multibuffer

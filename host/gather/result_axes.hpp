@@ -31,7 +31,7 @@ struct ReadyGroup {
   int position = 0;
 };
 
-/// What a request makes of an array.
+/// The axes that a selection makes of an array's.
 struct Result {
   SmallVector<ReadyGroup, 1> groups;
   SmallVector<ResultAxis, 4> axes;
@@ -43,9 +43,9 @@ struct Result {
   }
 };
 
-/// The axes of a request's result, and where each comes from. Throws `invalid_argument` for groups
-/// that make no sense for the layout.
-Result result_of(const Layout& layout, const Request& request);
+/// Works out the axes of a selection's result, and where each comes from. Throws `invalid_argument`
+/// for groups that make no sense for the layout.
+Result result_of(const Layout& layout, const Selection& selection);
 
 /// Dense strides in `order`. Throws `size_overflow` if the result has elements and their size in
 /// bytes does not fit.

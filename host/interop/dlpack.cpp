@@ -2,9 +2,9 @@
 #include <multibuffer/error.hpp>
 
 #include "host/backend/backend.hpp"
-#include "host/backend/legacy_stream.hpp"
 #include "host/support/checked.hpp"
 #include "host/support/text.hpp"
+#include "host/upload/internals.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -80,8 +80,15 @@ DataType data_type(const Format& format) {
 
 std::unique_ptr<Manager> manage(const DeviceBuffer& buffer) {
   auto manager = std::make_unique<Manager>(Manager{buffer, buffer.shape(), {}});
-  for (const std::int64_t stride : buffer.strides())
-    manager->strides.push_back(stride / buffer.format().itemsize());
+  const std::int64_t itemsize = buffer.format().itemsize();
+  for (std::size_t i = 0; i < buffer.shape().size(); ++i) {
+    const std::int64_t stride = buffer.strides()[i];
+    if (stride % itemsize != 0 && buffer.shape()[i] > 1 && buffer.size() > 0)
+      throw Error(Errc::format_unsupported,
+                  text("DLPack counts strides in elements, and that of axis ", i, ", ", stride,
+                       " bytes, is no multiple of ", itemsize, "; copy() makes them dense"));
+    manager->strides.push_back(stride / itemsize);
+  }
   return manager;
 }
 
@@ -145,6 +152,10 @@ Device device_of(const DeviceBuffer& buffer) {
 }
 
 ManagedTensor* to_legacy(const DeviceBuffer& buffer) {
+  if (buffer.readonly())
+    throw Error(Errc::invalid_argument,
+                "the array is read-only, which DLPack before version 1.0 cannot say; ask for a "
+                "tensor of version 1.0");
   std::unique_ptr<Manager> manager = manage(buffer);
   auto managed = std::make_unique<ManagedTensor>(
       ManagedTensor{tensor_of(*manager), nullptr, let_go<ManagedTensor>});
@@ -154,6 +165,7 @@ ManagedTensor* to_legacy(const DeviceBuffer& buffer) {
 
 ManagedTensorVersioned* to_versioned(const DeviceBuffer& buffer, std::uint64_t flags) {
   std::unique_ptr<Manager> manager = manage(buffer);
+  if (buffer.readonly()) flags |= flag_read_only;
   auto managed = std::make_unique<ManagedTensorVersioned>(ManagedTensorVersioned{
       version, nullptr, let_go<ManagedTensorVersioned>, flags, tensor_of(*manager)});
   managed->manager = manager.release();
@@ -199,19 +211,19 @@ DeviceBuffer take(ManagedTensorVersioned* managed) {
   if ((managed->flags & flag_read_only) != 0)
     throw Error(Errc::invalid_view, "a read-only DLPack tensor; results can be written to");
   const ArrayView array = view(managed->tensor, false);
-  DeviceBuffer::Parts parts{.device = open_device(managed->tensor.device),
-                            .format = array.format(),
-                            .shape = array.shape(),
-                            .strides = {},
-                            .data = const_cast<std::byte*>(array.base()),
-                            .memory = nullptr,
-                            .stream = legacy_stream(),
-                            .pending = nullptr};
+  BufferParts parts{.device = open_device(managed->tensor.device),
+                    .format = array.format(),
+                    .shape = array.shape(),
+                    .strides = {},
+                    .data = const_cast<std::byte*>(array.base()),
+                    .memory = nullptr,
+                    .stream = StreamRef::legacy(),
+                    .pending = nullptr};
   for (const Axis& axis : array.layout().axes()) parts.strides.push_back(axis.stride);
   parts.owner = std::shared_ptr<ManagedTensorVersioned>(managed, [](ManagedTensorVersioned* held) {
     if (held->deleter) held->deleter(held);
   });
-  return DeviceBuffer(std::move(parts));
+  return make_buffer(std::move(parts));
 }
 
 ManagedTensorVersioned* allocate(const Tensor& prototype) {
@@ -224,18 +236,18 @@ ManagedTensorVersioned* allocate(const Tensor& prototype) {
                                             static_cast<std::size_t>(prototype.ndim));
   const auto* const nowhere = reinterpret_cast<const std::byte*>(std::uintptr_t{256});
   const ArrayView dense = ArrayView::dense(nowhere, shape, format);
-  DeviceBuffer::Parts parts{.device = open_device(prototype.device),
-                            .format = format,
-                            .shape = dense.shape(),
-                            .strides = {},
-                            .data = nullptr,
-                            .memory = nullptr,
-                            .stream = legacy_stream(),
-                            .pending = nullptr};
+  BufferParts parts{.device = open_device(prototype.device),
+                    .format = format,
+                    .shape = dense.shape(),
+                    .strides = {},
+                    .data = nullptr,
+                    .memory = nullptr,
+                    .stream = StreamRef::legacy(),
+                    .pending = nullptr};
   for (const Axis& axis : dense.layout().axes()) parts.strides.push_back(axis.stride);
-  parts.memory = parts.device.backend().allocate(dense.nbytes(), legacy_stream());
+  parts.memory = backend_of(parts.device).allocate(dense.nbytes(), StreamRef::legacy());
   parts.data = parts.memory->data();
-  return to_versioned(DeviceBuffer(std::move(parts)));
+  return to_versioned(make_buffer(std::move(parts)));
 }
 
 }  // namespace multibuffer::dlpack

@@ -70,7 +70,7 @@ py::object enter(py::handle self) {
   if (state.is_entered) throw py::value_error("this access is open already");
   state.is_entered = true;
   try {
-    const StreamHandle stream = stream_argument(state.stream);
+    const StreamRef stream = stream_argument(state.stream);
     std::vector<Accessed> reads = all_accessed(state.reads);
     std::vector<Accessed> writes = all_accessed(state.writes);
     state.open = without_gil([&](const Watch&) {

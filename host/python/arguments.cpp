@@ -1,6 +1,5 @@
 #include "host/python/arguments.hpp"
 
-#include "host/backend/legacy_stream.hpp"
 #include "host/python/elements/dtype.hpp"
 #include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
@@ -18,8 +17,8 @@ WantedElements wanted_elements(py::handle dtype, bool saturate) {
   return wanted;
 }
 
-StreamHandle stream_argument(py::handle stream) {
-  if (stream.is_none()) return nullptr;
+StreamRef stream_argument(py::handle stream) {
+  if (stream.is_none()) return {};
   py::object handle = py::reinterpret_borrow<py::object>(stream);
   if (py::hasattr(stream, "__cuda_stream__")) {
     const py::object given = stream.attr("__cuda_stream__")();  // version, handle
@@ -36,9 +35,7 @@ StreamHandle stream_argument(py::handle stream) {
   if (PyBool_Check(handle.ptr()) || !PyIndex_Check(handle.ptr()))
     throw py::type_error(
         text("stream must be a CUDA stream or its handle, not ", Py_TYPE(stream.ptr())->tp_name));
-  const std::uintptr_t number = address_argument(handle, "stream");
-  // A null handle is the library's own stream.
-  return number == 0 ? legacy_stream() : reinterpret_cast<StreamHandle>(number);
+  return StreamRef::from_number(address_argument(handle, "stream"));
 }
 
 }  // namespace multibuffer::python

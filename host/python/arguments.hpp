@@ -21,6 +21,6 @@ WantedElements wanted_elements(pybind11::handle dtype, bool saturate);
 /// A CUDA stream: its handle, which is 0 for the default one, or an object that has it by
 /// `__cuda_stream__()`, as torch's are `cuda_stream` or as CuPy's are `ptr`. None: the library's
 /// own.
-StreamHandle stream_argument(pybind11::handle stream);
+StreamRef stream_argument(pybind11::handle stream);
 
 }  // namespace multibuffer::python

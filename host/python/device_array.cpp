@@ -113,33 +113,27 @@ py::bytes to_bytes(const DeviceArray& array) {
   auto bytes = py::reinterpret_steal<py::bytes>(
       PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(array.nbytes())));
   if (!bytes) throw py::error_already_set();
-  Request request;
-  request.out = Output{PyBytes_AS_STRING(bytes.ptr()), array.nbytes(), MemorySpace::host, {}};
+  GatherOptions options;
+  options.out = Output{PyBytes_AS_STRING(bytes.ptr()), array.nbytes(), MemorySpace::host, {}};
   without_gil([&](const Watch& watch) {
-    request.watch = watch;
-    return gather(array, request);
+    options.watch = watch;
+    return multibuffer::copy(array, options);
   });
   return bytes;
 }
 
 py::object to_lists(const DeviceArray& array) {
   array.format().type();  // refuses before anything moves
-  const std::vector<std::byte> bytes = without_gil([&](const Watch& watch) {
-    Request request;
-    request.watch = watch;
-    return copy(array, Order::C, request).to_host();
-  });
+  const std::vector<std::byte> bytes = without_gil(
+      [&](const Watch& watch) { return multibuffer::copy(array, {.watch = watch}).to_host(); });
   return to_list(array.format(), array.shape(), bytes.data());
 }
 
 bool contains(const DeviceArray& array, py::handle item) {
   if (is_compared_by_numpy(array.format(), item))  // refuses before anything moves
     return numpy_has(wrap(dense_copy(array)).attr("to_host")(), item);
-  const std::vector<std::byte> bytes = without_gil([&](const Watch& watch) {
-    Request request;
-    request.watch = watch;
-    return copy(array, Order::C, request).to_host();
-  });
+  const std::vector<std::byte> bytes = without_gil(
+      [&](const Watch& watch) { return multibuffer::copy(array, {.watch = watch}).to_host(); });
   return any_equal(array.format(), array.shape(), bytes.data(), item);
 }
 
@@ -190,9 +184,9 @@ py::tuple axes_of(const DeviceArray& array) {
 }
 
 DeviceBuffer native(const DeviceArray& array, py::handle stream) {
-  const StreamHandle handle = stream_argument(stream);
+  const StreamRef handle = stream_argument(stream);
   const DeviceArray shared = array;  // as owner.hpp asks for
-  return without_gil([&](const Watch& watch) { return to_native(shared, handle, watch); });
+  return without_gil([&](const Watch& watch) { return to_native(shared, {handle, watch}); });
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
-#include "host/backend/legacy_stream.hpp"
 #include "host/python/arguments.hpp"
 #include "host/python/elements/elements.hpp"
 #include "host/python/elements/numpy_array.hpp"
@@ -133,7 +132,7 @@ py::dict cuda_interface(const DeviceBuffer& buffer) {
     // done.
     buffer.synchronize();
     // Where a protocol names no stream, the legacy default stream is meant.
-    buffer.order_before(legacy_stream());
+    buffer.order_before(StreamRef::legacy());
     return true;
   });
   py::dict interface = array_interface(buffer);
@@ -161,15 +160,7 @@ py::object dtype_of_ml_dtypes(const Format& format) {
 /// The same memory as unsigned integers.
 DeviceBuffer as_integers(const DeviceBuffer& buffer) {
   const std::int64_t size = buffer.format().itemsize();
-  return DeviceBuffer({.device = buffer.device(),
-                       .format = Format(size == 1 ? "B" : "H", size),
-                       .shape = buffer.shape(),
-                       .strides = buffer.strides(),
-                       .data = buffer.data(),
-                       .memory = buffer.memory(),
-                       .stream = buffer.stream(),
-                       .pending = nullptr,
-                       .owner = buffer.owner()});
+  return buffer.reinterpret(Format(size == 1 ? "B" : "H", size));
 }
 
 py::object memory_view_of(py::handle object) {
@@ -213,9 +204,9 @@ py::object to_lists(const DeviceBuffer& buffer) {
 }
 
 DeviceBuffer native(const DeviceBuffer& buffer, py::handle stream) {
-  const StreamHandle handle = stream_argument(stream);
+  const StreamRef handle = stream_argument(stream);
   const DeviceArray array = in_place(source_of(buffer));
-  return without_gil([&](const Watch& watch) { return to_native(array, handle, watch); });
+  return without_gil([&](const Watch& watch) { return to_native(array, {handle, watch}); });
 }
 
 DeviceBuffer as_type(const DeviceBuffer& buffer, const py::object& dtype, bool saturate,

@@ -1,7 +1,6 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
-#include "host/backend/legacy_stream.hpp"
 #include "host/python/inputs/source.hpp"
 #include "host/python/module.hpp"
 #include "host/python/properties.hpp"
@@ -96,13 +95,14 @@ py::capsule to_dlpack(const DeviceBuffer& buffer, const py::object& stream,
   const auto [given, copied] = exported(buffer, dl_device, copy);
   // DLPack's numbers for CUDA's default streams are CUDA's own names for them; none given is the
   // legacy one, and -1 says that the consumer needs no order: its work is taken to be there, too.
-  const std::int64_t consumer =
-      stream.is_none() ? legacy_stream_number : long_argument(stream, "__dlpack__: stream");
+  const std::int64_t consumer = stream.is_none()
+                                    ? static_cast<std::int64_t>(StreamRef::legacy().number())
+                                    : long_argument(stream, "__dlpack__: stream");
   if (consumer == -1)
-    given.hand_over_unordered(legacy_stream());
+    given.hand_over_unordered(StreamRef::legacy());
   else
     without_gil([&buffer = given, consumer](const Watch&) {
-      buffer.order_before(reinterpret_cast<StreamHandle>(consumer));
+      buffer.order_before(StreamRef::from_number(static_cast<std::uintptr_t>(consumer)));
       return true;
     });
   try {

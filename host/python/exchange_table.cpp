@@ -1,7 +1,6 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
-#include "host/backend/legacy_stream.hpp"
 #include "host/python/module.hpp"
 #include "host/python/support/interrupt.hpp"
 
@@ -57,7 +56,7 @@ int from_object(void* object, dlpack::ManagedTensorVersioned** out) {
     const DeviceBuffer buffer = *found;
     // `current_stream` is the legacy one: what the consumer enqueues there comes after our work.
     without_gil([&](const Watch&) {
-      buffer.order_before(legacy_stream());
+      buffer.order_before(StreamRef::legacy());
       return true;
     });
     *out = dlpack::to_versioned(buffer);

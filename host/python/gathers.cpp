@@ -1,6 +1,7 @@
 #include <multibuffer/device_array.hpp>
 #include <multibuffer/error.hpp>
 #include <multibuffer/gather.hpp>
+#include <multibuffer/plan.hpp>
 
 #include "host/python/arguments.hpp"
 #include "host/python/indexing/indexing.hpp"
@@ -46,14 +47,15 @@ IndexGroup group_of(const DeviceArray& array, std::vector<int> axes,
 
 /// A gather as it was asked for. What its index arrays borrow lives as long as it.
 struct Asked {
-  Request request;
+  multibuffer::Selection selection;
+  GatherOptions options;
   Shape shape;  ///< of the result
   std::vector<IndexArray> arrays;
 };
 
 Asked ask_copy(const DeviceArray& array, Order order) {
   Asked asked;
-  asked.request.order = order;
+  asked.options.order = order;
   asked.shape = array.shape();
   return asked;
 }
@@ -61,7 +63,7 @@ Asked ask_copy(const DeviceArray& array, Order order) {
 Asked ask_take(const DeviceArray& array, py::handle indices, int axis, IndexMode mode,
                OnDevice on_device = OnDevice::copied) {
   Asked asked;
-  asked.request.mode = mode;
+  asked.selection.mode = mode;
   asked.arrays.push_back(index_array(indices, on_device));
   IndexArray& index = asked.arrays[0];
   const int at = normalize_axis(axis, array.ndim());
@@ -70,14 +72,14 @@ Asked ask_take(const DeviceArray& array, py::handle indices, int axis, IndexMode
   const Shape& inner = index.on_device ? index.on_device->shape() : index.shape;
   asked.shape.erase(asked.shape.begin() + at);
   asked.shape.insert(asked.shape.begin() + at, inner.begin(), inner.end());
-  asked.request.groups.push_back(group_of(array, {at}, asked.arrays));
+  asked.selection.groups.push_back(group_of(array, {at}, asked.arrays));
   return asked;
 }
 
 Asked ask_gather(const DeviceArray& array, py::handle coordinates, IndexMode mode,
                  OnDevice on_device = OnDevice::copied) {
   Asked asked;
-  asked.request.mode = mode;
+  asked.selection.mode = mode;
   std::vector<IndexArray>& arrays = asked.arrays;
   for (const py::handle index : coordinates) {
     if (arrays.size() == max_axes)  // what is iterated may have no end
@@ -97,7 +99,7 @@ Asked ask_gather(const DeviceArray& array, py::handle coordinates, IndexMode mod
   if (!arrays.empty()) {
     std::vector<int> axes;
     for (std::size_t i = 0; i < arrays.size(); ++i) axes.push_back(static_cast<int>(i));
-    asked.request.groups.push_back(group_of(array, std::move(axes), arrays));
+    asked.selection.groups.push_back(group_of(array, std::move(axes), arrays));
   }
   return asked;
 }
@@ -105,18 +107,19 @@ Asked ask_gather(const DeviceArray& array, py::handle coordinates, IndexMode mod
 /// The same for elements of `dtype`, or of the array's own where that is None.
 Asked converted(Asked asked, py::handle dtype, bool saturate) {
   WantedElements wanted = wanted_elements(dtype, saturate);
-  asked.request.format = std::move(wanted.format);
-  asked.request.overflow = wanted.overflow;
+  asked.options.format = std::move(wanted.format);
+  asked.options.overflow = wanted.overflow;
   return asked;
 }
 
-/// How many bytes a request moves, where that is known to be few; work on a device is always long.
-std::int64_t bytes_moved(const DeviceArray& array, const Request& request) {
+/// Estimates how many bytes a gather moves, where that is known to be few; work on a device is
+/// always long.
+std::int64_t bytes_moved(const DeviceArray& array, const multibuffer::Selection& selection) {
   constexpr std::int64_t many = std::numeric_limits<std::int64_t>::max();
   if (array.device().kind() != DeviceKind::host) return many;
   double bytes = static_cast<double>(array.itemsize());
   std::vector<bool> indexed(array.layout().axes().size());
-  for (const IndexGroup& group : request.groups) {
+  for (const IndexGroup& group : selection.groups) {
     for (const int axis : group.axes) indexed[static_cast<std::size_t>(axis)] = true;
     for (const Indices& indices : group.indices)
       for (const std::int64_t extent : indices.shape()) bytes *= static_cast<double>(extent);
@@ -128,37 +131,38 @@ std::int64_t bytes_moved(const DeviceArray& array, const Request& request) {
 
 /// Runs it on `stream`; the result is `out`, if there is one.
 py::object run(const DeviceArray& array, Asked asked, py::handle out, py::handle stream) {
-  Request& request = asked.request;
-  request.stream = stream_argument(stream);
+  GatherOptions& options = asked.options;
+  options.stream = stream_argument(stream);
   if (!out.is_none())
-    request.out = output_of(out, asked.shape, request.format.value_or(array.format()));
+    options.out = output_of(out, asked.shape, options.format.value_or(array.format()));
   const bool named_stream = !stream.is_none();
   const bool checks_on_device = std::ranges::any_of(
       asked.arrays, [](const IndexArray& index) { return index.on_device.has_value(); });
-  DeviceBuffer result = without_gil_for(bytes_moved(array, request), [&](const Watch& watch) {
-    request.watch = watch;
-    DeviceBuffer buffer = gather(array, request);
-    // Of the caller's memory nobody can wait for the work but who has the buffer, or named the
-    // stream; and nobody else can ask whether indices on the device were in range.
-    if (request.out && (!named_stream || checks_on_device)) buffer.synchronize();
-    return buffer;
-  });
+  DeviceBuffer result =
+      without_gil_for(bytes_moved(array, asked.selection), [&](const Watch& watch) {
+        options.watch = watch;
+        DeviceBuffer buffer = gather(array, asked.selection, options);
+        // Of the caller's memory nobody can wait for the work but who has the buffer, or named the
+        // stream; and nobody else can ask whether indices on the device were in range.
+        if (options.out && (!named_stream || checks_on_device)) buffer.synchronize();
+        return buffer;
+      });
   if (!out.is_none()) return py::reinterpret_borrow<py::object>(out);
   return wrap(std::move(result));
 }
 
 /// Decides it once, for an object that runs it.
 Plan plan(const DeviceArray& array, Asked asked, py::handle out, py::handle stream) {
-  Request& request = asked.request;
-  request.stream = stream_argument(stream);
-  if (request.stream) request.stream_owner = keep(stream);
+  GatherOptions& options = asked.options;
+  options.stream = stream_argument(stream);
+  if (!options.stream.is_own()) options.stream_owner = keep(stream);
   if (!out.is_none())
-    request.out = output_of(out, asked.shape, request.format.value_or(array.format()));
-  if (request.out) request.out->owner = shared(std::move(request.out->owner));
+    options.out = output_of(out, asked.shape, options.format.value_or(array.format()));
+  if (options.out) options.out->owner = shared(std::move(options.out->owner));
   const DeviceArray copy = array;  // as owner.hpp asks for
   return without_gil([&](const Watch& watch) {
-    request.watch = watch;
-    return Plan(copy, request);
+    options.watch = watch;
+    return Plan(copy, asked.selection, options);
   });
 }
 
@@ -169,11 +173,11 @@ py::object get_item(const DeviceArray& array, const py::object& key) {
   DeviceArray view = array;
   for (const ViewOperation& operation : selection.operations) view = view.apply(operation);
   if (!selection.advanced()) return wrap(std::move(view));
-  Request request;
-  request.groups.push_back(group_of(view, selection.axes, selection.indices));
-  request.groups[0].position = selection.position;
+  Asked asked;
+  asked.selection.groups.push_back(group_of(view, selection.axes, selection.indices));
+  asked.selection.groups[0].position = selection.position;
   try {
-    return run(view, {std::move(request), {}, {}}, py::none(), py::none());
+    return run(view, std::move(asked), py::none(), py::none());
   } catch (const Error& error) {
     if (error.code() == Errc::index_out_of_range) check_bounds(selection);  // in NumPy's words
     throw;
@@ -225,14 +229,14 @@ Plan plan_copy(const DeviceArray& array, Order order, py::handle out, py::handle
 }  // namespace
 
 DeviceBuffer converted_copy(const DeviceArray& array, const WantedElements& wanted,
-                            StreamHandle stream) {
+                            StreamRef stream) {
   return without_gil([&](const Watch& watch) {
-    Request request;
-    request.format = wanted.format;
-    request.overflow = wanted.overflow;
-    request.stream = stream;
-    request.watch = watch;
-    return gather(array, request);
+    GatherOptions options;
+    options.format = wanted.format;
+    options.overflow = wanted.overflow;
+    options.stream = stream;
+    options.watch = watch;
+    return copy(array, options);
   });
 }
 

@@ -37,7 +37,7 @@ void add_exchange_table(PyTypeObject* buffer);
 
 /// All elements, dense in C order, as others.
 DeviceBuffer converted_copy(const DeviceArray& array, const WantedElements& wanted,
-                            StreamHandle stream);
+                            StreamRef stream);
 /// All elements of a `Reference`; nothing if it is something else.
 std::optional<DeviceBuffer> copy_of_reference(pybind11::handle object);
 

@@ -5,6 +5,7 @@
 #include "host/python/inputs/interfaces.hpp"
 #include "host/python/support/instance.hpp"
 #include "host/support/text.hpp"
+#include "host/upload/internals.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -92,8 +93,8 @@ Output output_of(py::handle object, std::span<const std::int64_t> shape, const F
   if (const auto* const earlier = object_in<DeviceBuffer>(object)) {
     // Later work on an earlier result waits for this. What it keeps is kept, not the result itself:
     // a plan's result may be the output of the next plan, and so on.
-    output.memory = earlier->memory();
-    output.owner = earlier->owner();
+    output.memory = memory_of(*earlier);
+    output.owner = owner_of(*earlier);
   }
   return output;
 }

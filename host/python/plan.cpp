@@ -1,4 +1,4 @@
-#include <multibuffer/gather.hpp>
+#include <multibuffer/plan.hpp>
 
 #include "host/python/module.hpp"
 #include "host/python/properties.hpp"

@@ -212,14 +212,7 @@ DeviceBuffer result_in(Order order, const reference::Result& result, const Forma
     if (order == Order::C) return buffer;
     const Shape strides = fortran_strides(result.shape, format.itemsize());
     scatter(result, format.itemsize(), buffer.data(), strides, watch);
-    return DeviceBuffer({.device = buffer.device(),
-                         .format = format,
-                         .shape = buffer.shape(),
-                         .strides = strides,
-                         .data = buffer.data(),
-                         .memory = buffer.memory(),
-                         .stream = buffer.stream(),
-                         .pending = nullptr});
+    return buffer.reinterpret(format, buffer.shape(), strides);
   });
 }
 
@@ -227,10 +220,11 @@ DeviceBuffer result_in(Order order, const reference::Result& result, const Forma
 reference::Result read(const ReferenceArray& array, const std::vector<reference::Group>& groups,
                        IndexMode mode, const WantedElements& wanted = {}) {
   return without_gil([&](const Watch& watch) {
-    reference::Result result =
-        reference::gather(array.description->raw(), array.operations, groups, mode, watch);
+    reference::Result result = reference::gather(array.description->raw(), array.operations, groups,
+                                                 {.mode = mode, .watch = watch});
     if (!wanted.format) return result;
-    return reference::converted(result, array.format, *wanted.format, wanted.overflow, watch);
+    return reference::converted(result, array.format, *wanted.format,
+                                {.overflow = wanted.overflow, .watch = watch});
   });
 }
 

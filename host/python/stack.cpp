@@ -1,6 +1,6 @@
-#include <multibuffer/array_view.hpp>
 #include <multibuffer/device.hpp>
 #include <multibuffer/error.hpp>
+#include <multibuffer/stack.hpp>
 
 #include "host/python/elements/dtype.hpp"
 #include "host/python/inputs/exporter.hpp"
@@ -104,7 +104,7 @@ StackObject from_pointers(const py::object& pointers, const py::object& shape,
   const ArrayView part =
       part_of(integers_argument(shape, "shape"), strides, format_argument(format),
               device == "host" ? MemorySpace::host : MemorySpace::device);
-  Stack stack = behind(table.view, part);
+  Stack stack = stack_at(table.view, part);
   return {std::move(stack), keep_both(std::move(table.owner), keep(owner)), device};
 }
 

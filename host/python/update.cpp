@@ -4,6 +4,7 @@
 #include "host/python/inputs/source.hpp"
 #include "host/python/module.hpp"
 #include "host/python/support/interrupt.hpp"
+#include "host/upload/internals.hpp"
 #include "host/upload/storage.hpp"
 
 namespace py = pybind11;
@@ -14,11 +15,11 @@ namespace {
 
 void update_with(const DeviceArray& self, py::handle object, const py::object& stream) {
   Source source = source_of(object);
-  const Format& format = self.storage()->format;
+  const Format& format = storage_of(self)->format;
   if (same_meaning(format, source.view.format()))  // however each spells it
     source.view = ArrayView(source.view.base(), format, source.view.layout(),
                             source.view.readonly(), source.view.space());
-  const StreamHandle handle = stream_argument(stream);
+  const StreamRef handle = stream_argument(stream);
   const DeviceArray shared = self;  // as owner.hpp asks for
   without_gil([&](const Watch& watch) {
     update(shared, source.view, {.stream = handle, .watch = watch});

@@ -476,23 +476,23 @@ void for_each_element(const Export& raw, const Maps& maps, const Selection& sele
 }  // namespace
 
 Addresses addresses(const BufferExport& source, std::span<const ViewOperation> operations,
-                    std::span<const Group> groups, IndexMode mode, const Watch& watch) {
+                    std::span<const Group> groups, const Options& options) {
   const Export raw = read_export(source);
   const Maps maps = compose(raw.shape, operations);
-  const Selection selection = select(maps.shape, groups, mode);
+  const Selection selection = select(maps.shape, groups, options.mode);
 
   Addresses result{selection.shape, {}};
   result.elements.reserve(static_cast<std::size_t>(product(selection.shape)));
-  for_each_element(raw, maps, selection, watch,
+  for_each_element(raw, maps, selection, options.watch,
                    [&](const std::byte* element) { result.elements.push_back(element); });
   return result;
 }
 
 Result gather(const BufferExport& source, std::span<const ViewOperation> operations,
-              std::span<const Group> groups, IndexMode mode, const Watch& watch) {
+              std::span<const Group> groups, const Options& options) {
   const Export raw = read_export(source);
   const Maps maps = compose(raw.shape, operations);
-  const Selection selection = select(maps.shape, groups, mode);
+  const Selection selection = select(maps.shape, groups, options.mode);
 
   std::int64_t bytes = 0;
   if (__builtin_mul_overflow(product(selection.shape), raw.itemsize, &bytes)) {
@@ -500,7 +500,7 @@ Result gather(const BufferExport& source, std::span<const ViewOperation> operati
   }
   Result result{selection.shape, std::vector<std::byte>(static_cast<std::size_t>(bytes))};
   std::byte* out = result.bytes.data();
-  for_each_element(raw, maps, selection, watch, [&](const std::byte* element) {
+  for_each_element(raw, maps, selection, options.watch, [&](const std::byte* element) {
     std::memcpy(out, element, static_cast<std::size_t>(raw.itemsize));
     out += raw.itemsize;
   });

@@ -194,8 +194,8 @@ bool same_kind(const Kind& a, const Kind& b) {
 
 }  // namespace
 
-Result converted(Result result, const Format& from, const Format& to, Overflow overflow,
-                 const Watch& watch) {
+Result converted(Result result, const Format& from, const Format& to, const Options& options) {
+  const Watch& watch = options.watch;
   if (from == to) return result;
   const Elements source = elements_of(from);
   const Elements target = elements_of(to);
@@ -220,7 +220,7 @@ Result converted(Result result, const Format& from, const Format& to, Overflow o
     if (moved) {
       write_bits(target.kind, read_bits(source.kind, in), out);
     } else {
-      write(target.kind, read(source.kind, in), from_integer, overflow, out);
+      write(target.kind, read(source.kind, in), from_integer, options.overflow, out);
     }
     out += out_parts * target.kind.size;  // an imaginary part that is not there is 0
   }

@@ -55,7 +55,7 @@ std::int64_t address_of(const std::byte* pointer) {
 
 }  // namespace
 
-Resolution resolve(const ArrayView& view, const Watch& watch, Aliases aliases) {
+Resolution resolve(const ArrayView& view, const ResolveOptions& options) {
   const Layout& layout = view.layout();
   if (layout.empty()) return resolve_empty(view);
 
@@ -72,8 +72,8 @@ Resolution resolve(const ArrayView& view, const Watch& watch, Aliases aliases) {
     levels.push_back({Slots(std::move(starts), moving_axes(layout, static_cast<int>(k))), {}});
     const Slots& slots = levels.back().slots;
     const bool leaves = k + 1 == level_count;
-    PointersRead pointers =
-        read_pointers(slots, layout.origins()[k + 1], leaves ? aliases : Aliases::found, watch);
+    PointersRead pointers = read_pointers(slots, layout.origins()[k + 1],
+                                          leaves ? options.aliases : Aliases::found, options.watch);
     if (pointers.null_slot) throw_null(view, levels, pointers.null_slot);
     resolution.pointers_read += slots.slot_count();
     levels.back().ids = std::move(pointers.targets.ids);

@@ -1,6 +1,7 @@
 #include "host/upload/storage.hpp"
 
 #include "host/support/checked.hpp"
+#include "host/upload/internals.hpp"
 
 #include <new>
 #include <utility>
@@ -48,7 +49,7 @@ ArenaMap map_arena(const Placement& placement) {
 
 std::shared_ptr<Storage> make_storage(const Placement& placement, const Device& device,
                                       const UploadOptions& options) {
-  Backend& backend = device.backend();
+  Backend& backend = backend_of(device);
   const ArenaMap map = map_arena(placement);
   std::shared_ptr<Memory> memory = backend.allocate(map.bytes, options.stream);
   if (map.bytes > 0) backend.upload(placement, map.tables, *memory, options.stream, options.watch);

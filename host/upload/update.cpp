@@ -1,8 +1,10 @@
 #include <multibuffer/error.hpp>
+#include <multibuffer/stages/place.hpp>
 #include <multibuffer/update.hpp>
 
 #include "host/backend/backend.hpp"
 #include "host/support/text.hpp"
+#include "host/upload/internals.hpp"
 #include "host/upload/storage.hpp"
 
 #include <algorithm>
@@ -98,8 +100,8 @@ PlacementKind bring(KnownLeaves& known, const Resolution& resolution,
   Placement leaves_alone = placement;
   leaves_alone.tables.clear();
   const std::shared_ptr<Memory> arena =
-      device.backend().allocate(placement.arena_bytes, options.stream);
-  device.backend().upload(leaves_alone, {}, *arena, options.stream, options.watch);
+      backend_of(device).allocate(placement.arena_bytes, options.stream);
+  backend_of(device).upload(leaves_alone, {}, *arena, options.stream, options.watch);
 
   const auto axes = placement.layout.axes();
   known.axes.assign(axes.begin() + 1, axes.end());
@@ -150,8 +152,8 @@ std::shared_ptr<KnownLeaves> shared_leaves(const Resolution& resolution, const S
 
 }  // namespace
 
-void update(const DeviceArray& array, const ArrayView& view, const UpdateOptions& options) {
-  const Storage& storage = *array.storage();
+void update(const DeviceArray& array, const ArrayView& view, const CallOptions& options) {
+  const Storage& storage = *storage_of(array);
   if (storage.placement == PlacementKind::in_place)
     throw Error(Errc::invalid_argument,
                 "an array in place reads its source where it lies: there is nothing to update");
@@ -160,19 +162,20 @@ void update(const DeviceArray& array, const ArrayView& view, const UpdateOptions
                 "the array may share its leaves with others (keep_sources): update_pointers gives "
                 "a new one");
   const Placement placement =
-      place(resolve(view, options.watch), storage.placement, storage.simplify);
+      place(resolve(view, {.watch = options.watch}), storage.placement, storage.simplify);
   const std::string differs = difference(placement, storage);
   if (!differs.empty())
     throw Error(Errc::invalid_argument,
                 text("the view cannot be written over the array: ", differs));
   if (storage.memory->bytes() > 0)
-    storage.device.backend().upload(placement, map_arena(placement).tables, *storage.memory,
-                                    options.stream, options.watch);
+    backend_of(storage.device)
+        .upload(placement, map_arena(placement).tables, *storage.memory, options.stream,
+                options.watch);
 }
 
 DeviceArray update_pointers(const DeviceArray& array, const ArrayView& view,
-                            const UpdateOptions& options) {
-  const Storage& before = *array.storage();
+                            const CallOptions& options) {
+  const Storage& before = *storage_of(array);
   if (!before.known)
     throw Error(Errc::invalid_argument,
                 "the array was not uploaded with keep_sources: it does not know where its leaves "
@@ -190,7 +193,7 @@ DeviceArray update_pointers(const DeviceArray& array, const ArrayView& view,
 
 DeviceArray upload_sharing(const ArrayView& view, const Device& device,
                            const UploadOptions& options, const Storage* before) {
-  Resolution resolution = resolve(view, options.watch);
+  Resolution resolution = resolve(view, {.watch = options.watch});
   std::shared_ptr<KnownLeaves> known = shared_leaves(resolution, before);
   std::vector<const std::byte*> missing;
   for (const std::byte* leaf : leaves_of(resolution))
@@ -207,7 +210,7 @@ DeviceArray upload_sharing(const ArrayView& view, const Device& device,
   storage->placement = kind == PlacementKind::automatic ? PlacementKind::packed : kind;
   storage->known = std::move(known);
   storage->arenas.assign(arenas.begin(), arenas.end());
-  return DeviceArray(storage, placement.layout);
+  return make_array(storage, placement.layout);
 }
 
 }  // namespace multibuffer

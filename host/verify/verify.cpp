@@ -4,6 +4,7 @@
 #include "host/backend/backend.hpp"
 #include "host/support/checked.hpp"
 #include "host/support/text.hpp"
+#include "host/upload/internals.hpp"
 
 #include <algorithm>
 #include <array>
@@ -293,9 +294,11 @@ FirstMismatch find_first(const DeviceBuffer& actual, const DeviceBuffer& expecte
   FirstMismatch all;
   for (std::int64_t begin = 0; begin < actual.size(); begin += piece) {
     report(watch, begin * itemsize, actual.nbytes());
-    const FirstMismatch here = actual.device().backend().compare(
-        actual.data() + begin * itemsize, expected.data() + begin * itemsize,
-        std::min(piece, actual.size() - begin), itemsize, {actual.memory(), expected.memory()});
+    const FirstMismatch here =
+        backend_of(actual.device())
+            .compare(actual.data() + begin * itemsize, expected.data() + begin * itemsize,
+                     std::min(piece, actual.size() - begin), itemsize,
+                     {memory_of(actual), memory_of(expected)});
     if (here.mismatches > 0 && all.mismatches == 0) all.first = begin + here.first;
     all.mismatches += here.mismatches;
   }
@@ -306,7 +309,7 @@ Comparison compare_on_device(const DeviceBuffer& actual, const DeviceBuffer& exp
                              const Watch& watch) {
   actual.synchronize();
   expected.synchronize();
-  Backend& backend = actual.device().backend();
+  Backend& backend = backend_of(actual.device());
   const std::int64_t itemsize = actual.format().itemsize();
   const FirstMismatch found = find_first(actual, expected, watch);
   Comparison result;
@@ -318,8 +321,8 @@ Comparison compare_on_device(const DeviceBuffer& actual, const DeviceBuffer& exp
   std::vector<std::byte> actual_element(static_cast<std::size_t>(itemsize));
   std::vector<std::byte> expected_element(static_cast<std::size_t>(itemsize));
   const std::int64_t offset = found.first * itemsize;
-  backend.read(actual_element.data(), actual.memory().get(), actual.data() + offset, itemsize);
-  backend.read(expected_element.data(), expected.memory().get(), expected.data() + offset,
+  backend.read(actual_element.data(), memory_of(actual).get(), actual.data() + offset, itemsize);
+  backend.read(expected_element.data(), memory_of(expected).get(), expected.data() + offset,
                itemsize);
   show_mismatch(result, actual.format(), actual_element, expected_element);
   return result;
@@ -350,7 +353,8 @@ std::string describe(const Comparison& comparison) {
 
 Comparison verify(std::span<const std::byte> actual, std::span<const std::byte> expected,
                   std::span<const std::int64_t> shape, const Format& format,
-                  const Tolerance& tolerance, const Watch& watch) {
+                  const VerifyOptions& options) {
+  const auto& [tolerance, watch] = options;
   Comparison result;
   result.elements = product(shape);
   check_bytes("actual", actual.size(), result.elements, shape, format);
@@ -390,13 +394,13 @@ Comparison verify(std::span<const std::byte> actual, std::span<const std::byte> 
 }
 
 Comparison verify(const DeviceBuffer& actual, std::span<const std::byte> expected,
-                  const Tolerance& tolerance, const Watch& watch) {
+                  const VerifyOptions& options) {
   const Fetched fetched(actual);
-  return verify(fetched.bytes(), expected, actual.shape(), actual.format(), tolerance, watch);
+  return verify(fetched.bytes(), expected, actual.shape(), actual.format(), options);
 }
 
 Comparison verify(const DeviceBuffer& actual, const DeviceBuffer& expected,
-                  const Tolerance& tolerance, const Watch& watch) {
+                  const VerifyOptions& options) {
   if (actual.shape() != expected.shape()) {
     throw Error(Errc::invalid_argument, text("shapes ", tuple_text(actual.shape()), " and ",
                                              tuple_text(expected.shape()), " differ"));
@@ -407,14 +411,14 @@ Comparison verify(const DeviceBuffer& actual, const DeviceBuffer& expected,
                      actual.format().itemsize(), " and \"", expected.format().text(),
                      "\" of itemsize ", expected.format().itemsize(), " differ"));
   }
-  if (tolerance.exact() && actual.size() > 0 && actual.device() == expected.device() &&
+  if (options.tolerance.exact() && actual.size() > 0 && actual.device() == expected.device() &&
       actual.is_c_contiguous() && expected.is_c_contiguous()) {
-    return compare_on_device(actual, expected, watch);
+    return compare_on_device(actual, expected, options.watch);
   }
   const Fetched actual_bytes(actual);
   const Fetched expected_bytes(expected);
   return verify(actual_bytes.bytes(), expected_bytes.bytes(), actual.shape(), actual.format(),
-                tolerance, watch);
+                options);
 }
 
 }  // namespace multibuffer

@@ -138,10 +138,4 @@ ArrayView ArrayView::dense(const void* base, std::span<const std::int64_t> shape
   return ArrayView(base, std::move(format), layout_of(shape, strides, nullptr), readonly, space);
 }
 
-ArrayView ArrayView::with(Layout layout) const {
-  ArrayView result = *this;
-  result.layout_ = std::move(layout);
-  return result;
-}
-
 }  // namespace multibuffer

@@ -1,3 +1,4 @@
+#include <multibuffer/error.hpp>
 #include <multibuffer/layout.hpp>
 
 #include "host/support/checked.hpp"
@@ -200,6 +201,30 @@ Layout Layout::apply(const ViewOperation& operation) const {
     }
   };
   return std::visit(Visitor{*this}, operation);
+}
+
+Layout Layout::inside_elements(std::int64_t itemsize, std::int64_t offset, std::int64_t bytes,
+                               std::span<const Axis> axes) const {
+  std::int64_t low = offset, high = checked_add(offset, bytes, "a part of an element");
+  std::vector<Axis> all = axes_;
+  bool no_parts = false;
+  for (Axis axis : axes) {
+    axis.level = levels();
+    all.push_back(axis);
+    no_parts = no_parts || axis.extent == 0;
+    if (axis.extent <= 1) continue;
+    const std::int64_t reach = checked_multiply(axis.stride, axis.extent - 1, "a part's reach");
+    std::int64_t& end = reach < 0 ? low : high;
+    end = checked_add(end, reach, "a part's reach");
+  }
+  if (!no_parts && (low < 0 || high > itemsize))
+    throw Error(Errc::invalid_argument,
+                text("bytes ", low, " to ", high, " of elements that have ", itemsize));
+  std::vector<std::int64_t> origins = origins_;
+  // Without elements the numbers mean nothing, and were never validated.
+  if (!empty() && !no_parts)
+    origins.back() = checked_add(origins.back(), offset, "the origin of a part");
+  return Layout(std::move(all), std::move(origins));
 }
 
 }  // namespace multibuffer

@@ -1,4 +1,5 @@
-#include <multibuffer/array_view.hpp>
+#include <multibuffer/error.hpp>
+#include <multibuffer/stack.hpp>
 
 #include "host/support/checked.hpp"
 #include "host/support/text.hpp"
@@ -174,19 +175,18 @@ Stack stack(const ArrayView& part, std::vector<const std::byte*> starts) {
   return Stack::over(std::move(starts), part, std::move(layout), part.readonly());
 }
 
-Stack behind(const ArrayView& pointers, const ArrayView& part) {
-  if (pointers.itemsize() != pointer_bytes || pointers.space() != MemorySpace::host)
+Stack stack_at(const ArrayView& table, const ArrayView& part) {
+  if (table.itemsize() != pointer_bytes || table.space() != MemorySpace::host)
     throw Error(Errc::invalid_view,
                 text("a table of pointers has elements of ", pointer_bytes,
-                     " bytes in host memory, not of ", pointers.itemsize(),
-                     pointers.space() == MemorySpace::host ? "" : " in device memory"));
-  Layout layout = behind_table(pointers.layout(), part.layout(), 0);
-  auto table = std::make_shared<Stack::Table>();
-  table->format = part.format().text();
-  table->why_no_export = say_as_export(layout, table->shape, table->strides, table->suboffsets);
-  ArrayView view(start_of(pointers), part.format(), std::move(layout), part.readonly(),
-                 part.space());
-  return Stack(std::move(table), std::move(view));
+                     " bytes in host memory, not of ", table.itemsize(),
+                     table.space() == MemorySpace::host ? "" : " in device memory"));
+  Layout layout = behind_table(table.layout(), part.layout(), 0);
+  auto own = std::make_shared<Stack::Table>();
+  own->format = part.format().text();
+  own->why_no_export = say_as_export(layout, own->shape, own->strides, own->suboffsets);
+  ArrayView view(start_of(table), part.format(), std::move(layout), part.readonly(), part.space());
+  return Stack(std::move(own), std::move(view));
 }
 
 Stack concatenate(std::span<const ArrayView> parts) {

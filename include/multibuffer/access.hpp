@@ -24,6 +24,7 @@ class Accessed {
   Device device_;
   std::vector<std::shared_ptr<Memory>> blocks_;
   std::shared_ptr<const void> owner_;  ///< of memory that is not the library's
+  bool readonly_ = false;
 };
 
 /// A use of device memory by work of your own, a kernel that you launch for example.
@@ -54,9 +55,9 @@ class Accessed {
 /// that each have one open and want the other's may wait for each other for ever.
 class Access {
  public:
-  /// Throws `invalid_argument` for memory of several devices, and if this thread has a conflicting
-  /// access open on another stream.
-  Access(StreamHandle stream, std::vector<Accessed> reads, std::vector<Accessed> writes = {});
+  /// Throws `invalid_argument` for memory of several devices, for a read-only buffer among
+  /// `writes`, and if this thread has a conflicting access open on another stream.
+  Access(StreamRef stream, std::vector<Accessed> reads, std::vector<Accessed> writes = {});
   ~Access();
   Access(Access&&) noexcept;
   Access& operator=(Access&&) = delete;

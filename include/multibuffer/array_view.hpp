@@ -2,13 +2,16 @@
 
 #include <multibuffer/format.hpp>
 #include <multibuffer/layout.hpp>
+#include <multibuffer/view_operations.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace multibuffer {
@@ -29,7 +32,17 @@ struct BufferExport {
 /// Where a leaf's bytes are. Pointer tables are always read by the host.
 enum class MemorySpace { host, device };
 
-/// The struct-module code of a C++ arithmetic type.
+/// Types that are two reals as std::complex is, whichever library they come from.
+template <class T>
+concept ComplexNumber = requires(const T& value) {
+  typename T::value_type;
+  value.real();
+  value.imag();
+  requires std::is_floating_point_v<typename T::value_type>;
+  requires sizeof(T) == 2 * sizeof(typename T::value_type);
+};
+
+/// The struct-module code of a C++ arithmetic type, of std::byte, or of a complex type.
 template <class T>
 constexpr const char* format_code() {
   using U = std::remove_cv_t<T>;
@@ -41,7 +54,12 @@ constexpr const char* format_code() {
     return "f";
   else if constexpr (std::is_same_v<U, double>)
     return "d";
-  else if constexpr (std::is_integral_v<U>) {
+  else if constexpr (std::is_same_v<U, long double>)
+    return "g";
+  else if constexpr (ComplexNumber<U>) {
+    using Part = typename U::value_type;
+    return std::is_same_v<Part, float> ? "Zf" : std::is_same_v<Part, double> ? "Zd" : "Zg";
+  } else if constexpr (std::is_integral_v<U>) {
     constexpr bool is_signed = std::is_signed_v<U>;
     if constexpr (sizeof(U) == 1)
       return is_signed ? "b" : "B";
@@ -57,12 +75,40 @@ constexpr const char* format_code() {
   }
 }
 
+/// The format of elements that are a C++ type in this machine's memory.
+template <class T>
+Format native_format() {
+  return Format(format_code<T>(), sizeof(T));
+}
+
+/// How many pointers are followed from a `Pointer` to an element, and what the element is.
+template <class Pointer>
+struct PointersTo {
+  static constexpr int depth = 0;
+  using Element = Pointer;
+};
+template <class Pointed>
+struct PointersTo<Pointed*> {
+  static constexpr int depth = PointersTo<std::remove_const_t<Pointed>>::depth + 1;
+  using Element =
+      std::conditional_t<std::is_pointer_v<std::remove_const_t<Pointed>>,
+                         typename PointersTo<std::remove_const_t<Pointed>>::Element, Pointed>;
+};
+
+/// Ranges of pointers to rows that stay where they are when the range object goes: containers that
+/// are no temporaries, and spans.
+template <class Rows>
+concept RowPointers = requires(std::remove_reference_t<Rows>& rows) {
+  requires PointersTo<typename decltype(std::span(rows))::value_type>::depth == 1;
+  requires std::is_lvalue_reference_v<Rows> || std::is_same_v<Rows, decltype(std::span(rows))>;
+};
+
 /// An array as its exporter describes it: an address, an element format, and a `Layout` whose
 /// positions are host addresses. It owns none of the memory; whoever makes it keeps the tables and
 /// leaves alive and unchanged while it, or an array placed in them, is in use. That includes files
 /// that the caller has mapped: where another program cuts one, reading what is gone raises SIGBUS,
 /// for which the library never installs a handler, so the process ends unless it has its own.
-class ArrayView {
+class ArrayView : public ViewOperations<ArrayView> {
  public:
   /// Throws `invalid_view` (NULL base of an array with elements) or `size_overflow` (the size in
   /// bytes, or the distance that the strides of a level span, does not fit).
@@ -81,19 +127,30 @@ class ArrayView {
   /// `T**`: `count` pointers to rows of `length` elements.
   template <class T>
   static ArrayView from_rows(T* const* rows, std::int64_t count, std::int64_t length) {
-    return ArrayView(rows, scalar_format<T>(),
-                     Layout({{count, sizeof(T*), 0}, {length, sizeof(T), 1}}, {0, 0}),
-                     std::is_const_v<T>);
+    return from_pointers(rows, count, length);
   }
-  /// `T***`: `planes` pointers to tables of `rows` pointers to rows of `length` elements.
-  template <class T>
-  static ArrayView from_planes(T* const* const* table, std::int64_t planes, std::int64_t rows,
-                               std::int64_t length) {
-    return ArrayView(
-        table, scalar_format<T>(),
-        Layout({{planes, sizeof(T**), 0}, {rows, sizeof(T*), 1}, {length, sizeof(T), 2}},
-               {0, 0, 0}),
-        std::is_const_v<T>);
+  /// A vector, array or span of pointers to rows of `length` elements. The pointers are borrowed,
+  /// as the rows are.
+  template <RowPointers Rows>
+  static ArrayView from_rows(Rows&& rows, std::int64_t length) {
+    return from_pointers(std::data(rows), std::ssize(rows), length);
+  }
+  /// `T**`, `T***`, and deeper: a table of pointers to tables, and so on, to rows of elements, with
+  /// one extent for each, the table's first: `from_pointers(volume, planes, rows, length)`.
+  template <class Pointer, class... Extents>
+  requires(sizeof...(Extents) == PointersTo<Pointer>::depth) static ArrayView
+      from_pointers(Pointer table, Extents... extents) {
+    using Element = typename PointersTo<Pointer>::Element;
+    constexpr int levels = PointersTo<Pointer>::depth - 1;
+    std::vector<Axis> axes;
+    for (const auto extent : {static_cast<std::int64_t>(extents)...}) {
+      const auto level = static_cast<int>(axes.size());
+      const std::size_t each = level < levels ? sizeof(void*) : sizeof(Element);
+      axes.push_back({extent, static_cast<std::int64_t>(each), level});
+    }
+    return ArrayView(table, native_format<Element>(),
+                     Layout(std::move(axes), std::vector<std::int64_t>(levels + 1, 0)),
+                     std::is_const_v<Element>);
   }
 
   const std::byte* base() const noexcept { return base_; }
@@ -102,26 +159,8 @@ class ArrayView {
   bool readonly() const noexcept { return readonly_; }
   MemorySpace space() const noexcept { return space_; }
 
-  int ndim() const noexcept { return layout_.ndim(); }
-  std::int64_t itemsize() const noexcept { return format_.itemsize(); }
-  std::vector<std::int64_t> shape() const { return layout_.shape(); }
-  std::int64_t nbytes() const { return layout_.size() * itemsize(); }
-
-  /// The view operations, as on `Layout`. No data moves.
-  ArrayView slice(int axis, const Slice& slice) const { return with(layout_.slice(axis, slice)); }
-  ArrayView index(int axis, std::int64_t index) const { return with(layout_.index(axis, index)); }
-  ArrayView permute(std::span<const int> axes) const { return with(layout_.permute(axes)); }
-  ArrayView transpose() const { return with(layout_.transpose()); }
-  ArrayView reverse(int axis) const { return with(layout_.reverse(axis)); }
-  ArrayView insert_axis(int axis) const { return with(layout_.insert_axis(axis)); }
-  ArrayView apply(const ViewOperation& operation) const { return with(layout_.apply(operation)); }
-
  private:
-  template <class T>
-  static Format scalar_format() {
-    return Format(format_code<T>(), sizeof(T));
-  }
-  ArrayView with(Layout layout) const;
+  friend ViewOperations<ArrayView>;
 
   const std::byte* base_;
   Format format_;
@@ -129,48 +168,5 @@ class ArrayView {
   bool readonly_;
   MemorySpace space_;
 };
-
-/// A pointer table made over memory that others own, and the array seen through it. Copies share
-/// the table. The parts' memory must outlive every use of the view.
-class Stack {
- public:
-  const ArrayView& view() const noexcept { return view_; }
-  /// The same as a raw export, valid while this object lives. Throws `invalid_view` where PEP 3118
-  /// cannot say it: axes out of evaluation order, or a negative suboffset.
-  BufferExport raw_export() const;
-
- private:
-  friend Stack stack(std::span<const ArrayView> parts);
-  friend Stack stack(const ArrayView& part, std::vector<const std::byte*> starts);
-  friend Stack behind(const ArrayView& pointers, const ArrayView& part);
-  friend Stack concatenate(std::span<const ArrayView> parts);
-  struct Table;
-  Stack(std::shared_ptr<const Table> table, ArrayView view);
-  static Stack over(std::vector<const std::byte*> pointers, const ArrayView& part, Layout layout,
-                    bool readonly);
-
-  std::shared_ptr<const Table> table_;
-  ArrayView view_;
-};
-
-/// Equal arrays as one, along a new axis 0 of pointers. The parts must agree in shape, strides,
-/// format and levels, or `invalid_view` names the first part, and the axis, that does not.
-Stack stack(std::span<const ArrayView> parts);
-
-/// The same of arrays that are known to be alike: as many as there are `starts`, each as `part` is
-/// but for its address, which is that of its index 0 before any pointer is followed. Throws
-/// `invalid_view`, naming the part, for an address that is NULL.
-Stack stack(const ArrayView& part, std::vector<const std::byte*> starts);
-
-/// The same through a table that is there already, borrowed for as long as the view is in use: its
-/// elements, whatever its axes and its own levels of pointers, are the addresses of index 0 of
-/// parts that are each as `part` is but for its address. `pointers` is in host memory, wherever the
-/// parts are. Throws `invalid_view` unless its elements are as large as pointers.
-Stack behind(const ArrayView& pointers, const ArrayView& part);
-
-/// The entries along axis 0 of all parts, one part after the other, through one pointer each. The
-/// parts agree in all but the extent and the stride of axis 0, which no pointer table may stand
-/// behind (axis 0 is in level 0).
-Stack concatenate(std::span<const ArrayView> parts);
 
 }  // namespace multibuffer

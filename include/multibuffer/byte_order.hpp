@@ -17,10 +17,8 @@ std::int64_t swapped_bytes(const Type& scalar);
 /// The same type in this machine's byte order.
 Type native_type(const Type& type);
 
-/// All elements, dense in C order, in this machine's byte order; padding stays what it is. `stream`
-/// and `watch` as in a `Request`. Throws `format_unsupported` for opaque elements, and what
-/// `gather` throws.
-DeviceBuffer to_native(const DeviceArray& array, StreamHandle stream = nullptr,
-                       const Watch& watch = {});
+/// All elements, dense in C order, in this machine's byte order; padding stays what it is. Throws
+/// `format_unsupported` for opaque elements, and what `gather` throws.
+DeviceBuffer to_native(const DeviceArray& array, const CallOptions& options = {});
 
 }  // namespace multibuffer

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <multibuffer/stream.hpp>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -10,6 +12,9 @@
 namespace multibuffer {
 
 class Backend;
+namespace detail {
+struct Internals;  // what the library itself may see of its public classes
+}
 
 enum class DeviceKind { host, cuda };
 
@@ -24,11 +29,8 @@ struct DeviceInfo {
   std::optional<std::int64_t> free_bytes;
 };
 
-/// A stream of work on a device: a `cudaStream_t`, or nullptr for the private stream that every
-/// device handle has. The host has no streams.
-using StreamHandle = void*;
-
-/// A device that arrays can be placed on. Copies are the same device.
+/// A device that arrays can be placed on. Copies are the same device. Several threads may use one
+/// at a time.
 class Device {
  public:
   /// "auto", "host", "cuda", or "cuda:N". `auto` is the first CUDA device, else the host; an
@@ -48,15 +50,14 @@ class Device {
   DeviceInfo info() const;
   /// Waits for the work on `stream`. Throws `invalid_argument` if it is being captured into a CUDA
   /// graph.
-  void synchronize(StreamHandle stream = nullptr) const;
+  void synchronize(StreamRef stream = {}) const;
 
   bool operator==(const Device&) const = default;
 
-  /// For the library itself.
-  explicit Device(std::shared_ptr<Backend> backend);
-  Backend& backend() const noexcept { return *backend_; }
-
  private:
+  friend detail::Internals;
+  explicit Device(std::shared_ptr<Backend> backend);
+
   std::shared_ptr<Backend> backend_;
 };
 

@@ -2,33 +2,32 @@
 
 #include <multibuffer/array_view.hpp>
 #include <multibuffer/device.hpp>
-#include <multibuffer/stages/place.hpp>
+#include <multibuffer/device_buffer.hpp>
+#include <multibuffer/placement_options.hpp>
+#include <multibuffer/view_operations.hpp>
 #include <multibuffer/watch.hpp>
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
 namespace multibuffer {
 
 class Memory;
+struct Placement;
 struct Storage;
 
 struct UploadOptions {
   PlacementKind placement = PlacementKind::automatic;
-  Simplify simplify;
+  Simplify simplify = {};
   /// Kept alive as long as the array; needed for arrays in place.
-  std::shared_ptr<const void> owner;
-  /// The block that the elements lie in, if it is the library's (`DeviceBuffer::memory`) and they
-  /// are used in place: work on the array is then ordered with all other work on the block.
-  std::shared_ptr<Memory> memory;
-  StreamHandle stream = nullptr;
-  Watch watch;
+  std::shared_ptr<const void> owner = nullptr;
+  /// The block that the elements lie in, if it is the library's (`output_of` has it) and they are
+  /// used in place: work on the array is then ordered with all other work on the block.
+  std::shared_ptr<Memory> memory = nullptr;
+  StreamRef stream = {};
+  Watch watch = {};
   /// Remembers where each leaf came from (some 80 bytes of host memory a leaf), so that
   /// `update_pointers` can share them with another array.
   bool keep_sources = false;
@@ -38,58 +37,37 @@ struct UploadOptions {
 /// were, and a layout to view them through. Views share the storage and move no data; the storage
 /// is freed after the last of them, and after all work on it.
 ///
-/// Constness is shallow, as that of a `std::span<T>`, here and in a `DeviceBuffer`: what is `const`
-/// stays the same view of the same elements, which `update`, and a result's `data()`, may write.
-class DeviceArray {
+/// It is a handle, and its constness is shallow, as that of a `std::span<T>`: a `const` one stays
+/// the same view of the same elements, which `update` may write. Several threads may use one at a
+/// time, and its views: the library orders what they do to the elements.
+class DeviceArray : public ViewOperations<DeviceArray> {
  public:
   const Layout& layout() const noexcept { return layout_; }
   const Format& format() const noexcept { return format_; }
   const Device& device() const noexcept;
   PlacementKind placement() const noexcept;
-  int ndim() const noexcept { return layout_.ndim(); }
-  std::int64_t itemsize() const noexcept { return format().itemsize(); }
-  std::vector<std::int64_t> shape() const { return layout_.shape(); }
-  std::int64_t nbytes() const { return layout_.size() * itemsize(); }
   /// What the arena and the offset arrays take on the device.
   std::int64_t storage_bytes() const noexcept;
 
-  /// The view operations, as on `Layout`.
-  DeviceArray slice(int axis, const Slice& slice) const { return with(layout_.slice(axis, slice)); }
-  DeviceArray index(int axis, std::int64_t index) const { return with(layout_.index(axis, index)); }
-  DeviceArray permute(std::span<const int> axes) const { return with(layout_.permute(axes)); }
-  DeviceArray transpose() const { return with(layout_.transpose()); }
-  DeviceArray reverse(int axis) const { return with(layout_.reverse(axis)); }
-  DeviceArray insert_axis(int axis) const { return with(layout_.insert_axis(axis)); }
-  DeviceArray apply(const ViewOperation& operation) const { return with(layout_.apply(operation)); }
-  std::optional<DeviceArray> reshape(std::span<const std::int64_t> shape) const {
-    std::optional<Layout> layout = layout_.reshape(shape);
-    if (!layout) return {};
-    return with(std::move(*layout));
+  /// The elements where they are, as a read-only buffer at this view's strides (of any sign),
+  /// where no pointer table stands between: nothing moves, and the buffer keeps the storage. Work
+  /// on it is ordered with this library's other work on the array, and a later `update` shows in
+  /// it. Nothing for an array behind tables, and for one whose leaves came in several blocks
+  /// (`keep_sources`): those need a gather.
+  std::optional<DeviceBuffer> as_buffer() const;
+  /// The elements of an array on the host that are dense in C order, where they are; valid as long
+  /// as the array or a view of it. Throws what `DeviceBuffer::as_span` throws, and
+  /// `invalid_argument` for an array that cannot be a buffer.
+  template <class T>
+  std::span<const T> as_span() const {
+    return require_buffer().template as_span<const T>();
   }
-
-  /// A field of struct elements, as a view: elements of the field's type, with the axes of its
-  /// sub-array last. Throws `format_unsupported` if elements are no structs, `invalid_argument` if
-  /// they have no such field.
-  DeviceArray field(std::string_view name) const;
-  /// Several fields, as a view: the same elements with these fields alone (`fields_of`).
-  DeviceArray fields(std::span<const std::string> names) const {
-    return part(0, fields_of(format_, names));
-  }
-  /// What lies `offset` bytes into each element, as elements of `format`; `axes` come last, their
-  /// strides in bytes, their levels of no account. Throws `invalid_argument` if some of it lies
-  /// outside of the element.
-  DeviceArray part(std::int64_t offset, Format format, std::span<const Axis> axes = {}) const;
-
-  /// For the library itself.
-  DeviceArray(std::shared_ptr<const Storage> storage, Layout layout);
-  const std::shared_ptr<const Storage>& storage() const noexcept { return storage_; }
 
  private:
-  DeviceArray with(Layout layout) const {
-    DeviceArray result = *this;
-    result.layout_ = std::move(layout);
-    return result;
-  }
+  friend ViewOperations<DeviceArray>;
+  friend detail::Internals;
+  DeviceArray(std::shared_ptr<const Storage> storage, Layout layout);
+  DeviceBuffer require_buffer() const;
 
   std::shared_ptr<const Storage> storage_;
   Format format_;  ///< the storage's, or that of a part of its elements
@@ -101,7 +79,8 @@ class DeviceArray {
 /// `out_of_device_memory` with the bytes asked for and free.
 DeviceArray upload(const ArrayView& view, const Device& device, const UploadOptions& options = {});
 
-/// The same from a placement already made.
+/// Transfers a placement that is made already, one of the stages by itself
+/// (<multibuffer/stages/place.hpp>).
 DeviceArray upload(const Placement& placement, const Device& device,
                    const UploadOptions& options = {});
 

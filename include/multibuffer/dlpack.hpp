@@ -105,9 +105,12 @@ static_assert(offsetof(ExchangeTable, current_stream) == 48);
 /// Where `buffer` is.
 Device device_of(const DeviceBuffer& buffer);
 
-/// `buffer` as a tensor that shares its memory, which its deleter lets go; the deleter may be
-/// called on any thread. Work on the buffer's stream may still be writing to it. Throws
-/// `format_unsupported` for elements that DLPack has no type for, and for a foreign byte order.
+/// Makes a tensor that shares the memory of `buffer`, which may be that of an uploaded array
+/// (`DeviceArray::as_buffer`). The tensor's deleter lets the memory go, and may be called on any
+/// thread. Work on the buffer's stream may still be writing to it. A read-only buffer sets
+/// `flag_read_only`; `to_legacy`, which has no flags, throws `invalid_argument` for it. Throws
+/// `format_unsupported` for elements that DLPack has no type for, for a non-native byte order, and
+/// for strides that are no multiples of the itemsize.
 ManagedTensor* to_legacy(const DeviceBuffer& buffer);
 ManagedTensorVersioned* to_versioned(const DeviceBuffer& buffer, std::uint64_t flags = 0);
 

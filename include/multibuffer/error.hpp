@@ -29,15 +29,16 @@ struct ErrorEntry {
   Errc code;
   std::string_view name;      ///< the enumerator's name
   std::string_view sentence;  ///< what is wrong, in general
-  int exit_status;            ///< what the command exits with
 };
 
 /// All codes with their sentences, in the order of `Errc`.
 std::span<const ErrorEntry> error_table() noexcept;
 
-/// The one exception that this library makes; host memory that runs out is `std::bad_alloc`, but
-/// for blocks of the host backend, which is a device like others. `what()` is the code's sentence,
-/// then what was wrong in this case, where (which axis, index or file), and what would be right.
+/// The exception type of the library, besides `std::bad_alloc` where host memory runs out. Blocks
+/// on the host report `out_of_device_memory`, as those on any device. It is no `std::bad_alloc` as
+/// well: with two bases of the kind, `catch (const std::exception&)` would not catch it. `what()`
+/// is the code's sentence, then what was wrong in this case, where (which axis, index or file), and
+/// what would be right.
 class Error : public std::runtime_error {
  public:
   Error(Errc code, const std::string& detail);

@@ -121,15 +121,6 @@ Type parse_format(std::string_view format);
 /// Throws `invalid_view` for a type of no bytes.
 Format format_of(const Type& type);
 
-/// A field of struct elements by its name. Throws `format_unsupported` if elements are no structs,
-/// `invalid_argument`, with the names there are, if they have no such field.
-const Field& field_of(const Format& format, std::string_view name);
-
-/// Elements of the same size that have these fields alone, each where it was, as NumPy's a[["x",
-/// "y"]] has them. Throws what `field_of` throws, and `invalid_argument` for names that are not in
-/// the order of their offsets, since no format can say those, or repeat.
-Format fields_of(const Format& format, std::span<const std::string> names);
-
 /// One element as a person would write it: `7`, `-0.5`, `(1+2j)`, `b'ab'`, `{x: 1, y: 2}`,
 /// `[[1, 2], [3, 4]]`; opaque elements and padding as hexadecimal bytes. Scalars look as in Python;
 /// pointers and objects are addresses, unnamed fields go by their position. What is long ends in

@@ -90,6 +90,11 @@ class Layout {
   /// merged where they continue each other within a level. Nothing where that would move data.
   /// Throws `invalid_argument` unless `shape` has as many elements.
   std::optional<Layout> reshape(std::span<const std::int64_t> shape) const;
+  /// Bytes [offset, offset + bytes) of each element, repeated along `axes`, for elements of
+  /// `itemsize` bytes: `axes` are appended, their strides in bytes, their levels ignored. Throws
+  /// `invalid_argument` if some of it lies outside of the element.
+  Layout inside_elements(std::int64_t itemsize, std::int64_t offset, std::int64_t bytes,
+                         std::span<const Axis> axes) const;
   /// Throws `invalid_argument` also for a reshape that would move data.
   Layout apply(const ViewOperation& operation) const;
 

@@ -33,24 +33,27 @@ struct Result {
   std::vector<std::byte> bytes;
 };
 
+struct Options {
+  IndexMode mode = IndexMode::raise;   ///< of index arrays
+  Overflow overflow = Overflow::wrap;  ///< of conversions
+  Watch watch = {};
+};
+
 /// The addresses of all elements of `source` after `operations` and `groups`, in C order.
 struct Addresses {
   std::vector<std::int64_t> shape;
   std::vector<const std::byte*> elements;
 };
 Addresses addresses(const BufferExport& source, std::span<const ViewOperation> operations,
-                    std::span<const Group> groups = {}, IndexMode mode = IndexMode::raise,
-                    const Watch& watch = {});
+                    std::span<const Group> groups = {}, const Options& options = {});
 
 /// The elements themselves.
 Result gather(const BufferExport& source, std::span<const ViewOperation> operations,
-              std::span<const Group> groups = {}, IndexMode mode = IndexMode::raise,
-              const Watch& watch = {});
+              std::span<const Group> groups = {}, const Options& options = {});
 
-/// What `Request::format` and `overflow` make of a result whose elements are of format `from`, by
-/// an implementation of its own. Numbers alone: throws `format_unsupported` for all others,
+/// Converts a result's elements as `GatherOptions::format` and `overflow` do, by an implementation
+/// of its own. Numbers alone: throws `format_unsupported` for all others,
 /// unless the two formats are the same.
-Result converted(Result result, const Format& from, const Format& to,
-                 Overflow overflow = Overflow::wrap, const Watch& watch = {});
+Result converted(Result result, const Format& from, const Format& to, const Options& options = {});
 
 }  // namespace multibuffer::reference

@@ -23,6 +23,12 @@ struct Tolerance {
   bool exact() const noexcept { return absolute == 0 && relative == 0 && ulp == 0; }
 };
 
+struct VerifyOptions {
+  Tolerance tolerance = {};
+  /// Its progress counts the bytes compared.
+  Watch watch = {};
+};
+
 /// What `verify` found.
 struct Comparison {
   std::int64_t elements = 0;
@@ -36,19 +42,18 @@ struct Comparison {
 /// One sentence about it.
 std::string describe(const Comparison& comparison);
 
-/// Compares two C-ordered dense host arrays of the same shape and format. `watch` is told of the
-/// bytes compared, here and below.
+/// Compares two C-ordered dense host arrays of the same shape and format.
 Comparison verify(std::span<const std::byte> actual, std::span<const std::byte> expected,
                   std::span<const std::int64_t> shape, const Format& format,
-                  const Tolerance& tolerance = {}, const Watch& watch = {});
+                  const VerifyOptions& options = {});
 
 /// Compares a result with a C-ordered host array. The result is synchronized and fetched.
 Comparison verify(const DeviceBuffer& actual, std::span<const std::byte> expected,
-                  const Tolerance& tolerance = {}, const Watch& watch = {});
+                  const VerifyOptions& options = {});
 
 /// Compares two results of one shape and format; on the device when both are on one, dense
 /// in C order, and compared by bits.
 Comparison verify(const DeviceBuffer& actual, const DeviceBuffer& expected,
-                  const Tolerance& tolerance = {}, const Watch& watch = {});
+                  const VerifyOptions& options = {});
 
 }  // namespace multibuffer

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <multibuffer/stream.hpp>
+
 #include <cstdint>
 #include <functional>
 #include <stop_token>
@@ -13,6 +15,13 @@ struct Watch {
   /// Called now and then, always from the calling thread, with the bytes done and the bytes to do:
   /// of the result in a gather, whatever its elements are converted from, else of what is read.
   std::function<void(std::int64_t done, std::int64_t total)> progress;
+};
+
+/// Where a call enqueues its work, and how it can be followed: the options of calls that have no
+/// others.
+struct CallOptions {
+  StreamRef stream = {};
+  Watch watch = {};
 };
 
 }  // namespace multibuffer

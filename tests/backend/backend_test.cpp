@@ -97,7 +97,7 @@ TEST_P(BackendTest, ViewsOfAnUploadedArrayReachTheSameElements) {
 
 TEST_P(BackendTest, FortranOrderIsAMatterOfStrides) {
   const Rows rows(2, 3);
-  const DeviceBuffer buffer = copy(upload(rows.view(), device()), Order::F);
+  const DeviceBuffer buffer = copy(upload(rows.view(), device()), {.order = Order::F});
   EXPECT_EQ(buffer.strides(), (Numbers{4, 8}));
   EXPECT_FALSE(buffer.is_c_contiguous());
   EXPECT_EQ(numbers(buffer), (Ints{0, 1, 2, 100, 101, 102})) << "to_host is in C order";
@@ -124,18 +124,17 @@ TEST_P(BackendTest, IndexModesMeanWhatTheyMeanInNumPy) {
   const Rows rows(3, 1);
   const DeviceArray array = upload(rows.view(), device());
   const Numbers wild{-7, -4, -1, 0, 2, 3, 100};
-  Request request;
-  request.mode = IndexMode::clip;
-  EXPECT_EQ(numbers(take(array, 0, Indices(wild), request)), (Ints{0, 0, 0, 0, 200, 200, 200}));
-  request.mode = IndexMode::wrap;
-  EXPECT_EQ(numbers(take(array, 0, Indices(wild), request)), (Ints{200, 200, 200, 0, 200, 0, 100}));
+  EXPECT_EQ(numbers(take(array, 0, Indices(wild), IndexMode::clip)),
+            (Ints{0, 0, 0, 0, 200, 200, 200}));
+  EXPECT_EQ(numbers(take(array, 0, Indices(wild), IndexMode::wrap)),
+            (Ints{200, 200, 200, 0, 200, 0, 100}));
 }
 
 TEST_P(BackendTest, HostIndicesAreCheckedBeforeAnythingIsWritten) {
   const Rows rows(3, 2);
   const DeviceArray array = upload(rows.view(), device());
   Ints out(8, -1);
-  Request request;
+  GatherOptions request;
   request.out = Output{out.data(), 32, MemorySpace::host, {}};
   const Numbers bad{0, 1, 3, 9};
   expect_error(Errc::index_out_of_range, "index 3 at position (1, 0) on axis 0, whose extent is 3",
@@ -190,12 +189,24 @@ TEST_P(BackendTest, CoordinatesPickElements) {
   const DeviceArray array = upload(rows.view(), device());
   const Numbers row{0, 3, 1}, column{4, 0, -2};
   const std::vector<Indices> both{Indices(row), Indices(column)};
-  EXPECT_EQ(numbers(gather(array, both)), (Ints{4, 300, 103}));
+  EXPECT_EQ(numbers(gather(array, Selection::at(both))), (Ints{4, 300, 103}));
   // Broadcast against each other: a column of rows and a row of columns.
   const std::vector<Indices> outer{Indices(row, {3, 1}), Indices(column, {1, 3})};
-  EXPECT_EQ(numbers(gather(array, outer)), (Ints{4, 0, 3, 304, 300, 303, 104, 100, 103}));
+  EXPECT_EQ(numbers(gather(array, Selection::at(outer))),
+            (Ints{4, 0, 3, 304, 300, 303, 104, 100, 103}));
   const std::vector<Indices> uneven{Indices(row), Indices(Numbers{0, 1})};
-  expect_error(Errc::invalid_argument, "do not broadcast", [&] { gather(array, uneven); });
+  expect_error(Errc::invalid_argument, "do not broadcast",
+               [&] { gather(array, Selection::at(uneven)); });
+}
+
+TEST_P(BackendTest, NoSelectionIsEverything) {
+  const Rows rows(4, 5);
+  const DeviceArray array = upload(rows.view(), device());
+  const Ints all = numbers(copy(array));
+  EXPECT_EQ(numbers(gather(array, {})), all);
+  EXPECT_EQ(numbers(gather(array, {}, {})), all);
+  EXPECT_EQ(numbers(gather(array, Selection::at({}))), all);
+  EXPECT_EQ(gather(array, {}, {.order = Order::F}).strides(), (Numbers{4, 16}));
 }
 
 TEST_P(BackendTest, IndicesThatAreBroadcastAwayMayBeAnything) {
@@ -203,7 +214,7 @@ TEST_P(BackendTest, IndicesThatAreBroadcastAwayMayBeAnything) {
   const DeviceArray array = upload(rows.view(), device());
   const Numbers far{99, -99}, none;
   const std::vector<Indices> both{Indices(far, {2, 1}), Indices(none, {1, 0})};
-  EXPECT_EQ(gather(array, both).shape(), (Numbers{2, 0}));
+  EXPECT_EQ(gather(array, Selection::at(both)).shape(), (Numbers{2, 0}));
   const DeviceArray empty = array.slice(1, {0, 0, 1});
   expect_error(Errc::index_out_of_range, "99", [&] { take(empty, 0, Indices(far)); });
 }
@@ -214,7 +225,7 @@ TEST_P(BackendTest, AnOutputOverItsIndicesIsRefusedOrRight) {
       upload(ArrayView::dense(source.data(), Numbers{4}, Format("q", 8)), device());
   const DeviceBuffer buffer =
       DeviceBuffer::from_host(device(), index.data(), Numbers{4}, Format("q", 8));
-  Request request;
+  GatherOptions request;
   request.out = output_of(buffer);
   if (device().kind() == DeviceKind::cuda) {
     expect_error(Errc::invalid_argument, "the output overlaps an index array",
@@ -233,7 +244,7 @@ TEST_P(BackendTest, GroupsGoWhereNumPyPutsThem) {
   const DeviceArray array =
       upload(ArrayView::dense(cube.data(), Numbers{2, 3, 4}, Format("i", 4)), device());
   const Numbers two{1, 0}, more{2, 3};
-  Request apart;  // a[[1, 0], :, [2, 3]]: the index axes are no neighbours
+  Selection apart;  // a[[1, 0], :, [2, 3]]: the index axes are no neighbours
   apart.groups = {{{0, 2}, {Indices(two), Indices(more)}, {}}};
   EXPECT_EQ(gather(array, apart).shape(), (Numbers{2, 3}));
   EXPECT_EQ(numbers(gather(array, apart)), (Ints{14, 18, 22, 3, 7, 11}));
@@ -241,10 +252,10 @@ TEST_P(BackendTest, GroupsGoWhereNumPyPutsThem) {
   EXPECT_EQ(gather(array, apart).shape(), (Numbers{2, 3}));
   apart.groups[0].position = 3;
   EXPECT_EQ(numbers(gather(array, apart)), (Ints{14, 3, 18, 7, 22, 11}));
-  Request together;  // a[:, [1, 0], [2, 3]]
+  Selection together;  // a[:, [1, 0], [2, 3]]
   together.groups = {{{1, 2}, {Indices(two), Indices(more)}, {}}};
   EXPECT_EQ(numbers(gather(array, together)), (Ints{6, 3, 18, 15}));
-  Request independent;  // a[np.ix_([1, 0], [2, 1], ...)]
+  Selection independent;  // a[np.ix_([1, 0], [2, 1], ...)]
   independent.groups = {{{0}, {Indices(two)}, {}}, {{2}, {Indices(more)}, {}}};
   EXPECT_EQ(gather(array, independent).shape(), (Numbers{2, 3, 2}));
   EXPECT_EQ(numbers(gather(array, independent)),
@@ -255,14 +266,14 @@ TEST_P(BackendTest, WritesIntoTheCallersMemory) {
   const Rows rows(2, 3);
   const DeviceArray array = upload(rows.view(), device());
   Ints out(10, -1);
-  Request request;
+  GatherOptions request;
   request.out = Output{out.data(), 40, MemorySpace::host, {20, 4}};  // rows of 5
-  copy(array, Order::C, request);
+  copy(array, request);
   EXPECT_EQ(out, (Ints{0, 1, 2, -1, -1, 100, 101, 102, -1, -1}));
 
   const auto refused = [&](const std::string& part, Output output) {
     request.out = output;
-    expect_error(Errc::invalid_argument, part, [&] { copy(array, Order::C, request); });
+    expect_error(Errc::invalid_argument, part, [&] { copy(array, request); });
   };
   refused("the output has 23 bytes; shape (2, 3) needs 24",
           {out.data(), 23, MemorySpace::host, {}});
@@ -275,10 +286,10 @@ TEST_P(BackendTest, WritesIntoTheCallersMemory) {
 TEST_P(BackendTest, WritesIntoAnEarlierResult) {
   const Rows rows(2, 3);
   const DeviceArray array = upload(rows.view(), device());
-  const DeviceBuffer first = copy(array, Order::F);
-  Request request;
+  const DeviceBuffer first = copy(array, {.order = Order::F});
+  GatherOptions request;
   request.out = output_of(first);
-  const DeviceBuffer second = copy(array.reverse(0), Order::C, request);
+  const DeviceBuffer second = copy(array.reverse(0), request);
   EXPECT_EQ(second.data(), first.data());
   EXPECT_EQ(second.strides(), first.strides());
   EXPECT_EQ(numbers(second), (Ints{100, 101, 102, 0, 1, 2}));
@@ -313,21 +324,21 @@ TEST_P(BackendTest, LongRunsArriveWhole) {
   EXPECT_TRUE(copy(array).to_host() == memory);
 }
 
-TEST_P(BackendTest, RequestsThatMakeNoSense) {
+TEST_P(BackendTest, SelectionsThatMakeNoSense) {
   const Rows rows(2, 3);
   const DeviceArray array = upload(rows.view(), device());
   const Numbers zero{0};
   const Indices index(zero);
   expect_error(Errc::invalid_argument, "axis 2 of an array with 2 axes",
                [&] { take(array, 2, index); });
-  Request request;
+  Selection request;
   request.groups = {{{0}, {index}, {}}, {{-2}, {index}, {}}};
   expect_error(Errc::invalid_argument, "axis 0 is indexed twice", [&] { gather(array, request); });
   request.groups = {{{0, 1}, {index}, {}}};
   expect_error(Errc::invalid_argument, "1 index arrays for 2 axes",
                [&] { gather(array, request); });
   expect_error(Errc::invalid_argument, "3 coordinates for an array with 2 axes", [&] {
-    gather(array, std::vector{index, index, index});
+    gather(array, Selection::at(std::vector{index, index, index}));
   });
   expect_error(Errc::invalid_argument, "do not have the shape (2,)", [&] { Indices(zero, {2}); });
 }
@@ -403,7 +414,7 @@ TEST_P(BackendTest, ArraysWithoutElementsOrAxes) {
   const DeviceArray empty =
       upload(ArrayView::dense(nullptr, Numbers{0, 3}, Format("d", 8)), device());
   EXPECT_EQ(copy(empty).shape(), (Numbers{0, 3}));
-  EXPECT_TRUE(copy(empty, Order::F).to_host().empty());
+  EXPECT_TRUE(copy(empty, {.order = Order::F}).to_host().empty());
   const std::int32_t value = 42;
   const DeviceArray scalar = upload(ArrayView::dense(&value, Numbers{}, Format("i", 4)), device());
   EXPECT_EQ(numbers(copy(scalar)), Ints{42});

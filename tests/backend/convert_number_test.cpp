@@ -174,7 +174,7 @@ void expect_like_the_reference(const Format& from, const Format& to, Overflow ov
   const std::vector<std::byte> numbers = testing::samples_of(from);
   const auto count = static_cast<std::int64_t>(numbers.size()) / from.itemsize();
   const reference::Result source{{count}, numbers};
-  const auto expected = reference::converted(source, from, to, overflow);
+  const auto expected = reference::converted(source, from, to, {.overflow = overflow});
   const auto conversion = conversion_of(from, to, overflow);
   if (!conversion) {
     EXPECT_EQ(expected.bytes, numbers) << from.text() << " to " << to.text();

@@ -68,14 +68,13 @@ class CudaDevice : public ::testing::Test {
     expect_success(cudaSetDevice(0));
   }
 
-  std::shared_ptr<Memory> on_device(const void* data, std::int64_t bytes,
-                                    StreamHandle stream = nullptr) {
+  std::shared_ptr<Memory> on_device(const void* data, std::int64_t bytes, StreamRef stream = {}) {
     std::shared_ptr<Memory> memory = backend->allocate(bytes, stream);
     backend->write(*memory, 0, data, bytes, stream);
     return memory;
   }
   template <class T>
-  std::shared_ptr<Memory> on_device(const std::vector<T>& values, StreamHandle stream = nullptr) {
+  std::shared_ptr<Memory> on_device(const std::vector<T>& values, StreamRef stream = {}) {
     return on_device(values.data(), static_cast<std::int64_t>(values.size() * sizeof(T)), stream);
   }
 
@@ -137,11 +136,11 @@ void launch(const DeviceCase& c, const KernelChoice& choice, Backend& backend) {
   }
   const auto parts = plan_parts<std::int64_t>(facts, choice, 0);
   const auto lists_memory =
-      backend.allocate(static_cast<std::int64_t>(large_plan_bytes(parts)), nullptr);
+      backend.allocate(static_cast<std::int64_t>(large_plan_bytes(parts)), {});
   std::vector<std::byte> lists;
   const LargePlan plan = large_plan(parts, lists_memory->data(), lists);
-  backend.write(*lists_memory, 0, lists.data(), lists_memory->bytes(), nullptr);
-  backend.synchronize(nullptr);
+  backend.write(*lists_memory, 0, lists.data(), lists_memory->bytes(), {});
+  backend.synchronize({});
   launch_gather(plan, choice, cudaStreamLegacy);
   expect_success(cudaStreamSynchronize(cudaStreamLegacy));
 }
@@ -159,10 +158,10 @@ TEST_F(CudaDevice, EveryKernelGathersWhatThePlanSays) {
       const std::vector<std::byte> empty(expected.size(), prefill);
       c.out = on_device(empty);
       c.plan.out = c.out->data() + (host.plan.out - host.out[0].data());
-      backend->synchronize(nullptr);
+      backend->synchronize({});
       const KernelChoice choice = random_choice(random, c.plan);
       if (variant == 0)
-        backend->gather(c.plan, false, {c.out}, nullptr, {});
+        backend->gather(c.plan, false, {c.out}, {}, {});
       else
         launch(c, choice, *backend);
       EXPECT_EQ(fetched<std::byte>(*c.out), expected) << describe(c.plan, choice);
@@ -242,8 +241,8 @@ class CudaPageLocked : public CudaDevice {
     std::vector<std::byte> expected(static_cast<std::size_t>(placement.arena_bytes));
     pack(placement, 0, placement.arena_bytes, expected.data());
     const Stream stream = make_stream();
-    for (const StreamHandle handle :
-         {StreamHandle{}, stream_handle(stream), stream_handle(cudaStream_t{nullptr})}) {
+    for (const StreamRef handle :
+         {StreamRef{}, stream_ref(stream), stream_ref(cudaStream_t{nullptr})}) {
       UploadOptions options;
       options.stream = handle;
       std::int64_t done = 0;
@@ -290,15 +289,15 @@ TEST_F(CudaDevice, WorkOnOneStreamWaitsForEarlierWorkOnAnother) {
   const Stream first = make_stream();
   const Stream second = make_stream();
   const std::vector<std::int32_t> values = counting(100'000);
-  const auto source = backend->allocate(400'000, stream_handle(first));
+  const auto source = backend->allocate(400'000, stream_ref(first));
   hold_up(first);
-  backend->write(*source, 0, values.data(), 400'000, stream_handle(first));
-  const auto once = backend->allocate(400'000, stream_handle(second));
-  backend->gather(backwards(*source, *once), false, {source, once}, stream_handle(second), {});
+  backend->write(*source, 0, values.data(), 400'000, stream_ref(first));
+  const auto once = backend->allocate(400'000, stream_ref(second));
+  backend->gather(backwards(*source, *once), false, {source, once}, stream_ref(second), {});
   hold_up(second);
   // Overwrites what the other stream still has to read.
   const std::vector<std::int32_t> zeros(values.size());
-  backend->write(*source, 0, zeros.data(), 400'000, stream_handle(first));
+  backend->write(*source, 0, zeros.data(), 400'000, stream_ref(first));
   EXPECT_EQ(fetched<std::int32_t>(*once), reversed(values));
   EXPECT_EQ(fetched<std::int32_t>(*source), zeros);
 }
@@ -310,15 +309,15 @@ TEST_F(CudaDevice, AnUpdateComesBetweenEarlierAndLaterGathers) {
   const std::vector<std::int64_t> shape{100'000};
   const ArrayView view = ArrayView::dense(values.data(), shape, Format("i", 4));
   const DeviceArray array = upload(view, Device::open("cuda"));
-  Request on_first, on_second;
-  on_first.stream = stream_handle(first);
-  on_second.stream = stream_handle(second);
+  GatherOptions on_first, on_second;
+  on_first.stream = stream_ref(first);
+  on_second.stream = stream_ref(second);
   hold_up(first);
-  const DeviceBuffer before = copy(array.reverse(0), Order::C, on_first);
+  const DeviceBuffer before = copy(array.reverse(0), on_first);
   std::ranges::fill(values, -1);
-  update(array, view, {.stream = stream_handle(second), .watch = {}});
+  update(array, view, {.stream = stream_ref(second), .watch = {}});
   std::ranges::fill(values, -2);  // has been read
-  const DeviceBuffer after = copy(array, Order::C, on_second);
+  const DeviceBuffer after = copy(array, on_second);
   const auto numbers = [](const DeviceBuffer& buffer) {
     const std::vector<std::byte> bytes = buffer.to_host();
     std::vector<std::int32_t> result(bytes.size() / 4);
@@ -337,10 +336,10 @@ TEST_F(CudaDevice, WhatAConsumerEnqueuesComesAfterTheResult) {
   const std::array<std::int64_t, 1> shape{100'000};
   const DeviceArray array = upload(ArrayView::dense(values.data(), shape, Format("i", 4)), device);
   hold_up(ours);
-  Request request;
-  request.stream = stream_handle(ours);
-  const DeviceBuffer result = copy(array.reverse(0), Order::C, request);
-  result.order_before(stream_handle(consumers));
+  GatherOptions request;
+  request.stream = stream_ref(ours);
+  const DeviceBuffer result = copy(array.reverse(0), request);
+  result.order_before(stream_ref(consumers));
   std::vector<std::int32_t> seen(values.size());
   expect_success(cudaHostRegister(seen.data(), 400'000, cudaHostRegisterDefault));
   expect_success(cudaMemcpyAsync(seen.data(), result.data(), 400'000, cudaMemcpyDeviceToHost,
@@ -351,7 +350,7 @@ TEST_F(CudaDevice, WhatAConsumerEnqueuesComesAfterTheResult) {
 }
 
 TEST_F(CudaDevice, MemoryKnowsItsDevice) {
-  const auto memory = backend->allocate(4, nullptr);
+  const auto memory = backend->allocate(4, {});
   EXPECT_EQ(Device::of_memory(memory->data()).name(), "cuda:0");
   const int here = 0;
   EXPECT_EQ(Device::of_memory(&here), Device::host());
@@ -362,14 +361,14 @@ TEST_F(CudaDevice, MemoryIsFreedAfterTheWorkThatUsesIt) {
   for (int i = 0; i < 5; ++i) {
     const Stream stream = make_stream();
     auto source = on_device(values);
-    const auto out = backend->allocate(400'000, stream_handle(stream));
+    const auto out = backend->allocate(400'000, stream_ref(stream));
     hold_up(stream);
-    backend->gather(backwards(*source, *out), false, {source, out}, stream_handle(stream), {});
+    backend->gather(backwards(*source, *out), false, {source, out}, stream_ref(stream), {});
     source.reset();
     // Whoever gets the block next writes to it at once.
     const std::vector<std::int32_t> zeros(values.size());
     const auto next = on_device(zeros);
-    backend->synchronize(nullptr);
+    backend->synchronize({});
     EXPECT_EQ(fetched<std::int32_t>(*out), reversed(values));
   }
 }
@@ -380,15 +379,15 @@ TEST_F(CudaDevice, MemoryOutlivesTheStreamItWasMadeOn) {
   {
     const Stream stream = make_stream();
     hold_up(stream);
-    memory = on_device(values, stream_handle(stream));
+    memory = on_device(values, stream_ref(stream));
   }
-  const auto out = backend->allocate(4000, nullptr);
-  backend->gather(backwards(*memory, *out), false, {memory, out}, nullptr, {});
+  const auto out = backend->allocate(4000, {});
+  backend->gather(backwards(*memory, *out), false, {memory, out}, {}, {});
   EXPECT_EQ(fetched<std::int32_t>(*out), reversed(values));
 }
 
 TEST_F(CudaDevice, TheDefaultStreamOfCudaHasAHandle) {
-  const StreamHandle handle = stream_handle(cudaStream_t{nullptr});
+  const StreamRef handle = stream_ref(cudaStream_t{nullptr});
   ASSERT_NE(handle, nullptr);
   const std::vector<std::int32_t> values = counting(1000);
   EXPECT_EQ(fetched<std::int32_t>(*on_device(values, handle)), values);
@@ -403,8 +402,8 @@ TEST_F(CudaDevice, ThreadsMayShareABackend) {
     threads.emplace_back([&] {
       const Stream stream = make_stream();
       for (int i = 0; i < 10; ++i) {
-        const auto out = backend->allocate(source->bytes(), stream_handle(stream));
-        backend->gather(backwards(*source, *out), false, {source, out}, stream_handle(stream), {});
+        const auto out = backend->allocate(source->bytes(), stream_ref(stream));
+        backend->gather(backwards(*source, *out), false, {source, out}, stream_ref(stream), {});
         result = fetched<std::int32_t>(*out);
       }
     });
@@ -413,7 +412,7 @@ TEST_F(CudaDevice, ThreadsMayShareABackend) {
 }
 
 TEST_F(CudaDevice, BlocksOfNoBytesAreAllowed) {
-  const auto memory = backend->allocate(0, nullptr);
+  const auto memory = backend->allocate(0, {});
   EXPECT_EQ(memory->bytes(), 0);
   memory->wait();
 }
@@ -421,9 +420,8 @@ TEST_F(CudaDevice, BlocksOfNoBytesAreAllowed) {
 TEST_F(CudaDevice, RunningOutOfMemorySaysHowMuchThereWas) {
   const std::int64_t all = backend->info().memory_bytes;
   expect_error(Errc::out_of_device_memory, std::to_string(all + 1) + " bytes asked for",
-               [&] { backend->allocate(all + 1, nullptr); });
-  expect_error(Errc::out_of_device_memory, " bytes free",
-               [&] { backend->allocate(all + 1, nullptr); });
+               [&] { backend->allocate(all + 1, {}); });
+  expect_error(Errc::out_of_device_memory, " bytes free", [&] { backend->allocate(all + 1, {}); });
   EXPECT_EQ(fetched<std::int32_t>(*on_device(counting(10))), counting(10));
 }
 
@@ -469,7 +467,7 @@ TEST_F(CudaDevice, PlansOfEveryKindAreCaptured) {
     c.plan.out = c.out->data() + (host.plan.out - host.out[0].data());
     std::vector<std::shared_ptr<Memory>> uses = c.blocks;
     uses.push_back(c.out);
-    const auto planned = backend->plan(c.plan, true, uses, stream_handle(stream));
+    const auto planned = backend->plan(c.plan, true, uses, stream_ref(stream));
     const Graph graph(stream, [&] { planned->run(); });
     EXPECT_EQ(fetched<std::byte>(*c.out), empty);  // nothing has run yet
     for (int launch = 0; launch < 2; ++launch) graph.launch(stream);
@@ -482,7 +480,7 @@ TEST_F(CudaDevice, ALaunchOfAGraphReportsItsOwnBadIndices) {
   const Stream stream = make_stream();
   const auto source = on_device(counting(10));
   const auto indices = on_device(std::vector<std::int64_t>{1, 2});
-  const auto out = backend->allocate(8, nullptr);
+  const auto out = backend->allocate(8, {});
   GatherPlan plan;
   plan.base = source->data();
   plan.origins = {0};
@@ -491,11 +489,11 @@ TEST_F(CudaDevice, ALaunchOfAGraphReportsItsOwnBadIndices) {
   plan.run_bytes = 4;
   plan.rows = 2;
   plan.out = out->data();
-  const auto planned = backend->plan(plan, true, {source, indices, out}, stream_handle(stream));
+  const auto planned = backend->plan(plan, true, {source, indices, out}, stream_ref(stream));
   const Graph graph(stream, [&] { planned->run(); });
   const auto launch_with = [&](std::vector<std::int64_t> values) {
-    backend->write(*indices, 0, values.data(), 16, nullptr);
-    backend->synchronize(nullptr);
+    backend->write(*indices, 0, values.data(), 16, {});
+    backend->synchronize({});
     graph.launch(stream);
   };
   launch_with({3, 10});
@@ -514,7 +512,7 @@ class CudaIndices : public CudaDevice {
   std::shared_ptr<PendingWork> take(const std::vector<std::int64_t>& values) {
     source = on_device(counting(10));
     indices = on_device(values);
-    out = backend->allocate(static_cast<std::int64_t>(values.size()) * 4, nullptr);
+    out = backend->allocate(static_cast<std::int64_t>(values.size()) * 4, {});
     const auto count = static_cast<std::int64_t>(values.size());
     GatherPlan plan;
     plan.base = source->data();
@@ -524,7 +522,7 @@ class CudaIndices : public CudaDevice {
     plan.run_bytes = 4;
     plan.rows = count;
     plan.out = out->data();
-    return backend->gather(plan, true, {source, indices, out}, nullptr, {});
+    return backend->gather(plan, true, {source, indices, out}, {}, {});
   }
 
   std::shared_ptr<Memory> source;
@@ -590,14 +588,14 @@ class CudaInPlace : public CudaDevice {
 
 TEST_F(CudaInPlace, RowsOnTheDeviceAreReadWhereTheyLie) {
   const auto block = on_device(counting(3 * length));
-  backend->synchronize(nullptr);
+  backend->synchronize({});
   const auto rows = rows_of(reinterpret_cast<const std::int32_t*>(block->data()));
   EXPECT_EQ(copied(view(rows, MemorySpace::device)), expected());
 }
 
 TEST_F(CudaInPlace, EvenlySpacedRowsAreReadForwardsAndBackwards) {
   const auto block = on_device(counting(3 * length));
-  backend->synchronize(nullptr);
+  backend->synchronize({});
   const auto* const first = reinterpret_cast<const std::int32_t*>(block->data());
   EXPECT_EQ(copied(view({first, first + length, first + 2 * length}, MemorySpace::device)),
             counting(3 * length));
@@ -612,7 +610,7 @@ TEST_F(CudaInPlace, EvenlySpacedRowsAreReadForwardsAndBackwards) {
 TEST_F(CudaInPlace, RowsMayLieInSeveralAllocations) {
   const auto one = on_device(counting(length));
   const auto other = on_device(counting(2 * length));
-  backend->synchronize(nullptr);
+  backend->synchronize({});
   const auto* const first = reinterpret_cast<const std::int32_t*>(one->data());
   const auto* const second = reinterpret_cast<const std::int32_t*>(other->data());
   std::vector<std::int32_t> together = counting(2 * length);
@@ -720,10 +718,10 @@ TEST_F(TwoCudaDevices, AGatherIntoAnothersMemoryIsRefused) {
   const ArrayView view = ArrayView::dense(values.data(), shape, Format("i", 4));
   const DeviceArray here = upload(view, Device::open("cuda:0"));
   const DeviceBuffer there = copy(upload(view, Device::open("cuda:1")));
-  Request request;
+  GatherOptions request;
   request.out = output_of(there);
   expect_error(Errc::invalid_argument, "memory of cuda:1 in a gather on cuda:0",
-               [&] { copy(here, Order::C, request); });
+               [&] { copy(here, request); });
 }
 
 // Without a device.

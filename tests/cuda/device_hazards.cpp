@@ -146,12 +146,12 @@ class Rows {
     array_.emplace(upload(ArrayView::from_rows(pointers.data(), count, row_bytes), device));
   }
   /// Some copies of one row.
-  DeviceBuffer take(std::int64_t row, StreamHandle stream,
+  DeviceBuffer take(std::int64_t row, StreamRef stream,
                     std::optional<Output> out = std::nullopt) const {
-    Request request;
+    GatherOptions request;
     request.stream = stream;
     request.out = std::move(out);
-    return multibuffer::take(*array_, 0, indices(row), std::move(request));
+    return multibuffer::take(*array_, 0, indices(row), request);
   }
   static Indices indices(std::int64_t row) {
     static const std::array<Numbers, count> all = [] {
@@ -221,7 +221,7 @@ Verdict consumer_reads_late(Bench& bench, cudaStream_t consumer) {
     bench.pass_time();
     {
       const DeviceBuffer result = bench.rows.take(row, nullptr);
-      result.order_before(cuda::stream_handle(consumer));
+      result.order_before(cuda::stream_ref(consumer));
       dlpack::ManagedTensorVersioned* tensor = dlpack::to_versioned(result);
       delay(consumer, bench.scale.delay);
       copy_on(consumer, bench.on_device.data(), static_cast<std::byte*>(tensor->tensor.data),
@@ -254,7 +254,7 @@ Verdict own_work_reads_late(Bench& bench) {
     bench.pass_time();
     {
       const DeviceBuffer result = bench.rows.take(row, nullptr);
-      const Access access(cuda::stream_handle(stream), {result});
+      const Access access(cuda::stream_ref(stream), {result});
       delay(stream.get(), bench.scale.delay);
       copy_on(stream.get(), bench.on_device.data(), result.data(), bench.on_device.bytes(),
               cudaMemcpyDeviceToDevice);
@@ -270,7 +270,7 @@ Verdict own_work_writes_late(Bench& bench) {
   const cuda::Stream stream = new_stream();
   const DeviceBuffer result = bench.rows.take(0, nullptr);
   {
-    const Access access(cuda::stream_handle(stream), {}, {result});
+    const Access access(cuda::stream_ref(stream), {}, {result});
     delay(stream.get(), bench.scale.delay);
     require(cudaMemsetAsync(result.data(), std::to_integer<int>(Rows::value(6)),
                             bench.on_device.bytes(), stream.get()));
@@ -315,8 +315,7 @@ Verdict takes_ahead_of_a_stream(Bench& bench) {
   const cuda::Stream stream = new_stream();
   Verdict verdict = pool_grows_little(bench, [&] {
     delay(stream.get(), 10 * bench.scale.delay);
-    for (int i = 0; i < bench.scale.takes_ahead; ++i)
-      bench.rows.take(0, cuda::stream_handle(stream));
+    for (int i = 0; i < bench.scale.takes_ahead; ++i) bench.rows.take(0, cuda::stream_ref(stream));
   });
   require(cudaStreamSynchronize(stream.get()));
   return verdict;
@@ -329,7 +328,7 @@ Verdict takes_ahead_of_the_private_stream(Bench& bench) {
     delay(stream.get(), 10 * bench.scale.delay);
     const Numbers numbers{0}, shape{1};
     const auto late = DeviceBuffer::from_host(bench.device, numbers.data(), shape, Format("q", 8),
-                                              cuda::stream_handle(stream));
+                                              cuda::stream_ref(stream));
     take(bench.rows.array(), 0, Indices(late));
     for (int i = 0; i < bench.scale.takes_ahead; ++i) bench.rows.take(0, nullptr);
   });
@@ -342,7 +341,7 @@ Verdict handed_over_and_read(Bench& bench) {
   return pool_grows_little(bench, [&] {
     for (int i = 0; i < bench.scale.takes_ahead; ++i) {
       const DeviceBuffer result = bench.rows.take(0, nullptr);
-      result.order_before(cuda::stream_handle(consumer));
+      result.order_before(cuda::stream_ref(consumer));
       copy_on(consumer.get(), bench.on_device.data(), result.data(), bench.on_device.bytes(),
               cudaMemcpyDeviceToDevice);
       require(cudaStreamSynchronize(consumer.get()));
@@ -358,7 +357,7 @@ Verdict read_by_another_thread(Bench& bench) {
   std::thread other([&] {
     try {
       delay(cudaStreamPerThread, bench.scale.delay);
-      result.set_value(bench.rows.take(1, cuda::stream_handle(cudaStreamPerThread)));
+      result.set_value(bench.rows.take(1, cuda::stream_ref(cudaStreamPerThread)));
     } catch (...) {
       result.set_exception(std::current_exception());
     }
@@ -379,10 +378,10 @@ Verdict read_by_another_thread(Bench& bench) {
 
 Verdict read_after_another_stream_wrote(Bench& bench) {
   const cuda::Stream first = new_stream(), second = new_stream();
-  const DeviceBuffer result = bench.rows.take(0, cuda::stream_handle(first));
+  const DeviceBuffer result = bench.rows.take(0, cuda::stream_ref(first));
   result.synchronize();
   delay(second.get(), bench.scale.delay);
-  bench.rows.take(1, cuda::stream_handle(second), output_of(result));
+  bench.rows.take(1, cuda::stream_ref(second), output_of(result));
   const std::vector<std::byte> bytes = result.to_host();
   require(cudaStreamSynchronize(second.get()));
   const bool right = is_row(bytes, 1);
@@ -439,17 +438,16 @@ std::string refusal_of(const std::function<void()>& work) {
 /// A plan's run and the hand-over of its result, both captured.
 Verdict hand_over_in_a_capture(Bench& bench) {
   const cuda::Stream stream = new_stream();
-  Request request;
-  request.stream = cuda::stream_handle(stream);
-  request.groups.push_back({{0}, {Rows::indices(3)}, {}});
-  const Plan plan(bench.rows.array(), request);
+  GatherOptions request;
+  request.stream = cuda::stream_ref(stream);
+  const Plan plan(bench.rows.array(), {.groups = {{{0}, {Rows::indices(3)}, {}}}}, request);
   const DeviceBuffer before = bench.rows.take(4, nullptr);
 
   Capture capture(stream.get());
   plan.run();
   const std::string refusal = refusal_of([&] {
-    plan.result().order_before(cuda::stream_handle(stream));
-    before.order_before(cuda::stream_handle(stream));
+    plan.result().order_before(cuda::stream_ref(stream));
+    before.order_before(cuda::stream_ref(stream));
   });
   copy_on(stream.get(), bench.on_device.data(), plan.result().data(), bench.on_device.bytes(),
           cudaMemcpyDeviceToDevice);
@@ -504,9 +502,9 @@ Verdict owner_during_a_capture(Bench& bench) {
   require(cudaLaunchHostFunc(
       busy.get(), [](void* delayed) { *static_cast<std::atomic<bool>*>(delayed) = true; },
       &watched->delayed));
-  Request request;
-  request.stream = cuda::stream_handle(busy);
-  const DeviceBuffer result = copy(*array, Order::C, request);
+  GatherOptions request;
+  request.stream = cuda::stream_ref(busy);
+  const DeviceBuffer result = copy(*array, request);
 
   Capture capture(captured.get());
   require(cudaMemsetAsync(of_the_graph.data(), 0, 1, captured.get()));
@@ -530,9 +528,9 @@ Verdict lists_in_a_graph(Bench& bench) {
   const std::vector<std::byte> expected = copy(turned(Device::host())).to_host();
 
   const cuda::Stream stream = new_stream();
-  Request request;
-  request.stream = cuda::stream_handle(stream);
-  const Plan plan(turned(bench.device), request);
+  GatherOptions request;
+  request.stream = cuda::stream_ref(stream);
+  const Plan plan(turned(bench.device), {}, request);
   Capture capture(stream.get());
   plan.run();
   if (!capture.end_and_launch(3)) return {false, "the capture was spoilt"};
@@ -565,7 +563,7 @@ Verdict time_of_a_hand_over(Bench& bench) {
   const double tensor = microseconds_each(hand_over);
   const double name = microseconds_each([&] { static_cast<void>(bench.device.name()); });
   const double ordered = microseconds_each([&] {
-    result.order_before(cuda::stream_handle(cudaStreamLegacy));
+    result.order_before(cuda::stream_ref(cudaStreamLegacy));
     hand_over();
   });
   const double info = microseconds_each([] {

@@ -6,6 +6,7 @@
 #include <multibuffer/multibuffer.hpp>
 
 #include "host/backend/backend.hpp"
+#include "host/upload/internals.hpp"
 #include "tests/fake_cuda/fake_cuda.hpp"
 #include "tests/testing/throws.hpp"
 
@@ -46,8 +47,7 @@ Numbers backwards(std::int32_t first = 0) {
   return values;
 }
 
-DeviceArray uploaded(const Numbers& values, StreamHandle stream = nullptr,
-                     const char* device = "cuda:0") {
+DeviceArray uploaded(const Numbers& values, StreamRef stream = {}, const char* device = "cuda:0") {
   const std::int64_t shape[] = {static_cast<std::int64_t>(values.size())};
   UploadOptions options;
   options.stream = stream;
@@ -56,10 +56,10 @@ DeviceArray uploaded(const Numbers& values, StreamHandle stream = nullptr,
 }
 
 /// A gather that a kernel does, on `stream`.
-DeviceBuffer reversed(const DeviceArray& array, StreamHandle stream = nullptr) {
-  Request request;
+DeviceBuffer reversed(const DeviceArray& array, StreamRef stream = {}) {
+  GatherOptions request;
   request.stream = stream;
-  return copy(array.reverse(0), Order::C, request);
+  return copy(array.reverse(0), request);
 }
 
 Numbers numbers_of(const DeviceBuffer& buffer) {
@@ -91,9 +91,9 @@ class Consumer {
 
 /// Makes the device free whatever can be freed, and others have the memory.
 void reclaim_memory() {
-  Backend& backend = Device::open("cuda:0").backend();
+  Backend& backend = backend_of(Device::open("cuda:0"));
   expect_error(Errc::out_of_device_memory, "bytes asked for",
-               [&] { backend.allocate(2 * fake_cuda::memory_bytes, nullptr); });
+               [&] { backend.allocate(2 * fake_cuda::memory_bytes, {}); });
 }
 
 class Lifetimes : public ::testing::Test {
@@ -108,7 +108,7 @@ TEST_F(Lifetimes, MemoryOutlivesWhatAConsumerEnqueuesOnTheLegacyStream) {
   Consumer consumer;
   {
     const DeviceBuffer result = reversed(array);
-    result.order_before(stream_handle(cudaStream_t{nullptr}));
+    result.order_before(stream_ref(cudaStream_t{nullptr}));
     consumer.reads(result, cudaStreamLegacy);
   }
   reclaim_memory();
@@ -138,7 +138,7 @@ TEST_F(Lifetimes, AndOnAStreamOfItsOwn) {
   Consumer consumer;
   {
     const DeviceBuffer result = reversed(array);
-    result.order_before(stream_handle(stream));
+    result.order_before(stream_ref(stream));
     consumer.reads(result, stream.get());
   }
   reclaim_memory();
@@ -153,7 +153,7 @@ TEST_F(Lifetimes, AndOnAStreamThatIsDestroyedBefore) {
     const DeviceBuffer result = reversed(array);
     {
       const Stream stream = make_stream();
-      result.order_before(stream_handle(stream));
+      result.order_before(stream_ref(stream));
       consumer.reads(result, stream.get());
     }
   }  // nothing may ask the stream, which would end this program
@@ -168,7 +168,7 @@ TEST_F(Lifetimes, AConsumerThatSeesToTheOrderItselfIsWaitedForToo) {
     const DeviceBuffer result = reversed(array);
     result.synchronize();
     const fake_cuda::Counts before = fake_cuda::counts();
-    result.hand_over_unordered(stream_handle(cudaStream_t{nullptr}));
+    result.hand_over_unordered(stream_ref(cudaStream_t{nullptr}));
     EXPECT_EQ(fake_cuda::counts(), before);
     consumer.reads(result, cudaStreamLegacy);
   }
@@ -182,7 +182,7 @@ TEST_F(Lifetimes, AnAccessOrdersHoldsAndMarksTheEnd) {
   Consumer consumer;
   {
     const DeviceBuffer result = reversed(uploaded(counting()));
-    const Access access(stream_handle(stream), {result});
+    const Access access(stream_ref(stream), {result});
     consumer.reads(result, stream.get());
   }
   reclaim_memory();
@@ -191,7 +191,7 @@ TEST_F(Lifetimes, AnAccessOrdersHoldsAndMarksTheEnd) {
 
 TEST_F(Lifetimes, AnAccessKeepsItsArraysUntilItsEnd) {
   std::optional<DeviceArray> array = uploaded(counting());
-  const std::weak_ptr<const Storage> storage = array->storage();
+  const std::weak_ptr<const Storage> storage = storage_of(*array);
   std::optional<Access> access(std::in_place, nullptr, std::vector<Accessed>{*array});
   array.reset();
   EXPECT_FALSE(storage.expired());
@@ -205,7 +205,7 @@ TEST_F(Lifetimes, AnAccessKeepsItsArraysUntilItsEnd) {
 template <class Read>
 void expect_later_writes_to_wait_for(const Read& read) {
   const DeviceArray array = uploaded(counting());
-  const Plan plan(array.reverse(0), Request{});
+  const Plan plan(array.reverse(0), Selection{});
   const DeviceBuffer result = plan.run();
   Consumer consumer;
   read(result, consumer);
@@ -220,29 +220,29 @@ void expect_later_writes_to_wait_for(const Read& read) {
 TEST_F(Lifetimes, WhatTheLibraryWritesComesAfterAnAccessThatReads) {
   const Stream stream = make_stream();
   expect_later_writes_to_wait_for([&](const DeviceBuffer& result, Consumer& consumer) {
-    const Access access(stream_handle(stream), {result});
+    const Access access(stream_ref(stream), {result});
     consumer.reads(result, stream.get());
   });
 }
 
 TEST_F(Lifetimes, AndAfterAConsumerOnTheLegacyStream) {
   expect_later_writes_to_wait_for([&](const DeviceBuffer& result, Consumer& consumer) {
-    result.order_before(stream_handle(cudaStream_t{nullptr}));
+    result.order_before(stream_ref(cudaStream_t{nullptr}));
     consumer.reads(result, cudaStreamLegacy);
   });
 }
 
 TEST_F(Lifetimes, AResultThatIsAnArrayInPlaceIsWrittenAfterItsReaders) {
   const DeviceArray array = uploaded(counting());
-  const Plan plan(array.reverse(0), Request{});
+  const Plan plan(array.reverse(0), Selection{});
   const DeviceBuffer result = plan.run();
   UploadOptions options;
   options.placement = PlacementKind::in_place;
   options.owner = std::make_shared<const DeviceBuffer>(result);
-  options.memory = result.memory();
+  options.memory = memory_of(result);
   const DeviceArray again = upload(result.view(), result.device(), options);
   const Stream stream = make_stream();
-  const DeviceBuffer twice = reversed(again, stream_handle(stream));
+  const DeviceBuffer twice = reversed(again, stream_ref(stream));
   const Numbers zeros(count);
   const std::int64_t shape[] = {count};
   update(array, ArrayView::dense(zeros.data(), shape, Format("i", 4)));
@@ -269,7 +269,7 @@ TEST_F(Lifetimes, ALoopOnThePrivateStreamDoesNotGrow) {
 
 TEST_F(Lifetimes, NorDoesOneThatHandsItsResultsToIt) {
   const DeviceArray array = uploaded(counting());
-  EXPECT_LE(growth([&] { reversed(array).order_before(nullptr); }), 0);
+  EXPECT_LE(growth([&] { reversed(array).order_before({}); }), 0);
 }
 
 TEST_F(Lifetimes, MemoryThatHasComeBackLeavesNoEventsBehind) {
@@ -277,7 +277,7 @@ TEST_F(Lifetimes, MemoryThatHasComeBackLeavesNoEventsBehind) {
   const auto turn = [&] {
     {
       const DeviceBuffer result = reversed(array);
-      result.order_before(stream_handle(cudaStream_t{nullptr}));
+      result.order_before(stream_ref(cudaStream_t{nullptr}));
     }
     reclaim_memory();
   };
@@ -289,8 +289,8 @@ TEST_F(Lifetimes, MemoryThatHasComeBackLeavesNoEventsBehind) {
 
 TEST_F(Lifetimes, NorDoesOneOnAStreamOfTheCaller) {
   const Stream stream = make_stream();
-  const DeviceArray array = uploaded(counting(), stream_handle(stream));
-  EXPECT_LE(growth([&] { reversed(array, stream_handle(stream)); }), 20 * bytes);
+  const DeviceArray array = uploaded(counting(), stream_ref(stream));
+  EXPECT_LE(growth([&] { reversed(array, stream_ref(stream)); }), 20 * bytes);
 }
 
 TEST_F(Lifetimes, NorDoesOneWhoseConsumerNamesItsStreamInEveryTurn) {
@@ -298,21 +298,21 @@ TEST_F(Lifetimes, NorDoesOneWhoseConsumerNamesItsStreamInEveryTurn) {
   const DeviceArray array = uploaded(counting());
   Consumer consumer;
   const auto turn = [&] {
-    const DeviceBuffer result = reversed(array, stream_handle(stream));
-    result.order_before(stream_handle(stream));
+    const DeviceBuffer result = reversed(array, stream_ref(stream));
+    result.order_before(stream_ref(stream));
     consumer.reads(result, stream.get());
   };
   EXPECT_LE(growth(turn), 20 * bytes);
 }
 
 TEST_F(Lifetimes, OneWithANewConsumersStreamInEveryTurnIsBounded) {
-  Backend& backend = Device::open("cuda:0").backend();
+  Backend& backend = backend_of(Device::open("cuda:0"));
   constexpr std::int64_t block_bytes = 256 << 10;
   const std::int64_t before = fake_cuda::pool_bytes(0);
   for (int i = 0; i < 2000; ++i) {
-    const auto block = backend.allocate(block_bytes, nullptr);
+    const auto block = backend.allocate(block_bytes, {});
     const Stream stream = make_stream();
-    backend.hand_over(*block, stream_handle(stream), true);
+    backend.hand_over(*block, stream_ref(stream), true);
     fake_cuda::enqueue(stream.get(), [] {});
   }
   // A sixteenth of the memory may wait for streams to be named, and a thirty-second for work.
@@ -338,7 +338,7 @@ void expect_to_wait(std::optional<Access>& access, const Work& work) {
 TEST_F(Lifetimes, AReaderWaitsForTheWriterThatHasBegun) {
   const DeviceBuffer result = reversed(uploaded(counting()));
   const Stream stream = make_stream();
-  std::optional<Access> access(std::in_place, stream_handle(stream), std::vector<Accessed>{},
+  std::optional<Access> access(std::in_place, stream_ref(stream), std::vector<Accessed>{},
                                std::vector<Accessed>{result});
   fake_cuda::enqueue(stream.get(), [at = result.data()] {
     const Numbers values = counting(7);
@@ -353,13 +353,13 @@ TEST_F(Lifetimes, AWriterWaitsForTheReaderThatHasBegun) {
   const DeviceArray array = uploaded(counting());
   const DeviceBuffer result = reversed(array);
   const Stream stream = make_stream();
-  std::optional<Access> access(std::in_place, stream_handle(stream), std::vector<Accessed>{result});
+  std::optional<Access> access(std::in_place, stream_ref(stream), std::vector<Accessed>{result});
   Consumer consumer;
   consumer.reads(result, stream.get());
   expect_to_wait(access, [&] {
-    Request request;
+    GatherOptions request;
     request.out = output_of(result);
-    copy(array, Order::C, request);
+    copy(array, request);
   });
   EXPECT_EQ(numbers_of(result), counting());
   EXPECT_EQ(consumer.seen(), backwards());
@@ -376,10 +376,10 @@ TEST_F(Lifetimes, TwoWritersOfOneBlockAreBothWaitedForBeforeItIsFreed) {
     for (cudaStream_t stream : {first.get(), second.get()})
       threads.emplace_back([&, stream] {
         for (int i = 0; i < 50; ++i) {
-          Request request;
+          GatherOptions request;
           request.out = output_of(result);
-          request.stream = stream_handle(stream);
-          copy(array.reverse(0), Order::C, request);
+          request.stream = stream_ref(stream);
+          copy(array.reverse(0), request);
         }
       });
     for (std::thread& thread : threads) thread.join();
@@ -411,17 +411,17 @@ TEST_F(Lifetimes, ACopyBesideAnUpdateSeesAllOfItOrNothing) {
 TEST_F(Lifetimes, AThreadThatWouldWaitForItselfIsTold) {
   const DeviceArray array = uploaded(counting());
   const Stream stream = make_stream();
-  const Access access(stream_handle(stream), {array});
+  const Access access(stream_ref(stream), {array});
   const Numbers values = counting(1);
   const std::int64_t shape[] = {count};
   expect_error(Errc::invalid_argument, "this thread has an access",
                [&] { update(array, ArrayView::dense(values.data(), shape, Format("i", 4))); });
   // On the access's own stream it is in order, and others may read.
   update(array, ArrayView::dense(values.data(), shape, Format("i", 4)),
-         {.stream = stream_handle(stream), .watch = {}});
-  Request request;
-  request.stream = stream_handle(stream);
-  EXPECT_EQ(numbers_of(copy(array, Order::C, request)), values);
+         {.stream = stream_ref(stream), .watch = {}});
+  GatherOptions request;
+  request.stream = stream_ref(stream);
+  EXPECT_EQ(numbers_of(copy(array, request)), values);
 }
 
 TEST_F(Lifetimes, AFailedGatherEndsItsUseBeforeItsMemoryGoes) {
@@ -432,7 +432,7 @@ TEST_F(Lifetimes, AFailedGatherEndsItsUseBeforeItsMemoryGoes) {
       DeviceBuffer::from_host(array.device(), values.data(), shape, Format("q", 8));
   const Stream stream = make_stream();
   {
-    const Access access(stream_handle(stream), {}, {array});
+    const Access access(stream_ref(stream), {}, {array});
     expect_error(Errc::invalid_argument, "this thread has an access",
                  [&] { take(array, 0, Indices(indices)); });
   }
@@ -446,15 +446,15 @@ TEST_F(Lifetimes, AThreadThatWaitsForABlockHoldsNoOther) {
   UploadOptions options;
   options.placement = PlacementKind::in_place;
   options.owner = std::make_shared<const DeviceBuffer>(y);
-  options.memory = y.memory();
+  options.memory = memory_of(y);
   const DeviceArray in_y = upload(y.view(), y.device(), options);
   const Stream stream = make_stream();
-  std::optional<Access> access(std::in_place, stream_handle(stream), std::vector<Accessed>{},
+  std::optional<Access> access(std::in_place, stream_ref(stream), std::vector<Accessed>{},
                                std::vector<Accessed>{y});
   std::thread copier([&] {
-    Request request;
+    GatherOptions request;
     request.out = output_of(x);
-    copy(in_y, Order::C, request);
+    copy(in_y, request);
   });
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_EQ(numbers_of(x), counting());  // and does not wait for the copier, who waits for y
@@ -466,7 +466,7 @@ TEST_F(Lifetimes, APlansResultIsAskedForWhileItsNextRunWaits) {
   const DeviceArray array = uploaded(counting());
   const std::vector<std::int64_t> values{5, 2};
   const std::int64_t shape[] = {2};
-  Request request;
+  Selection request;
   request.groups = {
       {{0},
        {Indices(DeviceBuffer::from_host(array.device(), values.data(), shape, Format("q", 8)))},
@@ -474,7 +474,7 @@ TEST_F(Lifetimes, APlansResultIsAskedForWhileItsNextRunWaits) {
   const Plan plan(array, request);
   const DeviceBuffer result = plan.run();
   const Stream stream = make_stream();
-  std::optional<Access> access(std::in_place, stream_handle(stream), std::vector<Accessed>{result});
+  std::optional<Access> access(std::in_place, stream_ref(stream), std::vector<Accessed>{result});
   std::thread runner([&] { plan.run(); });
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_EQ(numbers_of(result), (Numbers{5, 2}));
@@ -508,9 +508,9 @@ TEST_F(Lifetimes, AStreamOfAnotherDeviceIsRefused) {
   const auto refused = [&](auto&& call) {
     expect_error(Errc::invalid_argument, "the stream is another device's", call);
   };
-  refused([&] { result.order_before(stream_handle(elsewhere)); });
-  refused([&] { reversed(array, stream_handle(elsewhere)); });
-  refused([&] { const Access access(stream_handle(elsewhere), {result}); });
+  refused([&] { result.order_before(stream_ref(elsewhere)); });
+  refused([&] { reversed(array, stream_ref(elsewhere)); });
+  refused([&] { const Access access(stream_ref(elsewhere), {result}); });
 }
 
 // Reads wait for events, not for a stream's name.
@@ -518,7 +518,7 @@ TEST_F(Lifetimes, AStreamOfAnotherDeviceIsRefused) {
 TEST_F(Lifetimes, AResultOfAThreadsDefaultStreamIsReadByAnother) {
   const DeviceArray array = uploaded(counting());
   std::optional<DeviceBuffer> result;
-  std::thread([&] { result = reversed(array, cudaStreamPerThread); }).join();
+  std::thread([&] { result = reversed(array, StreamRef::per_thread()); }).join();
   EXPECT_EQ(numbers_of(*result), backwards());
 }
 
@@ -526,10 +526,10 @@ TEST_F(Lifetimes, AResultRewrittenOnAnotherStreamIsReadAsWrittenLast) {
   const DeviceArray array = uploaded(counting());
   const DeviceBuffer result = copy(array);
   const Stream stream = make_stream();
-  Request request;
+  GatherOptions request;
   request.out = output_of(result);
-  request.stream = stream_handle(stream);
-  copy(array.reverse(0), Order::C, request);
+  request.stream = stream_ref(stream);
+  copy(array.reverse(0), request);
   result.synchronize();
   Numbers seen(count);
   std::memcpy(seen.data(), result.data(), static_cast<std::size_t>(bytes));
@@ -542,10 +542,10 @@ TEST_F(Lifetimes, AResultOverMemoryOfTheCallerIsWaitedFor) {
   void* memory = nullptr;
   ASSERT_EQ(cudaMalloc(&memory, bytes), cudaSuccess);
   const Stream stream = make_stream();
-  Request request;
-  request.stream = stream_handle(stream);
+  GatherOptions request;
+  request.stream = stream_ref(stream);
   request.out = Output{.data = memory, .bytes = bytes, .space = MemorySpace::device, .strides = {}};
-  const DeviceBuffer result = copy(array.reverse(0), Order::C, request);
+  const DeviceBuffer result = copy(array.reverse(0), request);
   EXPECT_EQ(numbers_of(result), backwards());
   ASSERT_EQ(cudaFree(memory), cudaSuccess);
 }
@@ -576,13 +576,13 @@ class Capture {
 
 TEST_F(Lifetimes, APlansResultIsHandedOverWithinACapture) {
   const Stream stream = make_stream();
-  Request request;
-  request.stream = stream_handle(stream);
-  const Plan plan(uploaded(counting()).reverse(0), request);
+  GatherOptions request;
+  request.stream = stream_ref(stream);
+  const Plan plan(uploaded(counting()).reverse(0), {}, request);
   Consumer consumer;
   Capture capture(stream);
   const DeviceBuffer result = plan.run();
-  result.order_before(stream_handle(stream));
+  result.order_before(stream_ref(stream));
   consumer.reads(result, stream.get());
   capture.launch();
   EXPECT_EQ(consumer.seen(), backwards());
@@ -593,7 +593,7 @@ TEST_F(Lifetimes, SoIsAResultThatIsNotReadyYet) {
   const DeviceBuffer result = reversed(uploaded(counting()));
   Consumer consumer;
   Capture capture(stream);
-  result.order_before(stream_handle(stream));
+  result.order_before(stream_ref(stream));
   consumer.reads(result, stream.get());
   capture.launch();
   EXPECT_EQ(consumer.seen(), backwards());
@@ -605,7 +605,7 @@ TEST_F(Lifetimes, AnAccessMayLieWithinACapture) {
   Consumer consumer;
   Capture capture(stream);
   {
-    const Access access(stream_handle(stream), {result});
+    const Access access(stream_ref(stream), {result});
     consumer.reads(result, stream.get());
   }
   capture.launch();
@@ -619,13 +619,13 @@ TEST_F(Lifetimes, AGatherOnACapturedStreamIsRefusedBeforeTheCaptureIsHarmed) {
   const auto refused = [&](auto&& call) {
     expect_error(Errc::invalid_argument, "is being captured into a CUDA graph", call);
   };
-  refused([&] { reversed(array, stream_handle(stream)); });
-  refused([&] { uploaded(counting(), stream_handle(stream)); });
-  refused([&] { array.device().synchronize(stream_handle(stream)); });
+  refused([&] { reversed(array, stream_ref(stream)); });
+  refused([&] { uploaded(counting(), stream_ref(stream)); });
+  refused([&] { array.device().synchronize(stream_ref(stream)); });
   refused([&] {
-    Request request;
-    request.stream = stream_handle(stream);
-    const Plan plan(array, request);
+    GatherOptions request;
+    request.stream = stream_ref(stream);
+    const Plan plan(array, {}, request);
   });
   capture.launch();
 }
@@ -633,7 +633,7 @@ TEST_F(Lifetimes, AGatherOnACapturedStreamIsRefusedBeforeTheCaptureIsHarmed) {
 TEST_F(Lifetimes, TheLegacyStreamIsRefusedWhileItCannotBeUsed) {
   const Stream blocking = make_stream(cudaStreamDefault);
   const DeviceArray array = uploaded(counting());
-  const StreamHandle legacy = stream_handle(cudaStream_t{nullptr});
+  const StreamRef legacy = stream_ref(cudaStream_t{nullptr});
   Consumer consumer;
   {
     Capture capture(blocking);
@@ -661,9 +661,9 @@ TEST_F(Lifetimes, NothingElseDisturbsAThreadsCapture) {
         DeviceBuffer::from_host(array.device(), values.data(), shape, Format("q", 8));
     EXPECT_EQ(numbers_of(take(array, 0, Indices(indices))), (Numbers{5, 2}));
     EXPECT_TRUE(verify(result, result).equal());
-    Plan plan(other, Request{});
+    Plan plan(other, Selection{});
     plan.run().synchronize();
-    result.order_before(stream_handle(cudaStream_t{nullptr}));
+    result.order_before(stream_ref(cudaStream_t{nullptr}));
     array.device().info();
   };
   everything();  // whatever is made once
@@ -702,16 +702,16 @@ TEST_F(Lifetimes, APlansStreamMayGoBeforeItsResult) {
   std::optional<DeviceBuffer> result;
   {
     const Stream stream = make_stream();
-    Request request;
-    request.stream = stream_handle(stream);
+    GatherOptions request;
+    request.stream = stream_ref(stream);
     request.out =
         Output{.data = memory, .bytes = bytes, .space = MemorySpace::device, .strides = {}};
-    result = Plan(array.reverse(0), request).run();
+    result = Plan(array.reverse(0), {}, request).run();
   }
   {
     const DeviceBuffer other = reversed(array);
     const Stream stream = make_stream();
-    other.order_before(stream_handle(stream));
+    other.order_before(stream_ref(stream));
   }
   reclaim_memory();  // asks whether plans' streams are captured
   EXPECT_EQ(numbers_of(*result), backwards());
@@ -721,15 +721,15 @@ TEST_F(Lifetimes, APlansStreamMayGoBeforeItsResult) {
 
 TEST_F(Lifetimes, MemoryThatWaitsForItsConsumerStaysDuringTheCaptureOfAPlan) {
   const Stream captured = make_stream();
-  Request request;
-  request.stream = stream_handle(captured);
+  GatherOptions request;
+  request.stream = stream_ref(captured);
   const DeviceArray array = uploaded(counting());
-  const Plan plan(array.reverse(0), request);
+  const Plan plan(array.reverse(0), {}, request);
   Consumer consumer;
   {
     const DeviceBuffer result = reversed(array);
     const Stream stream = make_stream();
-    result.order_before(stream_handle(stream));
+    result.order_before(stream_ref(stream));
     consumer.reads(result, stream.get());
   }
   Capture capture(captured);
@@ -748,14 +748,14 @@ TEST_F(Lifetimes, AnOutputOnAnotherDeviceIsRefused) {
   ASSERT_EQ(cudaSetDevice(1), cudaSuccess);
   ASSERT_EQ(cudaMalloc(&memory, bytes), cudaSuccess);
   ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
-  Request request;
+  GatherOptions request;
   request.out = Output{.data = memory, .bytes = bytes, .space = MemorySpace::device, .strides = {}};
   const auto refused = [&] {
     expect_error(Errc::invalid_argument,
                  "is in the memory of cuda:1, and the gather runs on cuda:0",
-                 [&] { copy(array, Order::C, request); });
+                 [&] { copy(array, request); });
     expect_error(Errc::invalid_argument, "is in the memory of cuda:1",
-                 [&] { const Plan plan(array, request); });
+                 [&] { const Plan plan(array, {}, request); });
   };
   refused();
   ASSERT_EQ(cudaDeviceEnablePeerAccess(1, 0), cudaSuccess);
@@ -763,8 +763,7 @@ TEST_F(Lifetimes, AnOutputOnAnotherDeviceIsRefused) {
   ASSERT_EQ(cudaDeviceDisablePeerAccess(1), cudaSuccess);
   Numbers pageable(count);
   request.out->data = pageable.data();
-  expect_error(Errc::invalid_argument, "is in pageable host memory",
-               [&] { copy(array, Order::C, request); });
+  expect_error(Errc::invalid_argument, "is in pageable host memory", [&] { copy(array, request); });
   ASSERT_EQ(cudaSetDevice(1), cudaSuccess);
   ASSERT_EQ(cudaFree(memory), cudaSuccess);
   ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
@@ -784,7 +783,7 @@ TEST(Contexts, AreMadeOnTheDeviceThatIsAskedForAlone) {
       const DeviceBuffer result = reversed(array);
       std::thread([&] { result.to_host(); }).join();
       if (Device::of_memory(result.data()).name() != name) std::_Exit(2);
-      result.order_before(nullptr);
+      result.order_before({});
       result.synchronize();
     }
     int current = -1;
@@ -807,7 +806,7 @@ TEST_F(Lifetimes, HandingOverAsksForNothingButTheOrder) {
   EXPECT_EQ(result.device().name(), "cuda:0");
   EXPECT_EQ(result.device().ordinal(), 0);
   EXPECT_EQ(fake_cuda::counts(), before);
-  result.order_before(stream_handle(cudaStream_t{nullptr}));
+  result.order_before(stream_ref(cudaStream_t{nullptr}));
   dlpack::ManagedTensorVersioned* const tensor = dlpack::to_versioned(result);
   tensor->deleter(tensor);
   EXPECT_EQ(fake_cuda::counts(), before);
@@ -816,16 +815,16 @@ TEST_F(Lifetimes, HandingOverAsksForNothingButTheOrder) {
 // Slots of page-locked memory.
 
 TEST_F(Lifetimes, ASlotWhoseCopyCouldNotBeMarkedIsNotFilledAgainTooEarly) {
-  Backend& backend = Device::open("cuda:0").backend();
+  Backend& backend = backend_of(Device::open("cuda:0"));
   const Stream stream = make_stream();
-  const auto block = backend.allocate(bytes, stream_handle(stream));
+  const auto block = backend.allocate(bytes, stream_ref(stream));
   const Numbers values = counting();
   fake_cuda::fail_next_event();
   expect_error(Errc::cuda_failure, "cudaEventRecord",
-               [&] { backend.write(*block, 0, values.data(), bytes, stream_handle(stream)); });
+               [&] { backend.write(*block, 0, values.data(), bytes, stream_ref(stream)); });
   const Numbers others(count, -5);
-  const auto other = backend.allocate(bytes, nullptr);
-  for (int i = 0; i < 100; ++i) backend.write(*other, 0, others.data(), bytes, nullptr);
+  const auto other = backend.allocate(bytes, {});
+  for (int i = 0; i < 100; ++i) backend.write(*other, 0, others.data(), bytes, {});
   Numbers seen(count);
   backend.read(seen.data(), block.get(), block->data(), bytes);
   EXPECT_EQ(seen, values);

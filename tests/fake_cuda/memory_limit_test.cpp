@@ -41,7 +41,7 @@ TEST(MemoryLimit, AnArrayThatDoesNotFitIsGatheredInPieces) {
   const fake_cuda::MemoryLimit limit(2, before + 8 * MiB);
   expect_error(Errc::out_of_device_memory, "67108864 bytes", [&] { upload(rows.view(), device); });
   for (const std::int64_t asked : {std::int64_t{0}, 2 * MiB}) {
-    const DeviceBuffer result = gather_streamed(rows.view(), device, {}, {asked});
+    const DeviceBuffer result = gather_in_pieces(rows.view(), device, {}, {.memory_limit = asked});
     for (std::size_t i = 0; i < 1024; ++i)
       ASSERT_EQ(std::memcmp(result.data() + i * 65536, rows.pointers[i], 65536), 0);
   }
@@ -53,9 +53,9 @@ TEST(MemoryLimit, ARequestThatTouchesLittleBringsLittle) {
   const fake_cuda::MemoryLimit limit(
       2, device.info().memory_bytes - device.info().free_bytes.value() + MiB);
   const std::vector<std::int64_t> far{1023, 0, 512, 0};
-  Request request;
+  Selection request;
   request.groups = {{{0}, {Indices(far)}, {}}};
-  const DeviceBuffer result = gather_streamed(rows.view(), device, request);
+  const DeviceBuffer result = gather_in_pieces(rows.view(), device, request);
   for (std::size_t i = 0; i < far.size(); ++i)
     EXPECT_EQ(std::memcmp(result.data() + i * 65536,
                           rows.pointers[static_cast<std::size_t>(far[i])], 65536),
@@ -67,7 +67,7 @@ TEST(MemoryLimit, AnElementThatNeedsMoreIsAnErrorWithTheSizes) {
   const std::int64_t shape[] = {4};
   const ArrayView view = ArrayView::dense(memory.data(), shape, Format("1024s", 1024));
   expect_error(Errc::out_of_device_memory, "and 500 may be used for a piece",
-               [&] { gather_streamed(view, Device::open("cuda:2"), {}, {1000}); });
+               [&] { gather_in_pieces(view, Device::open("cuda:2"), {}, {.memory_limit = 1000}); });
 }
 
 }  // namespace

@@ -38,15 +38,15 @@ class SteadyPath : public ::testing::Test {
 
 TEST_F(SteadyPath, AGatherIntoMemoryThatIsThereIsOneLaunchAndOneEvent) {
   const DeviceArray array = every_second_column();
-  Request request;
+  GatherOptions request;
   const DeviceBuffer out = copy(array);
   request.out = output_of(out);
-  EXPECT_EQ(cost_of([&] { copy(array, Order::C, request); }), (Counts{.launches = 1, .events = 1}));
+  EXPECT_EQ(cost_of([&] { copy(array, request); }), (Counts{.launches = 1, .events = 1}));
 }
 
 TEST_F(SteadyPath, SoIsARunOfAPlanWithItsHostIndicesWhereTheyWereSent) {
   const std::vector<std::int64_t> indices{5, 3, 9};
-  Request request;
+  Selection request;
   request.groups.push_back({{0}, {Indices(indices)}, {}});
   const Plan plan(every_second_column(), request);
   EXPECT_EQ(cost_of([&] { plan.run(); }), (Counts{.launches = 1, .events = 1}));
@@ -55,7 +55,7 @@ TEST_F(SteadyPath, SoIsARunOfAPlanWithItsHostIndicesWhereTheyWereSent) {
 TEST_F(SteadyPath, SoIsOneWithDeviceIndicesThatAreChecked) {
   const std::vector<std::int64_t> values{5, 3, 9};
   const std::vector<std::int64_t> shape{3};
-  Request request;
+  Selection request;
   request.groups.push_back({{0},
                             {Indices(DeviceBuffer::from_host(Device::open("cuda"), values.data(),
                                                              shape, Format("q", 8)))},

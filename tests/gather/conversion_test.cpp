@@ -34,8 +34,8 @@ std::vector<T> elements(const DeviceBuffer& buffer) {
   return result;
 }
 
-Request into(const Format& format, Overflow overflow = Overflow::wrap) {
-  Request request;
+GatherOptions into(const Format& format, Overflow overflow = Overflow::wrap) {
+  GatherOptions request;
   request.format = format;
   request.overflow = overflow;
   return request;
@@ -66,89 +66,86 @@ TEST_P(ConversionTest, IsPartOfAnyGather) {
   EXPECT_EQ(elements<float>(taken), (std::vector<float>{-1, 1, 300, 65537, 4, 5, 6, 7}));
   const Numbers columns{3, 2};
   const std::vector<Indices> coordinates{Indices(rows), Indices(columns)};
-  EXPECT_EQ(elements<std::int16_t>(gather(array(), coordinates, into(Format("h", 2)))),
-            (std::vector<std::int16_t>{1, 6}));
-  EXPECT_EQ(elements<double>(
-                copy(array().slice(1, {{}, {}, -2}).transpose(), Order::C, into(Format("d", 8)))),
-            (std::vector<double>{-11, 65537, 7, 9, 1, 5}));
+  EXPECT_EQ(
+      elements<std::int16_t>(gather(array(), Selection::at(coordinates), into(Format("h", 2)))),
+      (std::vector<std::int16_t>{1, 6}));
+  EXPECT_EQ(
+      elements<double>(copy(array().slice(1, {{}, {}, -2}).transpose(), into(Format("d", 8)))),
+      (std::vector<double>{-11, 65537, 7, 9, 1, 5}));
 }
 
 TEST_P(ConversionTest, WrapsOrSaturatesIntegers) {
   const DeviceArray row = array().index(0, 1);
-  EXPECT_EQ(elements<std::uint8_t>(copy(row, Order::C, into(Format("B", 1)))),
+  EXPECT_EQ(elements<std::uint8_t>(copy(row, into(Format("B", 1)))),
             (std::vector<std::uint8_t>{255, 1, 44, 1}));
-  EXPECT_EQ(elements<std::uint8_t>(copy(row, Order::C, into(Format("B", 1), Overflow::saturate))),
+  EXPECT_EQ(elements<std::uint8_t>(copy(row, into(Format("B", 1), Overflow::saturate))),
             (std::vector<std::uint8_t>{0, 1, 255, 255}));
 }
 
 TEST_P(ConversionTest, TheFormatSaysTheByteOrder) {
   const DeviceArray row = array().index(0, 1);
-  EXPECT_EQ(elements<std::uint16_t>(copy(row, Order::C, into(Format(">H", 2)))),
+  EXPECT_EQ(elements<std::uint16_t>(copy(row, into(Format(">H", 2)))),
             (std::vector<std::uint16_t>{0xffff, 0x0100, 0x2c01, 0x0100}));
-  const DeviceBuffer foreign = copy(row, Order::C, into(Format(">i", 4)));
+  const DeviceBuffer foreign = copy(row, into(Format(">i", 4)));
   EXPECT_EQ(foreign.format().text(), ">i");
   EXPECT_EQ(elements<std::int32_t>(foreign)[1], 0x01000000);
   // The same bits under another name.
-  EXPECT_EQ(copy(row, Order::C, into(Format("<i", 4))).format().text(), "<i");
+  EXPECT_EQ(copy(row, into(Format("<i", 4))).format().text(), "<i");
 }
 
 TEST_P(ConversionTest, ComplexNumbersAreConvertedPartByPart) {
   const std::array<float, 4> parts{1, -2, 0.5, 4};
   const DeviceArray complex =
       upload(ArrayView::dense(parts.data(), Numbers{2}, Format("Zf", 8)), device()).reverse(0);
-  EXPECT_EQ(elements<double>(copy(complex, Order::C, into(Format("Zd", 16)))),
+  EXPECT_EQ(elements<double>(copy(complex, into(Format("Zd", 16)))),
             (std::vector<double>{0.5, 4, 1, -2}));
-  EXPECT_EQ(elements<float>(copy(array().index(0, 2), Order::C, into(Format("Zf", 8)))),
+  EXPECT_EQ(elements<float>(copy(array().index(0, 2), into(Format("Zf", 8)))),
             (std::vector<float>{4, 0, 5, 0, 6, 0, 7, 0}));
   expect_error(Errc::format_unsupported, "the imaginary parts would be lost",
-               [&] { copy(complex, Order::C, into(Format("f", 4))); });
+               [&] { copy(complex, into(Format("f", 4))); });
 }
 
 TEST_P(ConversionTest, GoesIntoMemoryOfTheResultsOwnSize) {
   constexpr double nobody = -77;
   std::vector<double> memory(30, nobody);
-  Request request = into(Format("d", 8));
+  GatherOptions request = into(Format("d", 8));
   request.out = Output{memory.data(), 240, MemorySpace::host, {80, 16}};
-  const DeviceBuffer result = copy(array(), Order::C, request);
+  const DeviceBuffer result = copy(array(), request);
   EXPECT_EQ(result.strides(), (Numbers{80, 16}));
   EXPECT_EQ(result.format(), Format("d", 8));
-  const std::vector<double> numbers =
-      elements<double>(copy(array(), Order::C, into(Format("d", 8))));
+  const std::vector<double> numbers = elements<double>(copy(array(), into(Format("d", 8))));
   ASSERT_EQ(numbers.size(), 12U);
   for (std::size_t i = 0; i < memory.size(); ++i) {
     const bool is_element = i % 10 < 8 && i % 2 == 0;
     EXPECT_EQ(memory[i], is_element ? numbers[i / 10 * 4 + i % 10 / 2] : nobody) << i;
   }
   request.out = Output{memory.data(), 90, MemorySpace::host, {}};
-  expect_error(Errc::invalid_argument, "needs 96", [&] { copy(array(), Order::C, request); });
+  expect_error(Errc::invalid_argument, "needs 96", [&] { copy(array(), request); });
 }
 
 TEST_P(ConversionTest, OfAPlanIsRunAgain) {
   const Numbers rows{2, 0};
-  Request request = into(Format("e", 2));
-  request.groups = {{{0}, {Indices(rows)}, {}}};
-  const Plan plan(array(), request);
+  const Plan plan(array(), {.groups = {{{0}, {Indices(rows)}, {}}}}, into(Format("e", 2)));
   for (int i = 0; i < 2; ++i) {
-    Request other = into(Format("e", 2));
+    GatherOptions other = into(Format("e", 2));
     other.out = output_of(plan.result());
-    copy(array().slice(0, {0, 2, 1}), Order::C, other);  // over what the run before has written
+    copy(array().slice(0, {0, 2, 1}), other);  // over what the run before has written
     EXPECT_EQ(elements<std::uint16_t>(plan.run()),
               (std::vector<std::uint16_t>{0x4400, 0x4500, 0x4600, 0x4700, 0x4800, 0x4880, 0x4900,
                                           0xc980}));
   }
 }
 
-TEST_P(ConversionTest, OfStreamedGathers) {
+TEST_P(ConversionTest, OfGathersInPieces) {
   const Numbers columns{3, 0, 1};
-  Request request = into(Format("Zd", 16));
-  request.groups = {{{1}, {Indices(columns)}, {}}};
-  const std::vector<double> expected = elements<double>(gather(array(), request));
+  const GatherOptions request = into(Format("Zd", 16));
+  const Selection selection{.groups = {{{1}, {Indices(columns)}, {}}}};
+  const std::vector<double> expected = elements<double>(gather(array(), selection, request));
   ASSERT_EQ(expected.size(), 18U);
-  StreamedOptions options;
-  options.memory_limit = 4096;
-  const DeviceBuffer streamed = gather_streamed(view(), device(), request, options);
-  EXPECT_EQ(streamed.format(), Format("Zd", 16));
-  EXPECT_EQ(elements<double>(streamed), expected);
+  const PiecesOptions options{.gather = request, .memory_limit = 4096};
+  const DeviceBuffer pieces = gather_in_pieces(view(), device(), selection, options);
+  EXPECT_EQ(pieces.format(), Format("Zd", 16));
+  EXPECT_EQ(elements<double>(pieces), expected);
 }
 
 /// Dense, in vectors as wide as they get; backwards, number by number; and off all alignment.
@@ -166,9 +163,9 @@ TEST_P(ConversionTest, OfEveryPairOfKindsIsWhatTheReferenceMakesOfIt) {
     numbers.resize(count * itemsize);
     const Numbers shape{static_cast<std::int64_t>(count)};
     const std::vector<std::byte> expected =
-        reference::converted({shape, numbers}, from, to, overflow).bytes;
+        reference::converted({shape, numbers}, from, to, {.overflow = overflow}).bytes;
     const auto check = [&](const DeviceArray& array, const char* how) {
-      EXPECT_EQ(copy(array, Order::C, into(to, overflow)).to_host(), expected)
+      EXPECT_EQ(copy(array, into(to, overflow)).to_host(), expected)
           << how << " '" << from.text() << "' to '" << to.text() << "'";
     };
     const DeviceArray array = upload(ArrayView::dense(numbers.data(), shape, from), device());
@@ -190,9 +187,9 @@ TEST_P(ConversionTest, OfEveryPairOfKindsIsWhatTheReferenceMakesOfIt) {
 
 TEST_P(ConversionTest, OfNothingIsStillChecked) {
   const DeviceArray none = array().slice(0, {0, 0, 1});
-  EXPECT_EQ(copy(none, Order::C, into(Format("d", 8))).strides(), (Numbers{8, 8}));
+  EXPECT_EQ(copy(none, into(Format("d", 8))).strides(), (Numbers{8, 8}));
   expect_error(Errc::format_unsupported, "is no number",
-               [&] { copy(none, Order::C, into(Format("4s", 4))); });
+               [&] { copy(none, into(Format("4s", 4))); });
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryBackend, ConversionTest, ::testing::Values("host", "cuda"),
@@ -248,14 +245,14 @@ TEST(HostGather, TellsItsProgressInBytesOfTheResult) {
   const std::vector<std::uint8_t> source(std::size_t{3} << 20);
   const DeviceArray array =
       upload(ArrayView::dense(source.data(), Numbers{3 << 20}, Format("B", 1)), Device::host());
-  Request request = into(Format("d", 8));
+  GatherOptions request = into(Format("d", 8));
   std::vector<std::int64_t> steps{0};
   request.watch.progress = [&](std::int64_t done, std::int64_t total) {
     EXPECT_EQ(total, 24 << 20);
     EXPECT_GE(done, steps.back());
     steps.push_back(done);
   };
-  copy(array, Order::C, request);
+  copy(array, request);
   EXPECT_EQ(steps.back(), 24 << 20);
 }
 
@@ -265,9 +262,8 @@ TEST(HostGather, ConvertsLongRunsAndTransposes) {
   for (std::size_t i = 0; i < source.size(); ++i) source[i] = static_cast<std::uint16_t>(i * 31);
   const DeviceArray array =
       upload(ArrayView::dense(source.data(), Numbers{side, side}, Format("H", 2)), Device::host());
-  const std::vector<float> straight = elements<float>(copy(array, Order::C, into(Format("f", 4))));
-  const std::vector<float> turned =
-      elements<float>(copy(array.transpose(), Order::C, into(Format("f", 4))));
+  const std::vector<float> straight = elements<float>(copy(array, into(Format("f", 4))));
+  const std::vector<float> turned = elements<float>(copy(array.transpose(), into(Format("f", 4))));
   for (std::size_t i = 0; i < side; ++i)
     for (std::size_t j = 0; j < side; ++j) {
       ASSERT_EQ(straight[i * side + j], static_cast<float>(source[i * side + j]));

@@ -36,12 +36,12 @@ Output output(void* data, std::int64_t bytes, Numbers strides = {}) {
 }
 
 void expect_overlap(const DeviceArray& array, const Output& out) {
-  Request request;
+  GatherOptions request;
   request.out = out;
   expect_error(Errc::invalid_argument, "the output overlaps the array",
-               [&] { gather(array, request); });
+               [&] { copy(array, request); });
   expect_error(Errc::invalid_argument, "the output overlaps the array",
-               [&] { Plan(array, request); });
+               [&] { Plan(array, {}, request); });
 }
 
 /// Rows of `length` numbers, each `gap` numbers behind the one before in one block.
@@ -88,9 +88,9 @@ TEST(Overlap, WhatLiesBetweenIsWritten) {
   // The numbers behind each row, which no row has.
   Rows rows(40, 5, 1);
   const DeviceArray array = upload(rows.view(), Device::host(), in_place());
-  Request request;
+  GatherOptions request;
   request.out = output(rows.memory.data() + 5, 39 * 48 + 8, {48});
-  for (int again = 0; again < 2; ++again) gather(array.index(1, 2), request);
+  for (int again = 0; again < 2; ++again) copy(array.index(1, 2), request);
   for (std::size_t i = 0; i < 40; ++i) {
     EXPECT_EQ(rows.memory[6 * i + 5], static_cast<std::int64_t>(6 * (39 - i) + 2));
     EXPECT_EQ(rows.memory[6 * i], static_cast<std::int64_t>(6 * i));
@@ -100,9 +100,9 @@ TEST(Overlap, WhatLiesBetweenIsWritten) {
 TEST(Overlap, CopiesMayBeWrittenBack) {
   Rows rows(4, 5);
   const DeviceArray array = upload(rows.view(), Device::host());
-  Request request;
+  GatherOptions request;
   request.out = output(rows.memory.data(), 160);
-  gather(array, request);
+  copy(array, request);
   EXPECT_EQ(rows.memory[0], 15);
   EXPECT_EQ(rows.memory[19], 4);
 }
@@ -120,7 +120,7 @@ TEST(Overlap, IndicesInsideOfTheOutputAreReadFirst) {
     Numbers out(2 * count);
     std::ranges::copy(indices, out.begin() + first);
     const std::span<const std::int64_t> inside(out.data() + first, count);
-    Request request;
+    GatherOptions request;
     request.out = output(out.data(), 16 * count);
     take(array, 0, Indices(inside), request);
     for (std::size_t i = 0; i < indices.size(); ++i)
@@ -128,12 +128,12 @@ TEST(Overlap, IndicesInsideOfTheOutputAreReadFirst) {
   }
 }
 
-TEST(Overlap, StreamedGathersOnTheHostAreGathers) {
+TEST(Overlap, GathersInPiecesOnTheHostAreGathers) {
   Rows rows(4, 5);
-  Request request;
+  GatherOptions request;
   request.out = output(rows.memory.data(), 160);
   expect_error(Errc::invalid_argument, "the output overlaps the array",
-               [&] { gather_streamed(rows.view(), Device::host(), request); });
+               [&] { gather_in_pieces(rows.view(), Device::host(), {}, {.gather = request}); });
 }
 
 TEST(Overlap, PointersThatAreReadAreNotWrittenOver) {
@@ -152,9 +152,9 @@ TEST(Overlap, NothingOverlapsWhatHasNoElements) {
   Numbers numbers(12);
   const DeviceArray array = upload(ArrayView::dense(numbers.data(), Numbers{4, 3}, Format("q", 8)),
                                    Device::host(), in_place());
-  Request request;
+  GatherOptions request;
   request.out = output(numbers.data(), 96);
-  gather(array.slice(0, {2, 2, 1}), request);
+  copy(array.slice(0, {2, 2, 1}), request);
 }
 
 }  // namespace

@@ -45,11 +45,10 @@ class PlanTest : public ::testing::TestWithParam<const char*> {
   }
   /// Writes other indices where those of `buffer` are.
   void change(const DeviceBuffer& buffer, const Numbers& values) const {
-    Request request;
+    GatherOptions request;
     request.out = output_of(buffer);
     const Numbers shape{static_cast<std::int64_t>(values.size())};
-    copy(upload(ArrayView::dense(values.data(), shape, Format("q", 8)), device()), Order::C,
-         request);
+    copy(upload(ArrayView::dense(values.data(), shape, Format("q", 8)), device()), request);
   }
 };
 
@@ -60,8 +59,8 @@ Ints numbers(const DeviceBuffer& buffer) {
   return result;
 }
 
-Request taking(const Indices& indices, int axis = 0) {
-  Request request;
+Selection taking(const Indices& indices, int axis = 0) {
+  Selection request;
   request.groups.push_back({{axis}, {indices}, {}});
   return request;
 }
@@ -71,9 +70,9 @@ TEST_P(PlanTest, RunsAsOftenAsAskedIntoTheSameMemory) {
   const Ints expected{10, 11, 12, 13, 20, 21, 22, 23};
   const std::byte* memory = plan.result().data();
   for (int i = 0; i < 3; ++i) {
-    Request overwrite;
+    GatherOptions overwrite;
     overwrite.out = output_of(plan.result());
-    EXPECT_EQ(numbers(copy(array().slice(0, {0, 2, 1}), Order::C, overwrite)),
+    EXPECT_EQ(numbers(copy(array().slice(0, {0, 2, 1}), overwrite)),
               (Ints{20, 21, 22, 23, 0, 1, 2, 3}));
     EXPECT_EQ(numbers(plan.run()), expected);
     EXPECT_EQ(plan.result().data(), memory);
@@ -128,15 +127,15 @@ TEST_P(PlanTest, ReadsDeviceIndicesAnewInEveryRun) {
 
 TEST_P(PlanTest, WritesToTheCallersMemoryWhereTheArrayIs) {
   Ints out(5, -1);
-  Request request;
+  GatherOptions request;
   request.out = Output{out.data(), 20, MemorySpace::host, {8}};
   const DeviceArray column = array().index(1, 2);
   if (on_device()) {
     expect_error(Errc::invalid_argument, "cannot write to host memory",
-                 [&] { Plan(column, request); });
+                 [&] { Plan(column, {}, request); });
     return;
   }
-  Plan(column, request).run();
+  Plan(column, {}, request).run();
   EXPECT_EQ(out, (Ints{22, -1, 2, -1, 12}));
 }
 
@@ -144,11 +143,11 @@ TEST_P(PlanTest, ResultsKeepTheOwnerOfTheirOutput) {
   const DeviceBuffer memory = copy(array());
   auto owner = std::make_shared<const int>(0);
   const std::weak_ptr<const int> watched = owner;
-  Request request;
+  GatherOptions request;
   request.out = output_of(memory);
   request.out->owner = std::move(owner);
-  std::optional<DeviceBuffer> planned = Plan(array(), request).run();
-  std::optional<DeviceBuffer> gathered = gather(array(), request);
+  std::optional<DeviceBuffer> planned = Plan(array(), {}, request).run();
+  std::optional<DeviceBuffer> gathered = copy(array(), request);
   request.out.reset();
   planned->synchronize();
   gathered->synchronize();
@@ -165,9 +164,9 @@ TEST_P(PlanTest, ResultsKeepTheOwnerOfTheirOutput) {
 /// Host memory for what a device gathers has an owner, too.
 TEST_P(PlanTest, FetchedResultsKeepTheOwnerOfTheirOutput) {
   const auto out = std::make_shared<Ints>(12);
-  Request request;
+  GatherOptions request;
   request.out = Output{out->data(), 48, MemorySpace::host, {}, nullptr, out};
-  std::optional<DeviceBuffer> gathered = gather(array(), request);
+  std::optional<DeviceBuffer> gathered = copy(array(), request);
   request.out.reset();
   EXPECT_EQ(out.use_count(), 2);
   EXPECT_EQ(*out, numbers(*gathered));

@@ -1,4 +1,5 @@
 #include <multibuffer/stages/place.hpp>
+#include <multibuffer/stages/resolve.hpp>
 
 #include "host/backend/pack.hpp"
 #include "tests/testing/throws.hpp"

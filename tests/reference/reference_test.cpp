@@ -57,7 +57,7 @@ struct Read {
 
 Read read(const BufferExport& source, const std::vector<ViewOperation>& operations = {},
           const std::vector<reference::Group>& groups = {}, IndexMode mode = IndexMode::raise) {
-  const reference::Result result = reference::gather(source, operations, groups, mode);
+  const reference::Result result = reference::gather(source, operations, groups, {.mode = mode});
   Read read{result.shape, {}};
   for (const std::byte byte : result.bytes) read.bytes.push_back(std::to_integer<int>(byte));
   return read;
@@ -353,7 +353,7 @@ TEST(Reference, StopsWhenItIsAskedTo) {
                       seen = done;
                       if (done > total / 2) stop.request_stop();
                     }};
-  EXPECT_EQ(code_of([&] { reference::gather(array.raw(), {}, {}, IndexMode::raise, watch); }),
+  EXPECT_EQ(code_of([&] { reference::gather(array.raw(), {}, {}, {.watch = watch}); }),
             Errc::cancelled);
   EXPECT_GT(seen, 1 << 19);
   EXPECT_LT(seen, 1 << 20);
@@ -370,7 +370,7 @@ TEST(Reference, ConvertsUntilItIsAskedToStop) {
                       seen = done;
                       if (done > total / 2) stop.request_stop();
                     }};
-  EXPECT_EQ(code_of([&] { reference::converted(numbers, from, to, Overflow::wrap, watch); }),
+  EXPECT_EQ(code_of([&] { reference::converted(numbers, from, to, {.watch = watch}); }),
             Errc::cancelled);
   EXPECT_GT(seen, count);
   EXPECT_LT(seen, count * 2);

@@ -343,7 +343,7 @@ void expect_resolved(const Numbers& rows, std::int64_t step) {
   const Resolution found = resolve(view);
   ASSERT_EQ(numbers(found.leaves), leaves);
   ASSERT_EQ(numbers(found.tables[0]), ids);
-  const Resolution ignored = resolve(view, {}, Aliases::ignored);
+  const Resolution ignored = resolve(view, {.aliases = Aliases::ignored});
   for (std::int64_t i = 0; i < std::ssize(rows); ++i)
     ASSERT_EQ(ignored.leaves[ignored.tables[0][i]], rows[static_cast<std::size_t>(i)] + 24);
 }

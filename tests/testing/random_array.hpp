@@ -4,6 +4,8 @@
 #include <multibuffer/gather.hpp>
 #include <multibuffer/reference.hpp>
 
+#include "tests/testing/request.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>

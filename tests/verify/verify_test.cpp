@@ -1,6 +1,8 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/verify.hpp>
 
+#include "host/upload/internals.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -390,14 +392,14 @@ class VerifyResults : public ::testing::Test {
             values[static_cast<std::size_t>(row * shape[1] + column)];
       }
     }
-    return DeviceBuffer({.device = Device::host(),
-                         .format = Format("i", 4),
-                         .shape = shape,
-                         .strides = {4, 4 * shape[0]},
-                         .data = reinterpret_cast<std::byte*>(memory.data()),
-                         .memory = nullptr,
-                         .stream = nullptr,
-                         .pending = nullptr});
+    return make_buffer({.device = Device::host(),
+                        .format = Format("i", 4),
+                        .shape = shape,
+                        .strides = {4, 4 * shape[0]},
+                        .data = reinterpret_cast<std::byte*>(memory.data()),
+                        .memory = nullptr,
+                        .stream = {},
+                        .pending = nullptr});
   }
 };
 

@@ -1,4 +1,5 @@
 #include <multibuffer/array_view.hpp>
+#include <multibuffer/stack.hpp>
 
 #include "tests/testing/throws.hpp"
 
@@ -7,6 +8,8 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <span>
+#include <string>
 #include <vector>
 
 namespace multibuffer {
@@ -163,10 +166,58 @@ TEST(ArrayView, RowsAndPlanesOfPointers) {
   const ArrayView two = ArrayView::from_rows<float>(rows, 2, 3);
   EXPECT_EQ(two.layout(), Layout({{2, 8, 0}, {3, 4, 1}}, {0, 0}));
   EXPECT_FALSE(two.readonly());
-  EXPECT_EQ(ArrayView::from_planes<float>(planes, 2, 2, 3).layout(),
+  EXPECT_EQ(ArrayView::from_pointers(planes, 2, 2, 3).layout(),
             Layout({{2, 8, 0}, {2, 8, 1}, {3, 4, 2}}, {0, 0, 0}));
   const float* const_rows[] = {a, b};
   EXPECT_TRUE(ArrayView::from_rows<const float>(const_rows, 2, 3).readonly());
+}
+
+TEST(ArrayView, RowsInContainers) {
+  const float a[3]{}, b[3]{};
+  const std::vector<const float*> rows{a, b};
+  const ArrayView view = ArrayView::from_rows(rows, 3);
+  EXPECT_EQ(view.layout(), Layout({{2, 8, 0}, {3, 4, 1}}, {0, 0}));
+  EXPECT_EQ(static_cast<const void*>(view.base()), rows.data());
+  EXPECT_TRUE(view.readonly());
+  EXPECT_EQ(ArrayView::from_rows(std::span(rows), 3).layout(), view.layout());
+  // A container that goes at the end of the expression leaves pointers to nothing.
+  static_assert(RowPointers<const std::vector<float*>&>);
+  static_assert(RowPointers<std::span<float* const, 2>>);
+  static_assert(!RowPointers<std::vector<float*>>);
+  static_assert(!RowPointers<std::vector<float>&>);
+  static_assert(!RowPointers<std::vector<float**>&>);
+}
+
+TEST(ArrayView, TablesOfAnyDepthAndConstness) {
+  const double row[2]{};
+  const double* const rows[] = {row};
+  const double* const* const planes[] = {rows, rows, rows};
+  const double* const* const* const volumes[] = {planes};
+  const ArrayView view = ArrayView::from_pointers(volumes, 1, 3, 1, 2);
+  EXPECT_EQ(view.layout(), Layout({{1, 8, 0}, {3, 8, 1}, {1, 8, 2}, {2, 8, 3}}, {0, 0, 0, 0}));
+  EXPECT_TRUE(view.readonly());
+  EXPECT_EQ(view.format(), Format("d", 8));
+  EXPECT_EQ(ArrayView::from_pointers(row, 2).layout(), Layout({{2, 8, 0}}, {0}));
+}
+
+TEST(ArrayView, HasTheViewOperationsOfADeviceArray) {
+  struct Pixel {
+    std::uint8_t rgb[3];
+    std::uint8_t alpha;
+  };
+  const Pixel pixels[6]{};
+  const ArrayView view = ArrayView::dense(pixels, Numbers{2, 3}, Format("T{3B:rgb:B:alpha:}", 4));
+  const ArrayView rgb = view.field("rgb");
+  EXPECT_EQ(rgb.layout(), Layout({{2, 12, 0}, {3, 4, 0}, {3, 1, 0}}, {0}));
+  EXPECT_EQ(rgb.format(), Format("B", 1));
+  EXPECT_EQ(view.field("alpha").layout().origins()[0], 3);
+  EXPECT_EQ(view.reshape(Numbers{3, 2})->layout(), Layout({{3, 8, 0}, {2, 4, 0}}, {0}));
+  EXPECT_FALSE(view.transpose().reshape(Numbers{6}));
+  const std::vector<std::string> alpha{"alpha"};
+  EXPECT_EQ(view.fields(alpha).field("alpha").layout(), view.field("alpha").layout());
+  expect_error(Errc::invalid_argument, "bytes 2 to 6 of elements that have 4",
+               [&] { view.reinterpret(2, Format("I", 4)); });
+  expect_error(Errc::invalid_argument, "no field", [&] { view.field("beta"); });
 }
 
 TEST(Stack, PointsAtItsParts) {

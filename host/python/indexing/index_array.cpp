@@ -9,6 +9,7 @@
 #include "host/python/support/nested_list.hpp"
 #include "host/support/parallel.hpp"
 #include "host/support/text.hpp"
+#include "host/upload/internals.hpp"
 #include "host/upload/storage.hpp"
 
 #include <algorithm>
@@ -196,16 +197,16 @@ std::vector<std::int64_t> strides_of(const ArrayView& view) {
 DeviceBuffer borrowed(const Source& source) {
   const DeviceArray array = in_place(source);
   const ArrayView& view = source.view;
-  DeviceBuffer::Parts parts{.device = array.device(),
-                            .format = view.format(),
-                            .shape = view.shape(),
-                            .strides = strides_of(view),
-                            .data = const_cast<std::byte*>(start_of(view)),
-                            .memory = array.storage()->memory,
-                            .stream = nullptr,
-                            .pending = nullptr,
-                            .owner = array.storage()};
-  return DeviceBuffer(std::move(parts));
+  BufferParts parts{.device = array.device(),
+                    .format = view.format(),
+                    .shape = view.shape(),
+                    .strides = strides_of(view),
+                    .data = const_cast<std::byte*>(start_of(view)),
+                    .memory = storage_of(array)->memory,
+                    .stream = {},
+                    .pending = nullptr,
+                    .owner = storage_of(array)};
+  return make_buffer(std::move(parts));
 }
 
 IndexArray from_array(py::handle object, OnDevice on_device) {

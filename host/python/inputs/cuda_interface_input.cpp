@@ -62,7 +62,7 @@ void wait_for(const py::object& stream, const Device& device) {
   const std::uintptr_t handle = address_argument(stream, "__cuda_array_interface__: stream");
   if (handle == 0) throw py::value_error("__cuda_array_interface__: stream 0 is ambiguous");
   const GilReleased released;
-  device.synchronize(reinterpret_cast<StreamHandle>(handle));
+  device.synchronize(StreamRef::from_number(handle));
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
-#include "host/backend/legacy_stream.hpp"
 #include "host/python/inputs/claims.hpp"
 #include "host/python/inputs/interfaces.hpp"
 #include "host/python/support/gil.hpp"
@@ -119,7 +118,7 @@ void wait_for_tensors(const dlpack::ExchangeTable& table, const dlpack::Device& 
   void* stream = nullptr;
   if (table.current_stream(dlpack::device_cuda, device.id, &stream) != 0)
     throw py::error_already_set();
-  const auto handle = stream ? stream : legacy_stream();
+  const auto handle = StreamRef::from_number(reinterpret_cast<std::uintptr_t>(stream));
   const GilReleased released;
   multibuffer::Device::open(text("cuda:", device.id)).synchronize(handle);
 }
@@ -140,12 +139,12 @@ Source source_from_capsule(py::handle object) {
   const dlpack::Device where = dlpack_device_of(object);
   const bool on_cuda = is_on_cuda(where);
   py::dict words;
-  if (on_cuda) words["stream"] = legacy_stream_number;
+  if (on_cuda) words["stream"] = StreamRef::legacy().number();
   const py::object capsule = ask(object, words);
   if (on_cuda) {
     const Device device = Device::open(text("cuda:", where.id));
     const GilReleased released;
-    device.synchronize(legacy_stream());
+    device.synchronize(StreamRef::legacy());
   }
 
   if (PyCapsule_IsValid(capsule.ptr(), versioned_name)) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <multibuffer/stack.hpp>
+
 #include "host/python/inputs/source.hpp"
 #include "host/python/support/owner.hpp"
 

@@ -14,6 +14,7 @@
 #include "host/python/support/interrupt.hpp"
 #include "host/python/support/nested_list.hpp"
 #include "host/support/text.hpp"
+#include "host/upload/internals.hpp"
 
 #include <cstddef>
 #include <optional>
@@ -94,11 +95,7 @@ DeviceArray in_place(const Source& source) {
 DeviceBuffer dense_copy(const Source& source) { return dense_copy(in_place(source)); }
 
 DeviceBuffer dense_copy(const DeviceArray& array) {
-  return without_gil([&](const Watch& watch) {
-    Request request;
-    request.watch = watch;
-    return copy(array, Order::C, request);
-  });
+  return without_gil([&](const Watch& watch) { return copy(array, {.watch = watch}); });
 }
 
 Source source_of(const DeviceBuffer& buffer) {
@@ -111,7 +108,7 @@ Source source_of(const DeviceBuffer& buffer) {
   const bool on_host = view.space() == MemorySpace::host;
   auto description = on_host ? std::make_shared<const Description>(view) : nullptr;
   return {std::move(view), std::move(owner), buffer.device().name(), std::move(description),
-          buffer.memory()};
+          memory_of(buffer)};
 }
 
 Source source_of_export(const Py_buffer& buffer) {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <multibuffer/array_view.hpp>
+#include <multibuffer/stack.hpp>
 
 #include "host/python/support/owner.hpp"
 

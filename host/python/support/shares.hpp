@@ -2,9 +2,10 @@
 
 #include <multibuffer/device_array.hpp>
 #include <multibuffer/device_buffer.hpp>
-#include <multibuffer/gather.hpp>
+#include <multibuffer/plan.hpp>
 
 #include "host/python/support/owner.hpp"
+#include "host/upload/internals.hpp"
 #include "host/upload/storage.hpp"
 
 #include <cstddef>
@@ -23,7 +24,8 @@ template <>
 struct Shares<DeviceArray> {
   template <class Use>
   static void each(const DeviceArray& array, const Use& use) {
-    if (array.storage()->owner) use(Share{array.storage()->owner, array.storage()});
+    const auto& storage = storage_of(array);
+    if (storage->owner) use(Share{storage->owner, storage});
   }
 };
 
@@ -31,7 +33,7 @@ template <>
 struct Shares<DeviceBuffer> {
   template <class Use>
   static void each(const DeviceBuffer& buffer, const Use& use) {
-    if (buffer.owner()) use(Share{buffer.owner(), nullptr});
+    if (const auto& owner = owner_of(buffer)) use(Share{owner, nullptr});
   }
 };
 

@@ -1,22 +1,22 @@
 #pragma once
 
-#include <multibuffer/device.hpp>
+#include <multibuffer/stream.hpp>
 
 #include <cuda_runtime_api.h>
 
+#include <cstdint>
 #include <memory>
 #include <type_traits>
 
 namespace multibuffer::cuda {
 
-/// The handle of `stream` for this library's calls. CUDA's own default stream has no `StreamHandle`
-/// of nullptr, which is a device's private stream, but is the legacy one by its explicit name.
-inline StreamHandle stream_handle(cudaStream_t stream) noexcept {
+/// Names `stream` for this library's calls. A null `cudaStream_t` is the default stream that CUDA
+/// means by it: the thread's own under CUDA_API_PER_THREAD_DEFAULT_STREAM, else the legacy one.
+inline StreamRef stream_ref(cudaStream_t stream) noexcept {
 #ifdef CUDA_API_PER_THREAD_DEFAULT_STREAM
-  return stream ? stream : cudaStreamPerThread;
-#else
-  return stream ? stream : cudaStreamLegacy;
+  if (!stream) return StreamRef::per_thread();
 #endif
+  return StreamRef::from_number(reinterpret_cast<std::uintptr_t>(stream));
 }
 
 struct StreamDeleter {
@@ -28,8 +28,6 @@ struct StreamDeleter {
 /// An owned stream. Its destructor waits for nothing; the work on it still runs.
 using Stream = std::unique_ptr<std::remove_pointer_t<cudaStream_t>, StreamDeleter>;
 
-inline StreamHandle stream_handle(const Stream& stream) noexcept {
-  return stream_handle(stream.get());
-}
+inline StreamRef stream_ref(const Stream& stream) noexcept { return stream_ref(stream.get()); }
 
 }  // namespace multibuffer::cuda

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multibuffer/placement_options.hpp>
 #include <multibuffer/stages/large_vector.hpp>
 #include <multibuffer/stages/resolve.hpp>
 #include <multibuffer/stages/segments.hpp>
@@ -10,20 +11,6 @@
 #include <vector>
 
 namespace multibuffer {
-
-enum class PlacementKind {
-  automatic,  ///< packed or preserved, whichever moves less; in place for device memory
-  packed,     ///< each distinct leaf copied dense, one after the other
-  preserved,  ///< the bytes that leaves span, as they lie, address mod 256 kept
-  in_place,   ///< nothing moves: offsets are absolute addresses
-};
-
-/// Switches for the simplifications of storage. All are on by default; tests turn them off.
-struct Simplify {
-  bool flatten = true;    ///< turn a level whose entries are affine in the indices into strides
-  bool duplicate = true;  ///< copy a few aliased leaves twice if that makes a level affine
-  bool narrow = true;     ///< count offsets in their common factor, in 32 bits where they fit
-};
 
 /// One axis of the walk that packs a strided leaf, outermost first; stride in source bytes.
 struct PackAxis {

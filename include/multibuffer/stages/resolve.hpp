@@ -39,6 +39,11 @@ enum class Aliases {
   ignored,  ///< every slot gets its own leaf: enough in place, and cheaper
 };
 
+struct ResolveOptions {
+  Aliases aliases = Aliases::found;
+  Watch watch = {};
+};
+
 /// Follows the pointer tables of `view` on all of the host's threads. Reads each slot once, after a
 /// small sample that picks a compact encoding. If a pointer does not fit the encoding, all slots
 /// are read again and the first pass is discarded, so that every pointer used was checked in the
@@ -53,7 +58,6 @@ enum class Aliases {
 ///
 /// An array with an extent of 0 is never dereferenced: no levels, no leaves. A NULL pointer throws
 /// `null_pointer` with the index path that leads to it.
-Resolution resolve(const ArrayView& view, const Watch& watch = {},
-                   Aliases aliases = Aliases::found);
+Resolution resolve(const ArrayView& view, const ResolveOptions& options = {});
 
 }  // namespace multibuffer

@@ -1,6 +1,7 @@
 #include <multibuffer/multibuffer.hpp>
 
 #include "host/gather/boxes.hpp"
+#include "tests/testing/request.hpp"
 #include "tests/testing/throws.hpp"
 
 #include <gtest/gtest.h>
@@ -15,13 +16,14 @@
 #include <utility>
 #include <vector>
 
-// The cuts, on the host; and streamed gathers on every backend, those of a backend that this
+// The cuts, on the host; and gathers in pieces on every backend, those of a backend that this
 // machine lacks skipped.
 
 namespace multibuffer {
 namespace {
 
 using testing::expect_error;
+using testing::Request;
 using Numbers = std::vector<std::int64_t>;
 
 /// `planes` pointers to tables of `rows` pointers to rows of `length` numbers, all distinct.
@@ -46,7 +48,7 @@ class Planes {
 };
 
 DeviceBuffer at_once(const ArrayView& view, const Request& request) {
-  return gather(upload(view, Device::host()), request);
+  return gather(upload(view, Device::host()), request, request);
 }
 
 /// Requests of many kinds for an array of (12, 30, 50), and the index arrays that they borrow.
@@ -148,7 +150,7 @@ TEST(Slices, PartsGatheredOneByOneMakeTheResult) {
       for (std::size_t i = 0; i < box.size(); ++i) offset += box[i].begin * expected.strides()[i];
       piece.out = Output{result.data() + offset, expected.nbytes() - offset, MemorySpace::host,
                          expected.strides(), nullptr};
-      gather(upload(part.view, Device::host()), piece);
+      gather(upload(part.view, Device::host()), piece, piece);
     }
     EXPECT_EQ(std::memcmp(result.data(), expected.data(), result.size()), 0);
   }
@@ -178,7 +180,7 @@ TEST(Slices, ASingleElementIsNotCut) {
 
 // ---- Every backend
 
-class StreamedTest : public ::testing::TestWithParam<const char*> {
+class PiecesTest : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     if (std::string(GetParam()) == "cuda" && list_devices().devices.size() == 1)
@@ -187,13 +189,14 @@ class StreamedTest : public ::testing::TestWithParam<const char*> {
   Device device() const { return Device::open(GetParam()); }
 };
 
-TEST_P(StreamedTest, GivesWhatUploadAndGatherGive) {
+TEST_P(PiecesTest, GivesWhatUploadAndGatherGive) {
   const Planes planes(12, 30, 50);
   const Requests requests;
   for (const Request& request : requests.all)
     for (const std::int64_t limit : {8 << 10, 64 << 10, 0}) {
       const DeviceBuffer expected = at_once(planes.view(), request);
-      const DeviceBuffer result = gather_streamed(planes.view(), device(), request, {limit});
+      const DeviceBuffer result =
+          gather_in_pieces(planes.view(), device(), request, {request, limit});
       EXPECT_EQ(result.device(), Device::host());
       EXPECT_EQ(result.shape(), expected.shape());
       EXPECT_EQ(result.strides(), expected.strides());
@@ -201,7 +204,7 @@ TEST_P(StreamedTest, GivesWhatUploadAndGatherGive) {
     }
 }
 
-TEST_P(StreamedTest, WritesIntoTheCallersMemoryHereOrThere) {
+TEST_P(PiecesTest, WritesIntoTheCallersMemoryHereOrThere) {
   const Planes planes(4, 30, 50);
   const std::vector<std::byte> expected = at_once(planes.view(), {}).to_host();
   std::vector<std::int32_t> here(4 * 30 * 60, -1);
@@ -211,20 +214,21 @@ TEST_P(StreamedTest, WritesIntoTheCallersMemoryHereOrThere) {
                        MemorySpace::host,
                        {30 * 60 * 4, 60 * 4, 4},
                        nullptr};
-  gather_streamed(planes.view(), device(), request, {16 << 10});
+  gather_in_pieces(planes.view(), device(), request, {request, 16 << 10});
   for (std::size_t row = 0; row < 120; ++row) {
     EXPECT_EQ(std::memcmp(here.data() + row * 60, expected.data() + row * 200, 200), 0);
     EXPECT_EQ(here[row * 60 + 50], -1);
   }
   const DeviceBuffer there = copy(upload(planes.view().reverse(0), device()));
   request.out = output_of(there);
-  const DeviceBuffer result = gather_streamed(planes.view(), device(), request, {16 << 10});
+  const DeviceBuffer result =
+      gather_in_pieces(planes.view(), device(), request, {request, 16 << 10});
   EXPECT_EQ(result.data(), there.data());
   EXPECT_TRUE(result.to_host() == expected);
 }
 
 /// The memory behind an `Output` lives as long as a result that points at it, wherever it is.
-TEST_P(StreamedTest, TheResultKeepsTheOutputsOwner) {
+TEST_P(PiecesTest, TheResultKeepsTheOutputsOwner) {
   const Planes planes(4, 30, 50);
   const std::vector<std::byte> expected = at_once(planes.view(), {}).to_host();
   auto here = std::make_shared<std::vector<std::int32_t>>(4 * 30 * 50);
@@ -238,7 +242,7 @@ TEST_P(StreamedTest, TheResultKeepsTheOutputsOwner) {
                          .strides = {}};
     request.out->owner = is_here ? std::shared_ptr<const void>(std::move(here)) : std::move(there);
     std::optional<DeviceBuffer> result =
-        gather_streamed(planes.view(), device(), request, {16 << 10});
+        gather_in_pieces(planes.view(), device(), request, {request, 16 << 10});
     EXPECT_EQ(static_cast<const void*>(result->data()), request.out->data);
     request.out.reset();
     const std::weak_ptr<const void>& owner = watched[is_here ? 0 : 1];
@@ -249,29 +253,29 @@ TEST_P(StreamedTest, TheResultKeepsTheOutputsOwner) {
   }
 }
 
-TEST_P(StreamedTest, ReportsBadIndicesAsGatherDoes) {
+TEST_P(PiecesTest, ReportsBadIndicesAsGatherDoes) {
   const Planes planes(2, 3, 4);
   const Numbers bad{0, 1, 3};
   Request request;
   request.groups = {{{1}, {Indices(bad)}, {}}};
   expect_error(Errc::index_out_of_range, "index 3 at position (2,) on axis 1, whose extent is 3",
-               [&] { gather_streamed(planes.view(), device(), request); });
+               [&] { gather_in_pieces(planes.view(), device(), request, {.gather = request}); });
   expect_error(Errc::index_out_of_range, "3 indices for axis 1, whose extent is 0", [&] {
-    gather_streamed(planes.view().slice(1, {0, 0, 1}), device(), request);
+    gather_in_pieces(planes.view().slice(1, {0, 0, 1}), device(), request, {.gather = request});
   });
 }
 
-TEST_P(StreamedTest, ArraysWithoutElementsOrAxes) {
+TEST_P(PiecesTest, ArraysWithoutElementsOrAxes) {
   const Planes planes(2, 3, 4);
-  EXPECT_EQ(gather_streamed(planes.view().slice(0, {0, 0, 1}), device(), {}).shape(),
+  EXPECT_EQ(gather_in_pieces(planes.view().slice(0, {0, 0, 1}), device(), {}).shape(),
             (Numbers{0, 3, 4}));
   const DeviceBuffer one =
-      gather_streamed(planes.view().index(0, 0).index(0, 0).index(0, 1), device(), {});
+      gather_in_pieces(planes.view().index(0, 0).index(0, 0).index(0, 1), device(), {});
   EXPECT_TRUE(one.shape().empty());
   EXPECT_EQ(one.nbytes(), 4);
 }
 
-TEST_P(StreamedTest, StopsWhenAskedAndReportsProgress) {
+TEST_P(PiecesTest, StopsWhenAskedAndReportsProgress) {
   const Planes planes(12, 30, 50);
   Request request;
   std::int64_t last = 0, all = 0;
@@ -280,16 +284,17 @@ TEST_P(StreamedTest, StopsWhenAskedAndReportsProgress) {
     last = done;
     all = total;
   };
-  gather_streamed(planes.view(), device(), request, {16 << 10});
+  gather_in_pieces(planes.view(), device(), request, {request, 16 << 10});
   EXPECT_EQ(all, 12 * 30 * 50 * 4);
   EXPECT_EQ(last, all);
   std::stop_source stop;
   stop.request_stop();
   request.watch.stop = stop.get_token();
-  expect_error(Errc::cancelled, "", [&] { gather_streamed(planes.view(), device(), request); });
+  expect_error(Errc::cancelled, "",
+               [&] { gather_in_pieces(planes.view(), device(), request, {.gather = request}); });
 }
 
-INSTANTIATE_TEST_SUITE_P(On, StreamedTest, ::testing::Values("host", "cuda"),
+INSTANTIATE_TEST_SUITE_P(On, PiecesTest, ::testing::Values("host", "cuda"),
                          [](const auto& tested) { return std::string(tested.param); });
 
 }  // namespace

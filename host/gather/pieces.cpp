@@ -1,5 +1,7 @@
 #include <multibuffer/error.hpp>
-#include <multibuffer/streamed.hpp>
+#include <multibuffer/pieces.hpp>
+#include <multibuffer/stages/place.hpp>
+#include <multibuffer/stages/resolve.hpp>
 
 #include "host/backend/backend.hpp"
 #include "host/backend/gather_plan.hpp"
@@ -7,6 +9,7 @@
 #include "host/gather/conversion.hpp"
 #include "host/gather/overlap.hpp"
 #include "host/support/text.hpp"
+#include "host/upload/internals.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -58,15 +61,15 @@ HostIndices on_host(const Indices& indices, int axis, std::int64_t extent, Index
   return result;
 }
 
-Whole whole_of(const ArrayView& view, const Request& request) {
-  Whole whole{view, result_of(view.layout(), request), {}, view.itemsize()};
-  if (request.format) whole.result_itemsize = request.format->itemsize();
-  for (std::size_t g = 0; g < request.groups.size(); ++g) {
+Whole whole_of(const ArrayView& view, const Selection& selection, const GatherOptions& options) {
+  Whole whole{view, result_of(view.layout(), selection), {}, view.itemsize()};
+  if (options.format) whole.result_itemsize = options.format->itemsize();
+  for (std::size_t g = 0; g < selection.groups.size(); ++g) {
     std::vector<HostIndices>& group = whole.groups.emplace_back();
-    for (std::size_t m = 0; m < request.groups[g].indices.size(); ++m) {
+    for (std::size_t m = 0; m < selection.groups[g].indices.size(); ++m) {
       const int axis = whole.result.groups[g].axes[m];
-      group.push_back(on_host(request.groups[g].indices[m], axis,
-                              view.shape()[static_cast<std::size_t>(axis)], request.mode));
+      group.push_back(on_host(selection.groups[g].indices[m], axis,
+                              view.shape()[static_cast<std::size_t>(axis)], selection.mode));
     }
   }
   return whole;
@@ -93,10 +96,10 @@ struct UnderWay {
 /// Pieces one after the other: the last one is under way while the next is prepared.
 class Pieces {
  public:
-  Pieces(const Whole& whole, const Request& request, const Output& out, const Shape& strides,
+  Pieces(const Whole& whole, const GatherOptions& options, const Output& out, const Shape& strides,
          const Device& device, std::int64_t limit)
       : whole_(whole),
-        request_(request),
+        options_(options),
         out_(out),
         strides_(strides),
         device_(device),
@@ -115,9 +118,9 @@ class Pieces {
   void run(const Box& box) {
     const Part part = part_of(whole_, box);
     UploadOptions options;
-    options.stream = request_.stream;
-    options.watch.stop = request_.watch.stop;
-    const Placement placement = place(resolve(part.view, options.watch));
+    options.stream = options_.stream;
+    options.watch.stop = options_.watch.stop;
+    const Placement placement = place(resolve(part.view, {.watch = options.watch}));
     // The bound was one for leaves without gaps.
     if (const std::int64_t needed = bytes_on_device(placement, box); needed > limit_) {
       const std::vector<Box> smaller = halves(whole_, box);
@@ -128,12 +131,12 @@ class Pieces {
       for (const Box& half : smaller) run(half);
       return;
     }
-    Request request = request_of(part);
+    GatherOptions gathered = piece_options();
     const Output out = output_of(out_, box, strides_);
     const bool stays = out.space == MemorySpace::device;
-    if (stays) request.out = out;
+    if (stays) gathered.out = out;
     DeviceArray array = upload(placement, device_, options);
-    DeviceBuffer result = gather(array, request);
+    DeviceBuffer result = gather(array, selection_of(part), gathered);
     finish();
     under_way_.emplace(UnderWay{std::move(array), std::move(result), out});
   }
@@ -148,8 +151,8 @@ class Pieces {
       piece.result.synchronize();
     done_ += piece.result.nbytes();
     under_way_.reset();
-    if (request_.watch.progress)
-      request_.watch.progress(done_, whole_.result_itemsize * elements(whole_box(whole_)));
+    if (options_.watch.progress)
+      options_.watch.progress(done_, whole_.result_itemsize * elements(whole_box(whole_)));
   }
 
  private:
@@ -164,8 +167,8 @@ class Pieces {
     return placement.arena_bytes + bound.tables + bound.result;
   }
 
-  Request request_of(const Part& part) const {
-    Request request;
+  Selection selection_of(const Part& part) const {
+    Selection selection;
     for (std::size_t g = 0; g < part.groups.size(); ++g) {
       IndexGroup group;
       const ReadyGroup& ready = whole_.result.groups[g];
@@ -173,17 +176,22 @@ class Pieces {
       group.position = ready.position;
       for (const HostIndices& indices : part.groups[g])
         group.indices.emplace_back(std::span<const std::int64_t>(indices.values), indices.shape);
-      request.groups.push_back(std::move(group));
+      selection.groups.push_back(std::move(group));
     }
-    request.format = request_.format;
-    request.overflow = request_.overflow;
-    request.stream = request_.stream;
-    request.watch.stop = request_.watch.stop;
-    return request;
+    return selection;
+  }
+
+  GatherOptions piece_options() const {
+    GatherOptions options;
+    options.format = options_.format;
+    options.overflow = options_.overflow;
+    options.stream = options_.stream;
+    options.watch.stop = options_.watch.stop;
+    return options;
   }
 
   const Whole& whole_;
-  const Request& request_;
+  const GatherOptions& options_;
   const Output& out_;
   const Shape& strides_;
   const Device& device_;
@@ -192,58 +200,61 @@ class Pieces {
   std::optional<UnderWay> under_way_;
 };
 
-DeviceBuffer gather_on_host(const ArrayView& view, const Request& request) {
+DeviceBuffer gather_on_host(const ArrayView& view, const Selection& selection,
+                            const GatherOptions& options) {
   UploadOptions in_place;
   in_place.placement = PlacementKind::in_place;
-  in_place.watch.stop = request.watch.stop;
-  return gather(upload(view, Device::host(), in_place), request);
+  in_place.watch.stop = options.watch.stop;
+  return gather(upload(view, Device::host(), in_place), selection, options);
 }
 
 }  // namespace
 
-DeviceBuffer gather_streamed(const ArrayView& view, const Device& device, const Request& request,
-                             const StreamedOptions& options) {
-  if (device.kind() == DeviceKind::host) return gather_on_host(view, request);
-  if (request.format) conversion_of(view.format(), *request.format, request.overflow);  // or throw
-  const Whole whole = whole_of(view, request);
+DeviceBuffer gather_in_pieces(const ArrayView& view, const Device& device,
+                              const Selection& selection, const PiecesOptions& in_pieces) {
+  const GatherOptions& options = in_pieces.gather;
+  if (device.kind() == DeviceKind::host) return gather_on_host(view, selection, options);
+  if (options.format) conversion_of(view.format(), *options.format, options.overflow);  // or throw
+  const Whole whole = whole_of(view, selection, options);
   const Shape shape = whole.result.shape();
-  const Shape dense = dense_strides(shape, whole.result_itemsize, request.order);
-  const Shape strides = request.out && !request.out->strides.empty() ? request.out->strides : dense;
+  const Shape dense = dense_strides(shape, whole.result_itemsize, options.order);
+  const Shape strides = options.out && !options.out->strides.empty() ? options.out->strides : dense;
 
-  const bool stays = request.out && request.out->space == MemorySpace::device;
-  DeviceBuffer::Parts parts{.device = stays ? device : Device::host(),
-                            .format = request.format.value_or(view.format()),
-                            .shape = shape,
-                            .strides = strides,
-                            .data = nullptr,
-                            .memory = nullptr,
-                            .stream = stays ? request.stream : nullptr,
-                            .pending = nullptr};
+  const bool stays = options.out && options.out->space == MemorySpace::device;
+  BufferParts parts{.device = stays ? device : Device::host(),
+                    .format = options.format.value_or(view.format()),
+                    .shape = shape,
+                    .strides = strides,
+                    .data = nullptr,
+                    .memory = nullptr,
+                    .stream = stays ? options.stream : StreamRef(),
+                    .pending = nullptr};
   Output out;
-  if (request.out) {
-    check_output(*request.out, shape, strides, whole.result_itemsize);
-    if (request.out->space == view.space())
-      check_apart(view, {request.out->data, shape, strides, whole.result_itemsize});
-    out = *request.out;
+  if (options.out) {
+    check_output(*options.out, shape, strides, whole.result_itemsize);
+    if (options.out->space == view.space())
+      check_apart(view, {options.out->data, shape, strides, whole.result_itemsize});
+    out = *options.out;
     parts.memory = out.memory;
     parts.owner = out.owner;
   } else {
     std::int64_t bytes = whole.result_itemsize;
     for (const std::int64_t extent : shape) bytes *= extent;
-    parts.memory = Device::host().backend().allocate(bytes, nullptr);
+    parts.memory = backend_of(Device::host()).allocate(bytes, {});
     out = {parts.memory->data(), bytes, MemorySpace::host, strides, nullptr};
   }
   parts.data = static_cast<std::byte*>(out.data);
 
   if (std::ranges::find(shape, 0) == shape.end()) {
-    const std::int64_t limit =
-        options.memory_limit > 0 ? options.memory_limit : device.info().free_bytes.value() / 10 * 9;
+    const std::int64_t limit = in_pieces.memory_limit > 0
+                                   ? in_pieces.memory_limit
+                                   : device.info().free_bytes.value() / 10 * 9;
     // Two pieces at a time: one is gathered, one is on its way.
-    Pieces pieces(whole, request, out, strides, device, limit / 2);
+    Pieces pieces(whole, options, out, strides, device, limit / 2);
     for (const Box& box : cut(whole, limit / 2)) pieces.run(box);
     pieces.finish();
   }
-  return DeviceBuffer(std::move(parts));
+  return make_buffer(std::move(parts));
 }
 
 }  // namespace multibuffer

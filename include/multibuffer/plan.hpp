@@ -1,0 +1,40 @@
+#pragma once
+
+#include <multibuffer/gather.hpp>
+
+#include <memory>
+
+namespace multibuffer {
+
+/// A gather decided once, to be run any number of times: kernel, addresses, output and index arrays
+/// (those in host memory are copied; those on the device are read again by every run, so that new
+/// ones may be written there) stay as they are. Copies are the same plan,
+/// which keeps the array, the output and the indices alive.
+///
+/// On a CUDA device a run is one launch, or one copy, on the stream of its options: no allocation,
+/// no synchronization. It may be captured into a CUDA graph. A graph's launches are unknown to the
+/// library: it is for you to order them with other work on the same memory, to keep the plan until
+/// the last of them has ended, and to have synchronized their stream before `result()` is asked.
+///
+/// Several threads may run one plan at a time: each run waits its turn on the plan's stream, and
+/// all of them write the same memory. It is a handle, whose constness is shallow.
+class Plan {
+ public:
+  /// Throws what `gather` throws, and `invalid_argument` for an array on a CUDA device and an
+  /// output in host memory. Returns when all that a run reads is in place.
+  Plan(const DeviceArray& array, const Selection& selection, const GatherOptions& options = {});
+
+  /// Gathers once more, into the same memory. On the host it is done on return.
+  const DeviceBuffer& run() const;
+  /// Where runs write. Synchronizing it throws `index_out_of_range` if an index on the device was
+  /// out of range in a run that it has not been asked about.
+  const DeviceBuffer& result() const noexcept;
+  /// What runs read.
+  const DeviceArray& array() const noexcept;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace multibuffer
