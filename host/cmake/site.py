@@ -53,21 +53,18 @@ def with_references(text, path, pages):
 
 
 def site_page(path, pages):
-    lines = []
-    in_code = False
-    for line in (ROOT / path).read_text("utf-8").splitlines():
-        in_code ^= line.startswith("```")
-        heading = None if in_code else re.match(r"(#+) (.*)", line)
-        if heading:
-            level, title = heading.groups()
-            name = page_id(path) if level == "#" else f"{page_id(path)}_{anchor(title)}"
-            title = title.replace("`", "") if level == "#" else title
-            line = f"{level} {title} {{#{name}}}"
-        elif not in_code and not line.startswith("    "):
-            line = with_references(line, path, pages)
-            line = re.sub(r"!\[(.*)\]\((?:.*/)?([^/)]+)\)", r"![\1](\2)", line)
-        lines.append(line)
-    return "\n".join(lines) + "\n"
+    def with_name(heading):
+        level, title = heading.groups()
+        name = page_id(path) if level == "#" else f"{page_id(path)}_{anchor(title)}"
+        return f"{level} {title.replace('`', '') if level == '#' else title} {{#{name}}}"
+
+    # Fenced and indented code, which is kept as it is, and the text between.
+    parts = re.split(r"(^```.*?^```$|^(?:    .*\n)+)", (ROOT / path).read_text("utf-8"), flags=re.M | re.S)
+    for i in range(0, len(parts), 2):
+        text = re.sub(r"^(#+) (.*)$", with_name, parts[i], flags=re.M)
+        text = with_references(text, path, pages)
+        parts[i] = re.sub(r"!\[(.*)\]\((?:.*/)?([^/)]+)\)", r"![\1](\2)", text)
+    return "".join(parts)
 
 
 # ---- Python: signatures from the stub, which has types and overloads, words from the module itself
