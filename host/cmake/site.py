@@ -59,7 +59,7 @@ def site_page(path, pages):
         return f"{level} {title.replace('`', '') if level == '#' else title} {{#{name}}}"
 
     # Fenced and indented code, which is kept as it is, and the text between.
-    parts = re.split(r"(^```.*?^```$|^(?:    .*\n)+)", (ROOT / path).read_text("utf-8"), flags=re.M | re.S)
+    parts = re.split(r"(^```.*?^```$|^(?:    [^\n]*\n)+)", (ROOT / path).read_text("utf-8"), flags=re.M | re.S)
     for i in range(0, len(parts), 2):
         text = re.sub(r"^(#+) (.*)$", with_name, parts[i], flags=re.M)
         text = with_references(text, path, pages)
