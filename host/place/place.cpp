@@ -105,7 +105,7 @@ void flatten_all(OffsetTables& tables, std::vector<std::string>& notes) {
     const std::int64_t entries = entries_of(tables, level);
     if (tables.flatten(level))
       notes.push_back(text("the pointers of level ", level, " (", entries,
-                           ") lead to places evenly spaced: strides replace them"));
+                           ") are affine: strides replace them"));
   }
 }
 

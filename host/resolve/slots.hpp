@@ -48,11 +48,10 @@ struct MixedRadix {
 
 /// Tables that overlap in memory within their lowest digit, and share their entries.
 struct TableRange {
-  std::int64_t address = 0;  ///< of the lowest slot
-  std::int64_t length = 0;   ///< entries
-  std::int64_t first = 0;    ///< the first entry's position
-  std::size_t lows_begin =
-      0;  ///< the lowest slots of its starts, as a range of `TableRanges::lows`
+  std::int64_t address = 0;    ///< of the lowest slot
+  std::int64_t length = 0;     ///< entries
+  std::int64_t first = 0;      ///< the first entry's position
+  std::size_t lows_begin = 0;  ///< its starts' lowest slots, as a range of `TableRanges::lows`
   std::size_t lows_end = 0;
 };
 struct TableRanges {

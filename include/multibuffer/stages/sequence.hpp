@@ -124,9 +124,9 @@ class Sequence {
   std::int64_t first_ = 0;
   std::int64_t step_ = 0;
   std::int64_t size_ = 0;
-  std::shared_ptr<const void> list_;        ///< keeps one of these:
-  const std::int64_t* values_ = nullptr;    ///< listed
-  const std::uint32_t* offsets_ = nullptr;  ///< picked
+  std::shared_ptr<const void> list_;        ///< keeps one of these
+  const std::int64_t* values_ = nullptr;    ///< of a flat sequence
+  const std::uint32_t* offsets_ = nullptr;  ///< of a frame of reference
 };
 
 }  // namespace multibuffer
