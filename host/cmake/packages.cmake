@@ -26,21 +26,26 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 # Libraries of the system are found by dpkg-shlibdeps. Our own, which no package has yet, is a
 # dependency between components, of the very same build.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS $<TARGET_FILE_DIR:multibuffer>)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+get_target_property(library_folder multibuffer BINARY_DIR)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${library_folder})
 set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS ON)
 set(CPACK_COMPONENT_DEVELOPMENT_DEPENDS library)
 set(CPACK_COMPONENT_COMMAND_DEPENDS library)
 set(CPACK_COMPONENT_PYTHON_DEPENDS library)
 
-set(about "Pointers are resolved once, uploaded in one transfer, gathered on a GPU or on the host,
-and checked bit for bit against a reference that follows the original pointers.")
+# The first line of a component's description is its synopsis only if the project has no summary, or
+# what CPack takes for none.
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_NAME} built using CMake")
+set(about "Pointers are resolved once, uploaded in one transfer, gathered on a GPU
+or on the host, and checked bit for bit against a reference that follows the
+original pointers.")
 
 # An interface of 0.N is not that of 0.M: the package has the name of the shared object that is in it.
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME
   libmultibuffer${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_LIBRARY_DESCRIPTION "Arrays of pointers as N-dimensional arrays: library\n${about}")
-set(CPACK_DEBIAN_LIBRARY_PACKAGE_GENERATE_SHLIBS ON)
 
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libmultibuffer-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
@@ -58,9 +63,10 @@ set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-multibuffer)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
 set(CPACK_DEBIAN_PYTHON_DESCRIPTION
   "Arrays of pointers as N-dimensional arrays: Python module\n${about}")
-math(EXPR next_minor "${Python_VERSION_MINOR} + 1")
-set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS
-  "python3 (>= 3.${Python_VERSION_MINOR}), python3 (<< 3.${next_minor})")
+get_target_property(python_folder multibuffer_python SOURCE_DIR)
+get_directory_property(minor DIRECTORY ${python_folder} DEFINITION Python_VERSION_MINOR)
+math(EXPR next_minor "${minor} + 1")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "python3 (>= 3.${minor}), python3 (<< 3.${next_minor})")
 set(CPACK_DEBIAN_PYTHON_PACKAGE_RECOMMENDS python3-numpy)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS multibuffer)
 # Debian compiles a module when it is installed, and removes what it has made.
