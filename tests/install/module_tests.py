@@ -11,6 +11,7 @@ import argparse
 import concurrent.futures
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ SKIPPED = 77  # run.py's exit status where all of a file's tests were skipped
 
 
 def run(python, path, name):
-    """A file's exit status, what it printed, and how long it took, by its own account."""
+    """Runs one file of tests; its exit status, and what it printed."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path),
@@ -47,12 +48,13 @@ def main():
     parser.add_argument("--log")
     arguments = parser.parse_args()
     names = arguments.names or sorted(file.stem for file in TESTS.glob("test_*.py"))
+    python = os.path.abspath(shutil.which(arguments.python) or arguments.python)
     path = [os.path.abspath(folder) for folder in arguments.path]
 
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     log = open(arguments.log or os.devnull, "w", encoding="utf-8")
     with log, concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        results = pool.map(lambda name: (name, *run(arguments.python, path, name)), names)
+        results = pool.map(lambda name: (name, *run(python, path, name)), names)
         for name, status, said in results:
             outcome = {0: "passed", SKIPPED: "skipped"}.get(status, "failed")
             counts[outcome] += 1
