@@ -1,6 +1,7 @@
 """`pip wheel .` for each CPython of this machine; each wheel is installed in a clean environment and tested.
 
-usage: wheels.py [VERSION...]    3.9 to 3.15, or those that are named
+usage: wheels.py [VERSION...]          3.9 to 3.15, or those that are named
+       wheels.py --into ENVIRONMENT    in that virtual environment, and for its Python alone
 
 A version's Python is one of the PATH or of pyenv, with the headers of C and venv. In a virtual environment
 with the current NumPy of PyPI and nothing else, the command runs, and the tests of tests/python do, against
@@ -58,8 +59,9 @@ def interpreter(version):
 class Check:
     """One version's wheel. Each step's output is in the log, and is shown if the step fails."""
 
-    def __init__(self, version, python):
+    def __init__(self, version, python, clean=None):
         self.python = python
+        self.clean = clean  # the Python that the wheel is tested by; if None, one with NumPy alone
         self.folder = WHEELS / version
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log = self.folder / "log"
@@ -146,46 +148,60 @@ class Check:
         return [int(count) for count in counts.groups()], others
 
     def whole(self):
+        """Its wheel's name, the version of NumPy, the counts, and what is to be said of the tests."""
         wheel = self.wheel()
         helpers = self.helpers()
-        clean = self.environment("clean", "--only-binary=:all:", "numpy", clear=True)
-        self.run([clean, "-m", "pip", "install", wheel])
-        where = self.run([clean, "-c", "import multibuffer, numpy\n"
-                          "print(multibuffer.__file__, numpy.__version__)"], cwd="/").split()
-        if not where[0].startswith(str(self.folder / "clean")):
-            raise Failure(f"multibuffer is not the installed one, but {where[0]}")
+        clean = self.clean or self.environment("clean", "--only-binary=:all:", "numpy", clear=True)
+        self.run([clean, "-m", "pip", "install", "--force-reinstall", wheel])
+        where, numpy = self.run([clean, "-c", "import multibuffer, numpy\n"
+                                 "print(multibuffer.__file__, numpy.__version__)"], cwd="/").split()
+        if not where.startswith(str(clean.parent.parent)):
+            raise Failure(f"multibuffer is not the installed one, but {where}")
         self.command(clean)
         counts, others = self.module(clean, helpers)
-        return wheel.name, where[1], counts, others
+        # The wheel that could be installed, and whose command runs, is one thing that passed.
+        counts[0] += 1
+        return wheel.name, numpy, counts, others
+
+
+def checked(check):
+    """Does all of it and prints what came of it; how many passed, failed and were skipped."""
+    start = time.monotonic()
+    try:
+        wheel, numpy, counts, others = check.whole()
+    except Failure as failure:
+        print(f"FAILED:\n{failure}", flush=True)
+        return [0, 1, 0]
+    print(f"{wheel}, NumPy {numpy}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped, "
+          f"{time.monotonic() - start:.0f} s", flush=True)
+    for line in others:
+        print(f"  {line}", flush=True)
+    return counts
 
 
 def main():
-    versions = sys.argv[1:] or VERSIONS
-    if not all(re.fullmatch(r"3\.\d+", version) for version in versions):
-        sys.exit("wheels.py: versions are like 3.12")
-    totals = [0, 0, 0]
-    for version in versions:
-        found = interpreter(version)
-        if not found:
-            print(f"Python {version}: skipped: there is none here that a module can be built for")
-            totals[2] += 1
-            continue
-        python, full = found
+    if sys.argv[1:2] == ["--into"]:
+        clean = Path(os.path.abspath(sys.argv[2])) / "bin" / "python"
+        said = subprocess.check_output([clean, "-c", PROBE + "print(sys._base_executable)"], text=True)
+        version, _, full, base = said.split()
         print(f"Python {full}", end=": ", flush=True)
-        start = time.monotonic()
-        try:
-            wheel, numpy, counts, others = Check(version, python).whole()
-        except Failure as failure:
-            print(f"FAILED:\n{failure}", flush=True)
-            totals[1] += 1
-            continue
-        # The wheel that could be installed, and whose command runs, is one thing that passed.
-        counts[0] += 1
-        totals = [total + count for total, count in zip(totals, counts)]
-        print(f"{wheel}, NumPy {numpy}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped, "
-              f"{time.monotonic() - start:.0f} s", flush=True)
-        for line in others:
-            print(f"  {line}", flush=True)
+        totals = checked(Check(version, base, clean))
+        print("\n" + "".join(line for line in (WHEELS / version / "tests.log").open()
+                             if line.startswith(("SKIPPED", "|"))))
+    else:
+        totals = [0, 0, 0]
+        for version in sys.argv[1:] or VERSIONS:
+            if not re.fullmatch(r"3\.\d+", version):
+                sys.exit(f"wheels.py: {version}? Versions are like 3.12")
+            found = interpreter(version)
+            if found:
+                python, full = found
+                print(f"Python {full}", end=": ", flush=True)
+                counts = checked(Check(version, python))
+            else:
+                print(f"Python {version}: skipped: there is none here that a module can be built for")
+                counts = [0, 0, 1]
+            totals = [total + count for total, count in zip(totals, counts)]
     print("\n{} passed, {} failed, {} skipped".format(*totals))
     return 1 if totals[1] or not totals[0] else 0
 
