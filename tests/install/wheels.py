@@ -91,13 +91,15 @@ class Check:
     def wheel(self):
         # pip would make a new environment for each build, whose headers are new files to the compiler.
         self.builder = self.environment("builder", "setuptools>=61", "wheel", "pybind11>=2.10")
-        settings = self.folder / "setup.cfg" # so that builds of others, with CUDA perhaps, stay apart
+        cuda = "AUTO" if "CUDACXX" in os.environ else "OFF"
+        settings = self.folder / "setup.cfg"  # so that builds of others, with CUDA perhaps, stay apart
         settings.write_text(f"[build]\nbuild_base = {self.folder / 'build'}\n")
         new = self.folder / "new"
         shutil.rmtree(new, ignore_errors=True)
         self.run([self.builder, "-m", "pip", "wheel", "-v", "--no-build-isolation", "--no-deps",
                   "--wheel-dir", new, ROOT],
-                 env={"CUDACXX": "none", **os.environ, "DIST_EXTRA_CONFIG": str(settings)})
+                 env={**os.environ, "DIST_EXTRA_CONFIG": str(settings),
+                      "CMAKE_ARGS": f"-DMULTIBUFFER_CUDA={cuda} {os.environ.get('CMAKE_ARGS', '')}"})
         (wheel,) = new.glob("*.whl")
         return wheel.replace(WHEELS / wheel.name)
 
