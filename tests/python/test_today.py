@@ -1,5 +1,5 @@
 """What users run beside this today: torch, JAX, ml_dtypes, pyarrow, pandas and the rest, as `./dev
-test-today` installs them; and the rules about them, on objects made to measure, which need none.
+ecosystem` installs them; and the rules about them, on objects made to measure, which need none.
 
 The rule of most: memory is taken only from an object whose elements are what its memory holds.
 """
