@@ -182,6 +182,9 @@ TEST_P(BackendTest, DeviceIndicesAreCheckedWhenTheResultIsAskedFor) {
   EXPECT_EQ(numbers(take(array, 0, on_device(good))), (Ints{200, 201, 0, 1}));
   expect_error(Errc::index_out_of_range, "index 5 at position (1,) on axis 0, whose extent is 3",
                [&] { take(array, 0, on_device(bad)).synchronize(); });
+  // Under another format, too.
+  expect_error(Errc::index_out_of_range, "index 5",
+               [&] { take(array, 0, on_device(bad)).reinterpret(Format("f", 4)).synchronize(); });
 }
 
 TEST_P(BackendTest, CoordinatesPickElements) {
