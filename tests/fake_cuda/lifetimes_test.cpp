@@ -520,7 +520,7 @@ TEST_F(Lifetimes, AnAccessOfAThreadsDefaultStreamMayEndOnAnother) {
     std::optional<Access> access;
     std::thread([&] {
       ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
-      access.emplace(cudaStreamPerThread, std::vector<Accessed>{result});
+      access.emplace(StreamRef::per_thread(), std::vector<Accessed>{result});
       consumer.reads(result, cudaStreamPerThread);
     }).join();
     access.reset();
@@ -810,7 +810,7 @@ TEST(Contexts, AreMadeOnTheDeviceThatIsAskedForAlone) {
         std::_Exit(1);
     {
       const Numbers values(1 << 20);
-      const DeviceArray array = uploaded(values, nullptr, name.c_str());
+      const DeviceArray array = uploaded(values, {}, name.c_str());
       const DeviceBuffer result = reversed(array);
       std::thread([&] { result.to_host(); }).join();
       if (Device::of_memory(result.data()).name() != name) std::_Exit(2);
