@@ -21,22 +21,23 @@ CopyPixels::Hull CopyPixels::hull_of(const Pixels& pixels) {
           std::max<std::int64_t>(last_part, 0) + pixels.part_bytes};
 }
 
-std::int64_t CopyPixels::pixels_in_vector(const Pixels& pixels) {
+bool CopyPixels::can_shuffle(const Pixels& pixels) {
   const Hull hull = hull_of(pixels);
   const std::int64_t left = vector_size - (hull.high - hull.low);
   const std::int64_t distance = std::abs(pixels.stride);
   // Pixels farther apart may be in separate allocations, with no memory between them.
-  if (!has_shuffles() || left < 0 || distance == 0 || distance > vector_size) return 0;
-  const std::int64_t at_once = std::min(left / distance + 1, vector_size / pixels.bytes());
-  // A single part is best copied without a shuffle.
-  return at_once * pixels.parts < 2 ? 0 : at_once;
+  if (!has_shuffles() || left < 0 || distance == 0 || distance > vector_size) return false;
+  // A single part is best copied without a shuffle. No division here: a plane may be small.
+  return pixels.parts > 1 ? vector_size >= pixels.bytes()
+                          : left >= distance && vector_size >= 2 * pixels.bytes();
 }
 
-CopyPixels::CopyPixels(const Pixels& pixels) : pixels_(pixels), at_once_(pixels_in_vector(pixels)) {
-  if (at_once_ == 0) return;
+CopyPixels::CopyPixels(const Pixels& pixels) : pixels_(pixels) {
+  if (!can_shuffle(pixels)) return;
   const auto [low, high] = hull_of(pixels);
   const std::int64_t left = vector_size - (high - low);
   const std::int64_t distance = std::abs(pixels.stride);
+  at_once_ = std::min(left / distance + 1, vector_size / pixels.bytes());
   reach_ = std::max(ceil_divide(left, distance) + 1,
                     ceil_divide(std::int64_t{vector_size}, pixels.bytes()));
   // The bytes of a vector beyond its pixels lie towards the pixels that follow.

@@ -25,7 +25,7 @@ class CopyPixels {
   explicit CopyPixels(const Pixels& pixels);
 
   /// Whether vectors copy these pixels.
-  static bool can_shuffle(const Pixels& pixels) { return pixels_in_vector(pixels) > 0; }
+  static bool can_shuffle(const Pixels& pixels);
 
   /// Copies `count` pixels, the first part of the first at `from`. Bytes between pixels that are
   /// less than a vector apart may be read as well, and no byte outside of their hull.
@@ -37,7 +37,6 @@ class CopyPixels {
     std::int64_t low, high;
   };
   static Hull hull_of(const Pixels& pixels);
-  static std::int64_t pixels_in_vector(const Pixels& pixels);
   std::int64_t shuffle(std::byte* to, const std::byte* from, std::int64_t count) const;
 
   Pixels pixels_;

@@ -177,7 +177,7 @@ std::vector<GatherPlan> in_strips(const GatherPlan& plan, std::int64_t rows) {
 std::vector<GatherPlan> host_plans(const GatherPlan& plan) {
   constexpr std::int64_t piece = std::int64_t{1} << 18;  // whole pages, whole cache lines
   if (plan.run_bytes > 2 * piece) return in_short_runs(plan, piece);
-  if (choose_way(plan) == PlanWay::planes) {
+  if (has_planes(plan)) {
     const std::int64_t rows = rows_at_once(plane_of(plan));
     if (rows > 0 && rows < plan.axes.back().extent) return in_strips(plan, rows);
   }

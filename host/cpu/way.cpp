@@ -62,8 +62,12 @@ PlaneWay choose_way(const Plane& plane, bool nontemporal, const WayThresholds& t
   return is_pixels ? PlaneWay::pixels : rows;
 }
 
+bool has_planes(const GatherPlan& plan) {
+  return !plan.axes.empty() && is_strided(plan, plan.axes.size() - 1);
+}
+
 PlanWay choose_way(const GatherPlan& plan, const WayThresholds& thresholds) {
-  if (!plan.axes.empty() && is_strided(plan, plan.axes.size() - 1)) return PlanWay::planes;
+  if (has_planes(plan)) return PlanWay::planes;
   if (!plan.conversion && !plan.axes.empty() &&
       plan.run_bytes >= thresholds.least_inner_axis_row_bytes &&
       plan.run_bytes <= thresholds.most_inner_axis_row_bytes &&

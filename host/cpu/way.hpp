@@ -57,6 +57,9 @@ PlaneWay choose_way(const Plane& plane, bool nontemporal,
 
 PlanWay choose_way(const GatherPlan& plan, const WayThresholds& thresholds = way_thresholds);
 
+/// Whether the inner axis is strided in the leaves, so that rows make planes.
+bool has_planes(const GatherPlan& plan);
+
 /// The rows of each outer index as one pixel (for `pixels`), and each row as one (for `shuffle`).
 Pixels outer_pixels(const Plane& plane);
 Pixels inner_pixels(const Plane& plane);
