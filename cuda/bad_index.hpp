@@ -2,7 +2,7 @@
 
 #include "cuda/memory/context.hpp"
 #include "cuda/memory/device_memory.hpp"
-#include "cuda/plan/kernel_plan.hpp"
+#include "cuda/kernels/kernel_plan.hpp"
 #include "host/backend/backend.hpp"
 
 #include <memory>

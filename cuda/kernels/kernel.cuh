@@ -19,7 +19,7 @@ __device__ inline Place place_of_thread() {
 template <class F, int Bytes, int Levels>
 struct Thread {
   template <class Plan>
-  __device__ static void run(const Plan& plan) {
+  __device__ __forceinline__ static void run(const Plan& plan) {
     const GlobalMemory memory;
     F::template gather<Bytes, Levels>(plan, memory, place_of_thread());
   }

@@ -66,11 +66,11 @@ struct KernelScalars {
   Address bad_index = 0;  ///< of a 64-bit word (see BadIndex); 0 where nothing is checked
   CountOf<Offset> items = 0;
   Divisor<CountOf<Offset>> row_vectors;  ///< see `Work`
-  FamilyParameters<Offset> own;
   int axis_count = 0;
   int table_count = 0;
   int index_count = 0;
   IndexMode mode = IndexMode::raise;
+  FamilyParameters<Offset> own;  // before the counts, ptxas spilled `convert` on sm_90
 };
 
 /// A plan small enough to be passed to a kernel by value.

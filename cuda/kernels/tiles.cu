@@ -6,7 +6,7 @@ namespace multibuffer::cuda {
 template <int Bytes, int Levels>
 struct Thread<Tiles, Bytes, Levels> {
   template <class Plan>
-  __device__ static void run(const Plan& plan) {
+  __device__ __forceinline__ static void run(const Plan& plan) {
     using Word = typename TilesOf<Bytes>::Word;
     __shared__ alignas(16) unsigned char shared[TilesOf<Bytes>::slots * sizeof(Word)];
     __shared__ Address rows[TilesOf<Bytes>::rows];

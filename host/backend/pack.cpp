@@ -1,7 +1,7 @@
 #include "host/backend/pack.hpp"
 
+#include "host/bytes/nontemporal_copy.hpp"
 #include "host/bytes/simd.hpp"
-#include "host/bytes/stream_bytes.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,7 +12,7 @@ namespace multibuffer {
 namespace {
 
 /// From this size on packed bytes leave the caches before they are read again.
-constexpr std::int64_t streamed_bytes = std::int64_t{1} << 18;
+constexpr std::int64_t nontemporal_bytes = std::int64_t{1} << 18;
 
 /// The number of scattered rows that are prefetched ahead of the one being copied.
 constexpr std::ptrdiff_t rows_ahead = 12;
@@ -46,15 +46,15 @@ class Runs {
 
 /// Packs bytes [begin, end) of a segment.
 void pack_segment(const Placement& placement, const Segment& segment, std::int64_t begin,
-                  std::int64_t end, std::byte* out, bool streaming) {
+                  std::int64_t end, std::byte* out, bool nontemporal) {
   if (placement.packing.empty())
-    return copy_bytes(out, segment.source + begin, end - begin, streaming);
+    return copy_bytes(out, segment.source + begin, end - begin, nontemporal);
 
   const std::int64_t run = placement.run_bytes;
   Runs runs(placement.packing, segment.source, begin / run);
   for (std::int64_t skip = begin % run; begin < end; skip = 0, runs.next()) {
     const std::int64_t bytes = std::min(run - skip, end - begin);
-    copy_bytes(out, runs.source() + skip, bytes, streaming);
+    copy_bytes(out, runs.source() + skip, bytes, nontemporal);
     out += bytes;
     begin += bytes;
   }
@@ -74,7 +74,7 @@ void pack(const Placement& placement, std::int64_t begin, std::int64_t end, std:
     out += position - begin;
     begin = position;
   };
-  const bool streaming = end - begin >= streamed_bytes;
+  const bool nontemporal = end - begin >= nontemporal_bytes;
   for (; begin < end && next != segments.end(); ++next) {
     const Segment segment = *next;
     if (segment.offset >= end) break;
@@ -84,12 +84,13 @@ void pack(const Placement& placement, std::int64_t begin, std::int64_t end, std:
     }
     if (begin < segment.offset) clear_to(segment.offset);
     const std::int64_t stop = std::min(end, segment.offset + segment.bytes);
-    pack_segment(placement, segment, begin - segment.offset, stop - segment.offset, out, streaming);
+    pack_segment(placement, segment, begin - segment.offset, stop - segment.offset, out,
+                 nontemporal);
     out += stop - begin;
     begin = stop;
   }
   if (begin < end) clear_to(end);
-  if (streaming) finish_streaming();
+  if (nontemporal) nontemporal_fence();
 }
 
 }  // namespace multibuffer

@@ -20,14 +20,14 @@
 namespace multibuffer {
 
 inline constexpr std::size_t vector_bytes = 16;
-inline constexpr std::int64_t line_bytes = 64;  ///< of a cache
+inline constexpr std::int64_t cache_line_bytes = 64;  ///< of a cache
 
 /// How far into its cache line `at` is, and how far before the next one; 0 where it begins one.
-inline std::int64_t place_in_line(const std::byte* at) {
-  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(at) % line_bytes);
+inline std::int64_t offset_in_cache_line(const std::byte* at) {
+  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(at) % cache_line_bytes);
 }
-inline std::int64_t bytes_to_line(const std::byte* at) {
-  return (line_bytes - place_in_line(at)) % line_bytes;
+inline std::int64_t bytes_to_cache_line(const std::byte* at) {
+  return (cache_line_bytes - offset_in_cache_line(at)) % cache_line_bytes;
 }
 
 /// The locality of a prefetch into the second cache. What the first one has under way at a time is
@@ -46,10 +46,11 @@ inline void prefetch_from(const std::byte* from, std::int64_t bytes) {
 
 /// The same for the first lines of a row; the hardware follows a longer one by itself.
 inline void prefetch_row(const std::byte* row, std::int64_t bytes) {
-  constexpr std::int64_t most = 8 * line_bytes;
+  constexpr std::int64_t most = 8 * cache_line_bytes;
   const std::int64_t end = bytes < most ? bytes : most;
   prefetch_first_line(row);
-  for (std::int64_t at = line_bytes - place_in_line(row); at < end; at += line_bytes)
+  for (std::int64_t at = cache_line_bytes - offset_in_cache_line(row); at < end;
+       at += cache_line_bytes)
     prefetch_first_line(row + at);
 }
 
@@ -85,7 +86,7 @@ Vector<Item> interleave_upper(const Vector<Item>& a, const Vector<Item>& b) {
 // A function with MULTIBUFFER_SHUFFLES, and all that is inlined into it, moves the items of a
 // vector to any places in one instruction, and can call `shuffled`; it may be called where
 // `has_shuffles`. One with MULTIBUFFER_WIDE may be called where `has_wide_vectors`, and can
-// `stream_wide_line`, `copy_wide_line`, `WideLine`, `widen_halves`, `narrow_to_halves`,
+// `nontemporal_store_wide_line`, `copy_wide_line`, `WideLine`, `widen_halves`, `narrow_to_halves`,
 // `truncate_floats` and `narrow_integers`. In one with MULTIBUFFER_PERMUTES, for where
 // `has_permutes`, there is `put_permuted` as well. In one with MULTIBUFFER_ARITHMETIC, for where
 // `has_wide_arithmetic`, the compiler's own vectors are of 32 bytes, of integers as well.
@@ -144,25 +145,27 @@ inline Vector<std::uint8_t> shuffled(const Vector<std::uint8_t>& bytes,
 
 /// Whether there are stores past the caches.
 #if defined(__x86_64__)
-inline constexpr bool has_streaming = true;
+inline constexpr bool has_nontemporal_stores = true;
 #else
-inline constexpr bool has_streaming = false;
+inline constexpr bool has_nontemporal_stores = false;
 #endif
 
 /// Copies a cache line to `to`, a multiple of its size, past the caches where the processor has
-/// such a store that its compiler knows. `finish_streaming` orders what follows behind such stores.
-inline void stream_line(std::byte* to, const std::byte* from) {
+/// such a store that its compiler knows. `nontemporal_fence` orders what follows behind such
+/// stores.
+inline void nontemporal_store_line(std::byte* to, const std::byte* from) {
 #if defined(__x86_64__)
-  for (std::size_t i = 0; i < line_bytes; i += vector_bytes)
+  for (std::size_t i = 0; i < cache_line_bytes; i += vector_bytes)
     _mm_stream_si128(reinterpret_cast<__m128i*>(to + i),
                      _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
 #else
-  std::memcpy(to, from, line_bytes);
+  std::memcpy(to, from, cache_line_bytes);
 #endif
 }
 #if defined(__x86_64__)
 /// The same by one store, of which the processor need not wait for the rest.
-[[gnu::target("avx512f")]] inline void stream_wide_line(std::byte* to, const std::byte* from) {
+[[gnu::target("avx512f")]] inline void nontemporal_store_wide_line(std::byte* to,
+                                                                   const std::byte* from) {
   _mm512_stream_si512(reinterpret_cast<__m512i*>(to), _mm512_loadu_si512(from));
 }
 /// Copies a cache line's size, by way of the caches.
@@ -191,7 +194,8 @@ struct WideLine {
                                                          std::int64_t end, const WideLine& line) {
   _mm512_mask_storeu_epi8(to, bytes_of_line(begin, end), line.bytes);
 }
-[[gnu::target("avx512f")]] inline void stream_wide_line(std::byte* to, const WideLine& line) {
+[[gnu::target("avx512f")]] inline void nontemporal_store_wide_line(std::byte* to,
+                                                                   const WideLine& line) {
   _mm512_stream_si512(reinterpret_cast<__m512i*>(to), line.bytes);
 }
 [[gnu::target("avx512f")]] inline void copy_wide_line(std::byte* to, const WideLine& line) {
@@ -246,16 +250,18 @@ template <class To>
 }
 #else
 // Wide vectors are x86-64's alone: the others are never called.
-inline void stream_wide_line(std::byte* to, const std::byte* from) { stream_line(to, from); }
+inline void nontemporal_store_wide_line(std::byte* to, const std::byte* from) {
+  nontemporal_store_line(to, from);
+}
 inline void copy_wide_line(std::byte* to, const std::byte* from) {
-  std::memcpy(to, from, line_bytes);
+  std::memcpy(to, from, cache_line_bytes);
 }
 struct WideLine {};
 inline void put_bytes(WideLine& /*line*/, std::int64_t /*begin*/, std::int64_t /*end*/,
                       const std::byte* /*from*/) {}
 inline void store_bytes(std::byte* /*to*/, std::int64_t /*begin*/, std::int64_t /*end*/,
                         const WideLine& /*line*/) {}
-inline void stream_wide_line(std::byte* /*to*/, const WideLine& /*line*/) {}
+inline void nontemporal_store_wide_line(std::byte* /*to*/, const WideLine& /*line*/) {}
 inline void copy_wide_line(std::byte* /*to*/, const WideLine& /*line*/) {}
 inline void put_permuted(WideLine& /*line*/, std::int64_t /*begin*/, std::int64_t /*end*/,
                          const WideLine& /*lanes*/, std::uint64_t /*wanted*/,
@@ -266,7 +272,7 @@ inline void truncate_floats(std::byte* /*to*/, const std::byte* /*from*/) {}
 template <class To>
 void narrow_integers(std::byte* /*to*/, const std::byte* /*from*/) {}
 #endif
-inline void finish_streaming() {
+inline void nontemporal_fence() {
 #if defined(__x86_64__)
   _mm_sfence();
 #endif

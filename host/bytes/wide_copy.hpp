@@ -12,7 +12,9 @@ namespace multibuffer {
 /// by those with. Nothing outside of what is copied is touched: it may be in another line, which
 /// would have to be fetched.
 struct NarrowMoves {
-  static void stream(std::byte* to, const std::byte* from) { stream_line(to, from); }
+  static void nontemporal_store_line(std::byte* to, const std::byte* from) {
+    multibuffer::nontemporal_store_line(to, from);
+  }
   /// From a vector's size on.
   static void copy(std::byte* to, const std::byte* from, std::int64_t bytes) {
     constexpr auto vector = static_cast<std::int64_t>(vector_bytes);
@@ -22,12 +24,14 @@ struct NarrowMoves {
   }
 };
 struct WideMoves {
-  static void stream(std::byte* to, const std::byte* from) { stream_wide_line(to, from); }
+  static void nontemporal_store_line(std::byte* to, const std::byte* from) {
+    multibuffer::nontemporal_store_wide_line(to, from);
+  }
   static void copy(std::byte* to, const std::byte* from, std::int64_t bytes) {
-    if (bytes < line_bytes) return NarrowMoves::copy(to, from, bytes);
-    for (std::int64_t at = 0; at + line_bytes < bytes; at += line_bytes)
+    if (bytes < cache_line_bytes) return NarrowMoves::copy(to, from, bytes);
+    for (std::int64_t at = 0; at + cache_line_bytes < bytes; at += cache_line_bytes)
       copy_wide_line(to + at, from + at);
-    copy_wide_line(to + bytes - line_bytes, from + bytes - line_bytes);
+    copy_wide_line(to + bytes - cache_line_bytes, from + bytes - cache_line_bytes);
   }
 };
 

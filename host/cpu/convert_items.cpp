@@ -190,7 +190,7 @@ void ConvertItems::add_number(const Conversion& conversion) {
 }
 
 void ConvertItems::operator()(std::byte* to, const std::byte* from, std::int64_t count) const {
-  alignas(line_bytes) std::byte between[2][block_items * 8];
+  alignas(cache_line_bytes) std::byte between[2][block_items * 8];
   for (std::int64_t begin = 0; begin < count; begin += block_items) {
     const std::int64_t items = std::min(block_items, count - begin);
     const std::byte* source = from + begin * from_bytes_;

@@ -189,7 +189,7 @@ void copy_strided(std::byte* to, std::int64_t out_stride, const std::byte* from,
   }
 }
 
-bool is_small_step(std::int64_t step, std::int64_t item_bytes) {
+bool can_copy_every(std::int64_t step, std::int64_t item_bytes) {
   // Items that are a vector or more apart may be in memory that was allocated one by one.
   const bool are_close =
       (std::abs(step) - 1) * item_bytes < static_cast<std::int64_t>(vector_bytes);
@@ -197,7 +197,7 @@ bool is_small_step(std::int64_t step, std::int64_t item_bytes) {
          step != 0 && step != 1;
 }
 
-bool is_interleaved(std::int64_t parts, std::int64_t item_bytes) {
+bool can_interleave(std::int64_t parts, std::int64_t item_bytes) {
   return has_shuffles() && is_small_item(item_bytes) && parts >= 2 && parts <= most_steps;
 }
 

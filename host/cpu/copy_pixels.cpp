@@ -15,22 +15,34 @@ constexpr std::int64_t block_bytes = 8192;
 
 }  // namespace
 
-CopyPixels::CopyPixels(const Pixels& pixels) : pixels_(pixels) {
+CopyPixels::Hull CopyPixels::hull_of(const Pixels& pixels) {
   const std::int64_t last_part = (pixels.parts - 1) * pixels.part_stride;
-  const std::int64_t low = std::min<std::int64_t>(last_part, 0);
-  const std::int64_t high = std::max<std::int64_t>(last_part, 0) + pixels.part_bytes;
-  const std::int64_t left = vector_size - (high - low), distance = std::abs(pixels.stride);
-  // Pixels farther apart may be in memory that was allocated one by one, with none between.
-  if (!has_shuffles() || left < 0 || distance == 0 || distance > vector_size) return;
-  const std::int64_t at_once = std::min(left / distance + 1, vector_size / pixels.bytes());
-  // One part of one pixel at a time is best copied as it is.
-  if (at_once * pixels.parts < 2) return;
-  at_once_ = at_once;
+  return {std::min<std::int64_t>(last_part, 0),
+          std::max<std::int64_t>(last_part, 0) + pixels.part_bytes};
+}
+
+bool CopyPixels::can_shuffle(const Pixels& pixels) {
+  const Hull hull = hull_of(pixels);
+  const std::int64_t left = vector_size - (hull.high - hull.low);
+  const std::int64_t distance = std::abs(pixels.stride);
+  // Pixels farther apart may be in separate allocations, with no memory between them.
+  if (!has_shuffles() || left < 0 || distance == 0 || distance > vector_size) return false;
+  // A single part is best copied without a shuffle. No division here: a plane may be small.
+  return pixels.parts > 1 ? vector_size >= pixels.bytes()
+                          : left >= distance && vector_size >= 2 * pixels.bytes();
+}
+
+CopyPixels::CopyPixels(const Pixels& pixels) : pixels_(pixels) {
+  if (!can_shuffle(pixels)) return;
+  const auto [low, high] = hull_of(pixels);
+  const std::int64_t left = vector_size - (high - low);
+  const std::int64_t distance = std::abs(pixels.stride);
+  at_once_ = std::min(left / distance + 1, vector_size / pixels.bytes());
   reach_ = std::max(ceil_divide(left, distance) + 1,
                     ceil_divide(std::int64_t{vector_size}, pixels.bytes()));
-  // What a vector has beyond its pixels lies towards those that follow.
+  // The bytes of a vector beyond its pixels lie towards the pixels that follow.
   first_ = pixels.stride > 0 ? low : high - vector_size;
-  for (std::int64_t at = 0; at < at_once * pixels.bytes(); ++at) {
+  for (std::int64_t at = 0; at < at_once_ * pixels.bytes(); ++at) {
     const std::int64_t pixel = at / pixels.bytes(), byte = at % pixels.bytes();
     const std::int64_t from = pixel * pixels.stride +
                               byte / pixels.part_bytes * pixels.part_stride +
@@ -39,14 +51,14 @@ CopyPixels::CopyPixels(const Pixels& pixels) : pixels_(pixels) {
   }
 }
 
-/// Copies most of so many pixels, and returns how many.
+/// Copies most of `count` pixels, and returns how many.
 MULTIBUFFER_SHUFFLES std::int64_t CopyPixels::shuffle(std::byte* to, const std::byte* from,
                                                       std::int64_t count) const {
   const std::int64_t out_step = at_once_ * pixels_.bytes(), step = at_once_ * pixels_.stride;
   const Vector<std::uint8_t> lanes = lanes_;
   std::int64_t done = 0;
   for (from += first_; done + reach_ <= count; done += at_once_) {
-    // What is written beyond the pixels is written again by the next vector.
+    // Bytes written beyond the pixels are written again by the next vector.
     store(to, shuffled(load<Vector<std::uint8_t>>(from), lanes));
     to += out_step;
     from += step;
@@ -56,10 +68,10 @@ MULTIBUFFER_SHUFFLES std::int64_t CopyPixels::shuffle(std::byte* to, const std::
 
 void CopyPixels::operator()(std::byte* to, const std::byte* from, std::int64_t count) const {
   const std::int64_t bytes = pixels_.bytes();
-  // Part by part, of as many pixels as stay in the first cache meanwhile.
+  // Part by part, of as many pixels as stay in the L1 cache meanwhile.
   const std::int64_t most =
       std::max<std::int64_t>(1, block_bytes / std::max(std::abs(pixels_.stride), bytes));
-  for (std::int64_t done = is_fast() ? shuffle(to, from, count) : 0; done < count; done += most)
+  for (std::int64_t done = at_once_ > 0 ? shuffle(to, from, count) : 0; done < count; done += most)
     for (std::int64_t part = 0; part < pixels_.parts; ++part)
       copy_strided(to + done * bytes + part * pixels_.part_bytes, bytes,
                    from + done * pixels_.stride + part * pixels_.part_stride, pixels_.stride,

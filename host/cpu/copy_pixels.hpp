@@ -24,19 +24,24 @@ class CopyPixels {
  public:
   explicit CopyPixels(const Pixels& pixels);
 
-  /// Whether vectors do it.
-  bool is_fast() const { return at_once_ > 0; }
+  /// Whether vectors copy these pixels.
+  static bool can_shuffle(const Pixels& pixels);
 
-  /// `count` pixels, the first part of the first at `from`. What lies between pixels that are
+  /// Copies `count` pixels, the first part of the first at `from`. Bytes between pixels that are
   /// less than a vector apart may be read as well, and no byte outside of their hull.
   void operator()(std::byte* to, const std::byte* from, std::int64_t count) const;
 
  private:
+  /// The bytes from a pixel's address to its lowest, and to the end of its highest part.
+  struct Hull {
+    std::int64_t low, high;
+  };
+  static Hull hull_of(const Pixels& pixels);
   std::int64_t shuffle(std::byte* to, const std::byte* from, std::int64_t count) const;
 
   Pixels pixels_;
-  std::int64_t at_once_ = 0;  ///< how many pixels a vector makes
-  std::int64_t reach_ = 0;    ///< how many it touches, where it is read or where it is written
+  std::int64_t at_once_ = 0;  ///< pixels that a vector makes; 0 where vectors do not copy them
+  std::int64_t reach_ = 0;    ///< pixels that a vector touches, where it is read or written
   std::int64_t first_ = 0;    ///< where a vector begins, from its first pixel
   Vector<std::uint8_t> lanes_{};
 };

@@ -1,6 +1,6 @@
 #include "host/cpu/copy_rows.hpp"
 
-#include "host/bytes/line_stream.hpp"
+#include "host/bytes/nontemporal_writer.hpp"
 #include "host/bytes/simd.hpp"
 #include "host/bytes/wide_copy.hpp"
 
@@ -10,13 +10,13 @@
 namespace multibuffer {
 namespace {
 
-/// From here on, the C library's memcpy knows better.
+/// From this size, the C library's memcpy is faster.
 constexpr std::int64_t large_row_bytes = 2048;
 
-/// Each batch begins and ends a stream. Those of less are not worth it.
-constexpr std::int64_t least_streamed_bytes = 2048;
+/// Each batch begins and ends with partial cache lines, which does not pay for smaller ones.
+constexpr std::int64_t least_nontemporal_bytes = 2048;
 
-/// Two moves of `Bytes` that overlap in the middle: any size from Bytes to 2 * Bytes.
+/// Copies Bytes to 2 * Bytes bytes by two copies of `Bytes` that overlap in the middle.
 template <std::size_t Bytes>
 void copy_ends(std::byte* to, const std::byte* from, std::int64_t bytes) {
   std::byte first[Bytes], last[Bytes];
@@ -68,24 +68,24 @@ MULTIBUFFER_WIDE void copy_small_wide(std::span<const RowCopy> rows, std::span<c
   copy_small<WideMoves>(rows, ahead, row_bytes);
 }
 
-template <class Stream>
-void stream_each(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
-                 std::int64_t row_bytes) {
-  Stream out(rows[0].to);
+template <class Writer>
+void write_each(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
+                std::int64_t row_bytes) {
+  Writer out(rows[0].to);
   copy_each(rows, ahead, row_bytes, [&](std::byte* to, const std::byte* from, std::int64_t bytes) {
     out.go_to(to);
     out.append(from, bytes);
   });
   out.finish();
 }
-MULTIBUFFER_WIDE void stream_each_wide(std::span<const RowCopy> rows,
-                                       std::span<const RowCopy> ahead, std::int64_t row_bytes) {
-  if (row_bytes < WideLineStream::least_worth_bytes)
-    return stream_each<LineStream<WideMoves>>(rows, ahead, row_bytes);
-  stream_each<WideLineStream>(rows, ahead, row_bytes);
+MULTIBUFFER_WIDE void write_each_wide(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
+                                      std::int64_t row_bytes) {
+  if (row_bytes < WideNontemporalWriter::least_worth_bytes)
+    return write_each<NontemporalWriter<WideMoves>>(rows, ahead, row_bytes);
+  write_each<WideNontemporalWriter>(rows, ahead, row_bytes);
 }
 
-void copy_items(std::span<const RowCopy> rows, std::int64_t bytes) {
+void copy_small_rows(std::span<const RowCopy> rows, std::int64_t bytes) {
   const auto by = [&](const auto& copy_row) { copy_each(rows, {}, bytes, copy_row); };
   switch (bytes) {
     case 1:
@@ -106,14 +106,14 @@ void copy_items(std::span<const RowCopy> rows, std::int64_t bytes) {
 }  // namespace
 
 void copy_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
-               std::int64_t row_bytes, bool streaming) {
+               std::int64_t row_bytes, bool nontemporal) {
   if (rows.empty()) return;
-  if (row_bytes <= most_item_bytes) return copy_items(rows, row_bytes);
-  static const auto stream =
-      has_wide_vectors() ? stream_each_wide : stream_each<LineStream<NarrowMoves>>;
+  if (row_bytes <= most_item_bytes) return copy_small_rows(rows, row_bytes);
+  static const auto write =
+      has_wide_vectors() ? write_each_wide : write_each<NontemporalWriter<NarrowMoves>>;
   static const auto copy = has_wide_vectors() ? copy_small_wide : copy_small<NarrowMoves>;
-  if (streaming && static_cast<std::int64_t>(rows.size()) * row_bytes >= least_streamed_bytes)
-    return stream(rows, ahead, row_bytes);
+  if (nontemporal && static_cast<std::int64_t>(rows.size()) * row_bytes >= least_nontemporal_bytes)
+    return write(rows, ahead, row_bytes);
   if (row_bytes < large_row_bytes) return copy(rows, ahead, row_bytes);
   copy_each(rows, ahead, row_bytes, LargeRow{});
 }

@@ -3,8 +3,8 @@
 
 #include "host/backend/backend.hpp"
 #include "host/backend/pack.hpp"
+#include "host/bytes/nontemporal_copy.hpp"
 #include "host/bytes/simd.hpp"
-#include "host/bytes/stream_bytes.hpp"
 #include "host/cpu/host_gather.hpp"
 #include "host/support/parallel.hpp"
 #include "host/support/text.hpp"
@@ -79,10 +79,10 @@ const std::string& processor_name() {
 }
 
 void copy_all(std::byte* to, const std::byte* from, std::int64_t bytes) {
-  const bool streaming = worth_streaming(bytes);
+  const bool nontemporal = worth_nontemporal(bytes);
   parallel_for(bytes, 1, {}, [&](std::int64_t begin, std::int64_t end) {
-    copy_bytes(to + begin, from + begin, end - begin, streaming);
-    if (streaming) finish_streaming();
+    copy_bytes(to + begin, from + begin, end - begin, nontemporal);
+    if (nontemporal) nontemporal_fence();
   });
 }
 
@@ -173,10 +173,10 @@ class HostBackend final : public Backend {
                                       const std::vector<std::shared_ptr<Memory>>&, StreamRef,
                                       const Watch& watch) override {
     const std::int64_t bytes = plan.rows * plan.run_bytes;
-    const bool streaming = worth_streaming(plan.out_bytes(bytes));
+    const bool nontemporal = worth_nontemporal(plan.out_bytes(bytes));
     const std::vector<GatherPlan> parts = host_plans(plan);
     const auto gather_part = [&](std::int64_t begin, std::int64_t end) {
-      host_gather_bytes(parts, begin, end, streaming);
+      host_gather_bytes(parts, begin, end, nontemporal);
     };
     // By reference: nothing is allocated.
     parallel_for(bytes, 1, in_result_bytes(plan, watch), std::ref(gather_part));

@@ -4,8 +4,9 @@
 #include "host/cpu/convert_plane.hpp"
 #include "host/cpu/copy_plane.hpp"
 #include "host/cpu/copy_rows.hpp"
-#include "host/cpu/gather_line.hpp"
+#include "host/cpu/gather_inner_axis.hpp"
 #include "host/cpu/row_walk.hpp"
+#include "host/cpu/way.hpp"
 #include "host/support/rounding.hpp"
 
 #include <algorithm>
@@ -15,35 +16,25 @@
 #include <span>
 #include <utility>
 
-// Three ways to copy a range of rows. Where the innermost axes are strided on both sides, a plane
-// (or the part of one that is left) is copied at a time. Long lines of rows are copied by one loop
-// that looks rows up some way ahead (gather_line.cpp). Else the rows' addresses are worked out a
-// batch ahead of the copying, so that the caches fetch one batch while another is copied. What is
-// to be converted takes the first way or the last.
-
 namespace multibuffer {
 namespace {
 
-/// The plane that the last two axes span; of one line where the last but one is not strided.
+/// The plane of the last two axes; of one outer index where the last but one is not strided.
 Plane plane_of(const GatherPlan& plan) {
   const std::size_t last = plan.axes.size() - 1;
   const PlanAxis& inner = plan.axes[last];
   const bool planes = last > 0 && is_strided(plan, last - 1);
-  const PlanAxis line{1, 0, 0, 0};
-  const PlanAxis& outer = planes ? plan.axes[last - 1] : line;
+  const PlanAxis none{1, 0, 0, 0};
+  const PlanAxis& outer = planes ? plan.axes[last - 1] : none;
   return {.to = plan.out,
           .from = nullptr,
-          .lines = outer.extent,
-          .line_out_stride = outer.out_stride,
-          .line_stride = outer.stride,
+          .outer = outer.extent,
+          .outer_out_stride = outer.out_stride,
+          .outer_stride = outer.stride,
           .rows = inner.extent,
           .out_stride = inner.out_stride,
           .stride = inner.stride,
           .row_bytes = plan.run_bytes};
-}
-
-bool has_planes(const GatherPlan& plan) {
-  return !plan.axes.empty() && is_strided(plan, plan.axes.size() - 1);
 }
 
 std::optional<ConvertItems> converter_of(const GatherPlan& plan) {
@@ -51,58 +42,55 @@ std::optional<ConvertItems> converter_of(const GatherPlan& plan) {
   return ConvertItems(*plan.conversion);
 }
 
-void gather_planes(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
+void gather_planes(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool nontemporal) {
   const std::optional<ConvertItems> convert = converter_of(plan);
   const Plane whole = plane_of(plan);
   for (RowWalk walk(plan, begin); begin < end;) {
     const RowCopy copy = walk.here();
-    // Whole lines up to the end of the plane, or what is left of one line.
+    // Whole inner axes up to the end of the plane, or the rest of one.
     Plane plane = whole;
     plane.to = copy.to;
     plane.from = copy.from;
-    plane.lines = 1;
-    plane.rows = std::min(end - begin, walk.left_in_line());
-    if (plane.rows == whole.rows && whole.lines > 1)
-      plane.lines = std::min((end - begin) / whole.rows, walk.left_in_plane());
+    plane.outer = 1;
+    plane.rows = std::min(end - begin, walk.left_in_inner_axis());
+    if (plane.rows == whole.rows && whole.outer > 1)
+      plane.outer = std::min((end - begin) / whole.rows, walk.left_in_plane());
     if (convert) {
-      convert_plane(plane, *convert, streaming);
+      convert_plane(plane, *convert, nontemporal);
     } else {
-      copy_plane(plane, streaming);
+      copy_plane(plane, nontemporal);
     }
-    if (plane.rows == whole.rows && whole.lines > 1) {
-      walk.advance_lines(plane.lines);
+    if (plane.rows == whole.rows && whole.outer > 1) {
+      walk.advance_outer(plane.outer);
     } else {
       walk.advance(plane.rows);
     }
-    begin += plane.lines * plane.rows;
+    begin += plane.outer * plane.rows;
   }
 }
 
 constexpr std::int64_t most_in_batch = 64;
 using Batch = std::array<RowCopy, std::size_t{most_in_batch}>;
 
-/// How many rows to work out at once: enough to cover the memory's latency, and no more than the
-/// first cache holds.
+/// Returns how many rows to look up at once: enough to cover the memory's latency, and no more than
+/// the L1 cache holds.
 std::int64_t batch_for(std::int64_t row_bytes) {
   if (row_bytes <= most_item_bytes) return most_in_batch;
   return row_bytes <= 256 ? 32 : 8;
 }
 
-/// Returns false, with nothing done, where that does not pay.
-bool gather_lines(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
-  if (plan.conversion || plan.axes.empty() ||
-      !worth_gathering_lines(plan.run_bytes, plan.axes.back().extent))
-    return false;
+void gather_along_inner_axis(const GatherPlan& plan, std::int64_t begin, std::int64_t end,
+                             bool nontemporal) {
   for (RowWalk walk(plan, begin); begin < end;) {
-    const std::int64_t rows = std::min(end - begin, walk.left_in_line());
-    if (!gather_line(walk, rows, plan.run_bytes, streaming)) return false;
+    const std::int64_t rows = std::min(end - begin, walk.left_in_inner_axis());
+    gather_inner_axis(walk, rows, plan.run_bytes, nontemporal);
     walk.advance(rows);
     begin += rows;
   }
-  return true;
 }
 
-void gather_batches(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
+void gather_batches(const GatherPlan& plan, std::int64_t begin, std::int64_t end,
+                    bool nontemporal) {
   const std::optional<ConvertItems> convert = converter_of(plan);
   const std::int64_t batch = batch_for(plan.run_bytes);
   RowWalk walk(plan, begin);
@@ -118,15 +106,15 @@ void gather_batches(const GatherPlan& plan, std::int64_t begin, std::int64_t end
   for (std::size_t turn = 1; !rows.empty(); turn ^= 1) {
     const std::span<RowCopy> ahead = read_batch(memory[turn]);
     if (convert) {
-      convert_rows(rows, ahead, plan.run_bytes, *convert, streaming);
+      convert_rows(rows, ahead, plan.run_bytes, *convert, nontemporal);
     } else {
-      copy_rows(rows, ahead, plan.run_bytes, streaming);
+      copy_rows(rows, ahead, plan.run_bytes, nontemporal);
     }
     rows = ahead;
   }
 }
 
-/// A plan whose runs are cut into an axis of pieces, and one for what is left of each run.
+/// Returns a plan whose runs are cut into an axis of pieces, and one for the rest of each run.
 std::vector<GatherPlan> in_short_runs(const GatherPlan& plan, std::int64_t piece) {
   const std::int64_t pieces = plan.run_bytes / piece;
   GatherPlan rest = plan;
@@ -145,42 +133,42 @@ std::vector<GatherPlan> in_short_runs(const GatherPlan& plan, std::int64_t piece
   return {std::move(whole), std::move(rest)};
 }
 
-/// The part of a plan that has `count` rows of each line, from row `first` on.
-GatherPlan part_of_lines(const GatherPlan& plan, std::int64_t first, std::int64_t count) {
+/// Returns the part of a plan with indices [first, first + count) of the inner axis.
+GatherPlan part_of_inner_axis(const GatherPlan& plan, std::int64_t first, std::int64_t count) {
   GatherPlan part = plan;
-  PlanAxis& line = part.axes.back();
-  part.rows = plan.rows / line.extent * count;
-  part.out += first * line.out_stride;
-  part.origins[static_cast<std::size_t>(line.level)] += first * line.stride;
-  line.extent = count;
+  PlanAxis& inner = part.axes.back();
+  part.rows = plan.rows / inner.extent * count;
+  part.out += first * inner.out_stride;
+  part.origins[static_cast<std::size_t>(inner.level)] += first * inner.stride;
+  inner.extent = count;
   return part;
 }
 
-/// A plan whose planes are cut into strips, `rows` rows of all lines each; they divide its lines.
+/// Cuts planes into strips of `rows` rows for all outer indices; `rows` divides the inner axis.
 GatherPlan cut_into_strips(GatherPlan plan, std::int64_t rows) {
-  const auto before_lines = static_cast<std::ptrdiff_t>(plan.axes.size()) - 2;
+  const auto before_outer = static_cast<std::ptrdiff_t>(plan.axes.size()) - 2;
   PlanAxis strip = plan.axes.back();
   plan.axes.back().extent = rows;
   strip.extent /= rows;
   strip.out_stride *= rows;
   strip.stride *= rows;
-  plan.axes.insert(plan.axes.begin() + before_lines, strip);
+  plan.axes.insert(plan.axes.begin() + before_outer, strip);
   for (PlanIndices& indices : plan.indices)
-    indices.steps.insert(indices.steps.begin() + before_lines, 0);
+    indices.steps.insert(indices.steps.begin() + before_outer, 0);
   return plan;
 }
 
-/// A plan in strips, and plans for the rows before the first and after the last of them. Strips
-/// begin where cache lines of the output do, if those of all lines can.
+/// Returns a plan in strips, and plans for the rows before the first and after the last of them.
+/// Strips begin with cache lines of the output, if those of all outer indices can.
 std::vector<GatherPlan> in_strips(const GatherPlan& plan, std::int64_t rows) {
   const std::int64_t all = plan.axes.back().extent;
   const std::int64_t before = std::min(rows_to_cache_line(plane_of(plan)), all);
   const std::int64_t after = (all - before) % rows;
   std::vector<GatherPlan> parts;
   if (const std::int64_t whole = all - before - after; whole > 0)
-    parts.push_back(cut_into_strips(part_of_lines(plan, before, whole), rows));
-  if (before > 0) parts.push_back(part_of_lines(plan, 0, before));
-  if (after > 0) parts.push_back(part_of_lines(plan, all - after, after));
+    parts.push_back(cut_into_strips(part_of_inner_axis(plan, before, whole), rows));
+  if (before > 0) parts.push_back(part_of_inner_axis(plan, 0, before));
+  if (after > 0) parts.push_back(part_of_inner_axis(plan, all - after, after));
   return parts;
 }
 
@@ -196,25 +184,31 @@ std::vector<GatherPlan> host_plans(const GatherPlan& plan) {
   return {plan};
 }
 
-void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming) {
-  if (has_planes(plan)) {
-    gather_planes(plan, begin, end, streaming);
-  } else if (!gather_lines(plan, begin, end, streaming)) {
-    gather_batches(plan, begin, end, streaming);
+void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool nontemporal) {
+  switch (choose_way(plan)) {
+    case PlanWay::planes:
+      gather_planes(plan, begin, end, nontemporal);
+      break;
+    case PlanWay::inner_axis:
+      gather_along_inner_axis(plan, begin, end, nontemporal);
+      break;
+    case PlanWay::batches:
+      gather_batches(plan, begin, end, nontemporal);
+      break;
   }
-  if (streaming) finish_streaming();
+  if (nontemporal) nontemporal_fence();
 }
 
 void host_gather_bytes(std::span<const GatherPlan> plans, std::int64_t begin, std::int64_t end,
-                       bool streaming) {
+                       bool nontemporal) {
   for (const GatherPlan& plan : plans) {
-    // A row is copied by whoever has its first byte.
+    // A row belongs to the range that has its first byte.
     const auto row_from = [&](std::int64_t byte) {
       const std::int64_t before = std::clamp<std::int64_t>(byte, 0, plan.rows * plan.run_bytes);
       return ceil_divide(before, plan.run_bytes);
     };
     if (row_from(begin) < row_from(end))
-      host_gather(plan, row_from(begin), row_from(end), streaming);
+      host_gather(plan, row_from(begin), row_from(end), nontemporal);
     begin -= plan.rows * plan.run_bytes;
     end -= plan.rows * plan.run_bytes;
   }

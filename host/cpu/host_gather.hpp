@@ -8,21 +8,19 @@
 
 namespace multibuffer {
 
-/// The same work as a few plans that can be cut between any two rows: runs are short enough to be
-/// shared among threads, and planes are cut into strips that use each cache line while it is there
-/// and write whole ones (of the output as it lies, so also where elements are converted). The first
-/// has most of the work.
+/// Splits a plan into plans whose rows can be given to threads in any partition. Runs over 512 KiB
+/// are cut to 256 KiB; planes are cut into strips, so that a source cache line is used while cached
+/// and the output is written in whole lines. The first plan has most of the work.
 std::vector<GatherPlan> host_plans(const GatherPlan& plan);
 
 /// Copies rows [begin, end) of a plan, counted in the order of its axes, in host memory. Index
-/// values have been checked. Threads may run disjoint ranges at once. With `streaming` the output
-/// goes past the caches where that is faster.
-void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool streaming);
+/// values must have been checked. Threads may run disjoint ranges at once. If `nontemporal`, the
+/// output is written by non-temporal stores where that pays.
+void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool nontemporal);
 
-/// The same for bytes [begin, end) of what some plans read, counted through all of them: of the
-/// source, where elements are converted. Rows may be written a little beyond `end`, by whoever has
-/// their begin.
+/// Copies the source bytes [begin, end) of `plans`, counted through all of them. A row that begins
+/// in the range is copied whole.
 void host_gather_bytes(std::span<const GatherPlan> plans, std::int64_t begin, std::int64_t end,
-                       bool streaming);
+                       bool nontemporal);
 
 }  // namespace multibuffer

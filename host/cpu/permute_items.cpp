@@ -10,26 +10,29 @@
 namespace multibuffer {
 namespace {
 
-/// What is read at a time, of so many ranges in turn: the hardware's asking ahead ends with each
-/// page (see stream_bytes.cpp), and while it starts anew in one, it is at work in the others.
+/// The bytes read at a time, from so many ranges in turn: the hardware's prefetching ends with each
+/// page (see nontemporal_copy.cpp), and while it starts again in one, it continues in the others.
 constexpr std::int64_t ranges_in_turn = 4, range_bytes = 16384;
 
 }  // namespace
 
-PermuteItems::PermuteItems(std::int64_t stride, std::int64_t item_bytes)
-    : stride_(stride), item_bytes_(item_bytes) {
-  const std::int64_t distance = std::abs(stride), in_line = line_bytes / item_bytes;
-  if (!has_permutes() || line_bytes % item_bytes != 0 || distance < item_bytes) return;
-  // A power of two, so that all loads for a line read as many, and all that they read is wanted.
-  const std::int64_t in_reach = (line_bytes - item_bytes) / distance + 1;
+std::int64_t PermuteItems::items_in_load(std::int64_t stride, std::int64_t item_bytes) {
+  const std::int64_t distance = std::abs(stride), in_line = cache_line_bytes / item_bytes;
+  if (!has_permutes() || cache_line_bytes % item_bytes != 0 || distance < item_bytes) return 0;
+  // A power of two, so that all loads for a line read as many, and all bytes of them are wanted.
+  const std::int64_t in_reach = (cache_line_bytes - item_bytes) / distance + 1;
   const auto at_once = static_cast<std::int64_t>(
       std::bit_floor(static_cast<std::uint64_t>(std::min(in_reach, in_line))));
-  if (at_once < 2) return;
-  at_once_ = at_once;
+  return at_once < 2 ? 0 : at_once;
+}
+
+PermuteItems::PermuteItems(std::int64_t stride, std::int64_t item_bytes)
+    : stride_(stride), item_bytes_(item_bytes), at_once_(items_in_load(stride, item_bytes)) {
+  const std::int64_t distance = std::abs(stride);
   std::size_t lane = 0;
-  for (std::int64_t item = 0; item < at_once; ++item) {
+  for (std::int64_t item = 0; item < at_once_; ++item) {
     // Backwards, the last item is the first in memory.
-    const std::int64_t place = (stride > 0 ? item : at_once - 1 - item) * distance;
+    const std::int64_t place = (stride > 0 ? item : at_once_ - 1 - item) * distance;
     for (std::int64_t byte = place; byte < place + item_bytes; ++byte) {
       lanes_[lane++] = static_cast<std::byte>(byte);
       wanted_ |= std::uint64_t{1} << byte;
@@ -40,11 +43,12 @@ PermuteItems::PermuteItems(std::int64_t stride, std::int64_t item_bytes)
 
 template <std::size_t... Load>
 MULTIBUFFER_PERMUTES void PermuteItems::make_lines(std::byte* to, const std::byte* from,
-                                                   std::int64_t lines, bool streaming,
+                                                   std::int64_t lines, bool nontemporal,
                                                    std::index_sequence<Load...> /*loads*/) const {
-  constexpr auto loads = static_cast<std::int64_t>(sizeof...(Load)), loaded = line_bytes / loads;
+  constexpr auto loads = static_cast<std::int64_t>(sizeof...(Load)),
+                 loaded = cache_line_bytes / loads;
   WideLine lanes{};
-  put_bytes(lanes, 0, line_bytes, lanes_.data());
+  put_bytes(lanes, 0, cache_line_bytes, lanes_.data());
   const std::uint64_t wanted = wanted_;
   const std::int64_t step = at_once_ * stride_, line_step = loads * step;
   const std::byte* lowest = stride_ < 0 ? from + step - stride_ : from;
@@ -55,10 +59,10 @@ MULTIBUFFER_PERMUTES void PermuteItems::make_lines(std::byte* to, const std::byt
     };
     WideLine line{};
     (put(line, Load), ...);
-    if (streaming)
-      stream_wide_line(to + number * line_bytes, line);
+    if (nontemporal)
+      nontemporal_store_wide_line(to + number * cache_line_bytes, line);
     else
-      copy_wide_line(to + number * line_bytes, line);
+      copy_wide_line(to + number * cache_line_bytes, line);
   };
   const std::int64_t most = range_bytes / std::abs(line_step);
   std::int64_t done = 0;
@@ -72,16 +76,16 @@ MULTIBUFFER_PERMUTES void PermuteItems::make_lines(std::byte* to, const std::byt
 }
 
 void PermuteItems::operator()(std::byte* to, const std::byte* from, std::int64_t count,
-                              bool streaming) const {
-  const std::int64_t in_line = line_bytes / item_bytes_;
-  const std::int64_t head = std::min(bytes_to_line(to) / item_bytes_, count);
+                              bool nontemporal) const {
+  const std::int64_t in_line = cache_line_bytes / item_bytes_;
+  const std::int64_t head = std::min(bytes_to_cache_line(to) / item_bytes_, count);
   const std::int64_t lines = (count - head) / in_line, tail = head + lines * in_line;
   const auto copy = [&](std::int64_t begin, std::int64_t end) {
     copy_strided(to + begin * item_bytes_, item_bytes_, from + begin * stride_, stride_,
                  end - begin, item_bytes_);
   };
   const auto make = [&](auto loads) {
-    make_lines(to + head * item_bytes_, from + head * stride_, lines, streaming, loads);
+    make_lines(to + head * item_bytes_, from + head * stride_, lines, nontemporal, loads);
   };
   copy(0, head);
   switch (in_line / at_once_) {

@@ -9,22 +9,21 @@
 
 namespace multibuffer {
 
-/// Index arrays may be written to while they are read: what is then read is one value, however
-/// often it is looked at.
+/// Reads a value of an index array exactly once, since the array may be written to meanwhile.
 template <class Value>
 std::int64_t read_once(const Value* value) {
   return __atomic_load_n(value, __ATOMIC_RELAXED);
 }
 
-/// The index that a checked `value` which is not one by itself means. Memory that changed after the
-/// check leads to a wrong element, not to one outside of the array.
+/// Returns the index that a checked `value` outside of [0, extent) means. Memory that changed after
+/// the check leads to a wrong element, not to one outside of the array.
 [[gnu::noinline]] inline std::int64_t other_index(std::int64_t value, std::int64_t extent,
                                                   IndexMode mode) {
   return std::max<std::int64_t>(resolve_index(value, extent, mode), 0);
 }
 
-/// What is added to the position of each row of a line: by an index array of `Value`, or, if that
-/// is `void`, by the line's own axis.
+/// A term of the position of each row of the inner axis: the contribution of an index array of
+/// `Value` or, if that is void, of the axis itself.
 template <class Value>
 struct RowTerm {
   const Value* values;
@@ -43,8 +42,9 @@ struct RowTerm<void> {
   std::int64_t operator()(std::int64_t row) const { return row * stride; }
 };
 
-/// Where the rows of a line are read, for a plan with at most one table (of `Entry`; none if that
-/// is void) and at most one term on either side of it: all that this takes fits into registers.
+/// Computes the addresses of the rows of the inner axis, for a plan with at most one table (of
+/// `Entry`; none if that is void) and at most one term on either side of it. All of it fits into
+/// registers.
 template <class Before, class Entry, class After>
 struct RowAddress {
   RowTerm<Before> before;

@@ -5,20 +5,21 @@
 #include <algorithm>
 #include <array>
 
-// A loop, chosen when the walk begins, works out where the rows of a line are read. Most plans have
-// at most one table, and at most one term on either side of it: their rows' addresses come one by
-// one, from a loop that has all it needs in registers. For others, that is done level by level.
+// A loop that is chosen when the walk begins computes where the rows of an inner axis are read.
+// Most plans have at most one table, and at most one term on either side of it: the loop then
+// computes one address after the other, with all it needs in registers. For others it goes level by
+// level.
 //
-// Items are asked for as soon as their addresses are known, so that the memory is busy while the
-// next one's is worked out. Elements of 4 bytes at random places of 256 MiB, by two index arrays
-// and a table of rows, took 24 ns each where a batch's addresses were worked out level by level and
-// then asked for, and take 13 so (one thread; a plain loop over a dense array: 12).
+// Items are prefetched as soon as their addresses are known, so that the memory is busy while the
+// next address is computed. Elements of 4 bytes at random places of 256 MiB, by two index arrays
+// and a table of rows, took 24 ns each where a batch's addresses were computed level by level and
+// then prefetched, and take 13 so (one thread; a plain loop over a dense array: 12).
 
 namespace multibuffer {
 namespace {
 
-/// Rows whose positions are worked out together where that is done level by level: each step is a
-/// short loop over numbers that stay in the first cache.
+/// The rows whose positions are computed together, level by level: each step is a short loop over
+/// integers that stay in the L1 cache.
 constexpr std::size_t chunk = 64;
 
 template <class Value>
@@ -38,10 +39,13 @@ void follow(const void* entries, std::int64_t scale, std::int64_t origin,
 }  // namespace
 
 RowWalk::RowWalk(const GatherPlan& plan, std::int64_t first_row)
-    : plan_(plan), index_(plan.axes.size()), origins_(plan.origins), places_(plan.indices.size()) {
-  choose_terms();
+    : plan_(plan),
+      terms_(terms_of(plan)),
+      index_(plan.axes.size()),
+      origins_(plan.origins),
+      places_(plan.indices.size()) {
   fill_ = &RowWalk::fill_by_levels;
-  if (has_addresses_)
+  if (terms_.fit)
     with_types([&]<class Before, class Entry, class After>() {
       fill_ = &RowWalk::fill_row_by_row<Before, Entry, After>;
     });
@@ -52,27 +56,34 @@ RowWalk::RowWalk(const GatherPlan& plan, std::int64_t first_row)
   }
 }
 
-void RowWalk::choose_terms() {
-  if (plan_.tables.size() > 1) return;
-  // Without a table there is but one sum, and any two terms of it take a side each.
-  const auto side_for = [&](int level) -> LineTerm& {
-    const bool is_before = plan_.tables.empty() ? before_.is_none() : level == 0;
-    return is_before ? before_ : after_;
+RowWalk::InnerTerms RowWalk::terms_of(const GatherPlan& plan) {
+  InnerTerms terms;
+  if (plan.tables.size() > 1) return terms;
+  // Without a table there is only one sum, and any two terms of it take a side each.
+  const auto side_for = [&](int level) -> InnerTerm& {
+    const bool is_before = plan.tables.empty() ? terms.before.is_none() : level == 0;
+    return is_before ? terms.before : terms.after;
   };
-  for (const PlanIndices& indices : plan_.indices) {
-    LineTerm& side = side_for(indices.level);
-    if (!side.is_none()) return;
+  for (const PlanIndices& indices : plan.indices) {
+    InnerTerm& side = side_for(indices.level);
+    if (!side.is_none()) return terms;
     side.indices = &indices;
   }
-  if (const PlanAxis axis = line(); axis.stride != 0) {
-    LineTerm& side = side_for(axis.level);
-    if (!side.is_none()) return;
-    side.stride = axis.stride;
+  if (!plan.axes.empty() && plan.axes.back().stride != 0) {
+    InnerTerm& side = side_for(plan.axes.back().level);
+    if (!side.is_none()) return terms;
+    side.stride = plan.axes.back().stride;
   }
-  has_addresses_ = true;
+  terms.fit = true;
+  return terms;
 }
 
-std::int64_t RowWalk::left_in_line() const {
+bool RowWalk::can_look_up_ahead(const GatherPlan& plan) {
+  const InnerTerms terms = terms_of(plan);
+  return terms.fit && !terms.after.indices;
+}
+
+std::int64_t RowWalk::left_in_inner_axis() const {
   return plan_.axes.empty() ? 1 : plan_.axes.back().extent - index_.back();
 }
 
@@ -83,7 +94,7 @@ std::int64_t RowWalk::left_in_plane() const {
 
 void RowWalk::next(std::span<RowCopy> copies) {
   while (!copies.empty()) {
-    const auto left = static_cast<std::size_t>(left_in_line());
+    const auto left = static_cast<std::size_t>(left_in_inner_axis());
     const std::size_t count = std::min({copies.size(), left, chunk});
     (this->*fill_)(copies.first(count));
     advance(static_cast<std::int64_t>(count));
@@ -101,8 +112,8 @@ void RowWalk::advance(std::int64_t rows) {
   if (!plan_.axes.empty()) advance(plan_.axes.size() - 1, rows);
 }
 
-void RowWalk::advance_lines(std::int64_t lines) {
-  if (plan_.axes.size() > 1) advance(plan_.axes.size() - 2, lines);
+void RowWalk::advance_outer(std::int64_t steps) {
+  if (plan_.axes.size() > 1) advance(plan_.axes.size() - 2, steps);
 }
 
 void RowWalk::advance(std::size_t axis, std::int64_t steps) {
@@ -124,18 +135,18 @@ void RowWalk::move(std::size_t axis, std::int64_t steps) {
     places_[j] += steps * plan_.indices[j].steps[axis];
 }
 
-PlanAxis RowWalk::line() const { return plan_.axes.empty() ? PlanAxis{} : plan_.axes.back(); }
+PlanAxis RowWalk::inner_axis() const { return plan_.axes.empty() ? PlanAxis{} : plan_.axes.back(); }
 
 template <class Before, class Entry, class After>
 void RowWalk::fill_row_by_row(std::span<RowCopy> copies) const {
   const auto address = addresses<Before, Entry, After>();
-  const std::int64_t out_stride = line().out_stride;
-  const bool asks = plan_.run_bytes <= most_item_bytes;
+  const std::int64_t out_stride = inner_axis().out_stride;
+  const bool prefetches = plan_.run_bytes <= most_item_bytes;
   std::byte* const to = plan_.out + out_;
   for (std::size_t i = 0; i < copies.size(); ++i) {
     const auto row = static_cast<std::int64_t>(i);
     const std::byte* const from = address(row);
-    if (asks) prefetch_first_line(from);
+    if (prefetches) prefetch_first_line(from);
     copies[i] = {from, to + row * out_stride};
   }
 }
@@ -157,19 +168,19 @@ void RowWalk::fill_by_levels(std::span<RowCopy> copies) const {
   }
 
   const auto base = reinterpret_cast<std::uintptr_t>(plan_.base);
-  const std::int64_t out_stride = line().out_stride;
-  const bool asks = plan_.run_bytes <= most_item_bytes;
+  const std::int64_t out_stride = inner_axis().out_stride;
+  const bool prefetches = plan_.run_bytes <= most_item_bytes;
   std::byte* to = plan_.out + out_;
   for (std::size_t i = 0; i < copies.size(); ++i) {
     copies[i].from =
         reinterpret_cast<const std::byte*>(base + static_cast<std::uintptr_t>(positions[i]));
     copies[i].to = to + static_cast<std::int64_t>(i) * out_stride;
-    if (asks) prefetch_first_line(copies[i].from);
+    if (prefetches) prefetch_first_line(copies[i].from);
   }
 }
 
 void RowWalk::add_level(int level, std::span<std::int64_t> positions) const {
-  if (const PlanAxis axis = line(); axis.level == level && axis.stride != 0)
+  if (const PlanAxis axis = inner_axis(); axis.level == level && axis.stride != 0)
     add_term(RowTerm<void>{axis.stride}, positions);
   for (const PlanIndices& indices : plan_.indices) {
     if (indices.level != level) continue;

@@ -1,7 +1,7 @@
 #include "host/cpu/transpose.hpp"
 
+#include "host/bytes/nontemporal_copy.hpp"
 #include "host/bytes/simd.hpp"
-#include "host/bytes/stream_bytes.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -11,10 +11,10 @@
 #include <type_traits>
 #include <utility>
 
-// A transpose goes by blocks, which are turned into a buffer in the first cache and leave it in
-// whole lines. Where the strides are powers of two all lines of a block compete for the same few
-// places in the caches: so nothing is left there that is needed twice, and the next block is asked
-// for while this one is turned.
+// A plane is transposed by blocks, through a buffer in the L1 cache that is written in whole cache
+// lines. Where strides are powers of two, all cache lines of a block compete for the same few sets
+// of the caches: so nothing is read twice, and the next block is prefetched while this one is
+// transposed.
 
 namespace multibuffer {
 namespace {
@@ -25,11 +25,11 @@ constexpr std::int64_t floor_to_power(std::int64_t number) {
 
 /// A block takes two cache lines of each row that it reads, since many processors fetch them in
 /// pairs, and writes up to four at a time; of pixels, somewhat less.
-constexpr std::int64_t block_lines(std::int64_t item_bytes) {
-  return floor_to_power(2 * line_bytes / item_bytes);
+constexpr std::int64_t block_outer(std::int64_t item_bytes) {
+  return floor_to_power(2 * cache_line_bytes / item_bytes);
 }
 constexpr std::int64_t block_rows(std::int64_t item_bytes) {
-  return std::min<std::int64_t>(floor_to_power(4 * line_bytes / item_bytes), 128);
+  return std::min<std::int64_t>(floor_to_power(4 * cache_line_bytes / item_bytes), 128);
 }
 
 /// Items of `Bytes` bytes in vectors: each in a lane of its own, which is wider than those of 3 and
@@ -84,7 +84,7 @@ struct Items {
   }
 };
 
-/// A square of items, as many each way as a vector holds, from lines to rows. Interleaving the
+/// Transposes a square of items, as many each way as a vector holds. Interleaving the
 /// first half of the vectors with the second, as often as halves can be made, is a transpose.
 template <std::size_t Bytes>
 void transpose_square(std::byte* to, std::int64_t to_stride, const std::byte* from,
@@ -108,77 +108,78 @@ void transpose_square(std::byte* to, std::int64_t to_stride, const std::byte* fr
 /// Items one by one: what is left at the edges of squares.
 template <std::size_t Bytes>
 void transpose_edge(const Plane& part) {
-  for (std::int64_t l = 0; l < part.lines; ++l)
+  for (std::int64_t l = 0; l < part.outer; ++l)
     for (std::int64_t r = 0; r < part.rows; ++r)
-      std::memcpy(part.to + l * part.line_out_stride + r * part.out_stride,
-                  part.from + l * part.line_stride + r * part.stride, Bytes);
+      std::memcpy(part.to + l * part.outer_out_stride + r * part.out_stride,
+                  part.from + l * part.outer_stride + r * part.stride, Bytes);
 }
 
-/// The same lines in the other order.
-Plane from_last_line(Plane plane) {
-  plane.to += (plane.lines - 1) * plane.line_out_stride;
-  plane.from += (plane.lines - 1) * plane.line_stride;
-  plane.line_out_stride = -plane.line_out_stride;
-  plane.line_stride = -plane.line_stride;
+/// Returns the plane with its outer indices in reverse order.
+Plane from_last_outer(Plane plane) {
+  plane.to += (plane.outer - 1) * plane.outer_out_stride;
+  plane.from += (plane.outer - 1) * plane.outer_stride;
+  plane.outer_out_stride = -plane.outer_out_stride;
+  plane.outer_stride = -plane.outer_stride;
   return plane;
 }
 
-Plane part_of(const Plane& plane, std::int64_t line, std::int64_t lines, std::int64_t row,
+Plane part_of(const Plane& plane, std::int64_t first, std::int64_t outer, std::int64_t row,
               std::int64_t rows) {
   Plane part = plane;
-  part.to += line * plane.line_out_stride + row * plane.out_stride;
-  part.from += line * plane.line_stride + row * plane.stride;
-  part.lines = lines;
+  part.to += first * plane.outer_out_stride + row * plane.out_stride;
+  part.from += first * plane.outer_stride + row * plane.stride;
+  part.outer = outer;
   part.rows = rows;
   return part;
 }
 
-/// Asks the second cache for all lines that these bytes are in.
+/// Prefetches all cache lines of `bytes` bytes to the L2 cache.
 void prefetch_all(const std::byte* from, std::int64_t bytes) {
-  for (std::int64_t at = -place_in_line(from); at < bytes; at += line_bytes)
+  for (std::int64_t at = -offset_in_cache_line(from); at < bytes; at += cache_line_bytes)
     prefetch_from(from, at);
 }
 
-/// Turns a block, and asks for the block that follows along the lines, `left` of which there are.
+/// Transposes a block, and prefetches the block of the next outer indices, of which `left` exist.
 template <std::size_t Bytes>
 void transpose_block(const Plane& block, std::int64_t left) {
   constexpr auto square = static_cast<std::int64_t>(Items<Bytes>::per_vector);
   const std::int64_t rows = block.rows - block.rows % square;
-  const std::int64_t lines = block.lines - block.lines % square;
-  const std::int64_t next = block.lines * block.line_stride;
-  const std::int64_t next_bytes = std::min(left, block.lines) * block.line_stride;
+  const std::int64_t outer = block.outer - block.outer % square;
+  const std::int64_t next = block.outer * block.outer_stride;
+  const std::int64_t next_bytes = std::min(left, block.outer) * block.outer_stride;
   for (std::int64_t r = 0; r < rows; r += square) {
     for (std::int64_t i = r; i < r + square; ++i)
       prefetch_all(block.from + i * block.stride + next, next_bytes);
-    for (std::int64_t l = 0; l < lines; l += square) {
+    for (std::int64_t l = 0; l < outer; l += square) {
       const Plane corner = part_of(block, l, square, r, square);
-      transpose_square<Bytes>(corner.to, block.line_out_stride, corner.from, block.stride);
+      transpose_square<Bytes>(corner.to, block.outer_out_stride, corner.from, block.stride);
     }
   }
-  transpose_edge<Bytes>(part_of(block, 0, lines, rows, block.rows - rows));
-  transpose_edge<Bytes>(part_of(block, lines, block.lines - lines, 0, block.rows));
+  transpose_edge<Bytes>(part_of(block, 0, outer, rows, block.rows - rows));
+  transpose_edge<Bytes>(part_of(block, outer, block.outer - outer, 0, block.rows));
 }
 
 template <std::size_t Bytes>
-void transpose_items(const Plane& plane, bool streaming) {
+void transpose_items(const Plane& plane, bool nontemporal) {
   constexpr std::int64_t most_rows = block_rows(Bytes);
-  constexpr std::int64_t most_lines = block_lines(Bytes);
+  constexpr std::int64_t most_outer = block_outer(Bytes);
   constexpr std::int64_t block_row_bytes = most_rows * std::int64_t{Bytes};
-  alignas(line_bytes) std::byte buffer[static_cast<std::size_t>(most_lines * block_row_bytes)];
+  alignas(cache_line_bytes)
+      std::byte buffer[static_cast<std::size_t>(most_outer * block_row_bytes)];
   for (std::int64_t r = 0; r < plane.rows; r += most_rows) {
-    for (std::int64_t l = 0; l < plane.lines; l += most_lines) {
-      const Plane block = part_of(plane, l, std::min(most_lines, plane.lines - l), r,
+    for (std::int64_t l = 0; l < plane.outer; l += most_outer) {
+      const Plane block = part_of(plane, l, std::min(most_outer, plane.outer - l), r,
                                   std::min(most_rows, plane.rows - r));
       Plane turned = block;
       turned.to = buffer;
-      turned.line_out_stride = block_row_bytes;
-      transpose_block<Bytes>(turned, plane.lines - l - block.lines);
+      turned.outer_out_stride = block_row_bytes;
+      transpose_block<Bytes>(turned, plane.outer - l - block.outer);
       const std::int64_t bytes = block.rows * plane.out_stride;
-      for (std::int64_t i = 0; i < block.lines; ++i) {
-        std::byte* to = block.to + i * plane.line_out_stride;
+      for (std::int64_t i = 0; i < block.outer; ++i) {
+        std::byte* to = block.to + i * plane.outer_out_stride;
         const std::byte* from = buffer + i * block_row_bytes;
-        if (streaming) {
-          stream_bytes(to, from, bytes);
+        if (nontemporal) {
+          nontemporal_copy(to, from, bytes);
         } else {
           std::memcpy(to, from, static_cast<std::size_t>(bytes));
         }
@@ -187,19 +188,19 @@ void transpose_items(const Plane& plane, bool streaming) {
   }
 }
 
-MULTIBUFFER_SHUFFLES void transpose_pixels(const Plane& plane, bool streaming) {
-  if (plane.row_bytes == 3) return transpose_items<3>(plane, streaming);
-  transpose_items<6>(plane, streaming);
+MULTIBUFFER_SHUFFLES void transpose_pixels(const Plane& plane, bool nontemporal) {
+  if (plane.row_bytes == 3) return transpose_items<3>(plane, nontemporal);
+  transpose_items<6>(plane, nontemporal);
 }
 
 }  // namespace
 
-bool is_transpose(const Plane& plane) {
+bool can_transpose(const Plane& plane) {
   const std::int64_t size = plane.row_bytes;
   const bool is_item = size == 1 || size == 2 || size == 4 || size == 8;
   const bool is_pixel = has_shuffles() && (size == 3 || size == 6);
-  return (is_item || is_pixel) && std::abs(plane.line_stride) == size && plane.out_stride == size &&
-         plane.lines > 1;
+  return (is_item || is_pixel) && std::abs(plane.outer_stride) == size &&
+         plane.out_stride == size && plane.outer > 1;
 }
 
 std::int64_t transposed_rows(std::int64_t item_bytes) { return block_rows(item_bytes); }
@@ -209,19 +210,19 @@ std::int64_t least_transposed_rows(std::int64_t item_bytes) {
                                    std::bit_ceil(static_cast<std::uint64_t>(item_bytes)));
 }
 
-void transpose(const Plane& given, bool streaming) {
-  const Plane plane = given.line_stride < 0 ? from_last_line(given) : given;
+void transpose(const Plane& given, bool nontemporal) {
+  const Plane plane = given.outer_stride < 0 ? from_last_outer(given) : given;
   switch (plane.row_bytes) {
     case 1:
-      return transpose_items<1>(plane, streaming);
+      return transpose_items<1>(plane, nontemporal);
     case 2:
-      return transpose_items<2>(plane, streaming);
+      return transpose_items<2>(plane, nontemporal);
     case 4:
-      return transpose_items<4>(plane, streaming);
+      return transpose_items<4>(plane, nontemporal);
     case 8:
-      return transpose_items<8>(plane, streaming);
+      return transpose_items<8>(plane, nontemporal);
     default:
-      return transpose_pixels(plane, streaming);
+      return transpose_pixels(plane, nontemporal);
   }
 }
 

@@ -1,7 +1,7 @@
 #include "host/cpu/host_gather.hpp"
 
+#include "host/bytes/nontemporal_copy.hpp"
 #include "host/bytes/simd.hpp"
-#include "host/bytes/stream_bytes.hpp"
 #include "host/cpu/copy_items.hpp"
 #include "host/cpu/copy_plane.hpp"
 #include "host/support/rounding.hpp"
@@ -81,38 +81,38 @@ Plane random_plane(Random& random) {
   const std::int64_t size = random.one_of(item_sizes);
   plane.row_bytes = size;
   const std::int64_t most = size > 64 ? 6 : random.one_of(std::array<std::int64_t, 3>{5, 40, 300});
-  plane.lines = random(1, most);
+  plane.outer = random(1, most);
   plane.rows = random(1, most);
   plane.out_stride = size;
-  plane.line_out_stride = plane.rows * size;
-  if (random(0, 3) == 0) plane.line_out_stride += random(0, 70);
-  if (random(0, 3) == 0) plane.line_out_stride = (plane.line_out_stride + 63) / 64 * 64;
+  plane.outer_out_stride = plane.rows * size;
+  if (random(0, 3) == 0) plane.outer_out_stride += random(0, 70);
+  if (random(0, 3) == 0) plane.outer_out_stride = (plane.outer_out_stride + 63) / 64 * 64;
   switch (random(0, 4)) {
     case 0:  // lines side by side, whose items are a few steps apart
       plane.stride = size * random(1, 5);
-      plane.line_stride = plane.stride * plane.rows + random(0, 9);
+      plane.outer_stride = plane.stride * plane.rows + random(0, 9);
       break;
     case 1:  // a transpose, or channels
-      plane.line_stride = size;
-      plane.stride = size * (plane.lines + random(0, 3));
+      plane.outer_stride = size;
+      plane.stride = size * (plane.outer + random(0, 3));
       break;
     case 2:  // a line is a pixel, of some of its channels
       plane.rows = random(1, std::min<std::int64_t>(most, 5));
-      plane.line_out_stride = plane.rows * size;
+      plane.outer_out_stride = plane.rows * size;
       plane.stride = size * random(0, 2);
-      plane.line_stride = size * (2 * plane.rows + random(-5, 5));
+      plane.outer_stride = size * (2 * plane.rows + random(-5, 5));
       break;
     case 3:  // one item for many
       plane.stride = random.chance() ? 0 : size;
-      plane.line_stride = random.chance() ? 0 : size;
+      plane.outer_stride = random.chance() ? 0 : size;
       break;
     default:  // anything
       plane.stride = random(1, 3 * size);
-      plane.line_stride = random(1, 3 * size);
+      plane.outer_stride = random(1, 3 * size);
       break;
   }
   if (random.chance()) plane.stride = -plane.stride;
-  if (random(0, 3) == 0) plane.line_stride = -plane.line_stride;
+  if (random(0, 3) == 0) plane.outer_stride = -plane.outer_stride;
   return plane;
 }
 
@@ -123,7 +123,7 @@ struct Hull {
 Hull hull_of(const Plane& plane) {
   Hull hull{0, plane.row_bytes};
   for (const std::int64_t reach :
-       {plane.stride * (plane.rows - 1), plane.line_stride * (plane.lines - 1)}) {
+       {plane.stride * (plane.rows - 1), plane.outer_stride * (plane.outer - 1)}) {
     if (reach < 0) hull.before -= reach;
     if (reach > 0) hull.after += reach;
   }
@@ -131,15 +131,15 @@ Hull hull_of(const Plane& plane) {
 }
 
 void copy_by_bytes(const Plane& plane) {
-  for (std::int64_t l = 0; l < plane.lines; ++l)
+  for (std::int64_t l = 0; l < plane.outer; ++l)
     for (std::int64_t r = 0; r < plane.rows; ++r)
-      std::copy_n(plane.from + l * plane.line_stride + r * plane.stride, plane.row_bytes,
-                  plane.to + l * plane.line_out_stride + r * plane.out_stride);
+      std::copy_n(plane.from + l * plane.outer_stride + r * plane.stride, plane.row_bytes,
+                  plane.to + l * plane.outer_out_stride + r * plane.out_stride);
 }
 
 std::string text_of(const Plane& plane) {
   std::ostringstream out;
-  out << plane.lines << " lines " << plane.line_stride << " apart, to " << plane.line_out_stride
+  out << plane.outer << " lines " << plane.outer_stride << " apart, to " << plane.outer_out_stride
       << "; " << plane.rows << " rows " << plane.stride << " apart, of " << plane.row_bytes;
   return out.str();
 }
@@ -149,7 +149,7 @@ struct Scene {
   Scene(Plane& plane, Random& random)
       : hull(hull_of(plane)),
         source(static_cast<std::size_t>(hull.before + hull.after), random.chance()),
-        out_bytes(static_cast<std::size_t>((plane.lines - 1) * plane.line_out_stride +
+        out_bytes(static_cast<std::size_t>((plane.outer - 1) * plane.outer_out_stride +
                                            plane.rows * plane.out_stride)),
         out(out_bytes, random.chance()),
         expected(out_bytes, std::byte{0x5A}) {
@@ -174,10 +174,10 @@ TEST(CopyPlane, CopiesEveryItemAndReadsNothingElse) {
   for (int i = 0; i < 6000; ++i) {
     Plane plane = random_plane(random);
     const Scene scene(plane, random);
-    const bool streaming = random.chance();
-    copy_plane(plane, streaming);
-    finish_streaming();
-    ASSERT_TRUE(scene.is_right()) << text_of(plane) << (streaming ? ", streaming" : "");
+    const bool nontemporal = random.chance();
+    copy_plane(plane, nontemporal);
+    nontemporal_fence();
+    ASSERT_TRUE(scene.is_right()) << text_of(plane) << (nontemporal ? ", nontemporal" : "");
   }
 }
 
@@ -189,30 +189,30 @@ TEST(CopyPlane, CopiesLongLinesOfItemsHoweverTheyLie) {
     Plane plane;
     plane.row_bytes = random.one_of(std::array<std::int64_t, 8>{1, 2, 3, 4, 6, 8, 16, 32});
     plane.out_stride = plane.row_bytes;
-    plane.lines = random(1, 3);
+    plane.outer = random(1, 3);
     plane.rows = random(4000, 20'000) / plane.row_bytes;
-    plane.line_out_stride = plane.rows * plane.row_bytes;
-    if (random.chance()) plane.line_out_stride += plane.row_bytes * random(0, 9);
-    if (random(0, 3) == 0) plane.line_out_stride += random(0, 9);
+    plane.outer_out_stride = plane.rows * plane.row_bytes;
+    if (random.chance()) plane.outer_out_stride += plane.row_bytes * random(0, 9);
+    if (random(0, 3) == 0) plane.outer_out_stride += random(0, 9);
     const std::int64_t distance = plane.row_bytes + random(0, random.chance() ? 8 : 64);
-    plane.line_stride = plane.rows * distance + random(0, 9);
+    plane.outer_stride = plane.rows * distance + random(0, 9);
     plane.stride = random.chance() ? distance : -distance;
     const Scene scene(plane, random);
-    const bool streaming = random.chance();
-    copy_plane(plane, streaming);
-    finish_streaming();
-    ASSERT_TRUE(scene.is_right()) << text_of(plane) << (streaming ? ", streaming" : "");
+    const bool nontemporal = random.chance();
+    copy_plane(plane, nontemporal);
+    nontemporal_fence();
+    ASSERT_TRUE(scene.is_right()) << text_of(plane) << (nontemporal ? ", nontemporal" : "");
   }
 }
 
 TEST(CopyEvery, IsNotForItemsThatAVectorFitsBetween) {
   for (const std::int64_t item : {1, 2, 4, 8})
     for (std::int64_t step = -4; step <= 4; ++step)
-      if (is_small_step(step, item)) {
+      if (can_copy_every(step, item)) {
         EXPECT_LT((std::abs(step) - 1) * item, 16) << item << " by " << step;
       }
-  EXPECT_FALSE(is_small_step(3, 8));
-  EXPECT_FALSE(is_small_step(-4, 8));
+  EXPECT_FALSE(can_copy_every(3, 8));
+  EXPECT_FALSE(can_copy_every(-4, 8));
 }
 
 /// The plane as the last two axes of a plan, behind another axis of two planes or none.
@@ -222,9 +222,9 @@ GatherPlan plan_of(const Plane& plane) {
   plan.base = plane.from;
   plan.out = plane.to;
   plan.run_bytes = plane.row_bytes;
-  plan.axes = {{plane.lines, plane.line_out_stride, 0, plane.line_stride},
+  plan.axes = {{plane.outer, plane.outer_out_stride, 0, plane.outer_stride},
                {plane.rows, plane.out_stride, 0, plane.stride}};
-  plan.rows = plane.lines * plane.rows;
+  plan.rows = plane.outer * plane.rows;
   return plan;
 }
 
@@ -233,12 +233,12 @@ TEST(HostPlans, MayBeCutBetweenAnyTwoRows) {
   for (int i = 0; i < 1500; ++i) {
     Plane plane = random_plane(random);
     if (random.chance() && plane.row_bytes < 64) plane.rows += random(200, 5000);
-    plane.line_out_stride = std::max(plane.line_out_stride, plane.rows * plane.out_stride);
+    plane.outer_out_stride = std::max(plane.outer_out_stride, plane.rows * plane.out_stride);
     const Scene scene(plane, random);
     const std::vector<GatherPlan> parts = host_plans(plan_of(plane));
     std::int64_t rows = 0;
     for (const GatherPlan& part : parts) rows += part.rows;
-    ASSERT_EQ(rows, plane.lines * plane.rows) << text_of(plane);
+    ASSERT_EQ(rows, plane.outer * plane.rows) << text_of(plane);
     // Anywhere: within rows, and across plans.
     const std::int64_t bytes = rows * plane.row_bytes;
     for (std::int64_t begin = 0, end = 0; begin < bytes; begin = end) {
@@ -254,24 +254,24 @@ TEST(HostPlans, StripsBeginWhereCacheLinesDo) {
   constexpr std::int64_t lines = 128, rows = 640, size = 4, misaligned = 16;
   std::vector<std::byte> source(lines * rows * size);
   for (std::size_t i = 0; i < source.size(); ++i) source[i] = static_cast<std::byte>(i * 31 >> 5);
-  std::vector<std::byte> memory(source.size() + 2 * line_bytes);
+  std::vector<std::byte> memory(source.size() + 2 * cache_line_bytes);
   std::byte* aligned = memory.data();
-  while (reinterpret_cast<std::uintptr_t>(aligned) % line_bytes != 0) ++aligned;
+  while (reinterpret_cast<std::uintptr_t>(aligned) % cache_line_bytes != 0) ++aligned;
   const Plane plane{.to = aligned + misaligned,
                     .from = source.data(),
-                    .lines = lines,
-                    .line_out_stride = rows * size,
-                    .line_stride = size,
+                    .outer = lines,
+                    .outer_out_stride = rows * size,
+                    .outer_stride = size,
                     .rows = rows,
                     .out_stride = size,
                     .stride = lines * size,
                     .row_bytes = size};
   const std::vector<GatherPlan> parts = host_plans(plan_of(plane));
   ASSERT_EQ(parts.size(), 3U);
-  EXPECT_EQ(parts[0].out, aligned + line_bytes);
-  EXPECT_EQ(parts[0].axes[0].out_stride % line_bytes, 0);
+  EXPECT_EQ(parts[0].out, aligned + cache_line_bytes);
+  EXPECT_EQ(parts[0].axes[0].out_stride % cache_line_bytes, 0);
   EXPECT_EQ(parts[1].out, plane.to);
-  EXPECT_EQ(parts[1].rows, lines * (line_bytes - misaligned) / size);
+  EXPECT_EQ(parts[1].rows, lines * (cache_line_bytes - misaligned) / size);
   EXPECT_EQ(parts[2].out, parts[0].out + parts[0].axes[0].extent * parts[0].axes[0].out_stride);
 }
 
@@ -282,9 +282,9 @@ TEST(HostPlans, LongRunsAreCutIntoPieces) {
   std::vector<std::byte> out(source.size());
   Plane plane{.to = out.data(),
               .from = source.data() + run,
-              .lines = 1,
-              .line_out_stride = 0,
-              .line_stride = 0,
+              .outer = 1,
+              .outer_out_stride = 0,
+              .outer_stride = 0,
               .rows = 2,
               .out_stride = run,
               .stride = -run,
@@ -333,10 +333,10 @@ TEST(HostGather, RowsOfAnySizeAtAnyAddress) {
   }
 }
 
-TEST(Streaming, IsForWhatTheCachesWouldNotKeep) {
-  EXPECT_FALSE(worth_streaming(std::int64_t{1} << 20));
-  EXPECT_EQ(worth_streaming((std::int64_t{8} << 20) * sysconf(_SC_NPROCESSORS_ONLN) + (16 << 20)),
-            has_streaming);
+TEST(Nontemporal, IsForWhatTheCachesWouldNotKeep) {
+  EXPECT_FALSE(worth_nontemporal(std::int64_t{1} << 20));
+  EXPECT_EQ(worth_nontemporal((std::int64_t{8} << 20) * sysconf(_SC_NPROCESSORS_ONLN) + (16 << 20)),
+            has_nontemporal_stores);
 }
 
 /// The caller may write to its index array from another thread: what comes out is then nothing to

@@ -1,8 +1,8 @@
-#include "host/bytes/line_stream.hpp"
+#include "host/bytes/nontemporal_writer.hpp"
 
+#include "host/bytes/nontemporal_copy.hpp"
+#include "host/bytes/nontemporal_pieces.hpp"
 #include "host/bytes/simd.hpp"
-#include "host/bytes/stream_bytes.hpp"
-#include "host/bytes/stream_pieces.hpp"
 
 #include <gtest/gtest.h>
 
@@ -45,25 +45,25 @@ struct Work {
       std::copy_n(source.begin() + row.from, row.bytes, expected.begin() + row.to);
   }
 
-  template <class Stream>
+  template <class Writer>
   void run() {
-    Stream stream(out.data() + rows[0].to);
+    Writer writer(out.data() + rows[0].to);
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      stream.go_to(out.data() + rows[i].to);
-      stream.append(source.data() + rows[i].from, rows[i].bytes);
-      if (i % 16 == 7) stream.finish();
+      writer.go_to(out.data() + rows[i].to);
+      writer.append(source.data() + rows[i].from, rows[i].bytes);
+      if (i % 16 == 7) writer.finish();
     }
-    stream.finish();
+    writer.finish();
   }
 };
 
-template <class Stream>
+template <class Writer>
 MULTIBUFFER_WIDE void run_wide(Work& work) {
-  work.run<Stream>();
+  work.run<Writer>();
 }
-template <class Stream>
+template <class Writer>
 void run_narrow(Work& work) {
-  work.run<Stream>();
+  work.run<Writer>();
 }
 
 void expect_rows_in_place(void (*run)(Work& work), std::int64_t least) {
@@ -72,24 +72,24 @@ void expect_rows_in_place(void (*run)(Work& work), std::int64_t least) {
     for (int i = 0; i < 300; ++i) {
       Work work(engine, least, most);
       run(work);
-      finish_streaming();
+      nontemporal_fence();
       ASSERT_EQ(work.out, work.expected) << i << ": " << work.rows.size() << " rows, the first of "
                                          << work.rows[0].bytes << " bytes";
     }
 }
 
-TEST(LineStream, PutsRowsOfAnySizeAnywhere) {
-  expect_rows_in_place(run_narrow<LineStream<NarrowMoves>>, vector_bytes);
+TEST(NontemporalWriter, PutsRowsOfAnySizeAnywhere) {
+  expect_rows_in_place(run_narrow<NontemporalWriter<NarrowMoves>>, vector_bytes);
 }
 
-TEST(LineStream, DoesSoByWideMoves) {
+TEST(NontemporalWriter, DoesSoByWideMoves) {
   if (!has_wide_vectors()) GTEST_SKIP() << "this processor has no wide vectors";
-  expect_rows_in_place(run_wide<LineStream<WideMoves>>, vector_bytes);
+  expect_rows_in_place(run_wide<NontemporalWriter<WideMoves>>, vector_bytes);
 }
 
-TEST(WideLineStream, PutsRowsOfAnySizeAnywhere) {
+TEST(WideNontemporalWriter, PutsRowsOfAnySizeAnywhere) {
   if (!has_wide_vectors()) GTEST_SKIP() << "this processor has no wide vectors";
-  expect_rows_in_place(run_wide<WideLineStream>, line_bytes);
+  expect_rows_in_place(run_wide<WideNontemporalWriter>, cache_line_bytes);
 }
 
 TEST(StreamBytes, CopiesAnyNumberOfThem) {
@@ -104,8 +104,8 @@ TEST(StreamBytes, CopiesAnyNumberOfThem) {
     std::vector<std::byte> out(static_cast<std::size_t>(to + bytes + 70), std::byte{0x5a});
     std::vector<std::byte> expected = out;
     std::copy_n(source.begin() + from, bytes, expected.begin() + to);
-    stream_bytes(out.data() + to, source.data() + from, bytes);
-    finish_streaming();
+    nontemporal_copy(out.data() + to, source.data() + from, bytes);
+    nontemporal_fence();
     ASSERT_EQ(out, expected) << bytes << " bytes from " << from << " to " << to;
   }
 }
@@ -117,7 +117,7 @@ TEST(StreamPieces, MakesEachUnitOnceAndInItsPlace) {
   };
   for (int i = 0; i < 400; ++i) {
     const std::int64_t bytes = random(1, 4) * random(1, 4), count = random(1, i % 2 ? 40 : 9000);
-    const std::int64_t piece = random(2, most_piece_bytes / line_bytes) * line_bytes;
+    const std::int64_t piece = random(2, most_piece_bytes / cache_line_bytes) * cache_line_bytes;
     const std::int64_t to = random(0, 100);
     std::vector<std::byte> out(static_cast<std::size_t>(to + count * bytes + 70), std::byte{0x5a});
     std::vector<std::byte> expected = out;
@@ -127,14 +127,14 @@ TEST(StreamPieces, MakesEachUnitOnceAndInItsPlace) {
     };
     make(expected.data() + to, 0, count);
     std::int64_t made = 0;
-    stream_pieces(out.data() + to, count, bytes, piece,
-                  [&](std::byte* at, std::int64_t begin, std::int64_t units) {
-                    ASSERT_EQ(begin, made);
-                    ASSERT_LE(units * bytes, piece);
-                    made += units;
-                    make(at, begin, units);
-                  });
-    finish_streaming();
+    write_nontemporal_pieces(out.data() + to, count, bytes, piece,
+                             [&](std::byte* at, std::int64_t begin, std::int64_t units) {
+                               ASSERT_EQ(begin, made);
+                               ASSERT_LE(units * bytes, piece);
+                               made += units;
+                               make(at, begin, units);
+                             });
+    nontemporal_fence();
     ASSERT_EQ(out, expected) << count << " units of " << bytes << " in pieces of " << piece;
   }
 }

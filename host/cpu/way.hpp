@@ -1,0 +1,67 @@
+#pragma once
+
+#include "host/backend/gather_plan.hpp"
+#include "host/bytes/simd.hpp"
+#include "host/cpu/copy_pixels.hpp"
+#include "host/cpu/plane.hpp"
+
+#include <cstdint>
+
+namespace multibuffer {
+
+/// How a plane is copied.
+///
+///     way        | when                                            | a step copies
+///     -----------+-------------------------------------------------+---------------------------------
+///     interleave | an item from each of a few sequences in turn    | a vector of each sequence
+///     transpose  | items dense in both, along different axes       | a square of items
+///     long_rows  | non-temporal, and rows of more than 1 KiB       | a row, whole lines at once
+///     permute    | long dense output, items that fill cache lines  | a cache line of the output
+///     pixels     | a few items for each outer index, dense         | as many pixels as a vector
+///     has every      | items a few steps apart, dense output           | the items of a few
+///     vectors shuffle    | small rows close to each other, dense output    | as many rows as a
+///     vector has strided    | all others                                      | a row
+///
+/// The first that fits is taken. `permute`, `every`, `shuffle` and `interleave` need a processor
+/// with the vector instructions for it.
+enum class PlaneWay { interleave, transpose, long_rows, permute, pixels, every, shuffle, strided };
+
+/// How the rows of a plan are copied.
+///
+///     planes      the inner axis is strided: a plane of the last two axes (or the rest of one)
+///     inner_axis  a long inner axis: one loop, in which rows are looked up some way ahead
+///     batches     all others: the addresses of a batch of rows are found while the batch before
+///                 is copied
+enum class PlanWay { planes, inner_axis, batches };
+
+/// The sizes from which, or up to which, a way is taken. Tests take them to their ends.
+struct WayThresholds {
+  /// Fewer outer indices are transposed item by item.
+  std::int64_t least_transposed_outer = 8;
+  /// Rows up to this size are worth a buffer: longer ones are written one by one.
+  std::int64_t most_buffered_bytes = 1024;
+  /// Of shorter dense output, too many bytes are in partial cache lines.
+  std::int64_t least_permuted_bytes = 64 * cache_line_bytes;
+  /// Up to this size the few rows of an outer index are a pixel.
+  std::int64_t most_pixel_bytes = cache_line_bytes;
+  /// Longer rows gain nothing over batches of them; shorter ones than `least` are items.
+  std::int64_t least_inner_axis_row_bytes = 17;
+  std::int64_t most_inner_axis_row_bytes = 2047;
+  /// The cost of a call is small beside this many rows.
+  std::int64_t least_inner_axis_rows = 64;
+};
+inline constexpr WayThresholds way_thresholds;
+
+PlaneWay choose_way(const Plane& plane, bool nontemporal,
+                    const WayThresholds& thresholds = way_thresholds);
+
+PlanWay choose_way(const GatherPlan& plan, const WayThresholds& thresholds = way_thresholds);
+
+/// Whether the inner axis is strided in the leaves, so that rows make planes.
+bool has_planes(const GatherPlan& plan);
+
+/// The rows of each outer index as one pixel (for `pixels`), and each row as one (for `shuffle`).
+Pixels outer_pixels(const Plane& plane);
+Pixels inner_pixels(const Plane& plane);
+
+}  // namespace multibuffer
