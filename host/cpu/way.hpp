@@ -12,7 +12,7 @@ namespace multibuffer {
 /// How a plane is copied.
 ///
 ///     way        | when                                            | a step copies
-///     -----------+-------------------------------------------------+---------------------------------
+///     -----------+-------------------------------------------------+----------------------------
 ///     interleave | an item from each of a few sequences in turn    | a vector of each sequence
 ///     transpose  | items dense in both, along different axes       | a square of items
 ///     long_rows  | non-temporal, and rows of more than 1 KiB       | a row, whole lines at once
@@ -57,7 +57,7 @@ PlaneWay choose_way(const Plane& plane, bool nontemporal,
 
 PlanWay choose_way(const GatherPlan& plan, const WayThresholds& thresholds = way_thresholds);
 
-/// Whether the inner axis is strided in the leaves, so that rows make planes.
+/// Returns true if the inner axis is strided in the leaves, so that rows make planes.
 bool has_planes(const GatherPlan& plan);
 
 /// The rows of each outer index as one pixel (for `pixels`), and each row as one (for `shuffle`).
