@@ -12,18 +12,20 @@ namespace {
 template <class Plan>
 constexpr unsigned blocks_for = resident_blocks(sizeof(typename Plan::Offset) == 8 ? 6 : 12);
 
-template <int Levels, class Plan>
+template <int Levels, bool float8, class Plan>
 __global__ void __launch_bounds__(threads_per_block, blocks_for<Plan>)
     convert(const __grid_constant__ Plan plan) {
   const Place place{blockIdx.x, gridDim.x, threadIdx.x, threads_per_block};
   const GlobalMemory memory;
-  gather_converted<Levels>(plan, memory, place);
+  gather_converted<Levels, float8>(plan, memory, place);
 }
 
 template <class Plan>
 const void* kernel_for(const Plan& plan, const KernelChoice& choice) {
   return visit_levels(plan, choice, [&]<int Levels>() {
-    return reinterpret_cast<const void*>(convert<Levels, Plan>);
+    return has_float8_numbers(plan.conversion)
+               ? reinterpret_cast<const void*>(convert<Levels, true, Plan>)
+               : reinterpret_cast<const void*>(convert<Levels, false, Plan>);
   });
 }
 

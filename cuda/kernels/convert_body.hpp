@@ -10,15 +10,23 @@
 #include <cstdint>
 #include <type_traits>
 
-/// The body of the family that converts numbers on their way. What kinds of numbers they are is in
-/// the plan, and every thread branches alike, once for a batch of vectors: one kernel for all pairs
-/// of kinds, each of which is straight code.
+/// The body of the family that converts numbers during the gather. Their types are in the plan, and
+/// every thread branches alike, once for a batch of vectors: one kernel for all pairs of types,
+/// each of which is straight code. Pairs with a float of 8 bits have kernels of their own, so that
+/// those of others need no more registers: they take longer code, in loops that are not unrolled.
 namespace multibuffer::cuda {
 
 template <class T>
 using BitsOf = Unsigned<sizeof(T)>;
 
-/// Each vector in its place. `complex`: every number made gets an imaginary part of 0.
+template <class From, class To>
+constexpr bool has_float8 = std::is_same_v<From, Float8> || std::is_same_v<To, Float8>;
+
+constexpr bool has_float8_numbers(const KernelConversion& c) {
+  return c.from_float8.largest != 0 || c.to_float8.largest != 0;
+}
+
+/// Converts each vector in place. `complex`: every number made gets an imaginary part of 0.
 template <class From, class To, bool complex, bool saturate>
 [[gnu::always_inline]] constexpr void convert_vectors(const KernelConversion& c,
                                                       Bytes16 (&vectors)[batch]) {
@@ -29,11 +37,16 @@ template <class From, class To, bool complex, bool saturate>
     const auto convert = [&](int i) {
       const auto number = std::bit_cast<From>(item_of<BitsOf<From>>(vectors[b], i));
       set_item(made, i * static_cast<int>(to_parts),
-               std::bit_cast<BitsOf<To>>(converted<To, saturate>(widened(number))));
+               std::bit_cast<BitsOf<To>>(
+                   converted_by<To, saturate>(c.to_float8, widened_by(c.from_float8, number))));
     };
-    convert(0);
-    if (c.count > 1)
-      for (int i = 1; i < most; ++i) convert(i);
+    if constexpr (has_float8<From, To>) {
+      for (int i = 0; i < c.count; ++i) convert(i);
+    } else {
+      convert(0);
+      if (c.count > 1)
+        for (int i = 1; i < most; ++i) convert(i);
+    }
     vectors[b] = made;
   }
 }
@@ -48,7 +61,7 @@ template <class Item>
   }
 }
 
-/// Items of so many bytes, each turned round.
+/// Byte-swaps items of `item_bytes` bytes.
 [[gnu::always_inline]] constexpr void reverse_vectors(int item_bytes, Bytes16 (&vectors)[batch]) {
   if (item_bytes == 2) return reverse_items<std::uint16_t>(vectors);
   if (item_bytes == 4) return reverse_items<std::uint32_t>(vectors);
@@ -56,6 +69,7 @@ template <class Item>
 }
 
 /// Inline, so that vectors stay in registers.
+template <bool float8>
 [[gnu::always_inline]] constexpr void convert_vectors(const KernelConversion& c,
                                                       Bytes16 (&vectors)[batch]) {
   if (c.reversed_before != 0) reverse_vectors(c.reversed_before, vectors);
@@ -64,11 +78,15 @@ template <class Item>
     visit_number(c.numbers.to, [&](auto to) {
       using From = decltype(from);
       using To = decltype(to);
-      if constexpr (Real<To>)
-        if (is_complex(c.numbers.to)) return convert_vectors<From, To, true, true>(c, vectors);
-      if constexpr (Integer<From> && Integer<To>)
-        if (!c.numbers.saturate) return convert_vectors<From, To, false, false>(c, vectors);
-      if constexpr (!std::is_same_v<From, To>) convert_vectors<From, To, false, true>(c, vectors);
+      if constexpr (has_float8<From, To> == float8) {
+        if constexpr (Real<To>)
+          if (is_complex(c.numbers.to)) return convert_vectors<From, To, true, true>(c, vectors);
+        if constexpr (Integer<From> && Integer<To>)
+          if (!c.numbers.saturate) return convert_vectors<From, To, false, false>(c, vectors);
+        // Floats of 8 bits are one type, of whatever encodings.
+        if constexpr (!std::is_same_v<From, To> || float8)
+          convert_vectors<From, To, false, true>(c, vectors);
+      }
     });
   });
   if (c.reversed_after != 0) reverse_vectors(c.reversed_after, vectors);
@@ -117,8 +135,9 @@ constexpr void store_by(int piece, Access& access, Address at, const Bytes16& ve
 }
 
 /// Family `convert`: consecutive threads take consecutive vectors of the output, those of one row
-/// after those of another. The last of a row may be a part of one.
-template <int Levels, class Plan, class Access>
+/// after those of another. The last of a row may be a part of one. `float8`: whether numbers are
+/// read or written as floats of 8 bits.
+template <int Levels, bool float8 = false, class Plan, class Access>
 [[gnu::always_inline]] constexpr void gather_converted(const Plan& plan, Access& access,
                                                        const Place& place) {
   using Count = CountOf<typename Plan::Offset>;
@@ -138,7 +157,7 @@ template <int Levels, class Plan, class Access>
     }
     Bytes16 vectors[batch] = {};
     load_sources(c, access, source, bytes, vectors);
-    convert_vectors(c, vectors);
+    convert_vectors<float8>(c, vectors);
     for (int b = 0; b < batch; ++b) {
       const bool is_whole = bytes[b] == c.from_bytes;
       const int to_bytes = is_whole ? c.to_bytes : bytes[b] * c.to_bytes / c.from_bytes;

@@ -85,6 +85,8 @@ KernelConversion kernel_conversion(const GatherPlan& plan, const KernelChoice& c
   const Conversion& numbers = *plan.conversion;
   const int to_bytes = static_cast<int>(plan.out_bytes(choice.vector_bytes));
   return {.numbers = numbers,
+          .from_float8 = row_of(numbers.from).float8,
+          .to_float8 = row_of(numbers.to).float8,
           .reversed_before = reversed_before(numbers),
           .reversed_after = reversed_after(numbers),
           .count = choice.vector_bytes / bytes_of(numbers.from),

@@ -93,6 +93,8 @@ struct KernelTiles {
 /// `convert`: what becomes of a vector.
 struct KernelConversion {
   Conversion numbers;
+  Float8Encoding from_float8;  ///< where numbers are floats of 8 bits
+  Float8Encoding to_float8;
   int reversed_before = 0;  ///< see host/backend/number.hpp
   int reversed_after = 0;
   int count = 1;                ///< numbers in a vector

@@ -107,7 +107,9 @@ void run_family(const Plan& plan, const cuda::KernelChoice& choice, KernelMemory
       });
     case cuda::Family::convert:
       return for_each_thread(block, grid, [&](const cuda::Place& place) {
-        cuda::gather_converted<Levels>(plan, memory, place);
+        cuda::has_float8_numbers(plan.conversion)
+            ? cuda::gather_converted<Levels, true>(plan, memory, place)
+            : cuda::gather_converted<Levels, false>(plan, memory, place);
       });
     default:
       return run_elements<Levels>(plan, choice, memory, block, grid);

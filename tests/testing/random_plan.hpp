@@ -104,33 +104,30 @@ void for_each_row(const GatherPlan& plan, Visit&& visit) {
 
 inline constexpr std::byte prefill{0xa5};
 
-inline Format format_of(Number number, bool foreign) {
-  constexpr const char* codes[] = {"?", "b", "h",        "i", "q", "B",  "H", "I",
-                                   "Q", "e", "bfloat16", "f", "d", "Zf", "Zd"};
-  const std::string code = codes[static_cast<int>(number)];
-  const bool swapped = foreign && bytes_of(number) > 1 && number != Number::bfloat16;
-  return Format((swapped ? ">" : "") + code, bytes_of(number));
+inline Format format_of(ScalarType scalar, bool foreign) {
+  const bool swapped = foreign && bytes_of(scalar) > 1;
+  return Format((swapped ? ">" : "") + std::string(row_of(scalar).format), bytes_of(scalar));
 }
 
-inline std::vector<std::byte> reversed_numbers(std::vector<std::byte> bytes, int each) {
-  for (auto at = bytes.begin(); at != bytes.end(); at += each) std::reverse(at, at + each);
-  return bytes;
-}
-
-/// What the reference makes of a run of numbers. No format says that a bfloat16 is foreign.
+/// Returns what the reference makes of a run of numbers.
 inline std::vector<std::byte> converted_run(const Conversion& conversion,
                                             std::vector<std::byte> run) {
-  if (conversion.from == Number::bfloat16 && conversion.from_foreign)
-    run = reversed_numbers(std::move(run), 2);
   const auto count = static_cast<std::int64_t>(run.size()) / bytes_of(conversion.from);
-  run = reference::converted({{count}, std::move(run)},
-                             format_of(conversion.from, conversion.from_foreign),
-                             format_of(conversion.to, conversion.to_foreign),
-                             conversion.saturate ? Overflow::saturate : Overflow::wrap)
-            .bytes;
-  if (conversion.to == Number::bfloat16 && conversion.to_foreign)
-    run = reversed_numbers(std::move(run), 2);
-  return run;
+  return reference::converted({{count}, std::move(run)},
+                              format_of(conversion.from, conversion.from_foreign),
+                              format_of(conversion.to, conversion.to_foreign),
+                              conversion.saturate ? Overflow::saturate : Overflow::wrap)
+      .bytes;
+}
+
+/// Returns a number that is converted, from or to; complex ones are only results.
+inline ScalarType random_scalar(Random& random, bool is_result) {
+  while (true) {
+    const ScalarRow& row = scalar_table[static_cast<std::size_t>(
+        random.between(std::int64_t{0}, std::int64_t{scalar_table.size()} - 1))];
+    const bool is_long = row.dlpack_code < 0;
+    if (!is_long && (is_result || row.kind != ScalarKind::complex)) return row.scalar;
+  }
 }
 
 struct Case {
@@ -203,14 +200,14 @@ class CaseMaker {
     GatherPlan& plan = result_.plan;
     transposes_ = false;
     Conversion& conversion = plan.conversion.emplace();
-    conversion.from = static_cast<Number>(random_.between(0, static_cast<int>(Number::float64)));
-    conversion.to = static_cast<Number>(random_.between(0, static_cast<int>(Number::complex128)));
+    conversion.from = random_scalar(random_, false);
+    conversion.to = random_scalar(random_, true);
     conversion.from_foreign = random_.chance(30);
     conversion.to_foreign = random_.chance(30);
     conversion.saturate = random_.chance(50);
     if (conversion.from == conversion.to) {  // another order, then, where bytes have one
       conversion.to_foreign = !conversion.from_foreign;
-      if (bytes_of(conversion.from) == 1) conversion.to = Number::float32;
+      if (bytes_of(conversion.from) == 1) conversion.to = ScalarType::float32;
     }
     const std::int64_t count =
         random_.pick<std::int64_t>({1, 1, 1, 2, 3, 4, 8, 16, 24, 32, 100, 1000});
