@@ -6,8 +6,9 @@
 
 namespace multibuffer::cli {
 
-/// The numbers that --dtype names: "float16", as NumPy's names are, or a type string, ">f4". Throws
-/// `invalid_argument`.
+/// Returns the numbers that --dtype names: "float16", as NumPy's names are, or a type string,
+/// ">f4". Throws `invalid_argument` for other words, and for numbers that .npy files have no type
+/// for.
 files::NpyType parse_dtype(std::string_view text);
 
 }  // namespace multibuffer::cli
