@@ -9,11 +9,13 @@ namespace multibuffer::cuda {
 namespace {
 
 /// See resident_blocks.cuh. Indices in 64 bits take more registers.
-template <class Plan>
-constexpr unsigned blocks_for = resident_blocks(sizeof(typename Plan::Offset) == 8 ? 6 : 12);
+template <class Plan, bool float8>
+constexpr unsigned blocks_for = resident_blocks(sizeof(typename Plan::Offset) == 8 ? 6
+                                                : float8                           ? 8
+                                                                                   : 12);
 
 template <int Levels, bool float8, class Plan>
-__global__ void __launch_bounds__(threads_per_block, blocks_for<Plan>)
+__global__ void __launch_bounds__(threads_per_block, blocks_for<Plan, float8>)
     convert(const __grid_constant__ Plan plan) {
   const Place place{blockIdx.x, gridDim.x, threadIdx.x, threads_per_block};
   const GlobalMemory memory;

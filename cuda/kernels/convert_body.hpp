@@ -13,7 +13,7 @@
 /// The body of the family that converts numbers during the gather. Their types are in the plan, and
 /// every thread branches alike, once for a batch of vectors: one kernel for all pairs of types,
 /// each of which is straight code. Pairs with a float of 8 bits have kernels of their own, so that
-/// those of others need no more registers: they take longer code, in loops that are not unrolled.
+/// those of others need no more registers: the code for one number is long, and is not unrolled.
 namespace multibuffer::cuda {
 
 template <class T>
@@ -27,12 +27,12 @@ constexpr bool has_float8_numbers(const KernelConversion& c) {
 }
 
 /// Converts each vector in place. `complex`: every number made gets an imaginary part of 0.
-template <class From, class To, bool complex, bool saturate>
+template <class From, class To, bool complex, bool saturate, int count>
 [[gnu::always_inline]] constexpr void convert_vectors(const KernelConversion& c,
-                                                      Bytes16 (&vectors)[batch]) {
+                                                      Bytes16 (&vectors)[count]) {
   constexpr std::size_t to_parts = complex ? 2 : 1;
   constexpr int most = word_bytes / static_cast<int>(std::max(sizeof(From), sizeof(To) * to_parts));
-  for (int b = 0; b < batch; ++b) {
+  for (int b = 0; b < count; ++b) {
     Bytes16 made;
     const auto convert = [&](int i) {
       const auto number = std::bit_cast<From>(item_of<BitsOf<From>>(vectors[b], i));
@@ -41,6 +41,9 @@ template <class From, class To, bool complex, bool saturate>
                    converted_by<To, saturate>(c.to_float8, widened_by(c.from_float8, number))));
     };
     if constexpr (has_float8<From, To>) {
+#ifdef __CUDA_ARCH__
+#pragma unroll 1
+#endif
       for (int i = 0; i < c.count; ++i) convert(i);
     } else {
       convert(0);
@@ -68,12 +71,9 @@ template <class Item>
   if (item_bytes == 8) return reverse_items<std::uint64_t>(vectors);
 }
 
-/// Inline, so that vectors stay in registers.
-template <bool float8>
-[[gnu::always_inline]] constexpr void convert_vectors(const KernelConversion& c,
-                                                      Bytes16 (&vectors)[batch]) {
-  if (c.reversed_before != 0) reverse_vectors(c.reversed_before, vectors);
-  if (c.numbers.from == c.numbers.to) return;
+template <bool float8, int count>
+[[gnu::always_inline]] constexpr void convert_numbers(const KernelConversion& c,
+                                                      Bytes16 (&vectors)[count]) {
   visit_number(c.numbers.from, [&](auto from) {
     visit_number(c.numbers.to, [&](auto to) {
       using From = decltype(from);
@@ -89,6 +89,33 @@ template <bool float8>
       }
     });
   });
+}
+
+/// Converts one vector after the other, by code that is there once: the first goes to the end of
+/// the row as often as there are vectors, since only constants index what is in registers.
+[[gnu::always_inline]] constexpr void convert_in_turn(const KernelConversion& c,
+                                                      Bytes16 (&vectors)[batch]) {
+#ifdef __CUDA_ARCH__
+#pragma unroll 1
+#endif
+  for (int turn = 0; turn < batch; ++turn) {
+    Bytes16 first[1] = {vectors[0]};
+    convert_numbers<true>(c, first);
+    for (int b = 1; b < batch; ++b) vectors[b - 1] = vectors[b];
+    vectors[batch - 1] = first[0];
+  }
+}
+
+/// Inline, so that vectors stay in registers.
+template <bool float8>
+[[gnu::always_inline]] constexpr void convert_batch(const KernelConversion& c,
+                                                    Bytes16 (&vectors)[batch]) {
+  if (c.reversed_before != 0) reverse_vectors(c.reversed_before, vectors);
+  if (c.numbers.from == c.numbers.to) return;
+  if constexpr (float8)
+    convert_in_turn(c, vectors);
+  else
+    convert_numbers<false>(c, vectors);
   if (c.reversed_after != 0) reverse_vectors(c.reversed_after, vectors);
 }
 
@@ -157,7 +184,7 @@ template <int Levels, bool float8 = false, class Plan, class Access>
     }
     Bytes16 vectors[batch] = {};
     load_sources(c, access, source, bytes, vectors);
-    convert_vectors<float8>(c, vectors);
+    convert_batch<float8>(c, vectors);
     for (int b = 0; b < batch; ++b) {
       const bool is_whole = bytes[b] == c.from_bytes;
       const int to_bytes = is_whole ? c.to_bytes : bytes[b] * c.to_bytes / c.from_bytes;

@@ -17,7 +17,7 @@ struct Field;
 struct Type {
   bool is_struct = false;
   ScalarKind kind = ScalarKind::unsigned_integer;  ///< of a scalar
-  RealEncoding encoding = RealEncoding::ieee;      ///< of a real; 1 byte cannot be `ieee`
+  RealEncoding encoding = RealEncoding::ieee;      ///< of a real; `ieee` for all others
   bool little_endian = true;                       ///< of a scalar of more than one byte
   std::int64_t size = 1;                           ///< bytes, of one element of this type
   std::int64_t alignment = 1;                      ///< bytes; 1 where `@` does not reach
