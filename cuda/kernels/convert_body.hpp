@@ -26,6 +26,17 @@ constexpr bool has_float8_numbers(const KernelConversion& c) {
   return c.from_float8.largest != 0 || c.to_float8.largest != 0;
 }
 
+/// Sets an item that was 0, as `set_item` does, where its number is no constant: without a
+/// reference to either half, which would put the vector into memory.
+template <class Item>
+[[gnu::always_inline]] constexpr void add_item(Bytes16& vector, int item, Item value) {
+  constexpr int bits = 8 * static_cast<int>(sizeof(Item));
+  constexpr int per_half = 64 / bits;
+  const std::uint64_t shifted = std::uint64_t{value} << (item % per_half * bits);
+  vector.low |= item < per_half ? shifted : 0;
+  vector.high |= item < per_half ? 0 : shifted;
+}
+
 /// Converts each vector in place. `complex`: every number made gets an imaginary part of 0.
 template <class From, class To, bool complex, bool saturate, int count>
 [[gnu::always_inline]] constexpr void convert_vectors(const KernelConversion& c,
@@ -34,17 +45,20 @@ template <class From, class To, bool complex, bool saturate, int count>
   constexpr int most = word_bytes / static_cast<int>(std::max(sizeof(From), sizeof(To) * to_parts));
   for (int b = 0; b < count; ++b) {
     Bytes16 made;
-    const auto convert = [&](int i) {
+    const auto converted_item = [&](int i) {
       const auto number = std::bit_cast<From>(item_of<BitsOf<From>>(vectors[b], i));
-      set_item(made, i * static_cast<int>(to_parts),
-               std::bit_cast<BitsOf<To>>(
-                   converted_by<To, saturate>(c.to_float8, widened_by(c.from_float8, number))));
+      return std::bit_cast<BitsOf<To>>(
+          converted_by<To, saturate>(c.to_float8, widened_by(c.from_float8, number)));
+    };
+    const auto convert = [&](int i) {
+      set_item(made, i * static_cast<int>(to_parts), converted_item(i));
     };
     if constexpr (has_float8<From, To>) {
 #ifdef __CUDA_ARCH__
 #pragma unroll 1
 #endif
-      for (int i = 0; i < c.count; ++i) convert(i);
+      for (int i = 0; i < c.count; ++i)
+        add_item(made, i * static_cast<int>(to_parts), converted_item(i));
     } else {
       convert(0);
       if (c.count > 1)

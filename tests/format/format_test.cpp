@@ -584,7 +584,7 @@ TEST(ShowElement, HalfPrecisionExactly) {
 }
 
 TEST(ShowElement, RealsThatHaveANameAsTheNumbersThatTheyAre) {
-  EXPECT_EQ(show("<bfloat16", "\xcd\x3d"), "0.10009766");
+  EXPECT_EQ(show("<bfloat16", "\xcd\x3d"), "0.100097656");
   EXPECT_EQ(show(">bfloat16", "\xc0\x20"), "-2.5");
   EXPECT_EQ(show("bfloat16", "\xff\xff"), "nan");
   EXPECT_EQ(show("float8_e4m3fn", "\x7e"), "448.0");
