@@ -8,11 +8,11 @@
 namespace multibuffer::cuda {
 namespace {
 
-/// See resident_blocks.cuh. Indices in 64 bits take more registers.
+/// See resident_blocks.cuh. Indices in 64 bits take more registers, and so do floats of 8 bits.
 template <class Plan, bool float8>
-constexpr unsigned blocks_for = resident_blocks(sizeof(typename Plan::Offset) == 8 ? 6
-                                                : float8                           ? 8
-                                                                                   : 12);
+constexpr unsigned blocks_for = resident_blocks(sizeof(typename Plan::Offset) == 8
+                                                    ? (float8 ? 5 : 6)
+                                                    : (float8 ? 8 : 12));
 
 template <int Levels, bool float8, class Plan>
 __global__ void __launch_bounds__(threads_per_block, blocks_for<Plan, float8>)
