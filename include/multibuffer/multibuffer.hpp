@@ -14,6 +14,7 @@
 #include <multibuffer/gather_modes.hpp>
 #include <multibuffer/layout.hpp>
 #include <multibuffer/reference.hpp>
+#include <multibuffer/scalar_kind.hpp>
 #include <multibuffer/stages/place.hpp>
 #include <multibuffer/stages/resolve.hpp>
 #include <multibuffer/streamed.hpp>
