@@ -115,8 +115,9 @@ ManagedTensor* to_legacy(const DeviceBuffer& buffer);
 ManagedTensorVersioned* to_versioned(const DeviceBuffer& buffer, std::uint64_t flags = 0);
 
 /// Returns `tensor` as an array view, borrowed. Types that PEP 3118 has no code for (bfloat16, the
-/// floats of 8 bits) have their name as format (see `RealEncoding`). Throws `format_unsupported` for vectors and elements of less than a byte, `invalid_view`
-/// for devices that are neither a processor nor CUDA.
+/// floats of 8 bits) have their name as format (see `RealEncoding`). Throws `format_unsupported`
+/// for vectors and elements of less than a byte, `invalid_view` for devices that are neither a
+/// processor nor CUDA.
 ArrayView view(const Tensor& tensor, bool readonly);
 
 /// Whether elements of `format` are of such a type, in either byte order.

@@ -20,6 +20,7 @@
 #include <multibuffer/plan.hpp>
 #include <multibuffer/reference.hpp>
 #include <multibuffer/stack.hpp>
+#include <multibuffer/scalar_kind.hpp>
 #include <multibuffer/stages/place.hpp>
 #include <multibuffer/stages/resolve.hpp>
 #include <multibuffer/stream.hpp>
