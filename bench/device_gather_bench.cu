@@ -177,7 +177,7 @@ class Rows {
   }
   GatherOptions into_out() const {
     GatherOptions request;
-    request.stream = stream();
+    request.stream = cuda::stream_ref(stream());
     request.out = Output{out(), bytes(), MemorySpace::device, {}, nullptr};
     return request;
   }
@@ -223,7 +223,7 @@ const Rows& rows_of(std::int64_t total, std::int64_t row_bytes, const std::strin
 DeviceArray where_it_lies(const ArrayView& view) {
   UploadOptions options;
   options.placement = PlacementKind::in_place;
-  options.stream = stream();
+  options.stream = cuda::stream_ref(stream());
   return upload(view, Device::open("cuda"), options);
 }
 
@@ -357,7 +357,7 @@ void transposed(benchmark::State& state, std::int64_t total) {
                        MemorySpace::device);
   const DeviceArray array = where_it_lies(view);
   GatherOptions request;
-  request.stream = stream();
+  request.stream = cuda::stream_ref(stream());
   request.out = Output{to, bytes, MemorySpace::device, {}, nullptr};
   const Plan plan(array, {}, request);
   const auto is_transposed = [&] {

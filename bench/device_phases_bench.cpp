@@ -47,7 +47,8 @@ class Rows {
   }
   DeviceBuffer order(const Device& device) const {
     const std::int64_t shape[] = {total / row_bytes_};
-    return DeviceBuffer::from_host(device, order_.data(), shape, Format("i", 4), stream());
+    return DeviceBuffer::from_host(device, order_.data(), shape, Format("i", 4),
+                                   {.stream = cuda::stream_ref(stream())});
   }
   /// One memcpy a row: what others do first.
   void stack(std::byte* to, const std::vector<std::int32_t>* order = nullptr) const {
@@ -117,9 +118,9 @@ void ours(benchmark::State& state, bool page_locked) {
   const Indices order(rows.order(device));
   const DeviceBuffer expected = rows.gathered(device);
   UploadOptions options;
-  options.stream = stream();
+  options.stream = cuda::stream_ref(stream());
   GatherOptions request;
-  request.stream = stream();
+  request.stream = cuda::stream_ref(stream());
   Stages stages;
   for (auto _ : state) {
     const auto resolution = stages("1_resolve", [&] { return resolve(rows.view()); });

@@ -151,7 +151,7 @@ void ours(benchmark::State& state, bool page_locked) {
   const Rows rows(state.range(0), page_locked);
   const Device device = Device::open("cuda");
   UploadOptions options;
-  options.stream = stream();
+  options.stream = cuda::stream_ref(stream());
   measure_upload(state, rows, device, [&] { return upload(rows.view(), device, options); });
 }
 
@@ -161,14 +161,14 @@ void ours_transfer(benchmark::State& state, bool page_locked) {
   const Device device = Device::open("cuda");
   const Placement placement = place(resolve(rows.view()));
   UploadOptions options;
-  options.stream = stream();
+  options.stream = cuda::stream_ref(stream());
   measure_upload(state, rows, device, [&] { return upload(placement, device, options); });
 }
 
 void new_contents(benchmark::State& state, bool page_locked) {
   const Rows rows(state.range(0), page_locked);
   const DeviceArray array = upload(rows.view(), Device::open("cuda"));
-  const UpdateOptions options{.stream = stream(), .watch = {}};
+  const CallOptions options{.stream = cuda::stream_ref(stream())};
   const auto work = [&] { update(array, rows.view(), options); };
   measure(state, rows, work, [&] {
     update(array, rows.other_view(), options);

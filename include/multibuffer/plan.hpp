@@ -16,8 +16,9 @@ namespace multibuffer {
 /// library: it is for you to order them with other work on the same memory, to keep the plan until
 /// the last of them has ended, and to have synchronized their stream before `result()` is asked.
 ///
-/// Several threads may run one plan at a time: each run waits its turn on the plan's stream, and
-/// all of them write the same memory. It is a handle, whose constness is shallow.
+/// Several threads may run one plan at a time. On a CUDA device their runs queue up on the plan's
+/// stream; on the host all write the same memory at once, so read it when the last has returned. A
+/// plan is a handle, and its constness is shallow.
 class Plan {
  public:
   /// Throws what `gather` throws, and `invalid_argument` for an array on a CUDA device and an

@@ -182,6 +182,9 @@ TEST_P(BackendTest, DeviceIndicesAreCheckedWhenTheResultIsAskedFor) {
   EXPECT_EQ(numbers(take(array, 0, on_device(good))), (Ints{200, 201, 0, 1}));
   expect_error(Errc::index_out_of_range, "index 5 at position (1,) on axis 0, whose extent is 3",
                [&] { take(array, 0, on_device(bad)).synchronize(); });
+  // Under another format, too.
+  expect_error(Errc::index_out_of_range, "index 5",
+               [&] { take(array, 0, on_device(bad)).reinterpret(Format("f", 4)).synchronize(); });
 }
 
 TEST_P(BackendTest, CoordinatesPickElements) {
@@ -404,10 +407,10 @@ TEST_P(BackendTest, FieldsAreViewsOfTheElements) {
                [&] { array.field("c"); });
   expect_error(Errc::format_unsupported, "'H' have no fields", [&] { field.field("a"); });
   expect_error(Errc::invalid_argument, "bytes -1 to 1", [&] {
-    array.part(0, Format(), std::vector<Axis>{{2, -1, 0}});
+    array.reinterpret(0, Format(), std::vector<Axis>{{2, -1, 0}});
   });
   expect_error(Errc::invalid_argument, "bytes 9 to 13 of elements that have 12",
-               [&] { array.part(9, Format("i", 4)); });
+               [&] { array.reinterpret(9, Format("i", 4)); });
 }
 
 TEST_P(BackendTest, ArraysWithoutElementsOrAxes) {

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 struct CUstream_st;  // CUDA's, as <cuda_runtime_api.h> declares it

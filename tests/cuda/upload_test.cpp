@@ -253,7 +253,7 @@ TEST(PullPlan, GathersTheArenaInPlaceAllOfItOrInParts) {
       for (std::int64_t first = 0; first < plan.leaves; first += step)
         host->gather(plan.gather(first, std::min(step, plan.leaves - first), plan.table().data(),
                                  arena.data()),
-                     false, {}, nullptr, {});
+                     false, {}, {}, {});
       EXPECT_TRUE(arena == packed(placement)) << step;
     }
   }

@@ -123,7 +123,7 @@ TEST_F(Lifetimes, AndOnTheDefaultStreamOfAThreadThatHasEnded) {
     const DeviceBuffer result = reversed(array);
     std::thread([&] {
       ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
-      result.order_before(cudaStreamPerThread);
+      result.order_before(StreamRef::per_thread());
       consumer.reads(result, cudaStreamPerThread);
     }).join();
   }
@@ -161,6 +161,37 @@ TEST_F(Lifetimes, AndOnAStreamThatIsDestroyedBefore) {
   EXPECT_EQ(consumer.seen(), backwards());
 }
 
+TEST_F(Lifetimes, AnArrayHandsItselfOnAsAResultDoes) {
+  const Stream stream = make_stream();
+  Consumer consumer;
+  {
+    const DeviceBuffer buffer = *uploaded(counting()).as_buffer();  // the array itself is gone
+    EXPECT_TRUE(buffer.readonly());
+    buffer.order_before(stream_ref(stream));
+    consumer.reads(buffer, stream.get());
+  }
+  reclaim_memory();
+  ASSERT_EQ(cudaStreamSynchronize(stream.get()), cudaSuccess);
+  EXPECT_EQ(consumer.seen(), counting());
+}
+
+TEST_F(Lifetimes, AnUpdateShowsInAnArraysBufferAndWaitsForItsReaders) {
+  const DeviceArray array = uploaded(counting());
+  const DeviceBuffer buffer = *array.as_buffer();
+  const Stream stream = make_stream();
+  Consumer consumer;
+  {
+    const Access access(stream_ref(stream), {buffer});
+    consumer.reads(buffer, stream.get());
+  }
+  const Numbers values = counting(1);
+  const std::int64_t shape[] = {count};
+  update(array, ArrayView::dense(values.data(), shape, Format("i", 4)));
+  EXPECT_EQ(numbers_of(buffer), values);
+  ASSERT_EQ(cudaStreamSynchronize(stream.get()), cudaSuccess);
+  EXPECT_EQ(consumer.seen(), counting());
+}
+
 TEST_F(Lifetimes, AConsumerThatSeesToTheOrderItselfIsWaitedForToo) {
   const DeviceArray array = uploaded(counting());
   Consumer consumer;
@@ -192,7 +223,7 @@ TEST_F(Lifetimes, AnAccessOrdersHoldsAndMarksTheEnd) {
 TEST_F(Lifetimes, AnAccessKeepsItsArraysUntilItsEnd) {
   std::optional<DeviceArray> array = uploaded(counting());
   const std::weak_ptr<const Storage> storage = storage_of(*array);
-  std::optional<Access> access(std::in_place, nullptr, std::vector<Accessed>{*array});
+  std::optional<Access> access(std::in_place, StreamRef(), std::vector<Accessed>{*array});
   array.reset();
   EXPECT_FALSE(storage.expired());
   access->end();
@@ -489,7 +520,7 @@ TEST_F(Lifetimes, AnAccessOfAThreadsDefaultStreamMayEndOnAnother) {
     std::optional<Access> access;
     std::thread([&] {
       ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
-      access.emplace(cudaStreamPerThread, std::vector<Accessed>{result});
+      access.emplace(StreamRef::per_thread(), std::vector<Accessed>{result});
       consumer.reads(result, cudaStreamPerThread);
     }).join();
     access.reset();
@@ -779,7 +810,7 @@ TEST(Contexts, AreMadeOnTheDeviceThatIsAskedForAlone) {
         std::_Exit(1);
     {
       const Numbers values(1 << 20);
-      const DeviceArray array = uploaded(values, nullptr, name.c_str());
+      const DeviceArray array = uploaded(values, {}, name.c_str());
       const DeviceBuffer result = reversed(array);
       std::thread([&] { result.to_host(); }).join();
       if (Device::of_memory(result.data()).name() != name) std::_Exit(2);

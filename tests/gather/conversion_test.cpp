@@ -179,7 +179,7 @@ TEST_P(ConversionTest, OfEveryPairOfKindsIsWhatTheReferenceMakesOfIt) {
     const std::array<Axis, 1> axes{Axis{shape[0], -from.itemsize(), 0}};
     const DeviceArray backwards =
         upload(ArrayView::dense(reversed.data(), Numbers{1}, all), device())
-            .part(bytes - from.itemsize(), from, axes)
+            .reinterpret(bytes - from.itemsize(), from, axes)
             .index(0, 0);
     check(backwards, "backwards");
   });

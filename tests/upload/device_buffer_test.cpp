@@ -135,24 +135,6 @@ TEST(Reinterpreted, ElementsMayNotLieOutside) {
   EXPECT_EQ(buffer.reinterpret(Format("q", 8), {0, 9}, {800, -8}).size(), 0);
 }
 
-TEST(Reinterpreted, BuffersStillReportBadIndices) {
-  const DeviceArray array =
-      upload(ArrayView::dense(counting(4).data(), Shape{4}, Format("i", 4)), Device::host());
-  std::vector<std::byte> memory(4);
-  GatherOptions request;
-  request.out = Output{.data = memory.data(), .bytes = 4};
-  const DeviceBuffer indices = buffer_of(std::vector<std::int64_t>{9}, {1});
-  std::optional<DeviceBuffer> result;
-  try {
-    result = take(array, 0, Indices(indices), request);
-  } catch (const Error& error) {  // at once, where the device is the host
-    EXPECT_EQ(error.code(), Errc::index_out_of_range);
-    return;
-  }
-  expect_error(Errc::index_out_of_range, "9",
-               [&] { result->reinterpret(Format("f", 4)).synchronize(); });
-}
-
 // ---- An array without tables is a buffer
 
 ArrayView grid(const std::vector<std::int32_t>& values) {

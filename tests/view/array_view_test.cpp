@@ -307,30 +307,30 @@ TEST(Stack, BehindATableThatIsThere) {
   const std::int16_t* table[2][2] = {{a, b}, {b, b}};
   const ArrayView part = ArrayView::dense(a, Numbers{3}, Format("h", 2)).reverse(0);
   const ArrayView pointers = ArrayView::dense(table, Numbers{2, 2}, Format("P", 8));
-  const Stack whole = behind(pointers, part);
+  const Stack whole = stack_at(pointers, part);
   EXPECT_EQ(whole.view().base(), reinterpret_cast<const std::byte*>(table));
   EXPECT_EQ(whole.view().layout(),
             Layout({{2, 16, 0}, {2, 8, 0}, {3, -2, 1}}, {0, 0}));  // an address is of index 0
   // A view of the table, and a table that is behind pointers itself.
-  const Stack row = behind(pointers.index(0, 1), part);
+  const Stack row = stack_at(pointers.index(0, 1), part);
   EXPECT_EQ(row.raw_export().buf, table[1]);
   const std::vector rows{ArrayView::dense(table[1], Numbers{2}, Format("P", 8)),
                          ArrayView::dense(table[0], Numbers{2}, Format("P", 8))};
   const Stack tables = stack(rows);
-  EXPECT_EQ(behind(tables.view(), part).view().layout(),
+  EXPECT_EQ(stack_at(tables.view(), part).view().layout(),
             Layout({{2, 8, 0}, {2, 8, 1}, {3, -2, 2}}, {0, 0, 0}));
-  EXPECT_EQ(behind(tables.view(), part).raw_export().suboffsets[1], 0);
+  EXPECT_EQ(stack_at(tables.view(), part).raw_export().suboffsets[1], 0);
   // One pointer, whose level has no axis for a suboffset to stand at.
-  const Stack single = behind(pointers.index(0, 1).index(0, 0), part);
+  const Stack single = stack_at(pointers.index(0, 1).index(0, 0), part);
   EXPECT_EQ(single.view().layout(), Layout({{3, -2, 1}}, {0, 0}));
   expect_error(Errc::invalid_view, "level 0 has no axis of its own", [&] { single.raw_export(); });
-  const Stack element = behind(pointers.index(0, 1).index(0, 0), part.index(0, 0));
+  const Stack element = stack_at(pointers.index(0, 1).index(0, 0), part.index(0, 0));
   expect_error(Errc::invalid_view, "no axis of its own", [&] { element.raw_export(); });
 
   expect_error(Errc::invalid_view, "elements of 8 bytes in host memory, not of 2",
-               [&] { behind(part, part); });
+               [&] { stack_at(part, part); });
   expect_error(Errc::invalid_view, "in device memory", [&] {
-    behind(ArrayView::dense(table, Numbers{4}, Format("P", 8), true, MemorySpace::device), part);
+    stack_at(ArrayView::dense(table, Numbers{4}, Format("P", 8), true, MemorySpace::device), part);
   });
 }
 
