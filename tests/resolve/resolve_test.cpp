@@ -259,13 +259,14 @@ TEST(Resolve, NullIsFoundWhereverItStands) {
 
 TEST(Resolve, AliasesMayBeIgnored) {
   const Table rows{leaf(30), leaf(10), leaf(30)};
-  const Resolution r = resolve(
-      ArrayView(rows.data(), bytes, Layout({{3, 8, 0}, {5, 1, 1}}, {0, 0})), {}, Aliases::ignored);
+  const Resolution r =
+      resolve(ArrayView(rows.data(), bytes, Layout({{3, 8, 0}, {5, 1, 1}}, {0, 0})),
+              {.aliases = Aliases::ignored});
   EXPECT_EQ(numbers(r.leaves), addresses(rows));
   EXPECT_EQ(numbers(r.tables[0]), (Numbers{0, 1, 2}));
 }
 
-TEST(Resolve, ManyAliasesAreNumberedByFirstAppearance) {
+TEST(Resolve, ManyAliasesGetIdsByFirstAppearance) {
   // Close together (a number for every place) and far apart (a hash table).
   for (const std::int64_t apart : {std::int64_t{64}, std::int64_t{1} << 20}) {
     Numbers rows;
@@ -372,7 +373,7 @@ TEST(Resolve, StopsWhenAsked) {
   const Table rows(std::size_t{1} << 21, leaf(0));
   expect_error(Errc::cancelled, "pointer tables", [&] {
     resolve(ArrayView(rows.data(), bytes, Layout({{1 << 21, 8, 0}}, {0, 0})),
-            {source.get_token(), {}});
+            {.watch = {source.get_token(), {}}});
   });
 }
 

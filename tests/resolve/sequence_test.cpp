@@ -48,7 +48,7 @@ TEST(Sequence, IsVisitedInEveryForm) {
   }
 }
 
-TEST(Sequence, ScalesWhatIsNotListedWithoutAList) {
+TEST(Sequence, ScalesWithoutAListUnlessItIsFlat) {
   EXPECT_FALSE(Sequence::flat({5, 2}).scaled(1, 1).has_value());
   EXPECT_EQ(*Sequence::affine(5, -3, 2).scaled(100, 10), Sequence::flat({150, 120}));
   EXPECT_EQ(*Sequence::frame_of_reference(5, -3, {2, 7}).scaled(100, 10),
