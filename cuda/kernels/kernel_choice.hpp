@@ -24,7 +24,17 @@ namespace multibuffer::cuda {
 /// Except for `tiles`, consecutive threads produce consecutive vectors of the output, and each
 /// finds its own row in the tables. Sharing that cost among the threads of a long row leaves fewer
 /// loads in flight, and was up to 5 % slower on an H200 from 4 KiB on.
-enum class Family { copy, convert_float8, convert, tiles, pixels, strided, shifted, words, elements };
+enum class Family {
+  copy,
+  convert_float8,
+  convert,
+  tiles,
+  pixels,
+  strided,
+  shifted,
+  words,
+  elements
+};
 
 /// The compiler knows the number of levels up to `compiled_levels`, which keeps positions in
 /// registers; `any_levels` stands for a run-time count.

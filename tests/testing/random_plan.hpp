@@ -385,15 +385,14 @@ class CaseMaker {
 inline KernelChoice random_choice(Random& random, const GatherPlan& plan) {
   const cuda::PlanFacts facts(plan);
   std::vector<Family> families;
-  for (int family = static_cast<int>(Family::convert_float8); family <= static_cast<int>(Family::elements);
-       ++family)
+  for (int family = static_cast<int>(Family::convert_float8);
+       family <= static_cast<int>(Family::elements); ++family)
     if (cuda::can_gather(facts, static_cast<Family>(family)))
       families.push_back(static_cast<Family>(family));
   const Family family =
       families[static_cast<std::size_t>(random.between(0, static_cast<int>(families.size()) - 1))];
   int vector_bytes = cuda::vector_bytes_of(facts, family);
-  if (plan.conversion && random.chance(20))
-    vector_bytes = bytes_of(plan.conversion->from);
+  if (plan.conversion && random.chance(20)) vector_bytes = bytes_of(plan.conversion->from);
   if (family == Family::elements)
     while (vector_bytes > 1 && random.chance(30)) vector_bytes /= 2;
   KernelChoice choice = cuda::choice_of(facts, family, vector_bytes);
