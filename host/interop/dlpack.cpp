@@ -79,9 +79,17 @@ DataType data_type(const Format& format) {
 }
 
 std::unique_ptr<Manager> manage(const DeviceBuffer& buffer) {
+  data_type(buffer.format());  // refuses elements without a type
   auto manager = std::make_unique<Manager>(Manager{buffer, buffer.shape(), {}});
-  for (const std::int64_t stride : buffer.strides())
-    manager->strides.push_back(stride / buffer.format().itemsize());
+  const std::int64_t itemsize = buffer.format().itemsize();
+  for (std::size_t i = 0; i < buffer.shape().size(); ++i) {
+    const std::int64_t stride = buffer.strides()[i];
+    if (buffer.shape()[i] > 1 && stride % itemsize != 0)
+      throw Error(Errc::format_unsupported,
+                  text("DLPack counts strides in elements: axis ", i, " has a stride of ", stride,
+                       " bytes for elements of ", itemsize, "; a copy is dense"));
+    manager->strides.push_back(stride / itemsize);
+  }
   return manager;
 }
 

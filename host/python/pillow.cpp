@@ -15,7 +15,7 @@ namespace py = pybind11;
 namespace multibuffer::python {
 namespace {
 
-/// What follows the numbers of bands, columns and rows in that structure.
+/// The fields that follow the numbers of bands, columns and rows in that structure.
 struct RowsOfImage {
   const void* palette;
   const void* rows_of_bytes;  ///< the table, where a pixel is one byte
@@ -27,7 +27,7 @@ struct RowsOfImage {
 };
 static_assert(sizeof(RowsOfImage) == 56);
 
-/// What is known of an image from Python.
+/// The facts about an image that Python tells.
 struct Image {
   std::int32_t width, height, bands, pixel_bytes;
 };

@@ -22,7 +22,8 @@ struct Storage;
 struct UploadOptions {
   PlacementKind placement = PlacementKind::automatic;
   Simplify simplify;
-  /// Kept alive as long as the array; needed for arrays in place.
+  /// Kept alive as long as the array, if that is in place or keeps its sources. Arrays in place
+  /// need it; where sources are kept, it sees to it that their addresses stay theirs.
   std::shared_ptr<const void> owner;
   /// The block that the elements lie in, if it is the library's (`DeviceBuffer::memory`) and they
   /// are used in place: work on the array is then ordered with all other work on the block.

@@ -107,7 +107,8 @@ Device device_of(const DeviceBuffer& buffer);
 
 /// `buffer` as a tensor that shares its memory, which its deleter lets go; the deleter may be
 /// called on any thread. Work on the buffer's stream may still be writing to it. Throws
-/// `format_unsupported` for elements that DLPack has no type for, and for a foreign byte order.
+/// `format_unsupported` for elements that DLPack has no type for, for a foreign byte order, and for
+/// strides that are not whole elements.
 ManagedTensor* to_legacy(const DeviceBuffer& buffer);
 ManagedTensorVersioned* to_versioned(const DeviceBuffer& buffer, std::uint64_t flags = 0);
 

@@ -3,11 +3,15 @@
 #include <multibuffer/device_array.hpp>
 #include <multibuffer/watch.hpp>
 
+#include <memory>
+
 namespace multibuffer {
 
 struct UpdateOptions {
   StreamHandle stream = nullptr;
   Watch watch;
+  /// Kept alive as long as the array that `update_pointers` returns.
+  std::shared_ptr<const void> owner = nullptr;
 };
 
 /// New contents: reads all of `view` and writes it over what `array` was uploaded from, so that the

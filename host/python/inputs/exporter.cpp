@@ -87,7 +87,7 @@ std::optional<RegisteredNumber> registered_number(py::handle exporter) {
   RegisteredNumber number{dtype->attr("name").cast<std::string>(),
                           dtype->attr("itemsize").cast<std::int64_t>(),
                           py::bool_(dtype->attr("isnative"))};
-  // What else there is, strings for instance, is NumPy's to refuse.
+  // Other types, strings for instance, are NumPy's to refuse.
   const auto begins = [&](const char* word) { return number.name.starts_with(word); };
   if (!begins("bfloat") && !begins("float") && !begins("int") && !begins("uint")) return {};
   return number;
@@ -171,8 +171,8 @@ Description::Description(const BufferExport& source)
       has_strides_(source.strides),
       has_suboffsets_(source.suboffsets),
       format_(source.format ? source.format : "") {
-  // How far the arrays reach is the exporter's word for ndim; out of range, nothing is read, and
-  // whoever validates the fields refuses them.
+  // The arrays reach as far as the exporter's ndim says. If that is out of range, nothing is read,
+  // and whoever validates the fields refuses them.
   if (source.ndim < 0 || source.ndim > max_axes) return;
   const auto ndim = static_cast<std::size_t>(source.ndim);
   if (source.shape) shape_.assign(source.shape, source.shape + ndim);
@@ -219,8 +219,8 @@ bool Description::matches(const Py_buffer& buffer) const {
 
 namespace {
 
-/// Whether the elements lie one after the other, in C order or, walked the other way, in Fortran
-/// order.
+/// Tells whether the elements lie one after the other, in C order or, walked the other way, in
+/// Fortran order.
 bool is_contiguous(const BufferExport& source, bool c_order) {
   if (source.suboffsets) return false;
   std::int64_t stride = source.itemsize;
