@@ -15,7 +15,9 @@ namespace {
 
 /// Reads `object` as what `array` was uploaded from, its format spelt as there.
 Source new_elements(const DeviceArray& array, py::handle object) {
-  Source source = source_of(object);
+  // An uploaded array may be a view whose elements lie in another order than the rows did.
+  const auto* const uploaded = object_in<const DeviceArray>(object);
+  Source source = uploaded ? source_of(dense_copy(*uploaded)) : source_of(object);
   const Format& format = array.storage()->format;
   if (same_meaning(format, source.view.format()))
     source.view = ArrayView(source.view.base(), format, source.view.layout(),

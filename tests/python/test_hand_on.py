@@ -56,8 +56,8 @@ class NumPy(unittest.TestCase):
 
     def test_an_array_is_updated_from_its_own_memory(self):
         source = numpy.arange(200_000, dtype="i4").reshape(4, 50_000)
-        for seen in (lambda a: a[::-1], lambda a: numpy.asarray(a)[::-1],
-                     lambda a: [a[i] for i in (3, 2, 1, 0)]):
+        for seen in (lambda a: a[::-1], lambda a: [a[i] for i in (3, 2, 1, 0)],
+                     lambda a: list(numpy.asarray(a)[::-1])):
             uploaded = upload(source)
             uploaded.update(seen(uploaded))
             self.assertTrue((numpy.asarray(uploaded) == source[::-1]).all())
@@ -124,14 +124,14 @@ class NumPy(unittest.TestCase):
             self.assertEqual((seen.dtype, seen.strides), (source[name].dtype,
                                                           source[name].strides))
             self.assertEqual(seen.tobytes(), source[name].tobytes())
-        self.assertEqual(numpy.asarray(uploaded[["c", "a"]])["c"].tobytes(), source["c"].tobytes())
+        self.assertEqual(numpy.asarray(uploaded[["a", "c"]])["c"].tobytes(), source["c"].tobytes())
         swapped = upload(numpy.arange(5, dtype=">f4"))
         self.assertEqual(numpy.asarray(swapped).dtype, numpy.dtype(">f4"))
         memory = ctypes.create_string_buffer(b"abcdefghij", 10)
         opaque = upload(exporter(ctypes.addressof(memory), (2,), (5,), format="nonsense",
                                  itemsize=5, keep=memory))
         view = memoryview(opaque)
-        self.assertEqual((view.format, view.tolist()), ("5s", [b"abcde", b"fghij"]))
+        self.assertEqual((view.format, view.itemsize, view.tobytes()), ("5s", 5, b"abcdefghij"))
 
     def test_an_array_with_tables(self):
         uploaded = with_tables()
@@ -169,13 +169,14 @@ class NumPy(unittest.TestCase):
                 t.ndarray(uploaded, getbuf=flags)
         with self.assertRaisesRegex(BufferError, "not C-contiguous"):
             t.ndarray(uploaded[:, ::2], getbuf=t.PyBUF_CONTIG_RO)
-        with self.assertRaisesRegex(BufferError, "read-only"):
+        with self.assertRaisesRegex(TypeError, "not writable"):
             (ctypes.c_char * 4).from_buffer(uploaded)
 
     def test_it_is_no_output(self):
         uploaded = upload(rows())
         for out in (uploaded, numpy.asarray(uploaded), memoryview(uploaded)):
-            with self.assertRaises((TypeError, BufferError)):
+            with self.assertRaisesRegex((TypeError, BufferError, ValueError),
+                                        "read-only|not writable|whose memory is its own"):
                 uploaded.copy(out=out)
 
     def test_array_interface(self):
