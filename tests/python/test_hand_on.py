@@ -237,7 +237,7 @@ class DLPack(unittest.TestCase):
 
     def test_what_it_cannot_say(self):
         structs = upload(numpy.zeros(3, [("a", "i8"), ("b", "i4")]))
-        with self.assertRaisesRegex(BufferError, "axis 0 has a stride of 12 bytes"):
+        with self.assertRaisesRegex(BufferError, "axis 0(, 12 bytes| has a stride of 12 bytes)"):
             structs["a"].__dlpack__()
         self.assertEqual(versioned(structs["b"].__dlpack__(max_version=(1, 0))).tensor.strides[0],
                          3)

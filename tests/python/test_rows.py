@@ -45,7 +45,8 @@ class Rows(unittest.TestCase):
                 self.assertEqual(rows.shape[:2], (4, 5))
                 expected = [[as_list(image.getpixel((x, y))) for x in range(5)] for y in range(4)]
                 self.assertEqual(multibuffer.upload(rows).tolist(), expected)
-                self.assertEqual(memoryview(rows).tolist(), expected)
+                if mode != "I;16B":  # memoryview reads native numbers alone
+                    self.assertEqual(memoryview(rows).tolist(), expected)
 
     def test_nothing_is_copied_and_the_memory_is_held(self):
         image = self.picture("RGB")
@@ -82,7 +83,7 @@ class Rows(unittest.TestCase):
                     rows = multibuffer.rows(image)
                 self.assertEqual((rows.shape, rows.format, rows.readonly),
                                  (expected.shape, expected.format, True))
-                self.assertEqual(memoryview(rows).tolist(), memoryview(expected).tolist())
+                self.assertEqual(memoryview(rows).tobytes(), memoryview(expected).tobytes())
 
     def test_images_of_many_blocks(self):
         before = Image.core.get_block_size()

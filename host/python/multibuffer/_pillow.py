@@ -90,7 +90,8 @@ def _copied(image):
     if code == _OTHER:  # which memoryview.cast() has no word for
         byte_order = "__ctype_be__" if code[0] == ">" else "__ctype_le__"
         row = getattr(ctypes.c_uint16, byte_order) * width
-        return _core.stack([row.from_buffer_copy(each) for each in rows_of_bytes])
+        copies = (row.from_buffer_copy(each) for each in rows_of_bytes)
+        return _core.stack([memoryview(copy).toreadonly() for copy in copies])
     return _core.stack([each.cast(code, shape) for each in rows_of_bytes])
 
 
