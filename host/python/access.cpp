@@ -16,7 +16,7 @@ namespace py = pybind11;
 namespace multibuffer::python {
 namespace {
 
-/// What access() returns: a context manager, within which an `Access` is open.
+/// The context manager that access() returns; within it an `Access` is open.
 struct AccessObject {
   struct State {
     py::object stream;

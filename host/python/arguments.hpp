@@ -8,10 +8,10 @@
 
 #include <optional>
 
-/// What the methods of several classes take alike.
+/// Arguments that the methods of several classes take.
 namespace multibuffer::python {
 
-/// What the arguments dtype, which may be None, and saturate make of a result's elements.
+/// The elements of a result, by the arguments dtype, which may be None, and saturate.
 struct WantedElements {
   std::optional<Format> format;
   Overflow overflow = Overflow::wrap;

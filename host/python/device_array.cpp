@@ -1,14 +1,15 @@
+#include "host/python/device_array.hpp"
+
 #include <multibuffer/byte_order.hpp>
 #include <multibuffer/device_array.hpp>
 #include <multibuffer/error.hpp>
 #include <multibuffer/gather.hpp>
 
-#include "host/python/arguments.hpp"
 #include "host/python/elements/elements.hpp"
 #include "host/python/elements/numpy_array.hpp"
+#include "host/python/hand_on.hpp"
 #include "host/python/inputs/source.hpp"
 #include "host/python/module.hpp"
-#include "host/python/properties.hpp"
 #include "host/python/support/interrupt.hpp"
 #include "host/python/support/owner.hpp"
 #include "host/python/support/values.hpp"
@@ -57,10 +58,11 @@ const char* name_of(PlacementKind kind) {
 // ---- Into the library
 
 DeviceArray upload_object(const py::object& object, const std::string& device,
-                          const std::string& placement, py::handle stream) {
+                          const std::string& placement, py::handle stream, bool keep_sources,
+                          const Progress& progress) {
   const PlacementKind kind = placement_of(placement);
   Source source = source_of(object);
-  // What is on a GPU stays on it unless somebody says otherwise.
+  // Memory of a GPU stays on it unless the caller names the host.
   if (source.device != "host" && device == "host") {
     const DeviceBuffer there = dense_copy(source);
     source = source_of(without_gil([&](const Watch&) {
@@ -71,14 +73,19 @@ DeviceArray upload_object(const py::object& object, const std::string& device,
   const std::string target = device == "auto" && source.device != "host" ? source.device : device;
   UploadOptions options;
   options.placement = kind;
-  options.owner = kind == PlacementKind::in_place ? shared(source.owner) : source.owner;
+  options.keep_sources = keep_sources;
+  // Rows are known by their address, which is theirs alone for as long as they are kept.
+  const bool is_kept = kind == PlacementKind::in_place || keep_sources;
+  options.owner = is_kept ? shared(source.owner) : source.owner;
   options.memory = source.memory;
   options.stream = stream_argument(stream);
   try {
-    return without_gil([&](const Watch& watch) {
-      options.watch = watch;
-      return upload(source.view, Device::open(target), options);
-    });
+    return without_gil(
+        [&](const Watch& watch) {
+          options.watch = watch;
+          return upload(source.view, Device::open(target), options);
+        },
+        progress);
   } catch (const Error& error) {
     // Where the shape is not what was meant, this is mostly how it shows.
     if (error.code() != Errc::out_of_device_memory) throw;
@@ -88,63 +95,6 @@ DeviceArray upload_object(const py::object& object, const std::string& device,
     set_python_error(PyExc_MemoryError, said.c_str());
     throw py::error_already_set();
   }
-}
-
-// ---- Views
-
-DeviceArray transpose(const DeviceArray& array, const py::args& axes) {
-  return array.permute(axes_argument(axes, array.ndim()));
-}
-
-DeviceArray reshape(const DeviceArray& array, const py::object& wanted,
-                    std::optional<bool> may_copy) {
-  const Shape shape = shape_argument(wanted, array.layout().size());
-  if (!may_copy.value_or(false))
-    if (auto view = array.reshape(shape)) return *view;
-  if (!may_copy.value_or(true))
-    throw py::value_error(text("an array of shape ", tuple_text(array.shape()),
-                               " has no view of shape ", tuple_text(shape)));
-  return in_place(source_of(dense_copy(array))).reshape(shape).value();
-}
-
-// ---- Out of the library
-
-py::bytes to_bytes(const DeviceArray& array) {
-  auto bytes = py::reinterpret_steal<py::bytes>(
-      PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(array.nbytes())));
-  if (!bytes) throw py::error_already_set();
-  GatherOptions options;
-  options.out = Output{PyBytes_AS_STRING(bytes.ptr()), array.nbytes(), MemorySpace::host, {}};
-  without_gil([&](const Watch& watch) {
-    options.watch = watch;
-    return multibuffer::copy(array, options);
-  });
-  return bytes;
-}
-
-py::object to_lists(const DeviceArray& array) {
-  array.format().type();  // refuses before anything moves
-  const std::vector<std::byte> bytes = without_gil(
-      [&](const Watch& watch) { return multibuffer::copy(array, {.watch = watch}).to_host(); });
-  return to_list(array.format(), array.shape(), bytes.data());
-}
-
-bool contains(const DeviceArray& array, py::handle item) {
-  if (is_compared_by_numpy(array.format(), item))  // refuses before anything moves
-    return numpy_has(wrap(dense_copy(array)).attr("to_host")(), item);
-  const std::vector<std::byte> bytes = without_gil(
-      [&](const Watch& watch) { return multibuffer::copy(array, {.watch = watch}).to_host(); });
-  return any_equal(array.format(), array.shape(), bytes.data(), item);
-}
-
-py::object as_numpy(const DeviceArray& array, const py::object& dtype, std::optional<bool> copy) {
-  if (array.device().kind() != DeviceKind::host)
-    throw py::type_error("this array is on " + array.device().name() +
-                         "; copy().to_host() brings its elements to the host");
-  // Its elements are nowhere side by side.
-  if (!copy.value_or(true))
-    throw py::value_error("an array of pointers becomes a NumPy array only by a copy");
-  return py::module_::import("numpy").attr("asarray")(wrap(dense_copy(array)), numpy_dtype(dtype));
 }
 
 std::string represent(const DeviceArray& array) {
@@ -167,13 +117,10 @@ std::string represent_axis(const Axis& axis) {
 
 // ---- What an array says of itself
 
-Shape shape_of(const DeviceArray& array) { return array.shape(); }
-const Format& format_of_array(const DeviceArray& array) { return array.format(); }
 std::string device_of(const DeviceArray& array) { return array.device().name(); }
 const char* name_of_placement(const DeviceArray& array) { return name_of(array.placement()); }
 int levels_of(const DeviceArray& array) { return array.layout().levels(); }
 py::tuple origins_of(const DeviceArray& array) { return to_tuple(array.layout().origins()); }
-DeviceArray transposed(const DeviceArray& array) { return array.transpose(); }
 
 py::tuple axes_of(const DeviceArray& array) {
   const auto axes = array.layout().axes();
@@ -183,13 +130,24 @@ py::tuple axes_of(const DeviceArray& array) {
   return tuple;
 }
 
-DeviceBuffer native(const DeviceArray& array, py::handle stream) {
+DeviceBuffer native(const DeviceArray& array, py::handle stream, const Progress& progress) {
   const StreamRef handle = stream_argument(stream);
   const DeviceArray shared = array;  // as owner.hpp asks for
-  return without_gil([&](const Watch& watch) { return to_native(shared, {handle, watch}); });
+  return without_gil([&](const Watch& watch) { return to_native(shared, handle, watch); },
+                     progress);
 }
 
 }  // namespace
+
+DeviceArray Verbs<DeviceArray>::reshape(const DeviceArray& array, const Shape& shape,
+                                        std::optional<bool> copy) {
+  if (!copy.value_or(false))
+    if (auto view = array.reshape(shape)) return *view;
+  if (!copy.value_or(true))
+    throw py::value_error(text("an array of shape ", tuple_text(array.shape()),
+                               " has no view of shape ", tuple_text(shape)));
+  return in_place(source_of(dense_copy(array))).reshape(shape).value();
+}
 
 void bind_device_array(py::module_& module) {
   Class<Axis>("Axis", "One axis: how its index leads to an element.")
@@ -207,7 +165,7 @@ void bind_device_array(py::module_& module) {
       "Basic indices, NumPy's slices and integers, give views, which move no data; index arrays "
       "and\n"
       "masks gather into a DeviceBuffer.");
-  bind_properties<shape_of, format_of_array>(cls);
+  bind_verbs(cls);
   cls.property<device_of>("device", "Where it is: 'host', 'cuda:0', ...")
       .property<name_of_placement>(
           "placement", "How its memory was placed: 'packed', 'preserved' or 'in_place'.")
@@ -219,38 +177,22 @@ void bind_device_array(py::module_& module) {
       .property<axes_of>("axes", "How each index leads to an element: a tuple of Axis.")
       .property<origins_of>("origins",
                             "Where index 0 is in each level: entries of its pointer table or, in "
-                            "the last one, bytes.")
-      .property<transposed>("T", "The view with its axes in reverse order.")
-      .method<transpose>(
-          "transpose($self, *axes)",
-          "The view whose axis i is axis axes[i] of this array; without axes, all in reverse.")
-      .method<reshape>(
-          "reshape($self, shape, copy=None)",
-          "The elements in C order under another shape, one extent of which may be -1. A view "
-          "where\n"
-          "there is one, unless copy is True; else a copy, unless copy is False: then ValueError.");
-  cls.iteration<shape_of>();
-  bind_gathers(cls);
-  cls.contains<contains>();
+                            "the last one, bytes.");
   cls.method<native>(
-         "native($self, *, stream=None)",
-         "All elements, dense, in this machine's byte order: a DeviceBuffer. stream is\n"
-         "that of take().")
-      .method<to_bytes>("tobytes($self)", "The elements in C order, as bytes.")
-      .method<to_lists>(
-          "tolist($self)",
-          "The elements as nested lists; structs are tuples. TypeError where the format has no\n"
-          "meaning.")
-      .method<as_numpy>(
-          "__array__($self, dtype=None, copy=None)",
-          "For NumPy, by a copy. TypeError for an array on a GPU: nothing is fetched unasked.")
+         "native($self, *, stream=None, progress=None)",
+         "All elements, dense, in this machine's byte order: a DeviceBuffer. stream and\n"
+         "progress are those of take().")
       .repr<represent>()
       .collected();
+  bind_plans(cls);
   bind_update(cls);
-  cls.add_to(module);
+  bind_hand_on(cls);
+  bind_dlpack(cls);
+  add_exchange_table(cls.add_to(module));
 
-  add_function<upload_object>(module, "upload($module, obj, device, placement, stream)",
-                              "As multibuffer.upload, which has the defaults.");
+  add_function<upload_object>(
+      module, "upload($module, obj, device, placement, stream, keep_sources, progress)",
+      "As multibuffer.upload, which has the defaults.");
 }
 
 }  // namespace multibuffer::python

@@ -1,6 +1,7 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
+#include "host/python/hand_on.hpp"
 #include "host/python/inputs/source.hpp"
 #include "host/python/module.hpp"
 #include "host/python/properties.hpp"
@@ -8,8 +9,12 @@
 #include "host/support/text.hpp"
 
 #include <array>
+#include <cstdint>
 #include <optional>
+#include <string>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace py = pybind11;
 
@@ -19,12 +24,17 @@ namespace py = pybind11;
 namespace multibuffer::python {
 namespace {
 
-bool on_host(const DeviceBuffer& buffer) { return buffer.device().kind() == DeviceKind::host; }
+/// Names a device in DLPack's terms: its type and its number.
+using Place = std::pair<std::int64_t, std::int64_t>;
+Place place_of(const Device& device) {
+  const bool on_host = device.kind() == DeviceKind::host;
+  return {on_host ? dlpack::device_cpu : dlpack::device_cuda, device.ordinal()};
+}
 
 /// Throws unless `stream` is one that the device has.
-void check_stream(const DeviceBuffer& buffer, const py::object& stream) {
+void check_stream(const Device& device, const py::object& stream) {
   if (stream.is_none()) return;
-  if (on_host(buffer))
+  if (device.kind() == DeviceKind::host)
     throw py::value_error("__dlpack__: an array on the host has no streams; stream must be None");
   const std::int64_t number = long_argument(stream, "__dlpack__: stream");
   if (number == 0)
@@ -34,37 +44,52 @@ void check_stream(const DeviceBuffer& buffer, const py::object& stream) {
   if (number < -1) throw py::value_error(text("__dlpack__: ", number, " is no stream"));
 }
 
-/// What the consumer gets: the buffer itself, a copy of it, or one on the host.
+/// The memory that the consumer gets, and its DLPack flags.
 struct Exported {
   DeviceBuffer buffer;
-  bool copied = false;
+  std::uint64_t flags = 0;
 };
 
-Exported exported(const DeviceBuffer& buffer, const py::object& dl_device,
-                  std::optional<bool> copy) {
-  const bool must_copy = copy.value_or(false);
+template <class Self>
+DeviceBuffer copy_of(const Self& array) {
+  if constexpr (std::is_same_v<Self, DeviceArray>)
+    return dense_copy(array);
+  else
+    return dense_copy(source_of(array));
+}
+
+/// Returns the array itself, a copy of it, or a copy on the host.
+template <class Self>
+Exported exported(const Self& array, const py::object& dl_device, std::optional<bool> copy,
+                  bool says_readonly) {
   const bool may_copy = copy.value_or(true);
-  const dlpack::Device here = dlpack::device_of(buffer);
-  using Place = std::pair<std::int64_t, std::int64_t>;
-  Place wanted{here.type, here.id};
-  if (!dl_device.is_none()) wanted = pair_argument(dl_device, "__dlpack__: dl_device");
-  if (wanted == Place{here.type, here.id}) {
-    if (!must_copy) return {buffer};
-    return {dense_copy(source_of(buffer)), true};
+  const Place place = place_of(array.device());
+  const Place wanted =
+      dl_device.is_none() ? place : pair_argument(dl_device, "__dlpack__: dl_device");
+  if (wanted == place) {
+    if (copy.value_or(false)) return {copy_of(array), dlpack::flag_is_copied};
+    HandedOn given = handed_on<py::buffer_error>(array);
+    if (given.may_be_protected && !says_readonly)
+      throw py::buffer_error(
+          "__dlpack__: the array is read-only memory of somebody else's, which a consumer of "
+          "DLPack before version 1.0 could write to: pass numpy.asarray() of it, or copy()");
+    return {std::move(given.buffer), given.is_readonly ? dlpack::flag_read_only : 0};
   }
   if (wanted.first != dlpack::device_cpu)
-    throw py::buffer_error(text("__dlpack__: an array on ", buffer.device().name(),
+    throw py::buffer_error(text("__dlpack__: an array on ", array.device().name(),
                                 " cannot be given to device (", wanted.first, ", ", wanted.second,
                                 ")"));
   if (!may_copy)
-    throw py::buffer_error("__dlpack__: an array on " + buffer.device().name() +
+    throw py::buffer_error("__dlpack__: an array on " + array.device().name() +
                            " cannot go to the host without a copy");
+  const std::optional<HandedOn> given = find_handed_on(array);
+  const DeviceBuffer buffer = given ? given->buffer : copy_of(array);
   return {without_gil([&](const Watch&) {
             const std::vector<std::byte> bytes = buffer.to_host();
             return DeviceBuffer::from_host(Device::host(), bytes.data(), buffer.shape(),
                                            buffer.format());
           }),
-          true};
+          dlpack::flag_is_copied};
 }
 
 /// A capsule whose tensor is let go if nobody has taken it.
@@ -85,14 +110,16 @@ void drop(PyObject* capsule, const char* name) {
   managed->deleter(managed);
 }
 
-py::capsule to_dlpack(const DeviceBuffer& buffer, const py::object& stream,
-                      const py::object& max_version, const py::object& dl_device,
-                      std::optional<bool> copy) {
-  check_stream(buffer, stream);
+template <class Self>
+py::capsule to_dlpack(const Self& array, const py::object& stream, const py::object& max_version,
+                      const py::object& dl_device, std::optional<bool> copy) {
+  check_stream(array.device(), stream);
   const bool versioned =
       !max_version.is_none() &&
       pair_argument(max_version, "__dlpack__: max_version").first >= dlpack::version.major;
-  const auto [given, copied] = exported(buffer, dl_device, copy);
+  const auto [given, flags] = exported(array, dl_device, copy, versioned);
+  if (const std::string why = misalignment(given); !why.empty())
+    throw py::buffer_error("__dlpack__: " + why);
   // DLPack's numbers for CUDA's default streams are CUDA's own names for them; none given is the
   // legacy one, and -1 says that the consumer needs no order: its work is taken to be there, too.
   const std::int64_t consumer = stream.is_none()
@@ -110,8 +137,8 @@ py::capsule to_dlpack(const DeviceBuffer& buffer, const py::object& stream,
       return capsule_of(dlpack::to_legacy(given), "dltensor", [](PyObject* capsule) {
         drop<dlpack::ManagedTensor>(capsule, "dltensor");
       });
-    return capsule_of(dlpack::to_versioned(given, copied ? dlpack::flag_is_copied : 0),
-                      "dltensor_versioned", [](PyObject* capsule) {
+    return capsule_of(dlpack::to_versioned(given, flags), "dltensor_versioned",
+                      [](PyObject* capsule) {
                         drop<dlpack::ManagedTensorVersioned>(capsule, "dltensor_versioned");
                       });
   } catch (const Error& error) {
@@ -120,27 +147,34 @@ py::capsule to_dlpack(const DeviceBuffer& buffer, const py::object& stream,
   }
 }
 
-py::tuple dlpack_device(const DeviceBuffer& buffer) {
-  const dlpack::Device device = dlpack::device_of(buffer);
-  return to_tuple(std::array<std::int64_t, 2>{device.type, device.id});
+template <class Self>
+py::tuple dlpack_device(const Self& array) {
+  const auto [type, number] = place_of(array.device());
+  return to_tuple(std::array<std::int64_t, 2>{type, number});
 }
 
 }  // namespace
 
-void bind_dlpack(Class<DeviceBuffer>& buffer) {
-  buffer.method<to_dlpack>(
+template <class Self>
+void bind_dlpack(Class<Self>& cls) {
+  cls.template method<to_dlpack<Self>>(
       "__dlpack__($self, *, stream=None, max_version=None, dl_device=None, copy=None)",
       "The array as a DLPack capsule that shares its memory: a versioned one if max_version\n"
       "is (1, 0) or later, else a legacy one. BufferError for elements that DLPack has no\n"
-      "type for; native() converts a foreign byte order. Work that the consumer enqueues on its\n"
-      "stream comes after the work that fills the array; the host does not wait. The memory is "
-      "used\n"
-      "again only after the work that is on that stream when the capsule is let go of. Work on "
-      "any\n"
-      "other stream is for multibuffer.access() to declare.");
-  buffer.method<dlpack_device>(
+      "type for (native() converts a foreign byte order), for strides that are not whole\n"
+      "elements, and for a DeviceArray with pointer tables; copy=True takes all strides and\n"
+      "tables. A DeviceArray is read-only: a versioned capsule says so. A legacy one cannot, and\n"
+      "is refused for an array in place on the host, whose memory may be write-protected.\n"
+      "Work that the consumer enqueues on its stream comes after the work that fills the array;\n"
+      "the host does not wait. The memory is used again only after the work that is on that\n"
+      "stream when the capsule is let go of. Work on any other stream is for\n"
+      "multibuffer.access() to declare.");
+  cls.template method<dlpack_device<Self>>(
       "__dlpack_device__($self)",
       "DLPack's device type and number: (1, 0) for the host, (2, N) for cuda:N.");
 }
+
+template void bind_dlpack(Class<DeviceBuffer>& cls);
+template void bind_dlpack(Class<DeviceArray>& cls);
 
 }  // namespace multibuffer::python

@@ -1,16 +1,18 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
+#include "host/python/hand_on.hpp"
 #include "host/python/module.hpp"
 #include "host/python/support/interrupt.hpp"
 
 #include <exception>
 #include <new>
+#include <string>
 
 namespace py = pybind11;
 
-// DLPack's C exchange table of DeviceBuffer. Its functions are called by C code with the GIL held,
-// but for `allocate`, and let no C++ exception through.
+// DLPack's C exchange table of DeviceBuffer and DeviceArray. Its functions are called by C code
+// with the GIL held, but for `allocate`, and let no C++ exception through.
 
 namespace multibuffer::python {
 namespace {
@@ -47,19 +49,24 @@ int allocate(dlpack::Tensor* prototype, dlpack::ManagedTensorVersioned** out, vo
   return -1;
 }
 
+HandedOn handed_on_by(py::handle object) {
+  if (const auto* const buffer = object_in<const DeviceBuffer>(object)) return {*buffer};
+  if (const auto* const array = object_in<const DeviceArray>(object))
+    return handed_on<py::buffer_error>(*array);
+  throw py::type_error(
+      "this exchange table is for objects of type multibuffer.DeviceBuffer or DeviceArray");
+}
+
 int from_object(void* object, dlpack::ManagedTensorVersioned** out) {
   return guarded_by_status([&] {
-    const py::handle handle(static_cast<PyObject*>(object));
-    const auto* const found = object_in<const DeviceBuffer>(handle);
-    if (!found)
-      throw py::type_error("this exchange table is for objects of type multibuffer.DeviceBuffer");
-    const DeviceBuffer buffer = *found;
+    const auto [buffer, is_readonly, _] = handed_on_by(static_cast<PyObject*>(object));
+    if (const std::string why = misalignment(buffer); !why.empty()) throw py::buffer_error(why);
     // `current_stream` is the legacy one: what the consumer enqueues there comes after our work.
-    without_gil([&](const Watch&) {
+    without_gil([&buffer = buffer](const Watch&) {
       buffer.order_before(StreamRef::legacy());
       return true;
     });
-    *out = dlpack::to_versioned(buffer);
+    *out = dlpack::to_versioned(buffer, is_readonly ? dlpack::flag_read_only : 0);
   });
 }
 
@@ -82,14 +89,14 @@ constexpr dlpack::ExchangeTable table{.header = {dlpack::exchange_version, nullp
 
 }  // namespace
 
-void add_exchange_table(PyTypeObject* buffer) {
+void add_exchange_table(PyTypeObject* type) {
   const auto capsule = py::reinterpret_steal<py::object>(
       PyCapsule_New(const_cast<dlpack::ExchangeTable*>(&table), "dlpack_exchange_api", nullptr));
   // Past `setattr`, which the type refuses: it is immutable.
   if (!capsule ||
-      PyDict_SetItemString(buffer->tp_dict, "__dlpack_c_exchange_api__", capsule.ptr()) != 0)
+      PyDict_SetItemString(type->tp_dict, "__dlpack_c_exchange_api__", capsule.ptr()) != 0)
     throw py::error_already_set();
-  PyType_Modified(buffer);
+  PyType_Modified(type);
 }
 
 }  // namespace multibuffer::python

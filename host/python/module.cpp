@@ -4,7 +4,7 @@ PYBIND11_MODULE(_core, module) {
   using namespace multibuffer::python;
   module.doc() = "The compiled part of multibuffer.";
   module.attr("__version__") = MULTIBUFFER_VERSION;
-  // What users see is `multibuffer`; that its compiled part has another name is nobody's business.
+  // Users see `multibuffer`, not the name of its compiled part.
   const pybind11::object own_name = module.attr("__name__");
   module.attr("__name__") = "multibuffer";
   // Results before the arrays that return them, so that signatures name them.
@@ -18,5 +18,6 @@ PYBIND11_MODULE(_core, module) {
   bind_verify(module);
   bind_devices(module);
   bind_access(module);
+  bind_pieces(module);
   module.attr("__name__") = own_name;
 }

@@ -23,22 +23,12 @@ void bind_reference(pybind11::module_& module);
 void bind_verify(pybind11::module_& module);
 void bind_devices(pybind11::module_& module);
 void bind_access(pybind11::module_& module);
+void bind_pieces(pybind11::module_& module);
 
-/// What reads the elements of a `DeviceArray`: its keys, take, gather, copy, astype, and their
-/// plans.
-void bind_gathers(Class<DeviceArray>& array);
-/// `update` of `DeviceArray`.
-void bind_update(Class<DeviceArray>& array);
-
-/// The DLPack methods of `DeviceBuffer`.
-void bind_dlpack(Class<DeviceBuffer>& buffer);
-/// Its `__dlpack_c_exchange_api__`: an attribute of the type itself.
-void add_exchange_table(PyTypeObject* buffer);
-
-/// All elements, dense in C order, as others.
+/// Copies all elements, converted, dense in C order.
 DeviceBuffer converted_copy(const DeviceArray& array, const WantedElements& wanted,
-                            StreamRef stream);
-/// All elements of a `Reference`; nothing if it is something else.
-std::optional<DeviceBuffer> copy_of_reference(pybind11::handle object);
+                            StreamRef stream, const Progress& progress);
+/// Reads all elements of a `Reference`; nothing if `object` is something else.
+std::optional<DeviceBuffer> copy_of_reference(pybind11::handle object, const Progress& progress);
 
 }  // namespace multibuffer::python

@@ -15,10 +15,10 @@ namespace py = pybind11;
 namespace multibuffer::python {
 namespace {
 
-/// What follows the numbers of bands, columns and rows in that structure.
+/// The fields that follow the numbers of bands, columns and rows in that structure.
 struct RowsOfImage {
   const void* palette;
-  const void* rows_of_bytes;  ///< the table, where a pixel is one byte
+  const void* rows_of_bytes;  ///< the table, where a pixel is one byte or two
   const void* rows_of_words;  ///< the table, where a pixel is four
   const std::byte* const* rows;
   const std::byte* block;  ///< of all rows, if there is only one
@@ -27,7 +27,7 @@ struct RowsOfImage {
 };
 static_assert(sizeof(RowsOfImage) == 56);
 
-/// What is known of an image from Python.
+/// The facts about an image that Python tells.
 struct Image {
   std::int32_t width, height, bands, pixel_bytes;
 };
@@ -38,7 +38,7 @@ constexpr std::size_t known_bytes = 88;
 bool describes(const RowsOfImage& found, const Image& image) {
   if (found.pixel_bytes != image.pixel_bytes || found.row_bytes != image.width * image.pixel_bytes)
     return false;
-  const void* const of_bytes = image.pixel_bytes == 1 ? found.rows : nullptr;
+  const void* const of_bytes = image.pixel_bytes <= 2 ? found.rows : nullptr;
   const void* const of_words = image.pixel_bytes == 4 ? found.rows : nullptr;
   if (!found.rows || found.rows_of_bytes != of_bytes || found.rows_of_words != of_words)
     return false;

@@ -20,7 +20,7 @@ inline std::string shape_text(std::span<const std::int64_t> shape, const Format&
   return "shape=" + str_of(to_tuple(shape)) + ", dtype='" + dtype_name(format) + "'";
 }
 
-/// What every array class says of itself, from its shape and its format.
+/// The properties that every array class has, from its shape and its format.
 template <class Self, auto shape_of, auto format_of>
 struct Properties {
   static pybind11::tuple shape(const Self& self) { return to_tuple(shape_of(self)); }

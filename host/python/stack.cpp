@@ -44,7 +44,7 @@ bool is_address(const Format& format) {
          type.little_endian == (std::endian::native == std::endian::little);
 }
 
-/// What each of some pointers leads to, but for its address: nothing is read through this view.
+/// Describes the part behind each pointer, its address apart: nothing is read through this view.
 ArrayView part_of(const std::vector<std::int64_t>& shape, const py::object& strides,
                   const Format& format, MemorySpace space) {
   static const std::byte somewhere{};
@@ -74,11 +74,11 @@ Source addresses_of(const py::object& pointers) {
                                            Format("Q", sizeof(std::uintptr_t))));
 }
 
-/// What a format argument means. No dtype's name is a format of PEP 3118.
+/// Reads a format argument. No dtype's name is a format of PEP 3118.
 Format format_argument(const py::object& given) {
   if (std::optional<Format> format = find_format_of_dtype(given)) return *format;
   if (PyUnicode_Check(given.ptr())) {
-    const std::string code = text_of(given);
+    const std::string code = text_argument(given, "format");
     return Format(code, parse_format(code).size);
   }
   throw py::type_error(

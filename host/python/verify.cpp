@@ -16,23 +16,32 @@ namespace py = pybind11;
 namespace multibuffer::python {
 namespace {
 
-DeviceBuffer buffer_of(const py::object& object) {
+DeviceBuffer buffer_of(const py::object& object, const Progress& progress) {
   if (const auto* const buffer = object_in<DeviceBuffer>(object)) return *buffer;
   // A reference is read when somebody asks for it.
-  if (const auto copy = copy_of_reference(object)) return *copy;
+  if (const auto copy = copy_of_reference(object, progress)) return *copy;
   return dense_copy(source_of(object));
 }
 
 Comparison verify_objects(const py::object& result, const py::object& expected, double atol,
-                          double rtol, std::int64_t ulp) {
+                          double rtol, std::int64_t ulp, const Progress& progress) {
   const Tolerance tolerance{atol, rtol, ulp};
-  const DeviceBuffer actual = buffer_of(result);
-  DeviceBuffer wanted = buffer_of(expected);
+  const DeviceBuffer actual = buffer_of(result, progress);
+  DeviceBuffer wanted = buffer_of(expected, progress);
+  // Under another format, below, it would no longer say that its indices were out of range, nor
+  // keep memory that is not the library's.
+  const DeviceBuffer given = wanted;
+  without_gil([&](const Watch&) {
+    given.synchronize();
+    return true;
+  });
   if (same_meaning(actual.format(), wanted.format()))  // however each spells it
     wanted = wanted.reinterpret(actual.format());
-  return without_gil([&](const Watch& watch) {
-    return verify(actual, wanted, {tolerance, watch});
-  });
+  return without_gil(
+      [&](const Watch& watch) {
+        return verify(actual, wanted, {tolerance, watch});
+      },
+      progress);
 }
 
 py::object first_of(const Comparison& comparison) {
@@ -56,7 +65,8 @@ void bind_verify(py::module_& module) {
       .truth<&Comparison::equal>()
       .repr<represent>()
       .add_to(module);
-  add_function<verify_objects>(module, "verify($module, result, expected, atol, rtol, ulp)",
+  add_function<verify_objects>(module,
+                               "verify($module, result, expected, atol, rtol, ulp, progress)",
                                "As multibuffer.verify, which has the defaults.");
 }
 

@@ -17,6 +17,20 @@
 namespace multibuffer {
 namespace {
 
+std::int64_t address_of(const std::byte* pointer) {
+  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(pointer));
+}
+
+/// Tells whether some leaf of a placement lies in `memory`.
+bool reads_from(const Placement& placement, const Memory& memory) {
+  const std::int64_t begin = address_of(memory.data()), end = begin + memory.bytes();
+  for (std::int64_t i = 0; i < placement.leaves.size(); ++i) {
+    const std::int64_t low = placement.leaves[i] - placement.leaf_below;
+    if (low < end && low + placement.leaf_span > begin) return true;
+  }
+  return false;
+}
+
 /// How a placement differs from the one that an array was made from, as far as its views can tell;
 /// empty if in nothing.
 std::string difference(const Placement& placement, const Storage& storage) {
@@ -51,10 +65,6 @@ std::string difference(const Placement& placement, const Storage& storage) {
 }
 
 // ---- Leaves that arrays share
-
-std::int64_t address_of(const std::byte* pointer) {
-  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(pointer));
-}
 
 std::vector<const std::byte*> leaves_of(const Resolution& resolution) {
   std::vector<const std::byte*> leaves;
@@ -167,14 +177,20 @@ void update(const DeviceArray& array, const ArrayView& view, const CallOptions& 
   if (!differs.empty())
     throw Error(Errc::invalid_argument,
                 text("the view cannot be written over the array: ", differs));
-  if (storage.memory->bytes() > 0)
-    backend_of(storage.device)
-        .upload(placement, map_arena(placement).tables, *storage.memory, options.stream,
-                options.watch);
+  if (storage.memory->bytes() == 0) return;
+  Backend& backend = backend_of(storage.device);
+  const std::vector<std::int64_t> tables = map_arena(placement).tables;
+  if (!reads_from(placement, *storage.memory))
+    return backend.upload(placement, tables, *storage.memory, options.stream, options.watch);
+  // The new elements are the array's own in another order, say: all of them are read first. (Leaves
+  // on a CUDA device are never packed, so this is memory of the host.)
+  const std::shared_ptr<Memory> all = backend.allocate(storage.memory->bytes(), options.stream);
+  backend.upload(placement, tables, *all, options.stream, options.watch);
+  backend.write(*storage.memory, 0, all->data(), all->bytes(), options.stream);
 }
 
 DeviceArray update_pointers(const DeviceArray& array, const ArrayView& view,
-                            const CallOptions& options) {
+                            const UpdateOptions& options) {
   const Storage& before = *storage_of(array);
   if (!before.known)
     throw Error(Errc::invalid_argument,
@@ -183,7 +199,7 @@ DeviceArray update_pointers(const DeviceArray& array, const ArrayView& view,
   return upload_sharing(view, before.device,
                         {.placement = before.placement,
                          .simplify = before.simplify,
-                         .owner = nullptr,
+                         .owner = options.owner,
                          .memory = nullptr,
                          .stream = options.stream,
                          .watch = options.watch,

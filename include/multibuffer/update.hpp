@@ -3,7 +3,17 @@
 #include <multibuffer/device_array.hpp>
 #include <multibuffer/watch.hpp>
 
+#include <memory>
+
 namespace multibuffer {
+
+struct UpdateOptions {
+  StreamRef stream = {};
+  Watch watch = {};
+  /// Kept alive as long as the array that `update_pointers` returns, so that the addresses of its
+  /// sources stay theirs.
+  std::shared_ptr<const void> owner = nullptr;
+};
 
 /// Writes new contents: reads all of `view` and writes it over what `array` was uploaded from, so
 /// that the array and *every view of it* have the new elements. `array` is a handle and its
@@ -29,6 +39,6 @@ void update(const DeviceArray& array, const ArrayView& view, const CallOptions& 
 /// same format, and its pointers lead to blocks of the same extents and strides; the tables may be
 /// of any shape. Else throws `invalid_argument`.
 DeviceArray update_pointers(const DeviceArray& array, const ArrayView& view,
-                            const CallOptions& options = {});
+                            const UpdateOptions& options = {});
 
 }  // namespace multibuffer

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #if __has_include(<dlpack/dlpack.h>)
@@ -100,6 +101,24 @@ TEST(DLPack, WhatItCannotHoldIsRefused) {
   refused(Format("i", 3), "takes 4 bytes");
   refused(Format("bfloat16", 4), "takes 2 bytes");
   refused(Format(">bfloat16", 2), "native()");
+}
+
+TEST(DLPack, StridesAreWholeElements) {
+  const auto with_strides = [](Numbers strides) {
+    const DeviceBuffer dense = numbers(Format("i", 4));
+    return DeviceBuffer({.device = dense.device(),
+                         .format = dense.format(),
+                         .shape = {1, 2},
+                         .strides = std::move(strides),
+                         .data = dense.data(),
+                         .memory = dense.memory()});
+  };
+  dlpack::ManagedTensor* const managed = dlpack::to_legacy(with_strides({13, -8}));
+  EXPECT_EQ(managed->tensor.strides[1], -2);  // of one index, the stride means nothing
+  managed->deleter(managed);
+  expect_error(Errc::format_unsupported, "axis 1 has a stride of 6 bytes for elements of 4", [&] {
+    dlpack::to_versioned(with_strides({12, 6}));
+  });
 }
 
 TEST(DLPack, ATensorThatIsTakenOverIsGivenBackOnce) {

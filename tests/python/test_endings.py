@@ -55,6 +55,14 @@ WORK = {
     "upload and tobytes": "upload([bytes(1000)] * 100).tobytes()",
     "upload of a list with copies": "upload([out[::2], out[::-2]])",
     "update": "a.update(rows)",
+    "update_pointers": ("k = upload(rows, keep_sources=True)", "k.update_pointers(rows[1:] + rows)"),
+    "gather_in_pieces": "multibuffer.gather_in_pieces(rows, indices, device=DEVICE)",
+    "progress": "a.copy(progress=lambda done, total: sum(range(300)))",
+    "DeviceArray.__dlpack__": "a.__dlpack__(copy=True)",
+    "an uploaded array's interface":
+        "numbers.__array_interface__" if DEVICE == "host" else "numbers.__cuda_array_interface__",
+    "memoryview of an uploaded array":
+        "memoryview(numbers).release()" if DEVICE == "host" else "numbers.__dlpack__()",
     "take": "a.take(indices)",
     "take of many": "a.take(memoryview(bytes(8 * 200_000)).cast('q'))",
     "take of indices that are widened": "a.take(memoryview(bytes(2 * 60_000)).cast('h'))",

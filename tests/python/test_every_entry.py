@@ -33,6 +33,8 @@ DOCUMENTED = (TypeError, ValueError, IndexError, BufferError, MemoryError, Overf
 # What only some entries raise.
 ALSO = {
     "DeviceBuffer.__cuda_array_interface__": AttributeError,  # of an array on the host
+    "DeviceArray.__cuda_array_interface__": AttributeError,
+    "DeviceArray.__array_interface__": AttributeError,  # of an array with pointer tables
     "rows": (AttributeError, ImportError),  # of what is no image; where Pillow is not installed
 }
 UNDOCUMENTED = (UnicodeError, RecursionError)
@@ -57,6 +59,7 @@ VALID = {
     "pointers": [ADDRESS, ADDRESS + 8], "result": b"ab", "rtol": 0.0, "saturate": False,
     "reads": (), "shape": -1, "stream": None, "strides": None, "ulp": 0, "writes": (),
     "kind": None, "error": None, "traceback": None,
+    "keep_sources": False, "memory_limit": 0, "progress": None,
     "astype.dtype": "f4", "from_pointers.shape": 4,
 }
 

@@ -4,14 +4,8 @@ import unittest
 
 import cython_views
 import multibuffer
-from support import DEVICE, Tables, needs, optional_import, require_device, upload
-
-numpy = optional_import("numpy")
-torch = optional_import("torch")
-cupy = optional_import("cupy")
-jax = optional_import("jax")
-numba = optional_import("numba")
-cython = optional_import("Cython")
+from packages import cupy, cython, jax, numba, numpy, torch
+from support import DEVICE, Tables, needs, require_device, upload
 
 
 def setUpModule():
@@ -35,6 +29,21 @@ class Torch(unittest.TestCase):
         result = self.array.copy()
         torch.from_dlpack(result)[0, 0] = -5
         self.assertEqual(result.tolist()[0][0], -5)
+
+    def test_an_uploaded_array_without_tables(self):
+        tensor = torch.from_dlpack(self.array)
+        self.assertEqual(tensor.tolist(), self.array.tolist())
+        self.assertEqual(tensor.device.type, "cpu" if DEVICE == "host" else "cuda")
+        self.assertEqual(torch.from_dlpack(self.array.T[::2]).tolist(), self.array.T[::2].tolist())
+        self.array.update([row + 1 for row in self.rows])
+        self.assertEqual(tensor.tolist(), [(row + 1).tolist() for row in self.rows])
+        with self.assertRaises((ValueError, RuntimeError)):  # torch has no negative strides
+            torch.from_dlpack(self.array[::-1])
+        shuffled = upload([self.rows[i] for i in (2, 0, 1)] + [self.rows[2]] * 2,
+                          placement="preserved")
+        with self.assertRaisesRegex(BufferError, r"copy\(\)"):
+            torch.from_dlpack(shuffled)
+        self.assertEqual(torch.from_dlpack(shuffled.copy()).tolist(), shuffled.tolist())
 
     def test_tensors_are_inputs(self):
         device = "cpu" if DEVICE == "host" else "cuda"

@@ -404,7 +404,9 @@ class Reference(unittest.TestCase):
         only_there = set(dir(multibuffer.DeviceArray)) - names(multibuffer.Reference)
         self.assertEqual(only_there, {"axes", "origins", "levels", "placement", "plan_copy",
                                       "plan_gather", "plan_take", "storage_bytes", "update",
-                                      "device", "native"})
+                                      "update_pointers", "device", "native", "__dlpack__",
+                                      "__dlpack_device__", "__dlpack_c_exchange_api__",
+                                      "__array_interface__", "__cuda_array_interface__"})
 
     def test_orders_and_out(self):
         rows = [array.array("i", range(i, i + 3)) for i in range(4)]

@@ -15,7 +15,8 @@ COMMON = {"__init__", "__repr__", "__new__", "__doc__", "__module__", "__buffer_
 
 
 def stubbed():
-    """The stubs' functions, by class ('' for the module's own), then by name."""
+    """The stubs' functions, by class ('' for the module's own), then by name. A class whose name
+    begins with an underscore says what those that derive from it have; none is in the module."""
     with open(STUBS) as file:
         tree = ast.parse(file.read())
     found = {"": {}}
@@ -24,12 +25,16 @@ def stubbed():
             found[""].setdefault(node.name, []).append(node)
         elif isinstance(node, ast.ClassDef):
             members = found.setdefault(node.name, {})
+            for base in reversed(node.bases):
+                members.update(found[base.id])
+            own = {}
             for member in node.body:
                 if isinstance(member, ast.FunctionDef):
-                    members.setdefault(member.name, []).append(member)
-                else:  # an attribute of the class itself
-                    members[member.target.id] = []
-    return found
+                    own.setdefault(member.name, []).append(member)
+                elif isinstance(member, ast.AnnAssign):  # an attribute of the class itself
+                    own[member.target.id] = []
+            members.update(own)
+    return {name: members for name, members in found.items() if not name.startswith("_")}
 
 
 def stub_parameters(function):

@@ -12,17 +12,8 @@ import warnings
 
 import multibuffer
 from _exchange import Tensor
-from support import needs, optional_import
-
-numpy = optional_import("numpy")
-torch = optional_import("torch")
-jax = optional_import("jax")
-ml_dtypes = optional_import("ml_dtypes")
-pyarrow = optional_import("pyarrow")
-pandas = optional_import("pandas")
-h5py = optional_import("h5py")
-dask = optional_import("dask.array")
-Image = optional_import("PIL.Image")
+from packages import Image, dask, h5py, jax, ml_dtypes, numpy, pandas, pyarrow, torch
+from support import needs
 
 
 @contextlib.contextmanager

@@ -1,7 +1,9 @@
 """DeviceArray.update(): new elements for an array and all of its views."""
 
 import ctypes
+import gc
 import unittest
+import weakref
 
 from support import require_device, upload
 
@@ -45,6 +47,65 @@ class Update(unittest.TestCase):
         with self.assertRaises(TypeError):
             array.update(3)
         self.assertEqual(array.tolist(), [[0, 1, 2], [10, 11, 12], [20, 21, 22]])
+
+
+class Row(ctypes.c_int32 * 3):
+    """A row that weak references can follow."""
+
+
+def followed(*firsts):
+    return [Row(*range(first, first + 3)) for first in firsts]
+
+
+class UpdatePointers(unittest.TestCase):
+    def test_shares_the_rows_that_stay(self):
+        source = followed(0, 10, 20)
+        array = upload(source, keep_sources=True)
+        self.assertEqual(array.tolist(), [[0, 1, 2], [10, 11, 12], [20, 21, 22]])
+        source[1][0] = -1  # a row that is known is not read again
+        new = array.update_pointers([source[2], source[1], *followed(30)])
+        self.assertEqual(new.tolist(), [[20, 21, 22], [10, 11, 12], [30, 31, 32]])
+        self.assertEqual(array.tolist(), [[0, 1, 2], [10, 11, 12], [20, 21, 22]])
+        again = new[::-1].update_pointers([source[1]])
+        self.assertEqual(again.tolist(), [[10, 11, 12]])
+        del array, new
+        gc.collect()
+        self.assertEqual(again.tolist(), [[10, 11, 12]])
+
+    def test_a_window_that_slides_never_takes_a_new_row_for_one_that_went(self):
+        window = followed(0, 10, 20)
+        array = upload(window, keep_sources=True)
+        for first in range(30, 400, 10):
+            window = window[1:] + followed(first)  # at the address of one that went, if that went
+            array = array.update_pointers(window)
+            self.assertEqual(array.tolist(), [list(row) for row in window])
+
+    def test_keeps_the_rows_that_it_has_and_no_others(self):
+        source = followed(0, 10)
+        first, second = (weakref.ref(row) for row in source)
+        array = upload(source, keep_sources=True)
+        del source[0]
+        gc.collect()
+        self.assertIsNotNone(first())
+        array = array.update_pointers(source)
+        del source
+        gc.collect()
+        self.assertIsNone(first())
+        self.assertIsNotNone(second())
+        del array
+        gc.collect()
+        self.assertIsNone(second())
+
+    def test_what_it_refuses(self):
+        with self.assertRaisesRegex(ValueError, "keep_sources"):
+            upload(rows(0, 10)).update_pointers(rows(0))
+        array = upload(rows(0, 10), keep_sources=True)
+        with self.assertRaisesRegex(ValueError, "format"):
+            array.update_pointers([(ctypes.c_float * 3)()])
+        with self.assertRaisesRegex(ValueError, "other extents"):
+            array.update_pointers([(ctypes.c_int32 * 4)()])
+        with self.assertRaisesRegex(ValueError, "update_pointers"):
+            array.update(rows(0, 10))
 
 
 class InPlace(unittest.TestCase):

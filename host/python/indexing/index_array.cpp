@@ -9,8 +9,6 @@
 #include "host/python/support/nested_list.hpp"
 #include "host/support/parallel.hpp"
 #include "host/support/text.hpp"
-#include "host/upload/internals.hpp"
-#include "host/upload/storage.hpp"
 
 #include <algorithm>
 #include <array>
@@ -40,7 +38,7 @@ bool is_index_type(const Type& type) {
          type.kind == ScalarKind::boolean;
 }
 
-/// Whether gathers read such indices as they are.
+/// Tells whether gathers read such indices as they are.
 bool gathers_read(const Type& type) {
   return type.kind == ScalarKind::signed_integer && type.size >= 4 && type_is_native(type);
 }
@@ -60,7 +58,7 @@ struct Numbers {
 
   bool is_native() const { return type_is_native(type); }
   bool is_mask() const { return type.kind == ScalarKind::boolean; }
-  /// Whether a gather, or a walk over a mask, can read them where they are.
+  /// Tells whether a gather, or a walk over a mask, can read them where they are.
   bool are_readable() const {
     if (!is_mask() && !gathers_read(type)) return false;
     std::int64_t stride = type.size;
@@ -192,23 +190,6 @@ std::vector<std::int64_t> strides_of(const ArrayView& view) {
   return strides;
 }
 
-/// Somebody else's memory on a device as a buffer: who reads it there says so of the block that
-/// stands for it, and its owner is let go of when that work is done.
-DeviceBuffer borrowed(const Source& source) {
-  const DeviceArray array = in_place(source);
-  const ArrayView& view = source.view;
-  BufferParts parts{.device = array.device(),
-                    .format = view.format(),
-                    .shape = view.shape(),
-                    .strides = strides_of(view),
-                    .data = const_cast<std::byte*>(start_of(view)),
-                    .memory = storage_of(array)->memory,
-                    .stream = {},
-                    .pending = nullptr,
-                    .owner = storage_of(array)};
-  return make_buffer(std::move(parts));
-}
-
 IndexArray from_array(py::handle object, OnDevice on_device) {
   if (const auto array = NumpyArray::of(object))
     if (const auto type = array->native_type(); type && is_index_type(*type))
@@ -225,7 +206,7 @@ IndexArray from_array(py::handle object, OnDevice on_device) {
     const bool is_borrowed =
         on_device == OnDevice::borrowed && !numbers.is_mask() && numbers.are_readable();
     const auto* const ours = object_in<const DeviceBuffer>(object);
-    if (is_borrowed) return IndexArray(ours ? *ours : borrowed(source));
+    if (is_borrowed) return IndexArray(ours ? *ours : in_place(source).as_buffer().value());
   }
   const DeviceBuffer dense = dense_copy(source);
   if (is_on_host) return from_buffer(dense);

@@ -206,7 +206,7 @@ Selection select(py::handle key, std::span<const std::int64_t> shape) {
   if (taken > ndim)
     throw py::index_error(text("too many indices for array: array is ", ndim, "-dimensional, but ",
                                taken, " were indexed"));
-  // What is not mentioned stands as if behind an ellipsis.
+  // Axes that are not mentioned stand as if behind an ellipsis.
   if (ellipses == 0) items.emplace_back(Everything{});
 
   Walk walk(shape, ndim - taken);

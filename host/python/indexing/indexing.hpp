@@ -24,8 +24,8 @@ namespace multibuffer::python {
 /// Values that a gather can read where they are (dense, aligned, native integers of 32 or 64 bits,
 /// in host memory) are borrowed; all others are converted once, to memory of its own.
 ///
-/// What is borrowed may be written to while it is read, by a thread that does not need the GIL or,
-/// while that is released, by any. So that a value was in range once is nothing to build on:
+/// Borrowed values may be written to while they are read, by a thread that does not need the GIL
+/// or, while that is released, by any. So that a value was in range once is nothing to build on:
 /// whoever uses one decides by what it has just read, or copies first and checks the copy. The host
 /// backend does the one (host/cpu/row_address.hpp), what goes to a device the other
 /// (host/gather/gather.cpp). A writer can make of an element some other element of the array, and
@@ -36,7 +36,7 @@ class IndexArray {
   /// Integers of its own, in C order; or a mask of 0 and others.
   IndexArray(std::vector<std::int64_t> extents, LargeVector<std::int64_t> values, bool mask = false)
       : shape(std::move(extents)), is_mask(mask), own_(std::move(values)) {}
-  /// What somebody else's memory is there as long as.
+  /// Keeps somebody else's memory.
   using Holder = std::variant<pybind11::object, std::shared_ptr<const void>>;
   /// Somebody else's: `bytes_each` is 4 or 8 or, in a mask, 1.
   IndexArray(std::vector<std::int64_t> extents, const void* values, int bytes_each, Holder holder)
@@ -62,7 +62,7 @@ class IndexArray {
   std::int64_t size() const;
   /// In C order; of a mask, 0 or 1.
   std::int64_t operator[](std::int64_t i) const;
-  /// What `mode` makes of the numbers beyond, for the axis that this array indexes. Throws
+  /// Treats the numbers beyond as `mode` says, for the axis that this array indexes. Throws
   /// IndexError, as NumPy says it, if that is an error. No axis is so long that any of them is in
   /// range.
   void settle(IndexMode mode, std::size_t axis, std::int64_t extent);
@@ -80,7 +80,7 @@ class IndexArray {
   Holder holder_;
 };
 
-/// What becomes of an index array that lies on a device.
+/// The treatment of an index array that lies on a device.
 enum class OnDevice {
   copied,   ///< for one gather, which need not keep it until its work is done
   borrowed  ///< if it can be read where it is: dense, native integers of 32 or 64 bits
@@ -90,19 +90,19 @@ enum class OnDevice {
 /// input. Throws IndexError for elements that are neither integers nor bools.
 IndexArray index_array(pybind11::handle object, OnDevice on_device = OnDevice::copied);
 
-/// Whether NumPy takes it for a list of indices: `range(3)` or a deque, not text or bytes.
+/// Tells whether NumPy takes it for a list of indices: `range(3)` or a deque, not text or bytes.
 bool is_index_sequence(pybind11::handle object);
 
 /// Throws IndexError, as NumPy says it, for an index that is out of range.
 void check_index(std::int64_t index, std::size_t axis, std::int64_t extent, std::string_view where);
 
-/// What a key, NumPy's `a[key]`, asks of an array: view operations and, if it is advanced, index
+/// The meaning of a key, NumPy's `a[key]`: view operations and, if it is advanced, index
 /// arrays for axes of the view that they leave.
 struct Selection {
   std::vector<ViewOperation> operations;
   std::vector<int> axes;
   std::vector<IndexArray> indices;
-  /// What each of them indexes, in the array that the key is for.
+  /// The axis that each of them indexes, in the array that the key is for.
   struct Indexed {
     std::size_t axis = 0;
     std::int64_t extent = 0;
@@ -112,7 +112,7 @@ struct Selection {
   bool advanced() const { return !axes.empty(); }
 };
 
-/// Whether index arrays of these shapes, broadcast, have no elements: then NumPy looks at none.
+/// Tells whether index arrays, broadcast, have no elements: then NumPy looks at none.
 bool are_broadcast_away(std::span<const IndexArray> indices);
 
 /// Every kind of key that NumPy knows but field names. Throws IndexError as NumPy does, naming axis

@@ -5,7 +5,7 @@ namespace py = pybind11;
 namespace multibuffer::python {
 
 std::string advice_on(py::handle object) {
-  // What the type has: a table has its columns for attributes, under any name.
+  // Attributes of the type, since a table has its columns for attributes, under any name.
   const py::handle type(reinterpret_cast<PyObject*>(Py_TYPE(object.ptr())));
   const auto has = [&](const char* attribute) { return py::hasattr(type, attribute); };
   if (has("getbands") && has("tobytes")) return ": multibuffer.rows(image) reads a Pillow image";

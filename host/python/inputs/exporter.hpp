@@ -22,8 +22,9 @@ inline const std::byte* start_of(const ArrayView& view) {
 /// the rules.
 void acquire_buffer(pybind11::handle exporter, int flags, Py_buffer& buffer);
 
-/// What a `tp_traverse` shows of an export. Not a memoryview: when the collector clears a cycle,
-/// that lets go of its memory whether or not it is exported; a cycle through one stays.
+/// Visits the exporter of an export, for a `tp_traverse`. Not a memoryview: when the collector
+/// clears a cycle, that lets go of its memory whether or not it is exported; a cycle through one
+/// stays.
 inline int visit_exporter(const Py_buffer& buffer, visitproc visit, void* arg) {
   if (buffer.obj && !PyMemoryView_Check(buffer.obj)) Py_VISIT(buffer.obj);
   return 0;
@@ -48,7 +49,7 @@ class HeldBuffer {
   Py_buffer buffer_{};
 };
 
-/// What an exporter said, at one time: its shape array and the rest may change under our hands, and
+/// One answer of an exporter, copied: its shape array and the rest may change under our hands, and
 /// everything that is derived must come from one answer.
 class Description {
  public:
@@ -59,7 +60,7 @@ class Description {
 
   /// Valid while this object lives.
   BufferExport raw() const;
-  /// Whether `buffer` says the same of another address.
+  /// Tells whether `buffer` says the same of another address.
   bool matches(const Py_buffer& buffer) const;
 
  private:
@@ -76,9 +77,9 @@ class Description {
 /// types, and texts with Python objects in them, stay what they are.
 const char* format_for_consumers(const Format& format);
 
-/// Whether the buffer protocol cannot say `format`, a name of DLPack's, to a consumer that asks
-/// with `flags`; BufferError is then set, and says what to do `instead`. One who asks for no format
-/// gets the bytes.
+/// Tells whether the buffer protocol cannot say `format`, a name of DLPack's, to a consumer that
+/// asks with `flags`; BufferError is then set, and says what to do `instead`. One who asks for no
+/// format gets the bytes.
 bool refuses_format(const Format& format, int flags, const char* instead);
 
 /// Answers a consumer: fills `buffer` with what `flags` ask for of `source`, whose arrays must live

@@ -20,9 +20,9 @@ bool has_dlpack(py::handle object) {
   return has(object, "__dlpack__") && has(object, "__dlpack_device__");
 }
 
-/// Whether it says that its memory is a GPU's. Some that do are exporters of the buffer protocol
-/// all the same: CuPy's and JAX's arrays, which refuse, or read managed memory from the host
-/// without waiting for anybody.
+/// Tells whether it says that its memory is a GPU's. Some that do are exporters of the buffer
+/// protocol all the same: CuPy's and JAX's arrays, which refuse, or read managed memory from the
+/// host without waiting for anybody.
 bool is_on_gpu(py::handle object) {
   if (NumpyArray::of(object)) return false;  // its answer is known, and takes long
   if (!has_dlpack(object)) return has(object, "__cuda_array_interface__");
@@ -44,8 +44,8 @@ Source source_from_buffer(py::handle object, int flags) {
   return source;
 }
 
-/// What DLPack refuses is refused: the older interface has no words for some of its reasons, such
-/// as a tensor that is yet to be conjugated.
+/// Objects that DLPack refuses are refused: the older interface has no words for some of its
+/// reasons, such as a tensor that is yet to be conjugated.
 Source source_from_others(py::handle object, Route route) {
   return has_dlpack(object) ? source_from_dlpack(object, route)
                             : source_from_cuda_interface(object);

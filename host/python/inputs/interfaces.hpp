@@ -10,7 +10,7 @@
 
 namespace multibuffer::python {
 
-/// Whether the memory will be written to.
+/// The use of the memory: to be read, or to be written.
 enum class Access { read, write };
 
 /// From an object of somebody else's that has one of these, the first that gives its memory: the
@@ -19,12 +19,12 @@ enum class Access { read, write };
 /// for an object whose elements are not what its memory holds.
 Source source_from_interfaces(pybind11::handle object, Access access, Route route);
 
-/// Whether the buffer protocol is what it is asked by first.
+/// Tells whether `object` is asked by the buffer protocol first.
 bool is_exporter(pybind11::handle object);
-/// Whether there is something else to ask it by.
+/// Tells whether there is something else to ask it by.
 bool offers_more_than_buffer(pybind11::handle object);
 
-/// What `__dlpack_device__()` says. Throws TypeError or ValueError if it is no device.
+/// Returns what `__dlpack_device__()` says. Throws TypeError or ValueError if it is no device.
 dlpack::Device dlpack_device_of(pybind11::handle object);
 
 /// From an object with `__dlpack__` and `__dlpack_device__`. Returns when the exporter's work on
@@ -48,7 +48,7 @@ void wait_for_tensors(const dlpack::ExchangeTable& table, const dlpack::Device& 
 
 /// From an object with `__cuda_array_interface__`, version 2 or 3, after the work on its stream.
 Source source_from_cuda_interface(pybind11::handle object);
-/// Whether that says that the memory must not be written to.
+/// Tells whether that says that the memory must not be written to.
 bool cuda_interface_is_readonly(pybind11::handle object);
 
 }  // namespace multibuffer::python

@@ -19,7 +19,8 @@ class NumpyTwins {
   /// answers are its own.
   NumpyTwins(pybind11::handle model, const Py_buffer& said);
 
-  /// Whether an export of `object` would say what the model's did of the address `data(object)`.
+  /// Tells whether an export of `object` would say what the model's did of the address
+  /// `data(object)`.
   bool has(PyObject* object) const {
     if (!type_ || Py_TYPE(object) != type_) return false;
     const auto* array = fields(object);

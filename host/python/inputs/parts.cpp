@@ -25,7 +25,7 @@ namespace py = pybind11;
 namespace multibuffer::python {
 namespace {
 
-/// What keeps the parts of a list: let go of all at once.
+/// Keeps the parts of a list, and drops all at once.
 class Holder {
  public:
   Holder() = default;
@@ -80,7 +80,7 @@ class Holder {
   std::vector<Owner> owners_;
 };
 
-/// Whether `tensor` says what `model` does, but for its address. A tensor without strides is
+/// Tells whether `tensor` says what `model` does, but for its address. A tensor without strides is
 /// another thing than one with them.
 bool lies_like(const dlpack::ManagedTensorVersioned& model,
                const dlpack::ManagedTensorVersioned& tensor) {
@@ -127,7 +127,7 @@ class Reader {
 
  private:
   static constexpr Py_ssize_t signal_period = 1 << 14;
-  /// How many parts ahead objects, and what they point to, are asked for.
+  /// Objects are prefetched `far` parts ahead, and what they point to `near` parts ahead.
   static constexpr Py_ssize_t far = 24, near = 12;
 
   void add(PyObject* item) {
@@ -263,7 +263,7 @@ class Reader {
   std::shared_ptr<const dlpack::ManagedTensorVersioned> tensor_;  ///< the first of the run
 };
 
-/// Whether one pointer table over both is an array.
+/// Tells whether one pointer table over both is an array.
 bool alike(const ArrayView& a, const ArrayView& b) {
   const Layout& x = a.layout();
   const Layout& y = b.layout();

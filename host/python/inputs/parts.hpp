@@ -31,7 +31,7 @@ struct Parts {
   }
 };
 
-/// What keeps tensors while the parts are in use, of types that DLPack's exchange table has.
+/// The keeper of tensors while the parts are in use, of types that DLPack's exchange table has.
 enum class Holding {
   objects,  ///< their Python objects: for reading, at a tenth of the time
   tensors   ///< managed tensors, which also say whether they may be written to
@@ -45,8 +45,8 @@ Parts parts_of(pybind11::handle sequence, Holding holding, Route route = Route::
 /// differs from part 0.
 Stack stack_parts(Parts& parts);
 
-/// The same, but runs that lie differently are copied first; throws ValueError for parts of another
-/// shape or format.
+/// Like `stack_parts`, but runs that lie differently are copied first; throws ValueError for parts
+/// of another shape or format.
 Stack gather_parts(Parts& parts);
 
 }  // namespace multibuffer::python

@@ -67,8 +67,7 @@ Source source_of(py::handle object, Route route) {
   if (const auto* const buffer = object_in<const DeviceBuffer>(object)) return source_of(*buffer);
   if (const auto* const stack = object_in<const StackObject>(object))
     return source_from_stack(*stack, keep(object));
-  if (const auto* const array = object_in<const DeviceArray>(object))
-    return source_of(dense_copy(*array));
+  if (const auto* const array = object_in<const DeviceArray>(object)) return source_of(*array);
   if (PyObject_CheckBuffer(object.ptr()) || offers_more_than_buffer(object))
     return source_from_interfaces(object, Access::read, route);
   if (is_list(object)) {
@@ -109,6 +108,16 @@ Source source_of(const DeviceBuffer& buffer) {
   auto description = on_host ? std::make_shared<const Description>(view) : nullptr;
   return {std::move(view), std::move(owner), buffer.device().name(), std::move(description),
           memory_of(buffer)};
+}
+
+Source source_of(const DeviceArray& array) {
+  const std::optional<DeviceBuffer> shared = array.as_buffer();
+  if (!shared) return source_of(dense_copy(array));
+  Source source = source_of(*shared);
+  const ArrayView& view = source.view;
+  source.view = ArrayView(view.base(), view.format(), view.layout(), true, view.space());
+  if (source.description) source.description = std::make_shared<const Description>(source.view);
+  return source;
 }
 
 Source source_of_export(const Py_buffer& buffer) {

@@ -19,8 +19,8 @@ struct Source {
   ArrayView view;
   Owner owner;
   std::string device = "host";  ///< whose memory the leaves are in
-  /// What the exporter said, for who follows the pointers himself; NULL where no `Py_buffer` can
-  /// say it.
+  /// The exporter's own fields, for the reference, which follows the pointers; null where no
+  /// `Py_buffer` can say it.
   std::shared_ptr<const Description> description;
   /// The block that the elements lie in, if it is the library's.
   std::shared_ptr<Memory> memory = nullptr;
@@ -40,7 +40,7 @@ enum class Route {
 /// memory holds (claims.hpp).
 Source source_of(pybind11::handle object, Route route = Route::shortest);
 
-/// The same but for lists; false and nothing else for what is none of these.
+/// Tells whether `object` is one of these, lists apart. Throws nothing.
 bool is_array(pybind11::handle object);
 
 /// The array where it lies, uploaded without moving it.
@@ -52,6 +52,9 @@ DeviceBuffer dense_copy(const DeviceArray& array);
 
 /// A result as an input again.
 Source source_of(const DeviceBuffer& buffer);
+/// An uploaded array as an input again: where it lies, read-only, or a dense copy of an array with
+/// pointer tables.
+Source source_of(const DeviceArray& array);
 
 /// An export as an input; its owner is whoever holds it.
 Source source_of_export(const Py_buffer& buffer);

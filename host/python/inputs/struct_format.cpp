@@ -125,8 +125,8 @@ py::object ctypes_class_of(py::handle object) {
   return type;
 }
 
-/// What `type` is that the class is not; empty if nothing. Offsets are those of the class's own
-/// descriptors.
+/// Says in what `type` differs from the class; empty if in nothing. Offsets are those of the
+/// class's own descriptors.
 std::string difference(const Type& type, std::vector<std::int64_t> shape, py::object cls) {
   for (const std::int64_t extent : shape) {
     if (!is_subclass_of(cls, find("_ctypes", "Array")) ||

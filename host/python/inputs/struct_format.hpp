@@ -16,10 +16,10 @@ namespace multibuffer::python {
 /// fields, unions, packing and base classes; and some of them still add up to the itemsize.
 pybind11::object describer_of(const Py_buffer& buffer);
 
-/// Whether elements of both are the same.
+/// Tells whether elements of both are the same.
 bool describe_alike(pybind11::handle a, pybind11::handle b);
 
-/// What the elements of an export are by its describer: NumPy's have their true offsets; those of
+/// Returns the elements' format by an export's describer: NumPy's have their true offsets; those of
 /// ctypes are opaque where the class is not what the format says. Nothing if the format says it.
 std::optional<Format> format_by(pybind11::handle describer, const Py_buffer& buffer);
 

@@ -7,8 +7,8 @@ namespace py = pybind11;
 namespace multibuffer::python {
 namespace {
 
-/// Whether both lie alike at one address. Strides that nobody walks are one's own business: torch
-/// makes them 1 in a managed tensor alone.
+/// Tells whether both lie alike at one address. Strides that nobody walks are one's own business:
+/// torch makes them 1 in a managed tensor alone.
 bool same(const dlpack::Tensor& a, const dlpack::Tensor& b) {
   if (data_of(a) != data_of(b) || a.ndim != b.ndim || !(a.dtype == b.dtype) ||
       a.device.type != b.device.type || a.device.id != b.device.id ||

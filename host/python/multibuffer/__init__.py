@@ -10,12 +10,19 @@ upload(obj) takes whatever exports the buffer protocol (PEP 3118), with pointer 
 or without; DLPack; __cuda_array_interface__; and lists of these. It returns a DeviceArray, indexed
 like a NumPy array. What it gathers is a DeviceBuffer, which NumPy, torch, CuPy, JAX and Numba take.
 
+A DeviceArray whose pointers turned out regular (levels == 0), as those of upload(rows) mostly do,
+goes to these packages as it is, without another copy: numpy.asarray(array) and
+torch.from_dlpack(array) share its memory and show later updates. It is read-only there, since rows
+may share memory; torch has no word for that, so do not write. An array that still has pointer
+tables raises BufferError: hand on copy().
+
 astype() converts elements as it gathers, and so do copy(), take() and gather() where they are given
 a dtype: "float16", "bfloat16", ">i4" and their like; saturate=True is for integers that do not fit.
 
 DeviceArray.plan_copy(), plan_take() and plan_gather() are gathers decided once: Plan.run() is then
 one launch.
 
+gather_in_pieces(obj, key)  obj[key] through a GPU that the array need not fit on
 stack(arrays)       an exporter with suboffsets over separate buffers, without copying one
 from_pointers(p, shape)  an array by the addresses of its parts, in host or device memory
 rows(image)         a Pillow image by its rows
@@ -25,10 +32,10 @@ access(stream, a)   for kernels of your own: orders them with the library's work
 devices()           what upload(obj, device=...) can name
 
 What cannot be done raises TypeError (an argument of another kind than is asked for), ValueError (of
-that kind, but with no meaning here), IndexError, BufferError (memory that its owner does not give, or
-that cannot be read or written as is asked for), OverflowError (an integer beyond 64 bits),
-MemoryError, AttributeError (an interface of the other kind of device) or, where a device is not there
-or fails, RuntimeError. What an object of yours raises while it is asked is passed on.
+that kind, but with no meaning here), IndexError, BufferError (memory that its owner does not give,
+or that cannot be read or written as is asked for), OverflowError (an integer beyond 64 bits),
+MemoryError, AttributeError (an array interface that cannot say the array) or, where a device is
+not there or fails, RuntimeError. What an object of yours raises while it is asked is passed on.
 
 Objects are returned by these functions and their methods alone: the classes cannot be called or
 derived from, and their objects are not pickled or copied by the copy module.
@@ -64,6 +71,7 @@ __all__ = [
     "access",
     "devices",
     "from_pointers",
+    "gather_in_pieces",
     "reference",
     "rows",
     "stack",
@@ -74,7 +82,9 @@ __all__ = [
 rows.__module__ = __name__
 
 
-def upload(obj, *, device="auto", placement="auto", stream=None):
+def upload(
+    obj, *, device="auto", placement="auto", stream=None, keep_sources=False, progress=None
+):
     """Resolve the pointers of obj and bring what they lead to onto a device.
 
     obj: an exporter of the buffer protocol, with suboffsets or without, of DLPack or of
@@ -86,9 +96,15 @@ def upload(obj, *, device="auto", placement="auto", stream=None):
       smaller of the two), or 'in_place': nothing moves, and obj is held as long as the array.
     stream: the CUDA stream that the transfer is enqueued on: of torch, of CuPy, of cuda.core, or
       its handle. None is one of the library's own.
+    keep_sources: hold obj as long as the array, and remember where each row came from, in some 80
+      bytes a row, so that array.update_pointers() can share rows.
+    progress: called with the bytes done and the bytes in all, now and then and at the end, by the
+      thread that called upload(); each step of the work reports its own. What it raises stops the
+      call and is raised by it.
 
-    Unless it is in place, the array is a snapshot, and obj is let go of on return. A file that obj maps must not
-    be cut short meanwhile: the process would be ended by SIGBUS.
+    Unless it is in place or keeps sources, the array is a snapshot, and obj is let go of on
+    return. A file that obj maps must not be cut short meanwhile: the process would be ended by
+    SIGBUS.
 
     Memory is taken only from objects whose elements are what it holds, here and wherever arrays are
     read or written, as indices and as out. BufferError names what to call else: .resolve_conj() or
@@ -96,7 +112,40 @@ def upload(obj, *, device="auto", placement="auto", stream=None):
     .detach() for those that require a gradient, whatever the version of torch, .to_dense() for
     sparse ones, and .filled() or .data for masked arrays of NumPy's.
     """
-    return _core.upload(obj, device, placement, stream)
+    return _core.upload(obj, device, placement, stream, keep_sources, progress)
+
+
+def gather_in_pieces(
+    obj,
+    key=...,
+    *,
+    device="auto",
+    memory_limit=0,
+    mode="raise",
+    order="C",
+    out=None,
+    dtype=None,
+    saturate=False,
+    stream=None,
+    progress=None,
+):
+    """obj[key] by way of a device that obj need not fit on: in pieces, each of which brings only
+    what its indices span. While one is gathered, the next is on its way.
+
+    obj: host memory, as upload() takes it.
+    key: slices, integers, index arrays and masks, as in array[key]; everything if not given.
+    device: whose kernels gather, as in upload(). On the host nothing has to travel.
+    memory_limit: the bytes of the device's memory that the call may have in use at a time, out
+      apart; 0 is nine tenths of what is free. MemoryError if one element needs more.
+    mode: what an index out of range means, as in take().
+    order, out, dtype, saturate: as in array.copy().
+    stream, progress: as in upload(); progress counts the bytes of the result.
+
+    Returns a DeviceBuffer in host memory, or out, which may be on the device; it is complete.
+    """
+    return _core.gather_in_pieces(
+        obj, key, device, memory_limit, mode, order, out, dtype, saturate, stream, progress
+    )
 
 
 def stack(arrays):
@@ -167,10 +216,10 @@ def access(stream, *reads, writes=()):
     return _core.access(stream, reads, tuple(writes))
 
 
-def verify(result, expected, *, atol=0.0, rtol=0.0, ulp=0):
+def verify(result, expected, *, atol=0.0, rtol=0.0, ulp=0, progress=None):
     """Compare two arrays of one shape and format, of whatever kind.
 
     By bits, so that a NaN equals itself; or within |result - expected| <= atol + rtol *
-    |expected|, or ulp representable numbers.
+    |expected|, or ulp representable numbers. progress is that of upload().
     """
-    return _core.verify(result, expected, atol, rtol, ulp)
+    return _core.verify(result, expected, atol, rtol, ulp, progress)

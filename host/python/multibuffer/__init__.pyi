@@ -1,8 +1,10 @@
 """Arrays of pointers as N-dimensional arrays on a GPU, or on the host."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
-from typing import Any, ClassVar, Literal, SupportsIndex, TypeVar, overload
+from typing import Any, ClassVar, Literal, SupportsIndex, TypeVar, overload, type_check_only
+
+from typing_extensions import Self
 
 # An exporter of the buffer protocol, of DLPack or of __cuda_array_interface__, or a list of these.
 _Array = Any
@@ -14,23 +16,17 @@ _BasicKey = SupportsIndex | slice | EllipsisType | None
 # A dtype of NumPy, torch or JAX, its name, a type string, or one of bool, int, float and complex.
 _DType = Any
 _Mode = Literal["raise", "clip", "wrap"]
+_Order = Literal["C", "F"]
+# Called with the bytes done and the bytes in all.
+_Progress = Callable[[int, int], object] | None
 _Out = TypeVar("_Out")
 
 __version__: str
 
-class Access:
-    def __enter__(self) -> Access: ...
-    def __exit__(self, kind: object, error: object, traceback: object) -> None: ...
+# ---- What several classes have; no class of these names exists.
 
-class Axis:
-    @property
-    def extent(self) -> int: ...
-    @property
-    def stride(self) -> int: ...
-    @property
-    def level(self) -> int: ...
-
-class DeviceArray:
+@type_check_only
+class _Described:
     @property
     def shape(self) -> tuple[int, ...]: ...
     @property
@@ -45,8 +41,154 @@ class DeviceArray:
     def format(self) -> str: ...
     @property
     def dtype(self) -> str: ...
+    def __len__(self) -> int: ...
+
+@type_check_only
+class _Verbs(_Described):
+    @property
+    def T(self) -> Self: ...
+    def __contains__(self, key: object) -> bool: ...
+    def __iter__(self) -> Iterator[Self]: ...
+    @overload
+    def __getitem__(self, key: str | list[str] | _BasicKey | tuple[_BasicKey, ...]) -> Self: ...
+    @overload
+    def __getitem__(self, key: _Indices) -> DeviceBuffer: ...
+    def transpose(self, *axes: int | Sequence[int] | None) -> Self: ...
+    def reshape(self, shape: int | Sequence[int], copy: bool | None = None) -> Self: ...
+    @overload
+    def take(
+        self,
+        indices: _Indices,
+        axis: int = 0,
+        mode: _Mode = "raise",
+        out: None = None,
+        *,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> DeviceBuffer: ...
+    @overload
+    def take(
+        self,
+        indices: _Indices,
+        axis: int = 0,
+        mode: _Mode = "raise",
+        *,
+        out: _Out,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> _Out: ...
+    @overload
+    def gather(
+        self,
+        coordinates: Sequence[_Indices],
+        mode: _Mode = "raise",
+        out: None = None,
+        *,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> DeviceBuffer: ...
+    @overload
+    def gather(
+        self,
+        coordinates: Sequence[_Indices],
+        mode: _Mode = "raise",
+        *,
+        out: _Out,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> _Out: ...
+    @overload
+    def copy(
+        self,
+        order: _Order = "C",
+        out: None = None,
+        *,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> DeviceBuffer: ...
+    @overload
+    def copy(
+        self,
+        order: _Order = "C",
+        *,
+        out: _Out,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> _Out: ...
+    @overload
+    def astype(
+        self,
+        dtype: _DType,
+        *,
+        order: _Order = "C",
+        saturate: bool = False,
+        out: None = None,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> DeviceBuffer: ...
+    @overload
+    def astype(
+        self,
+        dtype: _DType,
+        *,
+        order: _Order = "C",
+        saturate: bool = False,
+        out: _Out,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> _Out: ...
+    def tobytes(self) -> bytes: ...
+    def tolist(self) -> Any: ...
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any: ...
+
+@type_check_only
+class _HandedOn(_Described):
     @property
     def device(self) -> str: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any: ...
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]: ...
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any: ...
+    def __dlpack_device__(self) -> tuple[int, int]: ...
+    __dlpack_c_exchange_api__: ClassVar[Any]
+
+# ---- The classes
+
+class Access:
+    def __enter__(self) -> Access: ...
+    def __exit__(self, kind: object, error: object, traceback: object) -> None: ...
+
+class Axis:
+    @property
+    def extent(self) -> int: ...
+    @property
+    def stride(self) -> int: ...
+    @property
+    def level(self) -> int: ...
+
+class DeviceArray(_Verbs, _HandedOn):
     @property
     def placement(self) -> Literal["packed", "preserved", "in_place"]: ...
     @property
@@ -57,105 +199,6 @@ class DeviceArray:
     def axes(self) -> tuple[Axis, ...]: ...
     @property
     def origins(self) -> tuple[int, ...]: ...
-    @property
-    def T(self) -> DeviceArray: ...
-    def __len__(self) -> int: ...
-    def __contains__(self, key: object) -> bool: ...
-    def __iter__(self) -> Iterator[DeviceArray]: ...
-    @overload
-    def __getitem__(
-        self, key: str | list[str] | _BasicKey | tuple[_BasicKey, ...]
-    ) -> DeviceArray: ...
-    @overload
-    def __getitem__(self, key: _Indices) -> DeviceBuffer: ...
-    def transpose(self, *axes: int | Sequence[int] | None) -> DeviceArray: ...
-    def reshape(self, shape: int | Sequence[int], copy: bool | None = None) -> DeviceArray: ...
-    @overload
-    def take(
-        self,
-        indices: _Indices,
-        axis: int = 0,
-        mode: _Mode = "raise",
-        out: None = None,
-        *,
-        dtype: _DType | None = None,
-        saturate: bool = False,
-        stream: _Stream = None,
-    ) -> DeviceBuffer: ...
-    @overload
-    def take(
-        self,
-        indices: _Indices,
-        axis: int = 0,
-        mode: _Mode = "raise",
-        *,
-        out: _Out,
-        dtype: _DType | None = None,
-        saturate: bool = False,
-        stream: _Stream = None,
-    ) -> _Out: ...
-    @overload
-    def gather(
-        self,
-        coordinates: Sequence[_Indices],
-        mode: _Mode = "raise",
-        out: None = None,
-        *,
-        dtype: _DType | None = None,
-        saturate: bool = False,
-        stream: _Stream = None,
-    ) -> DeviceBuffer: ...
-    @overload
-    def gather(
-        self,
-        coordinates: Sequence[_Indices],
-        mode: _Mode = "raise",
-        *,
-        out: _Out,
-        dtype: _DType | None = None,
-        saturate: bool = False,
-        stream: _Stream = None,
-    ) -> _Out: ...
-    @overload
-    def copy(
-        self,
-        order: Literal["C", "F"] = "C",
-        out: None = None,
-        *,
-        dtype: _DType | None = None,
-        saturate: bool = False,
-        stream: _Stream = None,
-    ) -> DeviceBuffer: ...
-    @overload
-    def copy(
-        self,
-        order: Literal["C", "F"] = "C",
-        *,
-        out: _Out,
-        dtype: _DType | None = None,
-        saturate: bool = False,
-        stream: _Stream = None,
-    ) -> _Out: ...
-    @overload
-    def astype(
-        self,
-        dtype: _DType,
-        *,
-        order: Literal["C", "F"] = "C",
-        saturate: bool = False,
-        out: None = None,
-        stream: _Stream = None,
-    ) -> DeviceBuffer: ...
-    @overload
-    def astype(
-        self,
-        dtype: _DType,
-        *,
-        order: Literal["C", "F"] = "C",
-        saturate: bool = False,
-        out: _Out,
-        stream: _Stream = None,
-    ) -> _Out: ...
     # Every run reads indices on the array's GPU again, if dense integers of 32 or 64 bits; all others
     # are copied, once.
     def plan_take(
@@ -181,64 +224,38 @@ class DeviceArray:
     ) -> Plan: ...
     def plan_copy(
         self,
-        order: Literal["C", "F"] = "C",
+        order: _Order = "C",
         out: _Array = None,
         stream: _Stream = None,
         *,
         dtype: _DType | None = None,
         saturate: bool = False,
     ) -> Plan: ...
-    def native(self, *, stream: _Stream = None) -> DeviceBuffer: ...
-    def tobytes(self) -> bytes: ...
-    def tolist(self) -> Any: ...
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any: ...
-    def update(self, obj: _Array, *, stream: _Stream = None) -> None: ...
+    def native(self, *, stream: _Stream = None, progress: _Progress = None) -> DeviceBuffer: ...
+    def update(
+        self, obj: _Array, *, stream: _Stream = None, progress: _Progress = None
+    ) -> None: ...
+    def update_pointers(
+        self, obj: _Array, *, stream: _Stream = None, progress: _Progress = None
+    ) -> DeviceArray: ...
 
-class DeviceBuffer:
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def ndim(self) -> int: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def itemsize(self) -> int: ...
-    @property
-    def nbytes(self) -> int: ...
-    @property
-    def format(self) -> str: ...
-    @property
-    def dtype(self) -> str: ...
+class DeviceBuffer(_HandedOn):
     @property
     def strides(self) -> tuple[int, ...]: ...
-    @property
-    def device(self) -> str: ...
-    def __len__(self) -> int: ...
     def __contains__(self, key: object) -> bool: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
     def synchronize(self) -> None: ...
     def tobytes(self) -> bytes: ...
     def tolist(self) -> Any: ...
     def to_host(self) -> DeviceBuffer: ...
-    def native(self, *, stream: _Stream = None) -> DeviceBuffer: ...
+    def native(self, *, stream: _Stream = None, progress: _Progress = None) -> DeviceBuffer: ...
     def astype(
-        self, dtype: _DType, *, saturate: bool = False, stream: _Stream = None
-    ) -> DeviceBuffer: ...
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any: ...
-    @property
-    def __array_interface__(self) -> dict[str, Any]: ...
-    @property
-    def __cuda_array_interface__(self) -> dict[str, Any]: ...
-    def __dlpack__(
         self,
+        dtype: _DType,
         *,
-        stream: int | None = None,
-        max_version: tuple[int, int] | None = None,
-        dl_device: tuple[int, int] | None = None,
-        copy: bool | None = None,
-    ) -> Any: ...
-    def __dlpack_device__(self) -> tuple[int, int]: ...
-    __dlpack_c_exchange_api__: ClassVar[Any]
+        saturate: bool = False,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> DeviceBuffer: ...
 
 class Plan:
     def run(self) -> DeviceBuffer: ...
@@ -246,138 +263,15 @@ class Plan:
     @property
     def result(self) -> DeviceBuffer: ...
 
-class Stack:
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def ndim(self) -> int: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def itemsize(self) -> int: ...
-    @property
-    def nbytes(self) -> int: ...
-    @property
-    def format(self) -> str: ...
-    @property
-    def dtype(self) -> str: ...
+class Stack(_Described):
     @property
     def readonly(self) -> bool: ...
     @property
     def device(self) -> str: ...
-    def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any: ...
 
-class Reference:
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def ndim(self) -> int: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def itemsize(self) -> int: ...
-    @property
-    def nbytes(self) -> int: ...
-    @property
-    def format(self) -> str: ...
-    @property
-    def dtype(self) -> str: ...
-    @property
-    def T(self) -> Reference: ...
-    def __len__(self) -> int: ...
-    def __contains__(self, key: object) -> bool: ...
-    def __iter__(self) -> Iterator[Reference]: ...
-    @overload
-    def __getitem__(
-        self, key: str | list[str] | _BasicKey | tuple[_BasicKey, ...]
-    ) -> Reference: ...
-    @overload
-    def __getitem__(self, key: _Indices) -> DeviceBuffer: ...
-    def transpose(self, *axes: int | Sequence[int] | None) -> Reference: ...
-    def reshape(self, shape: int | Sequence[int], copy: bool | None = None) -> Reference: ...
-    @overload
-    def take(
-        self,
-        indices: _Indices,
-        axis: int = 0,
-        mode: _Mode = "raise",
-        out: None = None,
-        *,
-        dtype: _DType | None = None,
-        saturate: bool = False,
-    ) -> DeviceBuffer: ...
-    @overload
-    def take(
-        self,
-        indices: _Indices,
-        axis: int = 0,
-        mode: _Mode = "raise",
-        *,
-        out: _Out,
-        dtype: _DType | None = None,
-        saturate: bool = False,
-    ) -> _Out: ...
-    @overload
-    def gather(
-        self,
-        coordinates: Sequence[_Indices],
-        mode: _Mode = "raise",
-        out: None = None,
-        *,
-        dtype: _DType | None = None,
-        saturate: bool = False,
-    ) -> DeviceBuffer: ...
-    @overload
-    def gather(
-        self,
-        coordinates: Sequence[_Indices],
-        mode: _Mode = "raise",
-        *,
-        out: _Out,
-        dtype: _DType | None = None,
-        saturate: bool = False,
-    ) -> _Out: ...
-    @overload
-    def copy(
-        self,
-        order: Literal["C", "F"] = "C",
-        out: None = None,
-        *,
-        dtype: _DType | None = None,
-        saturate: bool = False,
-    ) -> DeviceBuffer: ...
-    @overload
-    def copy(
-        self,
-        order: Literal["C", "F"] = "C",
-        *,
-        out: _Out,
-        dtype: _DType | None = None,
-        saturate: bool = False,
-    ) -> _Out: ...
-    @overload
-    def astype(
-        self,
-        dtype: _DType,
-        *,
-        order: Literal["C", "F"] = "C",
-        saturate: bool = False,
-        out: None = None,
-    ) -> DeviceBuffer: ...
-    @overload
-    def astype(
-        self,
-        dtype: _DType,
-        *,
-        order: Literal["C", "F"] = "C",
-        saturate: bool = False,
-        out: _Out,
-    ) -> _Out: ...
-    def tobytes(self) -> bytes: ...
-    def tolist(self) -> Any: ...
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any: ...
+class Reference(_Verbs): ...
 
 class Comparison:
     @property
@@ -410,7 +304,39 @@ def upload(
     device: str = "auto",
     placement: Literal["auto", "packed", "preserved", "in_place"] = "auto",
     stream: _Stream = None,
+    keep_sources: bool = False,
+    progress: _Progress = None,
 ) -> DeviceArray: ...
+@overload
+def gather_in_pieces(
+    obj: _Array,
+    key: Any = ...,
+    *,
+    device: str = "auto",
+    memory_limit: int = 0,
+    mode: _Mode = "raise",
+    order: _Order = "C",
+    out: None = None,
+    dtype: _DType | None = None,
+    saturate: bool = False,
+    stream: _Stream = None,
+    progress: _Progress = None,
+) -> DeviceBuffer: ...
+@overload
+def gather_in_pieces(
+    obj: _Array,
+    key: Any = ...,
+    *,
+    device: str = "auto",
+    memory_limit: int = 0,
+    mode: _Mode = "raise",
+    order: _Order = "C",
+    out: _Out,
+    dtype: _DType | None = None,
+    saturate: bool = False,
+    stream: _Stream = None,
+    progress: _Progress = None,
+) -> _Out: ...
 def stack(arrays: Sequence[_Array]) -> Stack: ...
 def from_pointers(
     pointers: _Array | Sequence[int],
@@ -424,7 +350,13 @@ def from_pointers(
 def rows(image: Any) -> Stack: ...
 def reference(obj: _Array) -> Reference: ...
 def verify(
-    result: _Array, expected: _Array, *, atol: float = 0.0, rtol: float = 0.0, ulp: int = 0
+    result: _Array,
+    expected: _Array,
+    *,
+    atol: float = 0.0,
+    rtol: float = 0.0,
+    ulp: int = 0,
+    progress: _Progress = None,
 ) -> Comparison: ...
 def access(
     stream: _Stream,

@@ -1,5 +1,7 @@
 """Pillow images by their rows."""
 
+import ctypes
+import sys
 import warnings
 
 from . import _core
@@ -23,6 +25,16 @@ _LAYOUTS = {
     "RGBa": ("B", (0, 1, 2, 3), 4),
     "CMYK": ("B", (0, 1, 2, 3), 4),
 }
+
+# Two bytes a pixel, in the byte order that the mode names.
+_NATIVE, _OTHER = "H", ">H" if sys.byteorder == "little" else "<H"
+_LITTLE, _BIG = (_NATIVE, _OTHER) if sys.byteorder == "little" else (_OTHER, _NATIVE)
+_LAYOUTS.update({
+    "I;16": (_LITTLE, (0,), 2),
+    "I;16L": (_LITTLE, (0,), 2),
+    "I;16B": (_BIG, (0,), 2),
+    "I;16N": (_NATIVE, (0,), 2),
+})
 
 
 def rows(image):
@@ -74,9 +86,13 @@ def _copied(image):
         raise ValueError(f"an image of size {image.size} has no rows of pixels")
     code, shape, pixels = _pixels(image)
     row_bytes = len(pixels) // height
-    return _core.stack(
-        [pixels[i * row_bytes : (i + 1) * row_bytes].cast(code, shape) for i in range(height)]
-    )
+    rows_of_bytes = (pixels[i * row_bytes : (i + 1) * row_bytes] for i in range(height))
+    if code == _OTHER:  # which memoryview.cast() has no word for
+        byte_order = "__ctype_be__" if code[0] == ">" else "__ctype_le__"
+        row = getattr(ctypes.c_uint16, byte_order) * width
+        copies = (row.from_buffer_copy(each) for each in rows_of_bytes)
+        return _core.stack([memoryview(copy).toreadonly() for copy in copies])
+    return _core.stack([each.cast(code, shape) for each in rows_of_bytes])
 
 
 def _pixels(image):

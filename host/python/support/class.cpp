@@ -33,7 +33,7 @@ unsigned long flags_of_types() {
   return flags;
 }
 
-/// What all of our classes are derived from, and nothing else is. Without it they would be derived
+/// The base of all of our classes, and of nothing else. Without it they would be derived
 /// from `object` alone, by whose ways copyreg would pickle them as if they held nothing.
 PyTypeObject* base_type() {
   static PyMemberDef members[] = {

@@ -14,7 +14,7 @@
 
 namespace multibuffer::python {
 
-/// What a type is made of; never freed, since CPython keeps pointers into it.
+/// The parts of a type. Never freed, since CPython keeps pointers into them.
 struct TypeParts {
   std::string name;
   std::vector<PyMethodDef> methods;
@@ -45,7 +45,7 @@ class Class {
     return *this;
   }
 
-  /// What `getter`, a function of a `T` or a member, says of an object.
+  /// A property by `getter`, a function of a `T` or a member.
   template <auto getter>
   Class& property(const char* name, const char* doc) {
     constexpr auto get = [](PyObject* self, void*) {
@@ -118,7 +118,7 @@ class Class {
     is_collected_ = true;
     return slot(Py_tp_traverse, traverse);
   }
-  /// The same for objects that hold Python objects by what they share alone.
+  /// Collects objects that hold Python objects only by their `Shares`.
   Class& collected() {
     return collected_by([](PyObject* self, visitproc visit, void* arg) -> int {
       Py_VISIT(Py_TYPE(self));
@@ -129,7 +129,7 @@ class Class {
       return stop;
     });
   }
-  /// The same where `visit_all` shows what one holds.
+  /// Collects objects whose Python objects `visit_all` visits.
   template <int (*visit_all)(const T&, visitproc visit, void* arg)>
   Class& collected() {
     return collected_by([](PyObject* self, visitproc visit, void* arg) -> int {
@@ -143,7 +143,7 @@ class Class {
     type_of<T> = make_type(parts_, sizeof(Instance<T>), is_collected_);
     return type_of<T>;
   }
-  /// The same, as an attribute of the module.
+  /// Makes the type and adds it to the module.
   PyTypeObject* add_to(pybind11::module_& module) {
     PyTypeObject* const type = make();
     const char* const name = parts_.name.c_str() + parts_.name.find('.') + 1;

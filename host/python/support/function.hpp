@@ -2,6 +2,7 @@
 
 #include "host/python/support/errors.hpp"
 #include "host/python/support/instance.hpp"
+#include "host/python/support/progress.hpp"
 #include "host/python/support/values.hpp"
 
 #include <pybind11/pybind11.h>
@@ -24,8 +25,8 @@
 // them, which takes longer than a small gather, and where they do not fit its own message, which
 // shows every argument.
 //
-// What a function takes is said once, in its text signature, which help() shows as well. Arguments
-// become C++ values by `Argument`, whose messages name them.
+// A function's parameters are said once, in its text signature, which help() shows as well.
+// Arguments become C++ values by `Argument`, whose messages name them.
 
 namespace multibuffer::python {
 
@@ -61,7 +62,7 @@ class Signature {
 
 // ---- Arguments
 
-/// How an argument becomes a `T`.
+/// Converts an argument to a `T`.
 template <class T>
 struct Argument;
 template <>
@@ -137,6 +138,12 @@ template <>
 struct Argument<Order> {
   static Order from(pybind11::handle object, const char*) { return order_of(object); }
 };
+template <>
+struct Argument<Progress> {
+  static Progress from(pybind11::handle object, const char* name) {
+    return Progress::from(object, name);
+  }
+};
 
 // ---- Results
 
@@ -163,7 +170,7 @@ requires std::is_class_v<T> &&(!std::convertible_to<T, pybind11::handle>)&&(
 
 // ---- Calls
 
-/// What `work` returns, or null with what it threw as Python's exception.
+/// Returns what `work` returns, or null with what it threw as Python's exception.
 template <class Work>
 PyObject* guarded(const Work& work) {
   try {
@@ -245,7 +252,7 @@ struct MethodOf<Self, function> {
   }
 };
 
-/// What CPython is told of a function; it keeps pointers into what this makes.
+/// Makes the definition of a function for CPython, which keeps pointers into it.
 PyMethodDef definition_of(const Signature*& signature, FastCall call, std::size_t parameters,
                           const char* text, const char* doc);
 

@@ -5,7 +5,7 @@
 #include <unistd.h>
 #include <unwind.h>
 
-// What unwinds a stack asks the personality routine of each function on it what there is to do. The
+// Unwinding a stack asks the personality routine of each function on it what there is to do. The
 // linker gives all C++ code of the module this one in the place of the C++ library's own
 // (--wrap=__gxx_personality_v0), which it is but for one case.
 

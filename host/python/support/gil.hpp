@@ -10,8 +10,9 @@
 // the first function that must not throw or `catch (...)` that does not rethrow. From 3.14 on such
 // a thread stays where it is, until the process ends.
 //
-// So it does here with every version, wherever it was: in a destructor that takes the GIL back, or
-// in code of somebody else's that we have called. gil.cpp sees to it, for all code of the module.
+// Here such a thread stays with every version, wherever it was: in a destructor that takes the GIL
+// back, or in code of somebody else's that we have called. gil.cpp sees to it, for all code of the
+// module.
 
 namespace multibuffer::python {
 

@@ -16,7 +16,7 @@
 
 namespace multibuffer::python {
 
-/// What every one of our objects begins with.
+/// The first fields of all of our objects.
 struct Header {
   PyObject ob_base;
   PyObject* weak_references;
@@ -39,7 +39,7 @@ T& value_in(PyObject* self) {
   return *std::launder(reinterpret_cast<T*>(reinterpret_cast<Object*>(self)->value));
 }
 
-/// The same of any object: null if it is of another type.
+/// The `T` in any object, or null if the object is of another type.
 template <class T>
 T* object_in(pybind11::handle object) {
   const bool is_one = Py_TYPE(object.ptr()) == type_of<std::remove_const_t<T>>;

@@ -29,8 +29,8 @@ void let_go_of_object(const void* held) noexcept {
   Py_DECREF(static_cast<PyObject*>(const_cast<void*>(held)));
 }
 
-/// What several Python objects share. `block` is the owner's control block, which holds the C++
-/// objects' one reference to this.
+/// An owner that several Python objects share. `block` is the owner's control block, which holds
+/// the C++ objects' one reference to this.
 struct Kept {
   Owner owner;
   std::weak_ptr<const void> block;

@@ -12,7 +12,7 @@
 
 namespace multibuffer::python {
 
-/// What a `T` keeps together with other objects of ours: calls `use` with each `Share`.
+/// Calls `use` with each `Share` of a `T`: an owner that other objects of ours have, too.
 template <class T>
 struct Shares {
   template <class Use>

@@ -30,7 +30,7 @@ std::string text_of(py::handle str) {
 
 namespace {
 
-/// What is in `made`; the type's name where an object cannot say what it is.
+/// Returns the text in `made`, or the type's name if the object could not make it.
 std::string shown(py::handle object, PyObject* made) {
   const auto str = py::reinterpret_steal<py::object>(made);
   if (!str) {
@@ -58,7 +58,11 @@ std::string str_of(py::handle object) { return shown(object, PyObject_Str(object
 std::string text_argument(py::handle object, const char* name) {
   if (!PyUnicode_Check(object.ptr()))
     throw py::type_error(text(name, " must be a str, not ", Py_TYPE(object.ptr())->tp_name));
-  return text_of(object);
+  std::string words = text_of(object);
+  // No word of ours has one, and messages end there.
+  if (words.find('\0') != std::string::npos)
+    throw py::value_error(text(name, " has a null character: ", repr_of(object)));
+  return words;
 }
 
 IndexMode mode_of(py::handle object) {

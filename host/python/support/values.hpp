@@ -22,7 +22,8 @@ std::string text_of(pybind11::handle str);
 std::string repr_of(pybind11::handle object);
 std::string str_of(pybind11::handle object);
 
-/// The words of a str. Throws TypeError, with the argument's name, for anything else.
+/// Returns the words of a str. Errors call it `name`: TypeError for anything else, ValueError for a
+/// str with a null character.
 std::string text_argument(pybind11::handle object, const char* name);
 
 /// Throw ValueError, with the words there are, for another one.
@@ -56,7 +57,7 @@ std::vector<int> axes_argument(const pybind11::args& axes, int ndim);
 
 pybind11::tuple to_tuple(std::span<const std::int64_t> numbers);
 
-/// Whether a key is a list of names, and of nothing else.
+/// Tells whether a key is a list of names, and of nothing else.
 bool is_list_of_names(pybind11::handle key);
 /// The names in such a list.
 std::vector<std::string> names_of(pybind11::handle key);

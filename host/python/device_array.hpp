@@ -1,0 +1,43 @@
+#pragma once
+
+#include <multibuffer/device_array.hpp>
+
+#include "host/python/verbs.hpp"
+
+#include <pybind11/pybind11.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace multibuffer::python {
+
+template <>
+struct Verbs<DeviceArray> {
+  static std::vector<std::int64_t> shape(const DeviceArray& array) { return array.shape(); }
+  static const Format& format(const DeviceArray& array) { return array.format(); }
+  static DeviceArray field(const DeviceArray& array, const std::string& name) {
+    return array.field(name);
+  }
+  static DeviceArray fields(const DeviceArray& array, const std::vector<std::string>& names) {
+    return array.fields(names);
+  }
+  static DeviceArray after(const DeviceArray& array, const ViewOperation& operation) {
+    return array.apply(operation);
+  }
+  static DeviceArray reshape(const DeviceArray& array, const std::vector<std::int64_t>& shape,
+                             std::optional<bool> copy);
+  static pybind11::object run(const DeviceArray& array, Asked& asked, pybind11::handle out,
+                              pybind11::handle stream, const Progress& progress);
+  static void read(const DeviceArray& array, std::byte* to);
+};
+
+/// Adds plan_copy, plan_take and plan_gather.
+void bind_plans(Class<DeviceArray>& cls);
+/// Adds update and update_pointers.
+void bind_update(Class<DeviceArray>& cls);
+
+}  // namespace multibuffer::python

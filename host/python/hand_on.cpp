@@ -1,0 +1,265 @@
+#include "host/python/hand_on.hpp"
+
+#include <multibuffer/dlpack.hpp>
+
+#include "host/python/elements/dtype.hpp"
+#include "host/python/elements/elements.hpp"
+#include "host/python/elements/numpy_array.hpp"
+#include "host/python/inputs/exporter.hpp"
+#include "host/python/inputs/source.hpp"
+#include "host/python/support/interrupt.hpp"
+#include "host/python/support/values.hpp"
+#include "host/support/text.hpp"
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace py = pybind11;
+
+namespace multibuffer::python {
+namespace {
+
+bool is_on_host(const Device& device) { return device.kind() == DeviceKind::host; }
+
+/// The call that brings an array of this class to the host.
+template <class Self>
+constexpr const char* to_host_call =
+    std::is_same_v<Self, DeviceArray> ? "copy().to_host()" : "to_host()";
+
+void synchronize(const DeviceBuffer& buffer) {
+  without_gil([&](const Watch&) {
+    buffer.synchronize();
+    return true;
+  });
+}
+
+// ---- The buffer protocol
+
+int give_buffer(PyObject* self, const DeviceBuffer& buffer, bool is_readonly, Py_buffer* view,
+                int flags) {
+  constexpr const char* instead =
+      "numpy.asarray() and DLPack take them, and astype(\"float32\") converts them";
+  if (refuses_format(buffer.format(), flags, instead)) return -1;
+  synchronize(buffer);
+  const BufferExport source{.buf = buffer.data(),
+                            .len = buffer.nbytes(),
+                            .itemsize = buffer.format().itemsize(),
+                            .readonly = is_readonly,
+                            .ndim = static_cast<int>(buffer.shape().size()),
+                            .format = format_for_consumers(buffer.format()),
+                            .shape = buffer.shape().data(),
+                            .strides = buffer.strides().data(),
+                            .suboffsets = nullptr};
+  return export_buffer(self, source, view, flags);
+}
+
+/// Memory of a GPU has no address on the host.
+template <class Self>
+int get_buffer(PyObject* self, Py_buffer* view, int flags) {
+  view->obj = nullptr;
+  try {
+    const auto& array = value_in<const Self>(self);
+    if (!is_on_host(array.device())) {
+      PyErr_Format(PyExc_BufferError, "this array is on %s; %s brings it to the host",
+                   array.device().name().c_str(), to_host_call<Self>);
+      return -1;
+    }
+    if constexpr (std::is_same_v<Self, DeviceBuffer>) {
+      return give_buffer(self, array, false, view, flags);
+    } else {
+      // The shape and the strides are made for this export, and go with it.
+      auto lent = std::make_unique<DeviceBuffer>(handed_on<py::buffer_error>(array).buffer);
+      const int status = give_buffer(self, *lent, true, view, flags);
+      if (status == 0) view->internal = lent.release();
+      return status;
+    }
+  } catch (...) {
+    set_python_error();
+  }
+  return -1;
+}
+
+void release_buffer(PyObject*, Py_buffer* view) {
+  delete static_cast<DeviceBuffer*>(view->internal);
+}
+
+// ---- The array interfaces
+
+/// The fields that NumPy's interface and Numba's have in common.
+py::dict array_interface(const HandedOn& given) {
+  const DeviceBuffer& buffer = given.buffer;
+  py::dict interface;
+  const auto set = [&](const char* key, const py::object& value) {
+    if (PyDict_SetItemString(interface.ptr(), key, value.ptr()) != 0) throw py::error_already_set();
+  };
+  set("version", py::int_(3));
+  set("shape", to_tuple(buffer.shape()));
+  set("typestr", py::str(type_string(buffer.format())));
+  const py::object description = type_description(buffer.format());
+  if (!description.is_none()) set("descr", description);
+  set("strides", buffer.is_c_contiguous() ? py::object(py::none()) : to_tuple(buffer.strides()));
+  py::tuple data(2);
+  const auto address = reinterpret_cast<std::uintptr_t>(buffer.data());
+  PyTuple_SET_ITEM(data.ptr(), 0, py::int_(buffer.size() == 0 ? 0 : address).release().ptr());
+  PyTuple_SET_ITEM(data.ptr(), 1, py::bool_(given.is_readonly).release().ptr());
+  set("data", data);
+  return interface;
+}
+
+template <class Self>
+py::dict host_interface(const Self& array) {
+  if (!is_on_host(array.device()))
+    throw py::attribute_error("__array_interface__: the array is on " + array.device().name());
+  // NumPy would take it for raw bytes, and never come to ask for __array__().
+  if (dlpack::is_named_type(array.format()))
+    throw py::attribute_error("__array_interface__ has no type string for elements of type " +
+                              array.format().text());
+  const HandedOn given = handed_on<py::attribute_error>(array);
+  synchronize(given.buffer);
+  return array_interface(given);
+}
+
+template <class Self>
+py::dict cuda_interface(const Self& array) {
+  if (is_on_host(array.device()))
+    throw py::attribute_error("__cuda_array_interface__: the array is on the host");
+  const HandedOn given = handed_on<py::attribute_error>(array);
+  if (const std::string why = misalignment(given.buffer); !why.empty())
+    throw py::attribute_error("__cuda_array_interface__: " + why);
+  without_gil([&](const Watch&) {
+    // Not every consumer looks at the stream that the interface may name: all can read what is
+    // done.
+    given.buffer.synchronize();
+    // Where a protocol names no stream, the legacy default stream is meant.
+    given.buffer.order_before(StreamRef::legacy());
+    return true;
+  });
+  py::dict interface = array_interface(given);
+  if (PyDict_SetItemString(interface.ptr(), "stream", Py_None) != 0) throw py::error_already_set();
+  return interface;
+}
+
+// ---- NumPy
+
+/// Returns the dtype that ml_dtypes has registered with NumPy for elements that NumPy itself has no
+/// word for, in their byte order.
+py::object dtype_of_ml_dtypes(const Format& format) {
+  const std::string native = dtype_name(format_of(native_type(format.type())));
+  py::object type;
+  try {
+    type = py::module_::import("ml_dtypes").attr(native.c_str());
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_ImportError) && !error.matches(PyExc_AttributeError)) throw;
+    throw py::type_error(text(
+        "NumPy has no dtype for elements of type ", format.text(),
+        ", and ml_dtypes, which has, could not be imported: astype(\"float32\") converts them"));
+  }
+  const py::object dtype = py::module_::import("numpy").attr("dtype")(type);
+  return is_native(format.type()) ? dtype : dtype.attr("newbyteorder")();
+}
+
+/// Describes the memory as unsigned integers.
+DeviceBuffer as_integers(const DeviceBuffer& buffer) {
+  const std::int64_t size = buffer.format().itemsize();
+  return buffer.reinterpret(Format(size == 1 ? "B" : "H", size));
+}
+
+py::object memory_view_of(py::handle object) {
+  auto view = py::reinterpret_steal<py::object>(PyMemoryView_FromObject(object.ptr()));
+  if (!view) throw py::error_already_set();
+  return view;
+}
+
+/// An array of NumPy's over the memory that `self` hands on.
+py::object shared_with_numpy(py::handle self, const HandedOn& given) {
+  const py::object as_array = py::module_::import("numpy").attr("asarray");
+  const Format& format = given.buffer.format();
+  if (!dlpack::is_named_type(format)) return as_array(memory_view_of(self));
+  const py::object own_dtype = dtype_of_ml_dtypes(format);
+  const py::object integers = as_array(memory_view_of(wrap(as_integers(given.buffer))));
+  if (given.is_readonly) integers.attr("setflags")(false);  // write, the first of its parameters
+  return integers.attr("view")(own_dtype);
+}
+
+template <class Self>
+py::object as_numpy(py::handle self, const py::object& dtype, std::optional<bool> copy) {
+  const auto& array = value_in<const Self>(self.ptr());
+  if (!is_on_host(array.device()))
+    throw py::type_error(text("this array is on ", array.device().name(), "; ", to_host_call<Self>,
+                              " brings it to the host"));
+  const std::optional<HandedOn> given = find_handed_on(array);
+  if constexpr (std::is_same_v<Self, DeviceArray>) {
+    if (!given) {
+      if (!copy.value_or(true))
+        throw py::value_error("an array of pointers becomes a NumPy array only by a copy");
+      const py::object dense = wrap(dense_copy(array));
+      return as_numpy<DeviceBuffer>(dense, dtype, std::nullopt);
+    }
+  }
+  const py::object shared = shared_with_numpy(self, *given);
+  const py::object own = shared.attr("dtype");
+  const py::object wanted = dtype.is_none() ? own : numpy_dtype(dtype);
+  const bool is_other = !own.equal(wanted);
+  if (is_other && !copy.value_or(true))
+    throw py::value_error(text("elements of dtype ", dtype_name(array.format()), " become ",
+                               str_of(wanted), " only by a copy, and copy=False"));
+  if (is_other) return shared.attr("astype")(wanted);
+  return copy.value_or(false) ? py::object(shared.attr("copy")("K")) : shared;
+}
+
+}  // namespace
+
+std::optional<HandedOn> find_handed_on(const DeviceBuffer& buffer) { return HandedOn{buffer}; }
+
+std::optional<HandedOn> find_handed_on(const DeviceArray& array) {
+  std::optional<DeviceBuffer> buffer = array.as_buffer();
+  if (!buffer) return {};
+  const bool is_foreign = array.placement() == PlacementKind::in_place;
+  return HandedOn{*std::move(buffer), true, is_foreign && is_on_host(array.device())};
+}
+
+std::string misalignment(const DeviceBuffer& buffer) {
+  const Format& format = buffer.format();
+  if (is_on_host(buffer.device()) || buffer.size() == 0) return {};
+  std::int64_t unit = format.itemsize();
+  if (!dlpack::is_named_type(format)) {
+    // Consumers see that structs may be packed, and strings are bytes.
+    if (format.opaque() || format.type().is_struct) return {};
+    const ScalarKind kind = format.type().kind;
+    if (kind == ScalarKind::complex)
+      unit /= 2;
+    else if (kind != ScalarKind::real && kind != ScalarKind::signed_integer &&
+             kind != ScalarKind::unsigned_integer)
+      return {};
+  }
+  const auto says = [&](const std::string& what) {
+    return text(what, " is not a multiple of the ", unit,
+                " bytes that a GPU loads at once: copy() returns the elements aligned");
+  };
+  if (reinterpret_cast<std::uintptr_t>(buffer.data()) % static_cast<std::uintptr_t>(unit) != 0)
+    return says("the array's address");
+  for (std::size_t i = 0; i < buffer.shape().size(); ++i)
+    if (buffer.shape()[i] > 1 && buffer.strides()[i] % unit != 0)
+      return says(text("the stride of axis ", i, ", ", buffer.strides()[i], " bytes,"));
+  return {};
+}
+
+template <class Self>
+void bind_hand_on(Class<Self>& cls) {
+  cls.template method<as_numpy<Self>>(
+         "__array__($self, dtype=None, copy=None)",
+         "For NumPy: the elements where they are or, of an array with pointer tables, a copy.\n"
+         "TypeError for an array on a GPU: nothing is fetched unasked.")
+      .template property<host_interface<Self>>(
+          "__array_interface__", "NumPy's array interface, version 3, of an array on the host.")
+      .template property<cuda_interface<Self>>(
+          "__cuda_array_interface__", "Numba's array interface, version 3, of an array on a GPU.")
+      .slot(Py_bf_getbuffer, get_buffer<Self>);
+  if constexpr (std::is_same_v<Self, DeviceArray>) cls.slot(Py_bf_releasebuffer, release_buffer);
+}
+
+template void bind_hand_on(Class<DeviceBuffer>& cls);
+template void bind_hand_on(Class<DeviceArray>& cls);
+
+}  // namespace multibuffer::python
