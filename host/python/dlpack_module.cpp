@@ -61,19 +61,23 @@ DeviceBuffer copy_of(const Self& array) {
 /// Returns the array itself, a copy of it, or a copy on the host.
 template <class Self>
 Exported exported(const Self& array, const py::object& dl_device, std::optional<bool> copy,
-                  bool says_readonly) {
+                  [[maybe_unused]] bool says_readonly) {
   const bool may_copy = copy.value_or(true);
   const Place place = place_of(array.device());
   const Place wanted =
       dl_device.is_none() ? place : pair_argument(dl_device, "__dlpack__: dl_device");
   if (wanted == place) {
     if (copy.value_or(false)) return {copy_of(array), dlpack::flag_is_copied};
-    HandedOn given = handed_on<py::buffer_error>(array);
-    if (given.may_be_protected && !says_readonly)
-      throw py::buffer_error(
-          "__dlpack__: the array is read-only memory of somebody else's, which a consumer of "
-          "DLPack before version 1.0 could write to: pass numpy.asarray() of it, or copy()");
-    return {std::move(given.buffer), given.is_readonly ? dlpack::flag_read_only : 0};
+    if constexpr (std::is_same_v<Self, DeviceBuffer>) {
+      return {array};
+    } else {
+      HandedOn given = handed_on<py::buffer_error>(array);
+      if (given.may_be_protected && !says_readonly)
+        throw py::buffer_error(
+            "__dlpack__: the array is read-only memory of somebody else's, which a consumer of "
+            "DLPack before version 1.0 could write to: pass numpy.asarray() of it, or copy()");
+      return {std::move(given.buffer), dlpack::flag_read_only};
+    }
   }
   if (wanted.first != dlpack::device_cpu)
     throw py::buffer_error(text("__dlpack__: an array on ", array.device().name(),

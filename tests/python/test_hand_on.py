@@ -269,7 +269,7 @@ class DLPack(unittest.TestCase):
         out = numpy.zeros(3, [("a", "i8"), ("b", "i4")])
         if ON_HOST:
             plan = upload(numpy.arange(3)).plan_copy(out=out["a"])
-            with self.assertRaisesRegex(BufferError, "stride of 12 bytes"):
+            with self.assertRaisesRegex(BufferError, "12 bytes"):
                 plan.run().__dlpack__()
 
     def test_the_exchange_table(self):
