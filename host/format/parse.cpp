@@ -477,7 +477,7 @@ std::string Parser::found() const {
 }
 
 void Parser::fail(const std::string& what, std::size_t position) const {
-  throw Error(Errc::invalid_format,
+  throw Failure(Errc::invalid_format,
               text(what, " at position ", position, " of ", quoted_format(format_)));
 }
 

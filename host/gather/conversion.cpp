@@ -10,7 +10,7 @@ namespace multibuffer {
 namespace {
 
 [[noreturn]] void refuse(const Format& from, const Format& to, const std::string& why) {
-  throw Error(Errc::format_unsupported, text("elements of format '", from.text(),
+  throw Failure(Errc::format_unsupported, text("elements of format '", from.text(),
                                              "' cannot be converted to '", to.text(), "': ", why));
 }
 

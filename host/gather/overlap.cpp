@@ -135,7 +135,7 @@ bool any_leaf(const Layout& layout, const Follow& follow, const Visit& visit) {
 }
 
 [[noreturn]] void refuse() {
-  throw Error(Errc::invalid_argument,
+  throw Failure(Errc::invalid_argument,
               "the output overlaps the array, which is read in place: some elements would be read "
               "after they have been written");
 }

@@ -48,7 +48,7 @@ struct ResultPlace {
     strides = out.strides.empty() ? dense : out.strides;
     check_output(out, shape, strides, itemsize);
     if (on_host && out.space == MemorySpace::device)
-      throw Error(Errc::invalid_argument,
+      throw Failure(Errc::invalid_argument,
                   "an array on the host cannot be gathered into device memory");
     check_apart(array, {out.data, shape, strides, itemsize});
     staged = !on_host && out.space == MemorySpace::host;
@@ -133,10 +133,10 @@ GatherPlan plan_of(const DeviceArray& array, const Selection& selection,
 void check_there(const Indices& indices, const Device& device, const GatherOptions& options,
                  const ResultPlace& place) {
   if (indices.buffer()->device() != device)
-    throw Error(Errc::invalid_argument, text("indices on ", indices.buffer()->device().name(),
+    throw Failure(Errc::invalid_argument, text("indices on ", indices.buffer()->device().name(),
                                              " for an array on ", device.name()));
   if (meets_output(indices, options, place))
-    throw Error(Errc::invalid_argument,
+    throw Failure(Errc::invalid_argument,
                 "the output overlaps an index array on the device: some indices would be "
                 "read after they have been written over");
 }

@@ -167,7 +167,7 @@ void scatter(const reference::Result& result, std::int64_t itemsize, std::byte* 
   Shape index(result.shape.size(), 0);
   for (std::int64_t done = 0; done < total; done += itemsize) {
     if (done / itemsize % between_looks == 0) {
-      if (watch.stop.stop_requested()) throw Error(Errc::cancelled, "while writing the result");
+      if (watch.stop.stop_requested()) throw Failure(Errc::cancelled, "while writing the result");
       watch.progress(done, total);
     }
     std::memcpy(to, result.bytes.data() + done, size);

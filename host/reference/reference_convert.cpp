@@ -96,7 +96,7 @@ struct Kind {
 };
 
 [[noreturn]] void refuse(const Format& format) {
-  throw Error(Errc::format_unsupported,
+  throw Failure(Errc::format_unsupported,
               text("elements of format '", format.text(), "' are no numbers that are converted"));
 }
 
@@ -277,7 +277,7 @@ Result converted(Result result, const Format& from, const Format& to, const Opti
   const Elements source = elements_of(from);
   const Elements target = elements_of(to);
   if (source.parts > target.parts)
-    throw Error(Errc::format_unsupported,
+    throw Failure(Errc::format_unsupported,
                 text("elements of format '", from.text(), "' have imaginary parts, and '",
                      to.text(), "' has none: complex numbers become complex alone"));
   const bool from_integer = source.kind.kind != ScalarKind::real;
@@ -290,7 +290,7 @@ Result converted(Result result, const Format& from, const Format& to, const Opti
   std::byte* out = converted.bytes.data();
   for (std::size_t i = 0; i < parts; ++i, in += source.kind.size) {
     if (i % between_looks == 0) {
-      if (watch.stop.stop_requested()) throw Error(Errc::cancelled, "while converting elements");
+      if (watch.stop.stop_requested()) throw Failure(Errc::cancelled, "while converting elements");
       if (watch.progress)
         watch.progress(in - result.bytes.data(), static_cast<std::int64_t>(result.bytes.size()));
     }

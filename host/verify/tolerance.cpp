@@ -119,12 +119,12 @@ void check_comparable(const Type& type, const Format& format, const Tolerance& t
       type.kind == ScalarKind::signed_integer || type.kind == ScalarKind::unsigned_integer;
   const std::int64_t size = is_complex ? type.size / 2 : type.size;
   if (!is_complex && !is_integer && type.kind != ScalarKind::real) {
-    throw Error(Errc::format_unsupported,
+    throw Failure(Errc::format_unsupported,
                 text("format \"", format.text(),
                      "\" holds more than numbers; compare it without a tolerance"));
   }
   if (!is_integer && size > 8 && tolerance.ulp > 0) {
-    throw Error(Errc::format_unsupported,
+    throw Failure(Errc::format_unsupported,
                 text("format \"", format.text(),
                      "\" holds long doubles, which have no distance in representable numbers; "
                      "give an absolute or a relative tolerance"));
@@ -138,7 +138,7 @@ void check_tolerance(const Tolerance& tolerance, const Format& format) {
                      std::isfinite(tolerance.relative) && tolerance.relative >= 0 &&
                      tolerance.ulp >= 0;
   if (!valid) {
-    throw Error(Errc::invalid_argument, text("the tolerance (absolute ", tolerance.absolute,
+    throw Failure(Errc::invalid_argument, text("the tolerance (absolute ", tolerance.absolute,
                                              ", relative ", tolerance.relative, ", ulp ",
                                              tolerance.ulp, ") must be finite and not negative"));
   }
