@@ -38,7 +38,7 @@ CudaPlannedGather::CudaPlannedGather(Context& context, StagingRing& ring, const 
     clean_word();
     use.finish();
   }
-  // A run that is captured can wait for nothing outside of its graph.
+  // A captured run cannot wait for work outside of its graph.
   for (const std::shared_ptr<Memory>& memory : uses_) memory->wait();
   if (!context_.is_own(stream_)) context_.add_plan_stream(stream_);
 }
@@ -57,7 +57,7 @@ void CudaPlannedGather::run() {
   const DeviceGuard guard(context_);
   if (!context_.is_own(stream_) && state_of(stream_) == StreamState::capturing) {
     const std::lock_guard lock(mutex_);
-    // Whatever an earlier launch of the graph has found.
+    // Drops the bad index that an earlier launch of the graph has found.
     if (word_) clean_word();
     launch_(stream_);
     return;
@@ -81,7 +81,7 @@ void CudaPlannedGather::wait() {
   const DeviceGuard guard(context_);
   if (done_) MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(done_.get()));
   if (!word_) return;
-  // Read each time it is asked for: nobody else hears of a graph's launches.
+  // Read at each call, since launches of a graph are not noticed here.
   const std::uint64_t word = fetch_word(*word_, context_);
   dirty_ = word != BadIndex::none;
   if (!dirty_) return;

@@ -13,8 +13,8 @@
 
 namespace multibuffer::cuda {
 
-/// A gather that is run again and again. A run is a launch and, unless the stream is being
-/// captured, an event behind it, by which other streams' work on the same blocks is ordered.
+/// A gather that runs many times. A run is a launch and, unless the stream is being captured, an
+/// event behind it, which orders other streams' work on the same blocks.
 class CudaPlannedGather final : public PlannedGather {
  public:
   CudaPlannedGather(Context& context, StagingRing& ring, const GatherPlan& plan, bool check,

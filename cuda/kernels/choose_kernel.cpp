@@ -38,7 +38,8 @@ int levels_for(const GatherPlan& plan, const Work& work) {
   return small ? static_cast<int>(plan.tables.size()) : any_levels;
 }
 
-/// Whether all counts and positions fit into 31 bits, of a plan of at most `compiled_levels`.
+/// Returns true if all counts and positions of a plan of at most `compiled_levels` levels fit into
+/// 31 bits.
 bool fits_31_bits(const PlanFacts& facts, const Work& work) {
   const GatherPlan& plan = facts.plan;
   const int leaf = facts.leaf_level;

@@ -12,7 +12,7 @@ namespace multibuffer::cuda {
 KernelChoice choose_kernel(const PlanFacts& facts);
 KernelChoice choose_kernel(const GatherPlan& plan);
 
-/// Whether the kernel of `family` is right for a plan, be it the fastest or not.
+/// Returns true if the kernel of `family` is right for a plan, whether or not it is the fastest.
 bool can_gather(const PlanFacts& facts, Family family);
 
 /// The vector that a family takes for a plan; see `KernelChoice`.
@@ -24,7 +24,7 @@ KernelChoice choice_of(const PlanFacts& facts, Family family, int vector_bytes);
 /// The numbers that the kernel of `choice`, which is not `copy`, counts by.
 Work work_of(const PlanFacts& facts, const KernelChoice& choice);
 
-/// How many items of work a block of `threads` takes at a time.
+/// Returns the items of work that a block of `threads` takes at a time.
 std::int64_t items_per_turn(const KernelChoice& choice, int threads);
 
 }  // namespace multibuffer::cuda

@@ -64,10 +64,10 @@ struct Walk {
 /// and, where the default here is not the right one, any of the following. `vector_bytes` is that
 /// of `KernelChoice`.
 struct KernelFamily {
-  /// Whether there is a kernel for each item size up to `most_item_bytes`, or one for all.
+  /// True for a kernel for each item size up to `most_item_bytes`; false for one kernel for all.
   static constexpr bool by_item_size = false;
   static constexpr int most_item_bytes = word_bytes;
-  /// Whether there are kernels that count in 64 bits but have the plan as a parameter. Few gathers
+  /// True for kernels that count in 64 bits and have the plan as a parameter. Few gathers
   /// are that large, and the cost of sending a plan is lost in them.
   static constexpr bool has_wide_small_plans = false;
 

@@ -77,7 +77,7 @@ constexpr std::uint32_t permuted_bytes(std::uint32_t low, std::uint32_t high,
   return result;
 }
 
-/// What begins `bytes` (0 ... 15) after the first: two selections, and what hardware calls a funnel
+/// Returns the bytes that begin `bytes` (0 ... 15) after the first: two selections and a funnel
 /// shift.
 template <std::size_t Count, std::size_t From>
 constexpr Registers<Count> beginning_at(const Registers<From>& from, int bytes) {

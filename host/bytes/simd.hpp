@@ -95,8 +95,8 @@ Vector<Item> interleave_upper(const Vector<Item>& a, const Vector<Item>& b) {
 #define MULTIBUFFER_WIDE [[gnu::target("avx512f,avx512bw,bmi2"), gnu::flatten]]
 #define MULTIBUFFER_PERMUTES [[gnu::target("avx512f,avx512bw,avx512vbmi,bmi2"), gnu::flatten]]
 #define MULTIBUFFER_ARITHMETIC [[gnu::target("avx2"), gnu::flatten]]
-/// Whether MULTIBUFFER_BASELINE is set: only what every processor has is then used, so that tests
-/// see that as well.
+/// Returns true if MULTIBUFFER_BASELINE is set: no instructions are then used that not every
+/// processor has, so that tests run that code as well.
 inline bool wants_baseline() {
   static const bool wants = std::getenv("MULTIBUFFER_BASELINE") != nullptr;
   return wants;
@@ -143,16 +143,15 @@ inline Vector<std::uint8_t> shuffled(const Vector<std::uint8_t>& bytes,
 }
 #endif
 
-/// Whether there are stores past the caches.
+/// True where the compiler has non-temporal stores, which go past the caches.
 #if defined(__x86_64__)
 inline constexpr bool has_nontemporal_stores = true;
 #else
 inline constexpr bool has_nontemporal_stores = false;
 #endif
 
-/// Copies a cache line to `to`, a multiple of its size, past the caches where the processor has
-/// such a store that its compiler knows. `nontemporal_fence` orders what follows behind such
-/// stores.
+/// Copies a cache line to `to`, a multiple of its size, by a non-temporal store where there is one.
+/// `nontemporal_fence` orders later stores behind such stores.
 inline void nontemporal_store_line(std::byte* to, const std::byte* from) {
 #if defined(__x86_64__)
   for (std::size_t i = 0; i < cache_line_bytes; i += vector_bytes)

@@ -8,14 +8,13 @@
 
 namespace multibuffer {
 
-/// How bytes are moved by processors without wide vectors, and, in functions with MULTIBUFFER_WIDE,
-/// by those with. Nothing outside of what is copied is touched: it may be in another line, which
-/// would have to be fetched.
+/// Copies bytes by vectors of 16 bytes and, for functions with MULTIBUFFER_WIDE, by wide ones. No
+/// byte outside of the copy is accessed: it may lie in another cache line, which would be fetched.
 struct NarrowMoves {
   static void nontemporal_store_line(std::byte* to, const std::byte* from) {
     multibuffer::nontemporal_store_line(to, from);
   }
-  /// From a vector's size on.
+  /// Copies `bytes` bytes, at least the size of a vector.
   static void copy(std::byte* to, const std::byte* from, std::int64_t bytes) {
     constexpr auto vector = static_cast<std::int64_t>(vector_bytes);
     for (std::int64_t at = 0; at + vector < bytes; at += vector)

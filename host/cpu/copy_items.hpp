@@ -14,7 +14,7 @@ void copy_strided(std::byte* to, std::int64_t out_stride, const std::byte* from,
 void copy_every(std::byte* to, const std::byte* from, std::int64_t count, std::int64_t step,
                 std::int64_t item_bytes);
 
-/// Whether vectors do `copy_every` for these.
+/// Returns true if vectors do `copy_every` for these.
 bool can_copy_every(std::int64_t step, std::int64_t item_bytes);
 
 /// Copies `count` items of 1, 2, 4 or 8 bytes from each of `parts` sequences, which begin
@@ -22,7 +22,7 @@ bool can_copy_every(std::int64_t step, std::int64_t item_bytes);
 void interleave(std::byte* to, const std::byte* from, std::int64_t count, std::int64_t parts,
                 std::int64_t part_stride, std::int64_t item_bytes);
 
-/// Whether vectors do `interleave` for these.
+/// Returns true if vectors do `interleave` for these.
 bool can_interleave(std::int64_t parts, std::int64_t item_bytes);
 
 }  // namespace multibuffer

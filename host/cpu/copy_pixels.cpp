@@ -37,12 +37,14 @@ CopyPixels::CopyPixels(const Pixels& pixels) : pixels_(pixels) {
   const auto [low, high] = hull_of(pixels);
   const std::int64_t left = vector_size - (high - low);
   const std::int64_t distance = std::abs(pixels.stride);
-  at_once_ = std::min(left / distance + 1, vector_size / pixels.bytes());
+  // A local copy: the compiler must assume that writing lanes changes the member.
+  const std::int64_t at_once = std::min(left / distance + 1, vector_size / pixels.bytes());
+  at_once_ = at_once;
   reach_ = std::max(ceil_divide(left, distance) + 1,
                     ceil_divide(std::int64_t{vector_size}, pixels.bytes()));
   // The bytes of a vector beyond its pixels lie towards the pixels that follow.
   first_ = pixels.stride > 0 ? low : high - vector_size;
-  for (std::int64_t at = 0; at < at_once_ * pixels.bytes(); ++at) {
+  for (std::int64_t at = 0; at < at_once * pixels.bytes(); ++at) {
     const std::int64_t pixel = at / pixels.bytes(), byte = at % pixels.bytes();
     const std::int64_t from = pixel * pixels.stride +
                               byte / pixels.part_bytes * pixels.part_stride +

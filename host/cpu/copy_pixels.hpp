@@ -24,7 +24,7 @@ class CopyPixels {
  public:
   explicit CopyPixels(const Pixels& pixels);
 
-  /// Whether vectors copy these pixels.
+  /// Returns true if vectors copy these pixels.
   static bool can_shuffle(const Pixels& pixels);
 
   /// Copies `count` pixels, the first part of the first at `from`. Bytes between pixels that are

@@ -17,8 +17,8 @@ class PermuteItems {
   /// The stride is in bytes. Only for what `can_permute`.
   PermuteItems(std::int64_t stride, std::int64_t item_bytes);
 
-  /// Whether the processor permutes these: items that a cache line is made of, a few in reach of
-  /// one load.
+  /// Returns true if the processor permutes these: items that a cache line is made of, a few in
+  /// reach of one load.
   static bool can_permute(std::int64_t stride, std::int64_t item_bytes) {
     return items_in_load(stride, item_bytes) > 0;
   }

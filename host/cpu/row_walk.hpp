@@ -43,8 +43,8 @@ class RowWalk {
  public:
   RowWalk(const GatherPlan& plan, std::int64_t first_row);
 
-  /// Whether one loop can look up and copy the rows of the inner axis: a `RowAddress` tells where
-  /// they are, and no index array lies behind the table, where arrays are for items only.
+  /// Returns true if one loop can look up and copy the rows of the inner axis: a `RowAddress` tells
+  /// where they are, and no index array lies behind the table, where arrays are for items only.
   static bool can_look_up_ahead(const GatherPlan& plan);
 
   /// Rows from here to the end of the inner axis.

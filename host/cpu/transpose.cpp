@@ -71,7 +71,7 @@ struct Items {
   using Octets = Vector<std::uint8_t>;
   static_assert(Bytes == sizeof(Lane) || dense_bytes == 12);
 
-  /// What a lane has beyond its item, and a vector beyond its items, may be anything.
+  /// The bytes of a lane beyond its item, and of a vector beyond its items, may be any.
   template <std::size_t... I>
   static Octets spread(const Octets& dense, std::index_sequence<I...> /*octets*/) {
     return __builtin_shufflevector(

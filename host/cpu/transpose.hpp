@@ -6,9 +6,9 @@
 
 namespace multibuffer {
 
-/// Whether a plane can be transposed by squares of items: items of 1, 2, 4 or 8 bytes (3 or 6 where
-/// the processor has shuffles), contiguous along the outer axis where they are read, in either
-/// direction, and along the inner axis where they are written.
+/// Returns true if a plane can be transposed by squares of items: items of 1, 2, 4 or 8 bytes (3 or
+/// 6 where the processor has shuffles), contiguous along the outer axis where they are read, in
+/// either direction, and along the inner axis where they are written.
 bool can_transpose(const Plane& plane);
 
 /// The rows of such items that are copied for all outer indices before the next are begun.

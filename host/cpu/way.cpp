@@ -10,12 +10,12 @@ namespace {
 
 bool is_dense(const Plane& plane) { return plane.out_stride == plane.row_bytes; }
 
-/// Whether outer indices continue each other in the output.
+/// Returns true if outer indices continue each other in the output.
 bool is_outer_dense(const Plane& plane) {
   return is_dense(plane) && plane.outer_out_stride == plane.rows * plane.row_bytes;
 }
 
-/// Whether the rows of an outer index are an item from each of a few sequences.
+/// Returns true if the rows of an outer index are an item from each of a few sequences.
 bool is_interleaving(const Plane& plane) {
   return plane.outer_stride == plane.row_bytes && is_outer_dense(plane) &&
          can_interleave(plane.rows, plane.row_bytes);

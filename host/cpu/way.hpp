@@ -12,15 +12,15 @@ namespace multibuffer {
 /// How a plane is copied.
 ///
 ///     way        | when                                            | a step copies
-///     -----------+-------------------------------------------------+---------------------------------
+///     -----------+-------------------------------------------------+-------------------------
 ///     interleave | an item from each of a few sequences in turn    | a vector of each sequence
 ///     transpose  | items dense in both, along different axes       | a square of items
 ///     long_rows  | non-temporal, and rows of more than 1 KiB       | a row, whole lines at once
-///     permute    | long dense output, items that fill cache lines  | a cache line of the output
-///     pixels     | a few items for each outer index, dense         | as many pixels as a vector
-///     has every      | items a few steps apart, dense output           | the items of a few
-///     vectors shuffle    | small rows close to each other, dense output    | as many rows as a
-///     vector has strided    | all others                                      | a row
+///     permute    | long dense output, items that fill cache lines  | an output cache line
+///     pixels     | a few items for each outer index, dense output  | a vector of pixels
+///     every      | items a few steps apart, dense output           | a few vectors of items
+///     shuffle    | small rows close to each other, dense output    | a vector of rows
+///     strided    | all others                                      | a row
 ///
 /// The first that fits is taken. `permute`, `every`, `shuffle` and `interleave` need a processor
 /// with the vector instructions for it.
@@ -57,7 +57,7 @@ PlaneWay choose_way(const Plane& plane, bool nontemporal,
 
 PlanWay choose_way(const GatherPlan& plan, const WayThresholds& thresholds = way_thresholds);
 
-/// Whether the inner axis is strided in the leaves, so that rows make planes.
+/// Returns true if the inner axis is strided in the leaves, so that rows make planes.
 bool has_planes(const GatherPlan& plan);
 
 /// The rows of each outer index as one pixel (for `pixels`), and each row as one (for `shuffle`).
