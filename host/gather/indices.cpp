@@ -21,7 +21,7 @@ namespace {
 
 using Shape = std::vector<std::int64_t>;
 
-/// Whether some value is out of range: all of them, without a branch that depends on one, and in
+/// Looks for a value out of range: at all of them, without a branch that depends on one, and in
 /// their own width, so that a vector holds as many as it can.
 template <class T>
 bool any_out_of_range(const T* values, std::int64_t count, std::int64_t extent) {

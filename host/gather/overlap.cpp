@@ -166,7 +166,7 @@ void check_apart(const DeviceArray& array, const OutputPlace& out) {
   if (array.layout().empty()) return;
   const AddressRange range = out.range();
   if (storage.placement != PlacementKind::in_place) {
-    // What was copied is the library's, and is given away as read-only memory alone (`as_buffer`),
+    // Copied leaves are in blocks of the library, which gives them away read-only (`as_buffer`),
     // which not every consumer heeds.
     const auto refuse_within = [&](const Memory& block) {
       const std::uintptr_t begin = number_of(block.data());

@@ -55,7 +55,7 @@ struct ResultPlace {
   }
 };
 
-/// Whether the output spans some of the memory that indices, which are dense, are in.
+/// True if the output spans some of the memory that indices, which are dense, are in.
 bool meets_output(const Indices& indices, const GatherOptions& options, const ResultPlace& place) {
   if (!options.out) return false;
   const auto begin = reinterpret_cast<std::uintptr_t>(indices.data());
@@ -179,7 +179,7 @@ ReadyGather make_ready(const DeviceArray& array, const Selection& selection,
       plan_of(array, selection, options, result, place.staged ? place.dense : place.strides);
 
   const bool empty = has_zero(place.shape);
-  // What is written before the last index has been read must not be one.
+  // An index array must not be written over before its last index has been read.
   const bool stages_indices = device.kind() != DeviceKind::host || keeps_indices ||
                               any_meets_output(selection, options, place);
   StagedIndices staged_indices;

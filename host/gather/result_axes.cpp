@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <bitset>
+#include <iterator>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -41,6 +42,9 @@ ReadyGroup ready(const IndexGroup& group, std::size_t number, int ndim,
   if (group.axes.size() != group.indices.size() || group.axes.empty())
     throw Error(Errc::invalid_argument, text("group ", number, " has ", group.indices.size(),
                                              " index arrays for ", group.axes.size(), " axes"));
+  if (std::ssize(group.axes) > ndim)
+    throw Error(Errc::invalid_argument,
+                text(group.axes.size(), " coordinates for an array with ", ndim, " axes"));
   ReadyGroup result;
   for (const int axis : group.axes) {
     result.axes.push_back(normalize_axis(axis, ndim));
