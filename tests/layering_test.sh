@@ -17,7 +17,7 @@ host/view                host/format host/support
 host/files               host/view host/format host/support
 host/resolve             host/view host/bytes host/support
 host/place               host/resolve host/view host/support
-host/backend             host/place host/bytes host/support
+host/backend             host/format host/place host/bytes host/support
 host/upload              host/backend host/place host/view host/support
 host/cpu                 host/backend host/bytes host/support
 host/gather              host/upload host/backend host/place host/resolve host/format host/view host/support
@@ -26,7 +26,7 @@ host/verify              host/gather host/upload host/backend host/format host/s
 host/interop             host/gather host/upload host/backend host/format host/view host/support
 host/cli                 public host/files host/interop host/place host/support
 host/python/support      public host/upload host/support
-host/python/elements     public host/python/support host/interop host/support
+host/python/elements     public host/python/support host/interop host/format host/support
 host/python/inputs       public host/python/elements host/python/support host/interop host/backend host/upload host/support
 host/python/indexing     public host/python/inputs host/python/elements host/python/support host/upload host/support
 host/python              public host/python/inputs host/python/indexing host/python/elements host/python/support host/interop host/backend host/upload host/support
@@ -45,6 +45,7 @@ watch          host/support
 stream         host/backend
 placement_options host/place
 gather_modes   host/support
+scalar_kind    host/format
 sequence       host/resolve
 segments       host/resolve
 multibuffer    public

@@ -10,6 +10,8 @@ namespace multibuffer::cuda {
 /// How a vector is converted.
 struct KernelConversion {
   Conversion numbers;
+  Float8Encoding from_float8;  ///< where scalars are floats of 8 bits
+  Float8Encoding to_float8;
   int reversed_before = 0;  ///< see host/backend/number.hpp
   int reversed_after = 0;
   int count = 1;                ///< numbers in a vector
@@ -26,7 +28,9 @@ struct Convert : KernelFamily {
   static constexpr Family family = Family::convert;
   static constexpr int blocks(bool wide, bool /*large*/) { return wide ? 6 : 12; }
 
-  static bool can_gather(const PlanFacts& facts) { return facts.plan.conversion.has_value(); }
+  static bool can_gather(const PlanFacts& facts) {
+    return facts.plan.conversion && !has_float8(*facts.plan.conversion);
+  }
   static bool pays(const PlanFacts& /*facts*/) { return true; }
 
   /// Where a run is a single scalar, so is a vector.
@@ -51,6 +55,8 @@ struct Convert : KernelFamily {
     std::construct_at(
         &scalars.own.conversion,
         KernelConversion{.numbers = numbers,
+                         .from_float8 = row_of(numbers.from).float8,
+                         .to_float8 = row_of(numbers.to).float8,
                          .reversed_before = reversed_before(numbers),
                          .reversed_after = reversed_after(numbers),
                          .count = vector_bytes / bytes_of(numbers.from),
@@ -63,6 +69,11 @@ struct Convert : KernelFamily {
 
   template <int Bytes, int Levels, class Plan, class Access>
   static constexpr void gather(const Plan& plan, Access& access, const Place& place);
+
+ protected:
+  static bool has_float8(const Conversion& conversion) {
+    return is_float8(conversion.from) || is_float8(conversion.to);
+  }
 
  private:
   static int out_bytes(const PlanFacts& facts, int vector_bytes) {

@@ -12,7 +12,8 @@ namespace multibuffer::cuda {
 ///     family   | when                                   | a thread produces   | it reads
 ///     ---------+----------------------------------------+---------------------+------------------
 ///     copy     | the plan is one contiguous run         | no kernel: cudaMemcpyAsync
-///     convert  | scalars are converted                  | vectors of scalars  | as many scalars
+///     convert  | scalars are converted; floats of 8     | vectors of scalars  | as many scalars
+///              | bits by kernels of their own           |                     |
 ///     tiles    | transposes of 16 rows and 32 B or more | words of columns    | words of rows
 ///     pixels   | small pixels at a small pitch          | 16-byte words       | the words around
 ///     strided  | other items at one stride              | 16-byte words       | item after item
@@ -23,7 +24,17 @@ namespace multibuffer::cuda {
 /// Except for `tiles`, consecutive threads produce consecutive vectors of the output, and each
 /// finds its own row in the tables. Sharing that cost among the threads of a long row leaves fewer
 /// loads in flight, and was up to 5 % slower on an H200 from 4 KiB on.
-enum class Family { copy, convert, tiles, pixels, strided, shifted, words, elements };
+enum class Family {
+  copy,
+  convert_float8,
+  convert,
+  tiles,
+  pixels,
+  strided,
+  shifted,
+  words,
+  elements
+};
 
 /// The compiler knows the number of levels up to `compiled_levels`, which keeps positions in
 /// registers; `any_levels` stands for a run-time count.

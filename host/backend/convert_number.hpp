@@ -8,8 +8,8 @@
 #include <type_traits>
 #include <utility>
 
-/// One number of one kind as one of another, for every backend: constexpr, so that nvcc compiles it
-/// for the device (--expt-relaxed-constexpr).
+/// Converts one number, for every backend: constexpr, so that nvcc compiles it for the device
+/// (--expt-relaxed-constexpr).
 ///
 ///     converted<To, saturate>(widened(from))
 ///
@@ -18,7 +18,11 @@
 ///  - reals to integers: towards zero; the nearest that there is for those beyond, 0 for a NaN (C++
 ///    leaves both undefined, and processors differ);
 ///  - to reals: rounded to nearest, ties to even, once; a NaN keeps its sign and the leading bits
-///    of its payload, and is quiet.
+///    of its payload, and is quiet;
+///  - to floats of 8 bits: also a NaN where they have no infinity, no zero, or no sign, and need
+///    one; of e8m0 the least for positive numbers below it.
+///
+/// Floats of 8 bits are one type, `Float8`, here, and take their encoding beside the number.
 ///
 /// Processors do much of this by themselves, and all alike; not NaNs, which CUDA devices replace.
 /// No step here makes or reads a subnormal float that is not a value's own: a thread may run in a
@@ -28,46 +32,42 @@ namespace multibuffer {
 struct Bool {
   std::uint8_t bits;
 };
-struct Half {
-  std::uint16_t bits;
-};
-struct BFloat16 {
-  std::uint16_t bits;
-};
 
-/// visit(T{}) with the type of a number; of a complex one, with its parts'. Inline, since a device
-/// would pass what `visit` refers to through memory.
+/// Calls visit(T{}) with the type of a number; of a complex one, with its parts'. Inline, since a
+/// device would pass what `visit` refers to through memory.
 template <class Visit>
-[[gnu::always_inline]] constexpr void visit_number(Number number, const Visit& visit) {
-  switch (number) {
-    case Number::boolean:
+[[gnu::always_inline]] constexpr void visit_number(ScalarType scalar, const Visit& visit) {
+  switch (scalar) {
+    case ScalarType::boolean:
       return visit(Bool{});
-    case Number::int8:
+    case ScalarType::int8:
       return visit(std::int8_t{});
-    case Number::int16:
+    case ScalarType::int16:
       return visit(std::int16_t{});
-    case Number::int32:
+    case ScalarType::int32:
       return visit(std::int32_t{});
-    case Number::int64:
+    case ScalarType::int64:
       return visit(std::int64_t{});
-    case Number::uint8:
+    case ScalarType::uint8:
       return visit(std::uint8_t{});
-    case Number::uint16:
+    case ScalarType::uint16:
       return visit(std::uint16_t{});
-    case Number::uint32:
+    case ScalarType::uint32:
       return visit(std::uint32_t{});
-    case Number::uint64:
+    case ScalarType::uint64:
       return visit(std::uint64_t{});
-    case Number::float16:
+    case ScalarType::float16:
       return visit(Half{});
-    case Number::bfloat16:
+    case ScalarType::bfloat16:
       return visit(BFloat16{});
-    case Number::float32:
-    case Number::complex64:
+    case ScalarType::float32:
+    case ScalarType::complex64:
       return visit(float{});
-    case Number::float64:
-    case Number::complex128:
+    case ScalarType::float64:
+    case ScalarType::complex128:
       return visit(double{});
+    default:  // long doubles are not converted
+      return visit(Float8{});
   }
 }
 
@@ -76,48 +76,23 @@ concept Integer = std::is_integral_v<T>;
 template <class T>
 concept Real = std::is_floating_point_v<T>;
 
-// Exactly, as a number that C++ knows.
+// Exactly, as a number that C++ knows (see host/format/narrow_float.hpp).
 // -------------------------------------------------------------------------------------------
 
 constexpr std::uint8_t widened(Bool value) { return value.bits != 0 ? 1 : 0; }
-
-constexpr float widened(Half half) {
-  const std::uint32_t sign = (half.bits & std::uint32_t{0x8000}) << 16;
-#ifdef __CUDA_ARCH__
-  // Devices have an instruction, which is right but for NaNs.
-  if (!std::is_constant_evaluated()) {
-    float value;
-    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(half.bits));
-    const std::uint32_t nan = sign | 0x7fc00000 | ((half.bits & std::uint32_t{0x3ff}) << 13);
-    return value == value ? value : std::bit_cast<float>(nan);
-  }
-#endif
-  const std::uint32_t rest = half.bits & std::uint32_t{0x7fff};
-  // The same digits under float's exponent bias; infinity and NaN have an exponent of their own.
-  const std::uint32_t normal = (rest << 13) + (std::uint32_t{112} << 23);
-  const std::uint32_t special =
-      ((rest << 13) + (std::uint32_t{224} << 23)) | (rest > 0x7c00 ? std::uint32_t{1} << 22 : 0);
-  // 2^-14 * (1 + digits) - 2^-14: a subnormal half is a normal float.
-  const float tiny = std::bit_cast<float>((rest << 13) + (std::uint32_t{113} << 23)) -
-                     std::bit_cast<float>(std::uint32_t{113} << 23);
-  const std::uint32_t bits = rest >= 0x7c00  ? special
-                             : rest >= 0x400 ? normal
-                                             : std::bit_cast<std::uint32_t>(tiny);
-  return std::bit_cast<float>(sign | bits);
-}
-
-constexpr float widened(BFloat16 value) {
-  const std::uint32_t bits = std::uint32_t{value.bits} << 16;
-  const bool is_nan = (bits & 0x7fffffff) > 0x7f800000;
-  return std::bit_cast<float>(bits | (is_nan ? std::uint32_t{1} << 22 : 0));
-}
 
 template <class T>
 requires Integer<T> || Real<T>
 constexpr T widened(T value) { return value; }
 
+/// Widens a number, of which only a `Float8` has an encoding.
 template <class T>
-using Widened = decltype(widened(T{}));
+constexpr auto widened_by(const Float8Encoding& encoding, T value) {
+  if constexpr (std::is_same_v<T, Float8>)
+    return widened(value, encoding);
+  else
+    return widened(value);
+}
 
 // Reals to reals.
 // -------------------------------------------------------------------------------------------
@@ -136,7 +111,7 @@ constexpr float to_float(double value) {
   return value == value ? static_cast<float>(value) : std::bit_cast<float>(nan);
 }
 
-/// Rounded to float such that rounding on to fewer digits is as if from `value` itself: towards
+/// Rounds to float such that rounding again to fewer digits is as if from `value` itself: towards
 /// zero, with the last digit odd where anything was lost.
 /// Source: Boldo and Melquiond, "When double rounding is odd" (2005).
 constexpr float to_odd_float(double value) {
@@ -179,10 +154,40 @@ constexpr BFloat16 to_bfloat16(float value) {
   return {static_cast<std::uint16_t>((bits & 0x7fffffff) > 0x7f800000 ? nan : rounded)};
 }
 
+constexpr Float8 to_float8(float value, const Float8Encoding& encoding) {
+  const bool is_signed = encoding.specials != Float8Specials::last_of_all;
+  const bool is_ieee = encoding.specials == Float8Specials::ieee;
+  const auto all = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t sign = (all >> 24) & 0x80;
+  const std::uint32_t rest = all & 0x7fffffff;
+  const int dropped = 23 - encoding.fraction_bits;
+  const auto below_one = static_cast<std::uint32_t>(127 - encoding.bias) << 23;
+  // As for halves; without a fraction, the last digit is the hidden one.
+  const std::uint32_t last = ((rest | 0x800000) >> dropped) & 1;
+  const std::uint32_t normal =
+      (rest + (std::uint32_t{1} << (dropped - 1)) - 1 + last - below_one) >> dropped;
+  // Beside this float, the last place of a float is that of a subnormal number. An exponent of 8
+  // bits has one that is subnormal as a float.
+  const auto beside = static_cast<std::uint32_t>(128 - encoding.bias + dropped) << 23;
+  const std::uint32_t digits =
+      std::bit_cast<std::uint32_t>(std::bit_cast<float>(rest) + std::bit_cast<float>(beside)) -
+      beside;
+  const std::uint32_t tiny = is_signed ? digits : rest >= 0x600000 ? 1 : 0;
+  const std::uint32_t beyond = encoding.largest + std::uint32_t{1};
+  const std::uint32_t rounded = rest >= below_one + 0x800000 ? normal : tiny;
+  const std::uint32_t finite = rounded < beyond ? rounded : beyond;
+  const std::uint32_t quiet =
+      is_ieee ? ((std::uint32_t{1} << 22) | (rest & 0x3fffff)) >> dropped : 0;
+  const std::uint32_t bits = rest > 0x7f800000 ? beyond | quiet : finite;
+  if (!is_signed) return {static_cast<std::uint8_t>(sign != 0 || rest == 0 ? beyond : bits)};
+  const bool is_unsigned_zero = encoding.specials == Float8Specials::minus_zero && bits == 0;
+  return {static_cast<std::uint8_t>(is_unsigned_zero ? 0 : sign | bits)};
+}
+
 // Integers to reals.
 // -------------------------------------------------------------------------------------------
 
-/// Rounded to double as `to_odd_float` rounds to float.
+/// Rounds to double as `to_odd_float` rounds to float.
 template <Integer From>
 constexpr double to_odd_double(From value) {
   if constexpr (sizeof(From) < 8) return static_cast<double>(value);
@@ -234,6 +239,18 @@ constexpr To to_integer(From value) {
 
 // -------------------------------------------------------------------------------------------
 
+/// Returns a float that rounds to every format of fewer digits, and less range, as `value` does.
+template <class From>
+requires Integer<From> || Real<From>
+constexpr float to_odd(From value) {
+  if constexpr (std::is_same_v<From, float>)
+    return value;
+  else if constexpr (Integer<From>)
+    return to_odd_float(to_odd_double(value));
+  else
+    return to_odd_float(value);
+}
+
 template <class To, bool saturate, class From>
 constexpr To converted(From value) {
   if constexpr (std::is_same_v<To, From>) {
@@ -243,17 +260,10 @@ constexpr To converted(From value) {
   } else if constexpr (std::is_same_v<To, Half>) {
     if constexpr (Integer<From>)
       return to_half(to_short_float(value));
-    else if constexpr (std::is_same_v<From, double>)
-      return to_half(to_odd_float(value));
     else
-      return to_half(value);
+      return to_half(to_odd(value));
   } else if constexpr (std::is_same_v<To, BFloat16>) {
-    if constexpr (Integer<From>)
-      return to_bfloat16(to_odd_float(to_odd_double(value)));
-    else if constexpr (std::is_same_v<From, double>)
-      return to_bfloat16(to_odd_float(value));
-    else
-      return to_bfloat16(value);
+    return to_bfloat16(to_odd(value));
   } else if constexpr (Integer<To>) {
     if constexpr (Integer<From>)
       return to_integer<To, saturate>(value);
@@ -266,6 +276,15 @@ constexpr To converted(From value) {
   } else {
     return to_float(value);
   }
+}
+
+/// Converts to a number, of which only a `Float8` has an encoding.
+template <class To, bool saturate, class From>
+constexpr To converted_by(const Float8Encoding& encoding, From value) {
+  if constexpr (std::is_same_v<To, Float8>)
+    return to_float8(to_odd(value), encoding);
+  else
+    return converted<To, saturate>(value);
 }
 
 // Bytes.

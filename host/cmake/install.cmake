@@ -7,16 +7,20 @@ configure_package_config_file(host/cmake/multibuffer-config.cmake.in multibuffer
   INSTALL_DESTINATION ${multibuffer_package_dir})
 write_basic_package_version_file(multibuffer-config-version.cmake COMPATIBILITY SameMinorVersion)
 
-install(TARGETS multibuffer EXPORT multibuffer FILE_SET HEADERS)
+# The components are packages of packages.cmake; `cmake --install` without one installs them all.
+install(TARGETS multibuffer EXPORT multibuffer
+  LIBRARY COMPONENT library NAMELINK_COMPONENT development
+  ARCHIVE COMPONENT development
+  FILE_SET HEADERS COMPONENT development)
 if(TARGET multibuffer_command)
   # So that it finds a shared library beside it, wherever both are put.
   set_target_properties(multibuffer_command PROPERTIES
     INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
-  install(TARGETS multibuffer_command)
+  install(TARGETS multibuffer_command COMPONENT command)
 endif()
 install(EXPORT multibuffer NAMESPACE multibuffer:: FILE multibuffer-targets.cmake
-  DESTINATION ${multibuffer_package_dir})
+  DESTINATION ${multibuffer_package_dir} COMPONENT development)
 install(FILES
   ${PROJECT_BINARY_DIR}/multibuffer-config.cmake
   ${PROJECT_BINARY_DIR}/multibuffer-config-version.cmake
-  DESTINATION ${multibuffer_package_dir})
+  DESTINATION ${multibuffer_package_dir} COMPONENT development)

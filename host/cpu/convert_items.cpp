@@ -50,6 +50,31 @@ struct Reverse {
   }
 };
 
+/// Of the floats of 8 bits, whose encoding is an argument, so that one loop does for all of them.
+/// It is copied: what is written might be a part of it, for all that a compiler knows.
+struct WidenFloat8 {
+  static void run(std::byte* to, const std::byte* from, std::int64_t count,
+                  const Float8Encoding& encoding) {
+    make_each<Float8, float>(
+        to, from, count, [encoding](const Float8& number) { return widened(number, encoding); });
+  }
+};
+struct NarrowToFloat8 {
+  static void run(std::byte* to, const std::byte* from, std::int64_t count,
+                  const Float8Encoding& encoding) {
+    make_each<float, Float8>(to, from, count,
+                             [encoding](float number) { return to_float8(number, encoding); });
+  }
+};
+
+/// To floats that are rounded on without a second error.
+template <class From>
+struct RoundToOdd {
+  static void run(std::byte* to, const std::byte* from, std::int64_t count) {
+    make_each<From, float>(to, from, count, [](const From& number) { return to_odd(number); });
+  }
+};
+
 /// A real, and an imaginary part of 0.
 template <class Part>
 struct MakeComplex {
@@ -66,6 +91,15 @@ struct MakeComplex {
 template <class Work>
 MULTIBUFFER_ARITHMETIC void run_wide(std::byte* to, const std::byte* from, std::int64_t count) {
   Work::run(to, from, count);
+}
+template <class Work>
+MULTIBUFFER_ARITHMETIC void run_float8_wide(std::byte* to, const std::byte* from,
+                                            std::int64_t count, const Float8Encoding& encoding) {
+  Work::run(to, from, count, encoding);
+}
+template <class Work>
+auto float8_loop_for() {
+  return has_wide_arithmetic() ? &run_float8_wide<Work> : &Work::run;
 }
 template <class Work>
 auto loop_for() {
@@ -112,28 +146,19 @@ auto loop_for_numbers() {
 /// What holds every number of a narrow type and converts in few instructions; wide ones themselves.
 template <class T>
 using Middle = std::conditional_t<
-    std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>, float,
+    std::is_same_v<T, Half> || std::is_same_v<T, BFloat16> || std::is_same_v<T, Float8>, float,
     std::conditional_t<std::is_same_v<T, Bool> || (Integer<T> && sizeof(T) <= 2), std::int32_t, T>>;
 
-Number middle_of(Number number) {
-  switch (number) {
-    case Number::float16:
-    case Number::bfloat16:
-      return Number::float32;
-    case Number::boolean:
-    case Number::int8:
-    case Number::uint8:
-    case Number::int16:
-    case Number::uint16:
-      return Number::int32;
-    default:
-      return number;
-  }
+/// The scalar type that is that of `Middle`.
+ScalarType middle_of(ScalarType scalar) {
+  const ScalarRow& row = row_of(scalar);
+  if (row.size > 2) return scalar;
+  return row.kind == ScalarKind::real ? ScalarType::float32 : ScalarType::int32;
 }
 
 /// visit(T{}) with the type of a middle number.
 template <class Visit>
-void visit_middle(Number number, const Visit& visit) {
+void visit_middle(ScalarType number, const Visit& visit) {
   visit_number(middle_of(number), [&](auto middle) {
     if constexpr (std::is_same_v<decltype(middle), Middle<decltype(middle)>>) visit(middle);
   });
@@ -147,11 +172,13 @@ ConvertItems::ConvertItems(const Conversion& conversion)
   if (conversion.from == conversion.to) return;
   add_number(conversion);
   add_reversal(reversed_after(conversion));
-  if (conversion.to == Number::complex64) add(loop_for<MakeComplex<std::uint32_t>>());
-  if (conversion.to == Number::complex128) add(loop_for<MakeComplex<std::uint64_t>>());
+  if (conversion.to == ScalarType::complex64) add(loop_for<MakeComplex<std::uint32_t>>());
+  if (conversion.to == ScalarType::complex128) add(loop_for<MakeComplex<std::uint64_t>>());
 }
 
-void ConvertItems::add(Loop loop) { steps_[step_count_++] = loop; }
+void ConvertItems::add(Float8Loop loop, ScalarType scalar) {
+  steps_[step_count_++] = {nullptr, loop, row_of(scalar).float8};
+}
 
 void ConvertItems::add_reversal(int bytes) {
   switch (bytes) {
@@ -169,7 +196,9 @@ void ConvertItems::add_reversal(int bytes) {
 void ConvertItems::add_number(const Conversion& conversion) {
   visit_number(conversion.from, [&](auto from) {
     using From = decltype(from);
-    if constexpr (!std::is_same_v<From, Middle<From>>)
+    if constexpr (std::is_same_v<From, Float8>)
+      add(float8_loop_for<WidenFloat8>(), conversion.from);
+    else if constexpr (!std::is_same_v<From, Middle<From>>)
       add(loop_for_numbers<From, Middle<From>, false>());
   });
   visit_middle(conversion.from, [&](auto middle) {
@@ -177,14 +206,19 @@ void ConvertItems::add_number(const Conversion& conversion) {
     visit_number(conversion.to, [&](auto to) {
       using To = decltype(to);
       if constexpr (std::is_same_v<From, To>) return;
-      // What saturates twice saturates once.
-      if constexpr (std::is_same_v<From, float> && Integer<To> && sizeof(To) <= 2) {
-        add(loop_for_numbers<float, std::int32_t, false>());
-        return add(loop_for_numbers<std::int32_t, To, true>());
+      if constexpr (std::is_same_v<To, Float8>) {
+        if constexpr (!std::is_same_v<From, float>) add(loop_for<RoundToOdd<From>>());
+        return add(float8_loop_for<NarrowToFloat8>(), conversion.to);
+      } else {
+        // What saturates twice saturates once.
+        if constexpr (std::is_same_v<From, float> && Integer<To> && sizeof(To) <= 2) {
+          add(loop_for_numbers<float, std::int32_t, false>());
+          return add(loop_for_numbers<std::int32_t, To, true>());
+        }
+        if constexpr (Integer<From> && Integer<To>)
+          if (conversion.saturate) return add(loop_for_numbers<From, To, true>());
+        add(loop_for_numbers<From, To, false>());
       }
-      if constexpr (Integer<From> && Integer<To>)
-        if (conversion.saturate) return add(loop_for_numbers<From, To, true>());
-      add(loop_for_numbers<From, To, false>());
     });
   });
 }
@@ -196,7 +230,11 @@ void ConvertItems::operator()(std::byte* to, const std::byte* from, std::int64_t
     const std::byte* source = from + begin * from_bytes_;
     for (std::size_t i = 0; i < step_count_; ++i) {
       std::byte* made = i + 1 == step_count_ ? to + begin * to_bytes_ : between[i % 2];
-      steps_[i](made, source, items);
+      const Step& step = steps_[i];
+      if (step.loop)
+        step.loop(made, source, items);
+      else
+        step.float8_loop(made, source, items, step.encoding);
       source = made;
     }
   }

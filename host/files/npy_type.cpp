@@ -1,5 +1,6 @@
 #include "host/files/npy_type.hpp"
 
+#include "host/format/scalar_type.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>
@@ -45,26 +46,22 @@ struct Spelling {
 
 using Name = std::pair<std::string_view, std::string_view>;
 
-// NumPy's names, in any of its versions, of the types that .npy files have codes for. Some programs
-// write these names.
+// NumPy's names, in any of its versions, of the types that .npy files have codes for, beside those
+// that say how many bits. Some programs write these names.
 constexpr auto known_names = std::to_array<Name>({
-    {"bool", "b1"},          {"bool8", "b1"},        {"bool_", "b1"},       {"byte", "i1"},
-    {"int8", "i1"},          {"ubyte", "u1"},        {"uint8", "u1"},       {"short", "i2"},
-    {"int16", "i2"},         {"ushort", "u2"},       {"uint16", "u2"},      {"intc", "i4"},
-    {"int32", "i4"},         {"uintc", "u4"},        {"uint32", "u4"},      {"int", "i8"},
-    {"int0", "i8"},          {"int_", "i8"},         {"intp", "i8"},        {"int64", "i8"},
+    {"bool8", "b1"},         {"bool_", "b1"},        {"byte", "i1"},        {"ubyte", "u1"},
+    {"short", "i2"},         {"ushort", "u2"},       {"intc", "i4"},        {"uintc", "u4"},
+    {"int", "i8"},           {"int0", "i8"},         {"int_", "i8"},        {"intp", "i8"},
     {"long", "i8"},          {"longlong", "i8"},     {"uint", "u8"},        {"uint0", "u8"},
-    {"uintp", "u8"},         {"uint64", "u8"},       {"ulong", "u8"},       {"ulonglong", "u8"},
-    {"half", "f2"},          {"float16", "f2"},      {"single", "f4"},      {"float32", "f4"},
-    {"double", "f8"},        {"float", "f8"},        {"float_", "f8"},      {"float64", "f8"},
+    {"uintp", "u8"},         {"ulong", "u8"},        {"ulonglong", "u8"},   {"half", "f2"},
+    {"single", "f4"},        {"double", "f8"},       {"float", "f8"},       {"float_", "f8"},
     {"longdouble", "f16"},   {"longfloat", "f16"},   {"float128", "f16"},   {"csingle", "c8"},
-    {"singlecomplex", "c8"}, {"complex64", "c8"},    {"cdouble", "c16"},    {"cfloat", "c16"},
-    {"complex", "c16"},      {"complex_", "c16"},    {"complex128", "c16"}, {"clongdouble", "c32"},
-    {"clongfloat", "c32"},   {"longcomplex", "c32"}, {"complex256", "c32"}, {"bytes", "S0"},
-    {"bytes0", "S0"},        {"bytes_", "S0"},       {"string_", "S0"},     {"str", "U0"},
-    {"str0", "U0"},          {"str_", "U0"},         {"unicode", "U0"},     {"unicode_", "U0"},
-    {"void", "V0"},          {"void0", "V0"},        {"object", "O"},       {"object_", "O"},
-    {"object0", "O"},
+    {"singlecomplex", "c8"}, {"cdouble", "c16"},     {"cfloat", "c16"},     {"complex", "c16"},
+    {"complex_", "c16"},     {"clongdouble", "c32"}, {"clongfloat", "c32"}, {"longcomplex", "c32"},
+    {"complex256", "c32"},   {"bytes", "S0"},        {"bytes0", "S0"},      {"bytes_", "S0"},
+    {"string_", "S0"},       {"str", "U0"},          {"str0", "U0"},        {"str_", "U0"},
+    {"unicode", "U0"},       {"unicode_", "U0"},     {"void", "V0"},        {"void0", "V0"},
+    {"object", "O"},         {"object_", "O"},       {"object0", "O"},
 });
 
 // Codes of one letter, after an optional byte order.
@@ -81,9 +78,19 @@ std::string_view replaced(std::string_view code, const std::array<Name, count>& 
   return row == table.end() ? code : row->second;
 }
 
+// A number that .npy files have a code for, by its name.
+const ScalarRow* find_named(std::string_view name) {
+  return find_scalar([name](const ScalarRow& row) { return row.name == name && !is_named(row); });
+}
+
 std::optional<Spelling> spell(std::string_view code) {
   Spelling result;
   code = replaced(code, known_names);
+  if (const ScalarRow* const row = find_named(code)) {
+    result.kind = row->letter;
+    result.count = row->size;
+    return result;
+  }
   if (!code.empty() && std::string_view("<>=|").find(code[0]) != std::string_view::npos) {
     if (code[0] == '<' || code[0] == '>') result.order = code[0];
     code.remove_prefix(1);
@@ -113,15 +120,13 @@ std::string ordered(char order, const std::string& code, bool field) {
   return field ? "^" + code : code;
 }
 
-NpyType number(const Spelling& s, std::string_view codes, std::int64_t smallest, bool field) {
-  std::string code;
-  std::int64_t size = smallest;
-  for (const char c : codes) {
-    if (size == s.count) code = s.kind == 'c' ? std::string{'Z', c} : std::string{c};
-    size *= 2;
-  }
-  if (code.empty()) return {};
-  // Formats have no code for a long double other than the machine's own, so it moves as bytes.
+NpyType number(const Spelling& s, bool field) {
+  // Files of long doubles of another size than this machine's are not read.
+  const ScalarRow* const row = find_scalar(
+      [&](const ScalarRow& known) { return known.letter == s.kind && known.size == s.count; });
+  if (!row) return {};
+  std::string code(row->format);
+  // Formats have no code for a long double that is not the machine's own: moved as bytes.
   if (code.back() == 'g' && s.order != native_order) code = text(s.count, "s");
   const bool one_byte = s.count == 1;
   return {.descr = quote(text(one_byte ? '|' : s.order, s.kind, s.count)),
@@ -165,15 +170,11 @@ NpyType date(const Spelling& s, bool field) {
 NpyType scalar_of(const Spelling& s, bool field) {
   switch (s.kind) {
     case 'b':
-      return s.count == 1 ? number(s, "?", 1, field) : NpyType{};
     case 'i':
-      return number(s, "bhiq", 1, field);
     case 'u':
-      return number(s, "BHIQ", 1, field);
     case 'f':
-      return number(s, "efdg", 2, field);
     case 'c':
-      return number(s, "fdg", 8, field);
+      return number(s, field);
     case 'S':
     case 'a':
     case 'U':

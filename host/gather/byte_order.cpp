@@ -13,33 +13,8 @@
 namespace multibuffer {
 namespace {
 
-bool is_native_scalar(const Type& type) {
-  return type.size == 1 || type.little_endian == (std::endian::native == std::endian::little);
-}
-
-}  // namespace
-
-std::int64_t swapped_bytes(const Type& type) {
-  switch (type.kind) {
-    case ScalarKind::complex:
-      return type.size / 2;
-    case ScalarKind::ucs2:
-      return 2;
-    case ScalarKind::ucs4:
-      return 4;
-    case ScalarKind::padding:
-    case ScalarKind::bytes:
-    case ScalarKind::pascal:
-      return 1;
-    default:
-      return type.size;
-  }
-}
-
-namespace {
-
-/// A scalar of foreign order somewhere in the element: units, the axes they repeat along, and where
-/// the first one is.
+/// A scalar of non-native order somewhere in the element: its units, the axes they repeat along,
+/// and the offset of the first one.
 struct Swap {
   std::int64_t offset = 0;
   std::int64_t unit = 1;
@@ -49,7 +24,7 @@ struct Swap {
 void find_swaps(const Type& type, const Swap& here, std::vector<Swap>& found) {
   if (!type.is_struct) {
     const std::int64_t unit = swapped_bytes(type);
-    if (is_native_scalar(type) || unit == 1 || type.size == 0) return;
+    if (is_native(type) || unit == 1 || type.size == 0) return;
     Swap swap = here;
     swap.unit = unit;
     swap.axes.push_back({type.size / unit, unit, 0});
@@ -68,35 +43,14 @@ void find_swaps(const Type& type, const Swap& here, std::vector<Swap>& found) {
   }
 }
 
-}  // namespace
-
-bool is_native(const Type& type) {
-  if (!type.is_struct) return is_native_scalar(type) || swapped_bytes(type) == 1;
-  for (const Field& field : type.fields)
-    if (!is_native(field.type)) return false;
-  return true;
-}
-
-Type native_type(const Type& type) {
-  Type result = type;
-  if (!type.is_struct) {
-    result.little_endian = std::endian::native == std::endian::little;
-    return result;
-  }
-  for (Field& field : result.fields) field.type = native_type(field.type);
-  return result;
-}
-
-namespace {
-
-/// Units of foreign byte order, up to 8 bytes each, as integers.
+/// Returns integers in non-native byte order of `unit` bytes, up to 8.
 Format foreign_integers(std::int64_t unit) {
   const char order = std::endian::native == std::endian::little ? '>' : '<';
   const char code = unit == 2 ? 'H' : unit == 4 ? 'I' : 'Q';
   return Format(std::string{order, code}, unit);
 }
 
-/// Writes the foreign scalars of `array`, turned round, over `whole`, which has its shape.
+/// Writes the non-native scalars of `array`, byte-swapped, over `whole`, which has its shape.
 void swap_over(const DeviceArray& array, const std::vector<Swap>& swaps, const DeviceBuffer& whole,
                const GatherOptions& options) {
   if (whole.size() == 0) return;

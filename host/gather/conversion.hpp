@@ -9,9 +9,9 @@
 
 namespace multibuffer {
 
-/// What turns elements of `from` into elements of `to`: each is one number, or several alike, that
-/// follow each other. Nothing where they are moved as they are. Throws `format_unsupported` where
-/// there is no such conversion.
+/// Returns how elements of `from` become elements of `to`: each is one number, or several alike,
+/// that follow each other. Returns nothing where they are moved as they are. Throws
+/// `format_unsupported` where there is no such conversion.
 std::optional<Conversion> conversion_of(const Format& from, const Format& to, Overflow overflow);
 
 }  // namespace multibuffer

@@ -2,13 +2,11 @@
 #include <multibuffer/error.hpp>
 
 #include "host/backend/backend.hpp"
+#include "host/format/scalar_type.hpp"
 #include "host/support/checked.hpp"
 #include "host/support/text.hpp"
 #include "host/upload/internals.hpp"
 
-#include <algorithm>
-#include <bit>
-#include <iterator>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,64 +16,24 @@
 namespace multibuffer::dlpack {
 namespace {
 
-/// What a deleter has to let go.
+/// Holds what a deleter has to release.
 struct Manager {
   DeviceBuffer buffer;
   std::vector<std::int64_t> shape, strides;
 };
 
-/// The types that have a name and no code of PEP 3118.
-struct NamedType {
-  const char* name;
-  DataType type;
-};
-constexpr NamedType named_types[] = {
-    {"bfloat16", {code_bfloat, 16, 1}}, {"float8_e3m4", {7, 8, 1}},
-    {"float8_e4m3", {8, 8, 1}},         {"float8_e4m3b11fnuz", {9, 8, 1}},
-    {"float8_e4m3fn", {10, 8, 1}},      {"float8_e4m3fnuz", {11, 8, 1}},
-    {"float8_e5m2", {12, 8, 1}},        {"float8_e5m2fnuz", {13, 8, 1}},
-    {"float8_e8m0fnu", {14, 8, 1}},
-};
-
-const NamedType* named_type(const Format& format) {
-  const auto* const found = std::ranges::find(named_types, format.text(), &NamedType::name);
-  const bool is_it = found != std::end(named_types) && format.itemsize() == found->type.bits / 8;
-  return is_it ? found : nullptr;
-}
-
 DataType data_type(const Format& format) {
-  if (const NamedType* const named = named_type(format)) return named->type;
   const Type& type = format.type();
   const auto refuse = [&](const char* why) {
     throw Error(Errc::format_unsupported,
                 text("DLPack cannot hold elements of format '", format.text(), "': ", why));
   };
   if (type.is_struct) refuse("they are structs");
-  constexpr bool native_little = std::endian::native == std::endian::little;
-  if (type.size > 1 && type.little_endian != native_little)
-    refuse("they are not in native byte order; convert them with native()");
-  DataType result{code_int, static_cast<std::uint8_t>(8 * type.size), 1};
-  switch (type.kind) {
-    case ScalarKind::boolean:
-      result.code = code_bool;
-      break;
-    case ScalarKind::signed_integer:
-      break;
-    case ScalarKind::unsigned_integer:
-      result.code = code_uint;
-      break;
-    case ScalarKind::real:
-      if (type.size > 8) refuse("long double has no portable layout");
-      result.code = code_float;
-      break;
-    case ScalarKind::complex:
-      if (type.size > 16) refuse("long double has no portable layout");
-      result.code = code_complex;
-      break;
-    default:
-      refuse("they are no numbers");
-  }
-  return result;
+  if (!is_native(type)) refuse("they are not in native byte order; convert them with native()");
+  const ScalarRow* const row = find_scalar(type.kind, type.size, type.encoding);
+  if (!row) refuse("they are no numbers");
+  if (row->dlpack_code < 0) refuse("long double has no portable layout");
+  return {static_cast<std::uint8_t>(row->dlpack_code), static_cast<std::uint8_t>(8 * type.size), 1};
 }
 
 std::unique_ptr<Manager> manage(const DeviceBuffer& buffer) {
@@ -109,25 +67,14 @@ void let_go(Managed* self) {
 }
 
 Format format_of(const DataType& type) {
-  const auto* const named = std::ranges::find(named_types, type, &NamedType::type);
-  if (named != std::end(named_types)) return Format(named->name, type.bits / 8);
-  const auto bytes = std::int64_t{type.bits} / 8;
-  const char* code = nullptr;
-  if (type.lanes == 1 && type.bits % 8 == 0) {
-    if (type.code == code_bool && bytes == 1) code = "?";
-    if (type.code == code_int)
-      code = bytes == 1 ? "b" : bytes == 2 ? "h" : bytes == 4 ? "i" : bytes == 8 ? "q" : nullptr;
-    if (type.code == code_uint)
-      code = bytes == 1 ? "B" : bytes == 2 ? "H" : bytes == 4 ? "I" : bytes == 8 ? "Q" : nullptr;
-    if (type.code == code_float)
-      code = bytes == 2 ? "e" : bytes == 4 ? "f" : bytes == 8 ? "d" : nullptr;
-    if (type.code == code_complex) code = bytes == 8 ? "Zf" : bytes == 16 ? "Zd" : nullptr;
-  }
-  if (!code)
+  const ScalarRow* const row = find_scalar([&](const ScalarRow& known) {
+    return known.dlpack_code == type.code && 8 * known.size == type.bits && type.lanes == 1;
+  });
+  if (!row)
     throw Error(Errc::format_unsupported,
                 text("DLPack type code ", int{type.code}, " with ", int{type.bits}, " bits and ",
                      type.lanes, " lanes has no format; view it as integers of whole bytes"));
-  return Format(code, bytes);
+  return Format(row->format, row->size);
 }
 
 MemorySpace space_of(const Device& device) {
@@ -172,7 +119,9 @@ ManagedTensorVersioned* to_versioned(const DeviceBuffer& buffer, std::uint64_t f
   return managed.release();
 }
 
-bool is_named_type(const Format& format) { return named_type(format) != nullptr; }
+bool is_named_type(const Format& format) {
+  return !format.opaque() && !format.type().is_struct && !has_standard_codes(format.type());
+}
 
 ArrayView view(const Tensor& tensor, bool readonly) {
   if (tensor.ndim < 0 || tensor.ndim > max_axes || (tensor.ndim > 0 && !tensor.shape))

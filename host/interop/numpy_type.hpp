@@ -8,13 +8,18 @@
 
 namespace multibuffer {
 
-/// The numbers that a word stands for: "float16" and NumPy's other names that say how many bits,
-/// "bool", "bfloat16", or a type string whose byte order may be left out, "f2" and ">f2". Nothing
-/// for every other word, such as "int", "long" and "half".
+/// Returns the numbers that a word stands for: "float16" and NumPy's other names that say how many
+/// bits, "bool", "bfloat16" and ml_dtypes' "float8_e4m3fn", or a type string whose byte order may
+/// be left out, "f2" and ">f2"; ">bfloat16", too. Nothing for every other word, such as "int",
+/// "long" and "half".
 std::optional<Format> format_of_dtype_name(std::string_view name);
 
-/// The type string of NumPy's array interface and .npy files: "<i4", "|b1", "<U3"; raw bytes,
-/// "|V12", for structs and for scalars that NumPy has no letter for.
+/// Returns the name of a number: "float16", "bfloat16", ">bfloat16". Nothing for other types, and
+/// for numbers in non-native order whose type string says it, ">f2".
+std::optional<std::string> dtype_name(const Type& type);
+
+/// Returns the type string of NumPy's array interface and .npy files: "<i4", "|b1", "<U3"; raw
+/// bytes, "|V12", for structs and for scalars that NumPy has no letter for, such as bfloat16.
 std::string type_string(const Type& type);
 
 }  // namespace multibuffer

@@ -74,7 +74,7 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
       return -1;
     }
     constexpr const char* instead =
-        "numpy.asarray() and DLPack take them, and astype(\"float32\") converts bfloat16";
+        "numpy.asarray() and DLPack take them, and astype(\"float32\") converts them";
     if (refuses_format(buffer.format(), flags, instead)) return -1;
     synchronize(buffer);
     const BufferExport source{.buf = buffer.data(),
@@ -140,21 +140,21 @@ py::dict cuda_interface(const DeviceBuffer& buffer) {
   return interface;
 }
 
-/// The dtype that ml_dtypes has registered with NumPy for elements that NumPy itself has no word
-/// for.
+/// Returns the dtype that ml_dtypes has registered with NumPy for elements that NumPy itself has no
+/// word for, in their byte order.
 py::object dtype_of_ml_dtypes(const Format& format) {
+  const std::string native = dtype_name(format_of(native_type(format.type())));
   py::object type;
   try {
-    type = py::module_::import("ml_dtypes").attr(format.text().c_str());
+    type = py::module_::import("ml_dtypes").attr(native.c_str());
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_ImportError) && !error.matches(PyExc_AttributeError)) throw;
-    throw py::type_error(
-        text("NumPy has no dtype for elements of type ", format.text(),
-             ", and ml_dtypes, which "
-             "has, could not be imported",
-             format.text() == "bfloat16" ? ": astype(\"float32\") converts them" : ""));
+    throw py::type_error(text(
+        "NumPy has no dtype for elements of type ", format.text(),
+        ", and ml_dtypes, which has, could not be imported: astype(\"float32\") converts them"));
   }
-  return py::module_::import("numpy").attr("dtype")(type);
+  const py::object dtype = py::module_::import("numpy").attr("dtype")(type);
+  return is_native(format.type()) ? dtype : dtype.attr("newbyteorder")();
 }
 
 /// The same memory as unsigned integers.

@@ -26,21 +26,73 @@ struct Value {
   std::uint64_t payload = 0;  ///< its digits after the first, in the upper bits
 };
 
+/// Which numbers a binary floating-point format has beside the finite ones.
+enum class Extras {
+  ieee,         ///< infinities and NaNs, by the highest exponent
+  one_nan,      ///< a NaN of either sign, in place of the largest number
+  nan_at_zero,  ///< a NaN in place of minus zero
+  powers,       ///< a NaN in place of the largest number; no fraction, no sign and no zero
+};
+
 /// A binary floating-point format: how many bits its fraction and its exponent have.
 struct RealFormat {
   int fraction_bits;
   int exponent_bits;
-  int highest() const { return (1 << exponent_bits) - 1; }  ///< of infinities and NaNs
-  int bias() const { return (1 << (exponent_bits - 1)) - 1; }
-  int last_place() const { return 1 - bias() - fraction_bits; }  ///< of a subnormal: 2^this
+  int bias;
+  Extras extras = Extras::ieee;
+  int last_place() const { return 1 - bias - fraction_bits; }  ///< of a subnormal: 2^this
+  std::uint64_t sign() const {
+    return std::uint64_t{extras != Extras::powers} << (fraction_bits + exponent_bits);
+  }
+  /// The first code, without its sign, that is no finite number.
+  std::uint64_t end() const {
+    const std::uint64_t all = std::uint64_t{1} << (fraction_bits + exponent_bits);
+    if (extras == Extras::nan_at_zero) return all;
+    return extras == Extras::ieee ? all - (std::uint64_t{1} << fraction_bits) : all - 1;
+  }
 };
 
-/// One number as a format spells it.
+/// IEEE 754's formats of `size` bytes; none for others.
+RealFormat ieee_format(std::size_t size) {
+  if (size == 2) return {10, 5, 15};
+  if (size == 4) return {23, 8, 127};
+  if (size == 8) return {52, 11, 1023};
+  return {0, 0, 0};
+}
+
+RealFormat real_format(RealEncoding encoding, std::size_t size) {
+  switch (encoding) {
+    case RealEncoding::ieee:
+      return ieee_format(size);
+    case RealEncoding::bfloat16:
+      return {7, 8, 127};
+    case RealEncoding::float8_e3m4:
+      return {4, 3, 3};
+    case RealEncoding::float8_e4m3:
+      return {3, 4, 7};
+    case RealEncoding::float8_e4m3b11fnuz:
+      return {3, 4, 11, Extras::nan_at_zero};
+    case RealEncoding::float8_e4m3fn:
+      return {3, 4, 7, Extras::one_nan};
+    case RealEncoding::float8_e4m3fnuz:
+      return {3, 4, 8, Extras::nan_at_zero};
+    case RealEncoding::float8_e5m2:
+      return {2, 5, 15};
+    case RealEncoding::float8_e5m2fnuz:
+      return {2, 5, 16, Extras::nan_at_zero};
+    case RealEncoding::float8_e8m0fnu:
+      return {0, 8, 127, Extras::powers};
+  }
+  return {0, 0, 0};
+}
+
+/// Describes one number as a format spells it.
 struct Kind {
   ScalarKind kind = ScalarKind::unsigned_integer;
   std::size_t size = 1;
   bool little_endian = true;
-  RealFormat real{0, 0};
+  RealEncoding encoding = RealEncoding::ieee;
+  RealFormat real{0, 0, 0};
 };
 
 [[noreturn]] void refuse(const Format& format) {
@@ -48,19 +100,20 @@ struct Kind {
               text("elements of format '", format.text(), "' are no numbers that are converted"));
 }
 
-/// The number, or the two alike, that an element is made of.
+/// Describes the number, or the two alike, that an element is made of.
 struct Elements {
   Kind kind;
   std::size_t parts = 1;
 };
 
 Elements elements_of(const Format& format) {
-  constexpr bool little = std::endian::native == std::endian::little;
-  if (format.text() == "bfloat16" && format.itemsize() == 2)
-    return {{ScalarKind::real, 2, little, {7, 8}}, 1};
   const Type& type = format.type();
   if (type.is_struct) refuse(format);
-  Elements result{{type.kind, static_cast<std::size_t>(type.size), type.little_endian, {0, 0}}, 1};
+  Elements result;
+  result.kind.kind = type.kind;
+  result.kind.size = static_cast<std::size_t>(type.size);
+  result.kind.little_endian = type.little_endian;
+  result.kind.encoding = type.encoding;
   if (type.kind == ScalarKind::complex) {
     result.kind.kind = ScalarKind::real;
     result.kind.size /= 2;
@@ -76,10 +129,8 @@ Elements elements_of(const Format& format) {
     default:
       refuse(format);
   }
-  if (result.kind.size == 2) result.kind.real = {10, 5};
-  if (result.kind.size == 4) result.kind.real = {23, 8};
-  if (result.kind.size == 8) result.kind.real = {52, 11};
-  if (result.kind.size > 8) refuse(format);
+  result.kind.real = real_format(type.encoding, result.kind.size);
+  if (result.kind.real.exponent_bits == 0) refuse(format);
   return result;
 }
 
@@ -99,18 +150,24 @@ void write_bits(const Kind& kind, std::uint64_t bits, std::byte* to) {
 
 Value real_of(const RealFormat& format, std::uint64_t bits) {
   const std::uint64_t hidden = std::uint64_t{1} << format.fraction_bits;
-  const std::uint64_t fraction = bits & (hidden - 1);
-  const auto exponent = static_cast<int>(bits >> format.fraction_bits) & format.highest();
+  const std::uint64_t code = bits & ((hidden << format.exponent_bits) - 1);
+  const std::uint64_t fraction = code & (hidden - 1);
+  const auto exponent = static_cast<int>(code >> format.fraction_bits);
   Value value;
-  value.negative = (bits >> (format.fraction_bits + format.exponent_bits) & 1) != 0;
-  if (exponent == format.highest()) {
-    value.is_nan = fraction != 0;
-    value.payload = fraction << (64 - format.fraction_bits);
+  value.negative = (bits & format.sign()) != 0;
+  const bool is_infinite = format.extras == Extras::ieee && code == format.end();
+  const bool is_nan_zero = format.extras == Extras::nan_at_zero && bits == format.sign();
+  if (is_infinite) {
     value.number = std::numeric_limits<long double>::infinity();
+  } else if (code >= format.end() || is_nan_zero) {
+    value.is_nan = true;
+    if (format.extras == Extras::ieee) value.payload = fraction << (64 - format.fraction_bits);
   } else {
-    const std::uint64_t digits = exponent == 0 ? fraction : fraction | hidden;
-    value.number = std::ldexp(static_cast<long double>(digits),
-                              format.last_place() + std::max(exponent, 1) - 1);
+    // A power of two has its hidden digit at every exponent, 0 included.
+    const bool is_normal = exponent != 0 || format.extras == Extras::powers;
+    const std::uint64_t digits = is_normal ? fraction | hidden : fraction;
+    const int place = format.extras == Extras::powers ? exponent : std::max(exponent, 1);
+    value.number = std::ldexp(static_cast<long double>(digits), format.last_place() + place - 1);
   }
   if (value.negative) value.number = -value.number;
   return value;
@@ -138,18 +195,37 @@ Value read(const Kind& kind, const std::byte* from) {
   return value;
 }
 
-/// Rounded to nearest, ties to even, in the last place that the format has at this size.
+/// Returns the code of a NaN.
+std::uint64_t nan_bits(const RealFormat& format, const Value& value) {
+  if (format.extras == Extras::nan_at_zero) return format.sign();
+  const std::uint64_t sign = value.negative ? format.sign() : 0;
+  if (format.extras != Extras::ieee) return sign | format.end();
+  const std::uint64_t quiet = std::uint64_t{1} << (format.fraction_bits - 1);
+  return sign | format.end() | quiet | value.payload >> (64 - format.fraction_bits);
+}
+
+/// Rounds to the nearest power of two, or the larger of two: its one digit is odd. The least of all
+/// stands for what is below it.
+std::uint64_t power_bits(const RealFormat& format, const Value& value) {
+  if (!(value.number > 0) || std::isinf(value.number)) return nan_bits(format, value);
+  int exponent = 0;
+  const long double fraction = std::frexp(value.number, &exponent);  // of [0.5, 1)
+  const int nearest = fraction >= 0.75L ? exponent : exponent - 1;
+  const int code = std::max(nearest + format.bias, 0);
+  return std::min(static_cast<std::uint64_t>(code), format.end());
+}
+
+/// Rounds to nearest, ties to even, in the last place that the format has at this size. What is
+/// larger than all numbers is what comes behind them: infinite, or a NaN.
 std::uint64_t real_bits(const RealFormat& format, const Value& value) {
-  const auto infinite = static_cast<std::uint64_t>(format.highest()) << format.fraction_bits;
-  const std::uint64_t sign = std::uint64_t{value.negative}
-                             << (format.fraction_bits + format.exponent_bits);
-  if (value.is_nan) {
-    const std::uint64_t quiet = std::uint64_t{1} << (format.fraction_bits - 1);
-    return sign | infinite | quiet | value.payload >> (64 - format.fraction_bits);
-  }
+  if (value.is_nan) return nan_bits(format, value);
+  if (format.extras == Extras::powers) return power_bits(format, value);
+  const std::uint64_t sign = value.negative ? format.sign() : 0;
+  const std::uint64_t beyond =
+      format.extras == Extras::ieee ? sign | format.end() : nan_bits(format, value);
   const long double size = std::abs(value.number);
-  if (size == 0) return sign;
-  if (std::isinf(size)) return sign | infinite;
+  if (size == 0) return format.extras == Extras::nan_at_zero ? 0 : sign;
+  if (std::isinf(size)) return beyond;
   const int place = std::max(std::ilogb(size) - format.fraction_bits, format.last_place());
   const long double scaled = std::ldexp(size, -place);
   auto digits = static_cast<std::uint64_t>(scaled);
@@ -158,7 +234,8 @@ std::uint64_t real_bits(const RealFormat& format, const Value& value) {
   // The hidden digit counts as one of the exponent, and so does a carry.
   const std::uint64_t bits =
       (static_cast<std::uint64_t>(place - format.last_place()) << format.fraction_bits) + digits;
-  return sign | std::min(bits, infinite);
+  if (bits >= format.end()) return beyond;
+  return bits == 0 && format.extras == Extras::nan_at_zero ? 0 : sign | bits;
 }
 
 std::uint64_t integer_bits(const Kind& kind, const Value& value, bool from_integer,
@@ -189,7 +266,7 @@ void write(const Kind& kind, const Value& value, bool from_integer, Overflow ove
 }
 
 bool same_kind(const Kind& a, const Kind& b) {
-  return a.kind == b.kind && a.size == b.size && a.real.exponent_bits == b.real.exponent_bits;
+  return a.kind == b.kind && a.size == b.size && a.encoding == b.encoding;
 }
 
 }  // namespace

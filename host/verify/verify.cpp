@@ -5,158 +5,15 @@
 #include "host/support/checked.hpp"
 #include "host/support/text.hpp"
 #include "host/upload/internals.hpp"
+#include "host/verify/tolerance.hpp"
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <optional>
 #include <string_view>
 
 namespace multibuffer {
 namespace {
-
-// ---------------------------------------------------------------------------------------------
-// Numbers within a tolerance
-
-template <class Number>
-Number read(const std::byte* bytes, bool little_endian) {
-  std::array<std::byte, sizeof(Number)> copy;
-  std::copy_n(bytes, copy.size(), copy.begin());
-  if (little_endian != (std::endian::native == std::endian::little)) std::ranges::reverse(copy);
-  return std::bit_cast<Number>(copy);
-}
-
-float widen_half(std::uint16_t bits) {
-  const int exponent = (bits >> 10) & 0x1f;
-  const int fraction = bits & 0x3ff;
-  float magnitude = 0;
-  if (exponent == 0x1f) {
-    magnitude = fraction == 0 ? std::numeric_limits<float>::infinity()
-                              : std::numeric_limits<float>::quiet_NaN();
-  } else if (exponent == 0) {
-    magnitude = std::ldexp(static_cast<float>(fraction), -24);
-  } else {
-    magnitude = std::ldexp(static_cast<float>(fraction | 0x400), exponent - 25);
-  }
-  return (bits & 0x8000) != 0 ? -magnitude : magnitude;
-}
-
-/// A real number, and its place among all numbers of its size.
-struct Real {
-  long double value = 0;
-  std::int64_t rank = 0;  ///< neighbours differ by 1, and both zeros are 0; not of a long double
-};
-
-/// Signs stand apart from magnitudes, which are in the order of the numbers.
-template <class Bits>
-std::int64_t rank_of(Bits bits) {
-  constexpr Bits sign = static_cast<Bits>(Bits{1} << (8 * sizeof(Bits) - 1));
-  const auto magnitude = static_cast<std::int64_t>(bits & static_cast<Bits>(sign - 1));
-  return (bits & sign) != 0 ? -magnitude : magnitude;
-}
-
-Real read_real(const std::byte* bytes, std::int64_t size, bool little_endian) {
-  switch (size) {
-    case 2: {
-      const auto bits = read<std::uint16_t>(bytes, little_endian);
-      return {widen_half(bits), rank_of(bits)};
-    }
-    case 4: {
-      const auto bits = read<std::uint32_t>(bytes, little_endian);
-      return {std::bit_cast<float>(bits), rank_of(bits)};
-    }
-    case 8: {
-      const auto bits = read<std::uint64_t>(bytes, little_endian);
-      return {std::bit_cast<double>(bits), rank_of(bits)};
-    }
-    default:
-      return {read<long double>(bytes, little_endian), 0};
-  }
-}
-
-/// The difference's magnitude always fits unsigned.
-std::uint64_t distance(std::int64_t a, std::int64_t b) {
-  const auto difference = static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b);
-  return a < b ? std::uint64_t{0} - difference : difference;
-}
-
-bool within(long double difference, long double expected, const Tolerance& tolerance) {
-  return difference <= tolerance.absolute + tolerance.relative * std::abs(expected);
-}
-
-/// Infinities are equal to themselves alone: no tolerance, relative ones least of all, reaches
-/// them.
-bool close(const Real& actual, const Real& expected, const Tolerance& tolerance) {
-  if (std::isnan(actual.value) || std::isnan(expected.value)) {
-    return std::isnan(actual.value) && std::isnan(expected.value);
-  }
-  if (actual.value == expected.value) return true;
-  if (std::isinf(actual.value) || std::isinf(expected.value)) return false;
-  if (within(std::abs(actual.value - expected.value), expected.value, tolerance)) return true;
-  return tolerance.ulp > 0 &&
-         distance(actual.rank, expected.rank) <= static_cast<std::uint64_t>(tolerance.ulp);
-}
-
-bool close_reals(const Type& type, const std::byte* actual, const std::byte* expected,
-                 const Tolerance& tolerance) {
-  return close(read_real(actual, type.size, type.little_endian),
-               read_real(expected, type.size, type.little_endian), tolerance);
-}
-
-/// By the magnitude of the difference, or with each part at most `ulp` numbers off. Where a part is
-/// no finite number, each part is compared by itself.
-bool close_complex(const Type& type, const std::byte* actual, const std::byte* expected,
-                   const Tolerance& tolerance) {
-  const std::int64_t half = type.size / 2;
-  const auto part = [&](const std::byte* bytes, std::int64_t offset) {
-    return read_real(bytes + offset, half, type.little_endian);
-  };
-  const std::array a{part(actual, 0), part(actual, half)};
-  const std::array e{part(expected, 0), part(expected, half)};
-  const auto close_parts = [&](const Tolerance& by) {
-    return close(a[0], e[0], by) && close(a[1], e[1], by);
-  };
-  for (const Real& number : {a[0], a[1], e[0], e[1]}) {
-    if (!std::isfinite(number.value)) return close_parts(tolerance);
-  }
-  return within(std::hypot(a[0].value - e[0].value, a[1].value - e[1].value),
-                std::hypot(e[0].value, e[1].value), tolerance) ||
-         close_parts({0, 0, tolerance.ulp});
-}
-
-/// An integer as its sign and magnitude, whatever its size.
-struct Integer {
-  bool negative = false;
-  std::uint64_t magnitude = 0;
-};
-
-Integer read_integer(const Type& type, const std::byte* bytes) {
-  std::uint64_t bits = 0;
-  for (std::int64_t i = 0; i < type.size; ++i) {
-    const std::int64_t from = type.little_endian ? type.size - 1 - i : i;
-    bits = bits << 8 | static_cast<std::uint64_t>(bytes[from]);
-  }
-  if (type.kind == ScalarKind::unsigned_integer) return {false, bits};
-  const auto shift = static_cast<unsigned>(64 - 8 * type.size);
-  const auto value = static_cast<std::int64_t>(bits << shift) >> shift;
-  return {value < 0, distance(value, 0)};
-}
-
-bool close_integers(const Type& type, const std::byte* actual, const std::byte* expected,
-                    const Tolerance& tolerance) {
-  const Integer a = read_integer(type, actual);
-  const Integer e = read_integer(type, expected);
-  // Of different signs only where they are signed; then the sum of the magnitudes fits as well.
-  const std::uint64_t difference = a.negative != e.negative    ? a.magnitude + e.magnitude
-                                   : a.magnitude < e.magnitude ? e.magnitude - a.magnitude
-                                                               : a.magnitude - e.magnitude;
-  return difference <= static_cast<std::uint64_t>(tolerance.ulp) ||
-         within(static_cast<long double>(difference), static_cast<long double>(e.magnitude),
-                tolerance);
-}
 
 std::int64_t product(std::span<const std::int64_t> extents) {
   std::int64_t result = 1;
@@ -166,58 +23,6 @@ std::int64_t product(std::span<const std::int64_t> extents) {
   }
   return result;
 }
-
-bool close_elements(const Type& type, const std::byte* actual, const std::byte* expected,
-                    const Tolerance& tolerance) {
-  if (!type.is_struct) {
-    if (type.kind == ScalarKind::real) return close_reals(type, actual, expected, tolerance);
-    if (type.kind == ScalarKind::complex) return close_complex(type, actual, expected, tolerance);
-    return close_integers(type, actual, expected, tolerance);
-  }
-  for (const Field& field : type.fields) {
-    const std::int64_t end = field.offset + product(field.shape) * field.type.size;
-    for (std::int64_t at = field.offset; at < end; at += field.type.size) {
-      if (!close_elements(field.type, actual + at, expected + at, tolerance)) return false;
-    }
-  }
-  return true;
-}
-
-/// Throws unless every scalar of the type can be compared as `tolerance` asks.
-void check_comparable(const Type& type, const Format& format, const Tolerance& tolerance) {
-  for (const Field& field : type.fields) check_comparable(field.type, format, tolerance);
-  if (type.is_struct) return;
-  const bool is_complex = type.kind == ScalarKind::complex;
-  const bool is_integer =
-      type.kind == ScalarKind::signed_integer || type.kind == ScalarKind::unsigned_integer;
-  const std::int64_t size = is_complex ? type.size / 2 : type.size;
-  if (!is_complex && !is_integer && type.kind != ScalarKind::real) {
-    throw Error(Errc::format_unsupported,
-                text("format \"", format.text(),
-                     "\" holds more than numbers; compare it without a tolerance"));
-  }
-  if (!is_integer && size > 8 && tolerance.ulp > 0) {
-    throw Error(Errc::format_unsupported,
-                text("format \"", format.text(),
-                     "\" holds long doubles, which have no distance in representable numbers; "
-                     "give an absolute or a relative tolerance"));
-  }
-}
-
-void check_tolerance(const Tolerance& tolerance, const Format& format) {
-  const bool valid = std::isfinite(tolerance.absolute) && tolerance.absolute >= 0 &&
-                     std::isfinite(tolerance.relative) && tolerance.relative >= 0 &&
-                     tolerance.ulp >= 0;
-  if (!valid) {
-    throw Error(Errc::invalid_argument, text("the tolerance (absolute ", tolerance.absolute,
-                                             ", relative ", tolerance.relative, ", ulp ",
-                                             tolerance.ulp, ") must be finite and not negative"));
-  }
-  if (!tolerance.exact()) check_comparable(format.type(), format, tolerance);
-}
-
-// ---------------------------------------------------------------------------------------------
-// Arrays
 
 std::vector<std::int64_t> coordinates(std::int64_t element, std::span<const std::int64_t> shape) {
   std::vector<std::int64_t> result(shape.size());
@@ -368,7 +173,7 @@ Comparison verify(std::span<const std::byte> actual, std::span<const std::byte> 
   const auto equal_element = [&](std::size_t at) {
     return equal_bytes(at, itemsize) ||
            (!tolerance.exact() &&
-            close_elements(format.type(), actual.data() + at, expected.data() + at, tolerance));
+            are_close(format.type(), actual.data() + at, expected.data() + at, tolerance));
   };
   // Most blocks are equal bit for bit, which is equal by any measure; the others are looked into.
   const std::size_t block = std::max<std::size_t>(4096 / itemsize, 1) * itemsize;
@@ -405,7 +210,7 @@ Comparison verify(const DeviceBuffer& actual, const DeviceBuffer& expected,
     throw Error(Errc::invalid_argument, text("shapes ", tuple_text(actual.shape()), " and ",
                                              tuple_text(expected.shape()), " differ"));
   }
-  if (!(actual.format() == expected.format())) {
+  if (!same_meaning(actual.format(), expected.format())) {
     throw Error(Errc::invalid_argument,
                 text("formats \"", actual.format().text(), "\" of itemsize ",
                      actual.format().itemsize(), " and \"", expected.format().text(),

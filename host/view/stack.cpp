@@ -71,7 +71,7 @@ void check_alike(std::span<const ArrayView> parts, std::size_t model, std::size_
                 text("part ", number, " differs from part ", model, " in ", what, ": ",
                      axes_text(part), " instead of ", axes_text(first)));
   };
-  if (!(first.format() == part.format())) differ("format");
+  if (!same_meaning(first.format(), part.format())) differ("format");
   if (first.space() != part.space()) differ("memory space");
   if (a.ndim() != b.ndim()) differ("number of axes");
   if (a.levels() != b.levels()) differ("levels of pointers");

@@ -114,13 +114,13 @@ Device device_of(const DeviceBuffer& buffer);
 ManagedTensor* to_legacy(const DeviceBuffer& buffer);
 ManagedTensorVersioned* to_versioned(const DeviceBuffer& buffer, std::uint64_t flags = 0);
 
-/// `tensor` as an array view, borrowed. Types that PEP 3118 has no code for (bfloat16, the floats
-/// of 8 bits) are opaque elements whose format is their name, by which `to_versioned` knows them
-/// again. Throws `format_unsupported` for vectors and elements of less than a byte, `invalid_view`
-/// for devices that are neither a processor nor CUDA.
+/// Returns `tensor` as an array view, borrowed. Types that PEP 3118 has no code for (bfloat16, the
+/// floats of 8 bits) have their name as format (see `RealEncoding`). Throws `format_unsupported`
+/// for vectors and elements of less than a byte, `invalid_view` for devices that are neither a
+/// processor nor CUDA.
 ArrayView view(const Tensor& tensor, bool readonly);
 
-/// Whether `format` is the name of such a type.
+/// Whether elements of `format` are of such a type, in either byte order.
 bool is_named_type(const Format& format);
 
 /// `managed` as a result that owns it. Throws what `view` throws, and `invalid_view` for one that

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <multibuffer/scalar_kind.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -9,29 +11,13 @@
 
 namespace multibuffer {
 
-/// What the bytes of a scalar mean.
-enum class ScalarKind {
-  padding,           ///< x
-  boolean,           ///< ?
-  character,         ///< c: one byte
-  signed_integer,    ///< b h i l q n
-  unsigned_integer,  ///< B H I L Q N
-  real,              ///< e f d g
-  complex,           ///< Zf Zd Zg, and F D G of Python 3.14
-  bytes,             ///< s, of a length
-  pascal,            ///< p, of a length
-  ucs2,              ///< u: UTF-16 code units, of a length
-  ucs4,              ///< w: UTF-32, of a length
-  pointer,           ///< P, &, X{}
-  object,            ///< O
-};
-
 struct Field;
 
 /// An element type as PEP 3118 spells it: a scalar, or a struct of fields.
 struct Type {
   bool is_struct = false;
   ScalarKind kind = ScalarKind::unsigned_integer;  ///< of a scalar
+  RealEncoding encoding = RealEncoding::ieee;      ///< of a real; `ieee` for all others
   bool little_endian = true;                       ///< of a scalar of more than one byte
   std::int64_t size = 1;                           ///< bytes, of one element of this type
   std::int64_t alignment = 1;                      ///< bytes; 1 where `@` does not reach
@@ -101,9 +87,11 @@ class Format {
 ///
 /// Codes: `x c b B ? h H i I l L q Q n N e f d g s p P F D G u w O & X{} Zf Zd Zg t`, counts,
 /// `T{}`, `(2,3)` sub-arrays, `:name:`, and `@ = < > ! ^`, which last until the next one, into
-/// `T{}` and out of it. Only `@` (the default) aligns; `@` and `^` use native sizes. Without them
-/// `n` and `N` are errors, and `g`, `P` and `O` keep their native size. White space between items
-/// is ignored. Bit fields (`t`) are understood far enough to be refused by name.
+/// `T{}` and out of it. The reals that PEP 3118 has no code for stand by their names, which only
+/// this library reads: `bfloat16`, `>bfloat16`, `T{float8_e5m2:x:}` (see `RealEncoding`). Only `@`
+/// (the default) aligns; `@` and `^` use native sizes. Without them `n` and `N` are errors, and
+/// `g`, `P` and `O` keep their native size. White space between items is ignored. Bit fields (`t`)
+/// are understood far enough to be refused by name.
 ///
 /// - The count of `s p u w x` is a length. Other counts are a last axis: `3i` is one field of shape
 ///   (3), as in NumPy; `1i` is `i`. A count of 0 without a name is no field, and only aligns.
@@ -114,6 +102,25 @@ class Format {
 ///
 /// Throws `invalid_format` with the position in the text, counted from 0.
 Type parse_format(std::string_view format);
+
+/// Whether every reader of PEP 3118 has a code for each scalar in `type`, which none has for
+/// `bfloat16` and the floats of 8 bits.
+bool has_standard_codes(const Type& type);
+
+/// Whether all scalars in elements of `type` are in this machine's byte order.
+bool is_native(const Type& type);
+
+/// Returns how many bytes are byte-swapped together in a scalar: complex numbers and strings are
+/// several such units; 1 where byte order means nothing.
+std::int64_t swapped_bytes(const Type& scalar);
+
+/// Returns `type` in this machine's byte order.
+Type native_type(const Type& type);
+
+/// Whether elements of both types, or formats, hold the same values in the same bytes, however the
+/// formats spell it: on most machines "l", "q" and "<q" do. Opaque formats must be equal.
+bool same_meaning(const Type& a, const Type& b);
+bool same_meaning(const Format& a, const Format& b);
 
 /// A format that means `type`, whatever it was parsed from: a code, or `T{}` with every offset and
 /// byte order written out, as NumPy reads it too. It is opaque where no format can say the type:

@@ -19,6 +19,7 @@
 #include <multibuffer/placement_options.hpp>
 #include <multibuffer/plan.hpp>
 #include <multibuffer/reference.hpp>
+#include <multibuffer/scalar_kind.hpp>
 #include <multibuffer/stack.hpp>
 #include <multibuffer/stages/place.hpp>
 #include <multibuffer/stages/resolve.hpp>

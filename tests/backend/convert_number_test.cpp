@@ -137,6 +137,158 @@ TYPED_TEST(ShortReals, AreTheNearestToIntegers) {
     }
 }
 
+// ---------------------------------------------------------------------------------------------
+// Floats of 8 bits, by their definitions: the value of each code, and the nearest of all values
+
+/// What a code stands for, as the name of its type says.
+double value_of_float8(const std::string& name, std::uint32_t code) {
+  if (name == "float8_e8m0fnu")
+    return code == 0xff ? std::nan("") : std::ldexp(1.0, static_cast<int>(code) - 127);
+  const int fraction_bits = name[10] - '0';  // float8_eXmY
+  const int exponent_bits = name[8] - '0';
+  const bool has_infinity = name.size() == 11;
+  const bool has_minus_zero = !name.ends_with("fnuz");
+  const int bias =
+      name.ends_with("b11fnuz") ? 11 : (1 << (exponent_bits - 1)) - (has_minus_zero ? 1 : 0);
+  const std::uint32_t rest = code & 0x7f;
+  const std::uint32_t fraction = rest & ((1U << fraction_bits) - 1);
+  const std::uint32_t exponent = rest >> fraction_bits;
+  const bool is_highest = exponent == (1U << exponent_bits) - 1;
+  if (has_infinity && is_highest && fraction != 0) return std::nan("");
+  if (has_minus_zero && !has_infinity && rest == 0x7f) return std::nan("");
+  if (!has_minus_zero && code == 0x80) return std::nan("");
+  const double size = has_infinity && is_highest ? infinity
+                      : exponent == 0
+                          ? std::ldexp(fraction, 1 - bias - fraction_bits)
+                          : std::ldexp(fraction + (1U << fraction_bits),
+                                       static_cast<int>(exponent) - bias - fraction_bits);
+  return code >= 0x80 ? -size : size;
+}
+
+class Float8s : public ::testing::TestWithParam<ScalarType> {
+ protected:
+  const ScalarRow& row() const { return row_of(GetParam()); }
+  double value(std::uint32_t code) const { return value_of_float8(std::string(row().name), code); }
+  float widened_code(std::uint32_t code) const {
+    return widened(Float8{static_cast<std::uint8_t>(code)}, row().float8);
+  }
+  template <class From>
+  std::uint32_t code_of(From number) const {
+    return converted_by<Float8, false>(row().float8, number).bits;
+  }
+};
+
+TEST_P(Float8s, AreWhatTheirDigitsSay) {
+  for (std::uint32_t code = 0; code < 0x100; ++code) {
+    const double expected = value(code);
+    const float number = widened_code(code);
+    if (std::isnan(expected)) {
+      EXPECT_TRUE(std::isnan(number)) << code;
+    } else {
+      EXPECT_EQ(static_cast<double>(number), expected) << code;
+      EXPECT_EQ(std::signbit(number), std::signbit(expected)) << code;
+    }
+  }
+}
+
+TEST_P(Float8s, KeepTheirCodesThroughEveryWiderReal) {
+  for (std::uint32_t code = 0; code < 0x100; ++code) {
+    const float number = widened_code(code);
+    // The NaNs of infinity's exponent are quiet afterwards.
+    const bool is_nan = std::isnan(number);
+    const std::uint32_t quiet = is_nan && row().float8.specials == Float8Specials::ieee
+                                    ? 1U << (row().float8.fraction_bits - 1)
+                                    : 0;
+    EXPECT_EQ(code_of(number), code | quiet) << code;
+    EXPECT_EQ(code_of(to_double(number)), code | quiet) << code;
+  }
+}
+
+/// What lies halfway between neighbours goes to the even one, and the next real on either side to
+/// the nearer: from float, and from double, whose next real a float could not tell from halfway.
+TEST_P(Float8s, AreTheNearestOnes) {
+  const bool is_signed = row().float8.specials != Float8Specials::last_of_all;
+  const std::uint32_t largest = row().float8.largest;
+  const auto expect = [&](auto number, std::uint32_t code) {
+    EXPECT_EQ(code_of(number), code) << number;
+    if (is_signed) {
+      const bool is_one_zero = row().float8.specials == Float8Specials::minus_zero && code == 0;
+      EXPECT_EQ(code_of(-number), is_one_zero ? 0 : code | 0x80) << number;
+    } else {
+      EXPECT_EQ(code_of(-number), 0xffU) << number;
+    }
+  };
+  for (std::uint32_t low = 0; low <= largest; ++low) {
+    const double below = value(low);
+    const double above =
+        low < largest ? value(low + 1) : 2 * below - (is_signed ? value(low - 1) : 0);
+    const double halfway = low < largest || is_signed ? (below + above) / 2 : 1.5 * below;
+    // Powers of two have one digit, which is odd.
+    const std::uint32_t even = is_signed ? low + (low & 1) : low + 1;
+    expect(below, low);
+    expect(static_cast<float>(halfway), even);
+    expect(std::nextafter(static_cast<float>(halfway), 0.0F), low);
+    expect(std::nextafter(static_cast<float>(halfway), std::numeric_limits<float>::infinity()),
+           low + 1);
+    expect(halfway, even);
+    expect(std::nextafter(halfway, 0.0), low);
+    expect(std::nextafter(halfway, infinity), low + 1);
+  }
+  for (const double number : {1e39, 1e300, infinity}) expect(number, largest + 1);
+  expect(std::numeric_limits<float>::max(), largest + 1);
+  if (is_signed) {
+    expect(1e-300, 0);
+    expect(std::numeric_limits<float>::denorm_min(), 0);
+  } else {
+    EXPECT_EQ(code_of(1e-300), 0U) << "the least";
+    EXPECT_EQ(code_of(0.0), 0xffU);
+  }
+}
+
+TEST_P(Float8s, RoundIntegersOnce) {
+  for (int exponent = 0; exponent < 63; ++exponent)
+    for (const std::int64_t step : {-1, 0, 1})
+      for (const std::int64_t half :
+           {std::int64_t{0}, (std::int64_t{1} << exponent) / 2, (std::int64_t{1} << exponent) / 4,
+            (std::int64_t{1} << exponent) / 16}) {
+        const std::int64_t number = (std::int64_t{1} << exponent) + half + step;
+        if (number <= 0) continue;
+        // As the long double, which is exact, would be rounded: to the nearest of all.
+        std::uint32_t nearest = row().float8.largest + 1;
+        long double least = infinity;
+        for (std::uint32_t code = 0; code <= row().float8.largest; ++code) {
+          const auto distance =
+              std::abs(static_cast<long double>(value(code)) - static_cast<long double>(number));
+          const bool wins_tie =
+              distance == least && (code % 2 == 0 || row().float8.fraction_bits == 0);
+          if (distance < least || wins_tie) {
+            least = distance;
+            nearest = code;
+          }
+        }
+        // Beyond the last, where it would be the nearest of an endless row.
+        const auto last = static_cast<long double>(value(row().float8.largest));
+        const auto before = static_cast<long double>(value(row().float8.largest - 1));
+        const auto step_there = row().float8.fraction_bits == 0 ? last : last - before;
+        const bool is_odd = row().float8.largest % 2 == 1 || row().float8.fraction_bits == 0;
+        const auto over = static_cast<long double>(number) - last;
+        if (over > step_there / 2 || (over == step_there / 2 && is_odd))
+          nearest = row().float8.largest + 1;
+        EXPECT_EQ(code_of(number), nearest) << number;
+        EXPECT_EQ(code_of(static_cast<std::uint64_t>(number)), nearest) << number;
+      }
+}
+
+INSTANTIATE_TEST_SUITE_P(OfTheTable, Float8s, ::testing::ValuesIn([] {
+                           std::vector<ScalarType> scalars;
+                           for (const ScalarRow& row : scalar_table)
+                             if (row.float8.largest != 0) scalars.push_back(row.scalar);
+                           return scalars;
+                         }()),
+                         [](const auto& parameter) {
+                           return std::string(row_of(parameter.param).name);
+                         });
+
 TEST(ToInteger, GoesTowardsZeroAndNoFurtherThanThereIs) {
   EXPECT_EQ((to_integer<std::int32_t>(-1.9)), -1);
   EXPECT_EQ((to_integer<std::uint8_t>(-0.9F)), 0);

@@ -301,7 +301,8 @@ TEST_F(Command, ElementsAreConvertedOnTheirWay) {
   expect_refused({"gather", a, "--dtype", "|S2"}, {"--dtype |S2"});
   for (const char* const word : {"half", "float", "foo.int8", "torch.int8", "f3", "<", ""})
     expect_refused({"gather", a, "--dtype", word}, {std::string("--dtype ") + word, "int8 to"});
-  expect_refused({"gather", a, "--dtype", "bfloat16"}, {"--dtype bfloat16", ".npy files"});
+  expect_refused({"gather", a, "--dtype", "bfloat16"}, {"--dtype bfloat16", ".npy files", "'|V2'"});
+  expect_refused({"gather", a, "--dtype", "float8_e5m2"}, {"--dtype float8_e5m2", "'|V1'"});
   expect_refused({"gather", a, "--saturate"}, {"--saturate", "--dtype"});
   expect_refused(
       {"gather", make_png("p.png", 2, 3), "--dtype", "float32", "--out", files_ / "q.png"},

@@ -176,7 +176,7 @@ TEST(ChooseKernel, PutsWordsTogetherFromItemsThatLieEvenly) {
 
 TEST(ChooseKernel, ConvertsAsManyNumbersAtOnceAsFitIntoAWordOnBothSides) {
   const auto as_it_is = [](GatherPlan&) {};
-  const auto vector_for = [](Number from, Number to, std::int64_t count, auto change) {
+  const auto vector_for = [](ScalarType from, ScalarType to, std::int64_t count, auto change) {
     GatherPlan plan = rows_plan(1'000'000, count * bytes_of(from));
     plan.conversion = Conversion{.from = from, .to = to};
     plan.axes[0].out_stride = plan.out_bytes(plan.run_bytes);
@@ -185,12 +185,12 @@ TEST(ChooseKernel, ConvertsAsManyNumbersAtOnceAsFitIntoAWordOnBothSides) {
     EXPECT_EQ(choice.family, Family::convert);
     return choice.vector_bytes;
   };
-  const Number u8 = Number::uint8, f16 = Number::float16, f32 = Number::float32;
+  const ScalarType u8 = ScalarType::uint8, f16 = ScalarType::float16, f32 = ScalarType::float32;
   EXPECT_EQ(vector_for(f32, f16, 64, as_it_is), 16);
   EXPECT_EQ(vector_for(f16, f32, 64, as_it_is), 8);
   EXPECT_EQ(vector_for(u8, f32, 64, as_it_is), 4);
-  EXPECT_EQ(vector_for(u8, Number::boolean, 64, as_it_is), 16);
-  EXPECT_EQ(vector_for(f32, Number::complex128, 64, as_it_is), 4);
+  EXPECT_EQ(vector_for(u8, ScalarType::boolean, 64, as_it_is), 16);
+  EXPECT_EQ(vector_for(f32, ScalarType::complex128, 64, as_it_is), 4);
   EXPECT_EQ(vector_for(f32, f16, 63, as_it_is), 16);  // the last of a row is three quarters of one
   EXPECT_EQ(vector_for(f32, f16, 2, as_it_is), 16);
   EXPECT_EQ(vector_for(f32, f16, 1, as_it_is), 4);

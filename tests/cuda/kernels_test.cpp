@@ -324,12 +324,12 @@ TEST(KernelBodies, ReachTheFarEndsOfLargeArrays) {
   expect(far_plan({{1000, 16399, 0, -24601}}, 16399), Family::shifted, false);
   expect(far_plan({{1'000'000, 16399, 0, -24601}}, 16399), Family::shifted, true);
   // Signed bytes as unsigned ones: numbers are converted, and bytes stay what they are.
-  const auto converted = [](Number from, Number to, GatherPlan plan) {
+  const auto converted = [](ScalarType from, ScalarType to, GatherPlan plan) {
     plan.conversion = Conversion{.from = from, .to = to};
     return plan;
   };
   const auto to_unsigned = [&](GatherPlan plan) {
-    return converted(Number::int8, Number::uint8, std::move(plan));
+    return converted(ScalarType::int8, ScalarType::uint8, std::move(plan));
   };
   for (const std::int64_t extent : {big - 1, big, big + 1})
     expect(to_unsigned(far_plan({{extent, 16, 0, -16}}, 16)), Family::convert, extent >= big);
@@ -337,16 +337,17 @@ TEST(KernelBodies, ReachTheFarEndsOfLargeArrays) {
   expect(to_unsigned(far_plan({{3, std::int64_t{1} << 40, 0, std::int64_t{1} << 41}}, 4096)),
          Family::convert, true);
   // Numbers that get larger, and that get smaller, one by one and in rows.
-  const Number f32 = Number::float32, f64 = Number::float64, c128 = Number::complex128;
+  const ScalarType f32 = ScalarType::float32, f64 = ScalarType::float64,
+                   c128 = ScalarType::complex128;
   for (const std::int64_t extent : {big - 1, big, big + 1}) {
     expect(converted(f32, c128, far_plan({{extent, 16, 0, -4}}, 4)), Family::convert,
            extent >= big);
-    expect(converted(f64, Number::int8, far_plan({{extent, 1, 0, -8}}, 8)), Family::convert,
+    expect(converted(f64, ScalarType::int8, far_plan({{extent, 1, 0, -8}}, 8)), Family::convert,
            extent >= big);
   }
   expect(converted(f32, c128, far_plan({{1000, 65616, 0, -24604}}, 16404)), Family::convert, false);
-  expect(converted(f64, Number::int8, far_plan({{1000, 2051, 0, -24603}}, 16408)), Family::convert,
-         false);
+  expect(converted(f64, ScalarType::int8, far_plan({{1000, 2051, 0, -24603}}, 16408)),
+         Family::convert, false);
   // Columns of a matrix as large as 31 bits can count, and of a larger one.
   expect(far_plan({{40'000, 80'000, 0, 2}, {40'000, 2, 0, 80'000}}, 2), Family::tiles, false);
   expect(far_plan({{50'000, 100'000, 0, 2}, {50'000, 2, 0, 100'000}}, 2), Family::tiles, true);

@@ -96,6 +96,8 @@ const std::vector<CodeCase> all_codes = {
     {"f", ScalarKind::real, 4, 4, 4},
     {"d", ScalarKind::real, 8, 8, 8},
     {"g", ScalarKind::real, 16, 16, 16},
+    {"bfloat16", ScalarKind::real, 2, 2, 2},
+    {"float8_e4m3fn", ScalarKind::real, 1, 1, 1},
     {"Zf", ScalarKind::complex, 8, 4, 8},
     {"Zd", ScalarKind::complex, 16, 8, 16},
     {"Zg", ScalarKind::complex, 32, 16, 32},
@@ -581,6 +583,18 @@ TEST(ShowElement, HalfPrecisionExactly) {
     EXPECT_EQ(show_value("=e", bits), text);
 }
 
+TEST(ShowElement, RealsThatHaveANameAsTheNumbersThatTheyAre) {
+  EXPECT_EQ(show("<bfloat16", "\xcd\x3d"), "0.100097656");
+  EXPECT_EQ(show(">bfloat16", "\xc0\x20"), "-2.5");
+  EXPECT_EQ(show("bfloat16", "\xff\xff"), "nan");
+  EXPECT_EQ(show("float8_e4m3fn", "\x7e"), "448.0");
+  EXPECT_EQ(show("float8_e4m3fn", "\xff"), "nan");
+  EXPECT_EQ(show("float8_e5m2", "\xfc"), "-inf");
+  EXPECT_EQ(show("float8_e8m0fnu", "\x81"), "4.0");
+  EXPECT_EQ(show("T{<bfloat16:x:(2)float8_e4m3fnuz:y:}", "\x80\x3f\x40\xc0"),
+            "{x: 1.0, y: [1.0, -1.0]}");
+}
+
 TEST(ShowElement, ComplexNumbersAsPythonWritesThem) {
   using Complex = std::complex<double>;
   EXPECT_EQ(show_value("Zd", Complex(1, 2)), "(1+2j)");
@@ -738,6 +752,23 @@ TEST(Format, IsWrittenSoThatNothingIsLeftToAlignment) {
   // NumPy knows these by their native sizes alone.
   EXPECT_EQ(written("T{g:a:h:b:Zg:c:}"), "=T{^g:a:=h:b:14x^Zg:c:}");
   EXPECT_EQ(written("T{P:a:i:b:}"), "=T{^P:a:=i:b:4x}");
+}
+
+TEST(NamesOfReals, EndWhereTheirLettersEnd) {
+  EXPECT_EQ(parse_format("float8_e4m3 float8_e4m3fn").fields.size(), 2U);
+  EXPECT_EQ(parse_format("2bfloat16").fields[0].shape, (std::vector<std::int64_t>{2}));
+  EXPECT_EQ(parse_format("T{float8_e5m2:x:f:y:}").fields[1].offset, 4);
+  EXPECT_EQ(parse_format("bf").fields.size(), 2U) << "an int8 and a float";
+  for (const char* const wrong : {"bfloat", "bfloat162", "float8_e4m3f", "float8", "Float8_e5m2"})
+    EXPECT_THROW(parse_format(wrong), Error) << wrong;
+  EXPECT_TRUE(Format("bfloat16", 4).opaque());
+}
+
+TEST(FormatOf, ANumberThatIsNotThereHasNone) {
+  Type type;
+  type.kind = ScalarKind::real;
+  type.size = 3;
+  EXPECT_EQ(format_of(type).why_opaque(), "no format has a number of this kind of 3 bytes");
 }
 
 }  // namespace

@@ -222,7 +222,7 @@ TEST(ConversionOf, IsNoneWhereElementsStayWhatTheyAre) {
   // In the other byte order, also what is no number; complex ones and strings in their parts.
   const auto reordering = conversion_of(Format(">2w", 8), Format("<2w", 8), Overflow::wrap);
   ASSERT_TRUE(reordering);
-  EXPECT_EQ(*reordering, (Conversion{Number::uint32, Number::uint32, true, false, false}));
+  EXPECT_EQ(*reordering, (Conversion{ScalarType::uint32, ScalarType::uint32, true, false, false}));
 }
 
 TEST(HostGather, CopiesAndConvertsWhateverAPlanSays) {

@@ -55,10 +55,43 @@ class Torch(unittest.TestCase):
         self.assertEqual(tensor.dtype, torch.bfloat16)
         self.assertEqual(tensor.tolist(), [[0, 2], [4, 6], [8, 10]])
         self.assertTrue(multibuffer.verify(uploaded, rows[::-1]))
-        with self.assertRaisesRegex(TypeError, "bfloat16"):
-            uploaded.tolist()
-        with self.assertRaisesRegex(TypeError, "bfloat16"):
-            multibuffer.verify(uploaded, uploaded, atol=1)
+        self.assertEqual(uploaded.tolist(), [[8, 9, 10, 11], [4, 5, 6, 7], [0, 1, 2, 3]])
+        self.assertIn(11, uploaded)
+        self.assertNotIn(12, uploaded)
+        self.assertTrue(multibuffer.verify(uploaded, rows[::-1], atol=1))
+        others = [row + 1 for row in rows[::-1]]
+        self.assertFalse(multibuffer.verify(uploaded, others))
+        self.assertTrue(multibuffer.verify(uploaded, others, atol=1))
+        self.assertFalse(multibuffer.verify(uploaded, others, atol=0.5))
+
+    def test_bfloat16_has_a_byte_order(self):
+        device = "cpu" if DEVICE == "host" else "cuda"
+        swapped = upload(torch.arange(4.0, device=device)).astype(">bfloat16")
+        self.assertEqual((swapped.dtype, swapped.tolist()), (">bfloat16", [0, 1, 2, 3]))
+        with self.assertRaisesRegex(TypeError, r"native\(\)"):
+            torch.from_dlpack(swapped)
+        native = swapped.native()
+        self.assertEqual(native.dtype, "bfloat16")
+        self.assertEqual(torch.from_dlpack(native).tolist(), [0, 1, 2, 3])
+
+    def test_floats_of_8_bits_are_numbers(self):
+        device = "cpu" if DEVICE == "host" else "cuda"
+        numbers = [[0.0, 1.0, -2.0, 0.4375], [448.0, 2 ** -9, 10.0, -0.0]]
+        array = upload(torch.tensor(numbers, device=device))
+        for name in "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz":
+            with self.subTest(name=name):
+                converted = array.astype(name)
+                self.assertEqual((converted.dtype, converted.itemsize), (name, 1))
+                self.assertEqual(converted.astype("float32").tolist(), converted.tolist())
+                reference = multibuffer.reference(torch.tensor(numbers)).astype(name)
+                self.assertTrue(multibuffer.verify(converted, reference))
+                if hasattr(torch, name):
+                    tensor = torch.tensor(numbers, device=device).to(getattr(torch, name))
+                    self.assertTrue(multibuffer.verify(converted, tensor))
+        self.assertEqual(array.astype("float8_e4m3fn").tolist(), numbers)
+        self.assertEqual(array.astype("float8_e5m2").tolist()[1][:3], [448.0, 2 ** -9, 10.0])
+        too_large = array.astype("float8_e4m3fnuz").tolist()[1][0]
+        self.assertNotEqual(too_large, too_large)
 
     def test_tensors_are_outputs(self):
         out = torch.zeros(2, 4, dtype=torch.float64, device="cpu" if DEVICE == "host" else "cuda")

@@ -336,7 +336,8 @@ class Ctypes(unittest.TestCase):
         for made in (Bits(3, 9, 500), (Bits * 3)(), Outer(), ArrayOf(), (ArrayOf * 2 * 2)()):
             with self.subTest(type=type(made).__name__):
                 self.opaque(made, "Bits.a|itemsize")
-        self.opaque(Bits(3, 9, 500), "Bits has bit fields|has bit fields, as Bits.a")
+        # From Python 3.12 on, ctypes writes padding as well, and with that a format of 5 bytes.
+        self.opaque(Bits(3, 9, 500), "Bits has bit fields|has bit fields, as Bits.a|takes 5 bytes")
 
     def test_what_the_class_and_the_format_agree_on_is_read(self):
         class Point(ctypes.Structure):
@@ -373,9 +374,10 @@ class Ctypes(unittest.TestCase):
         class HasPacked(ctypes.Structure):
             _fields_ = [("n", Packed), ("v", ctypes.c_uint8)]
 
-        for cls, expected in ((Derived, (1, 2)), (HasUnion, None), (HasPacked, None)):
-            made = cls(1, 2) if cls is Derived else cls()
-            with self.subTest(cls=cls.__name__):
+        # From Python 3.12 on, the formats of packed structures are right.
+        for made, expected in ((Derived(1, 2), (1, 2)), (HasUnion(), None),
+                               (HasPacked((1, 0x203), 4), ((1, 0x203), 4))):
+            with self.subTest(cls=type(made).__name__):
                 try:
                     read = upload(made).tolist()
                 except TypeError:

@@ -1,5 +1,5 @@
 """What users run beside this today: torch, JAX, ml_dtypes, pyarrow, pandas and the rest, as `./dev
-test-today` installs them; and the rules about them, on objects made to measure, which need none.
+ecosystem` installs them; and the rules about them, on objects made to measure, which need none.
 
 The rule of most: memory is taken only from an object whose elements are what its memory holds.
 """
@@ -414,11 +414,50 @@ class MlDtypes(Case):
             self.refused(readers(array, array), rf"{name} .*astype\('{advice}'\)",
                          only={"upload", "list", "stack", "reference", "indices"})
 
-    def test_a_foreign_byte_order_is_refused(self):
+    def test_they_are_numbers(self):
+        for name in self.names:
+            array = self.array(name)
+            with self.subTest(name=name):
+                self.assertEqual(up(array).tolist(), array.astype("f8").tolist())
+                self.assertEqual(up(array).copy().tolist(), array.astype("f8").tolist())
+                self.assertIn(8, up(array))
+                self.assertTrue(multibuffer.verify(up(array), array * array.dtype.type(1), ulp=1))
+                self.assertFalse(multibuffer.verify(up(array), array[::-1], atol=1e-3))
+                self.assertTrue(multibuffer.verify(up(array), array[::-1], atol=8))
+
+    def test_conversions_are_those_of_ml_dtypes(self):
+        bits = numpy.arange(1 << 16, dtype="u2")
+        numbers = [bits.view("f2"), bits.view(ml_dtypes.bfloat16), bits.astype("i2"),
+                   (bits.astype("u4") << 16 | 0x8000).view("f4"), bits.view("u1").view("i1"),
+                   (bits.astype("u8") << 47).view("f8"), bits.view("u1") % 2 == 1]
+        numbers += [numpy.arange(256, dtype="u1").view(getattr(ml_dtypes, name))
+                    for name in self.names if name != "bfloat16"]
+        for name in self.names:
+            to = numpy.dtype(getattr(ml_dtypes, name))
+            for given in numbers:
+                with self.subTest(name=name, given=given.dtype), \
+                        numpy.errstate(invalid="ignore", over="ignore"):
+                    made = numpy.asarray(up(given).astype(to))
+                    expected = given.astype(to)
+                    if name == "float8_e8m0fnu":
+                        # ml_dtypes rounds what lies between its two least numbers up.
+                        wide = given.astype("f8")
+                        least = (wide > 2.0 ** -127) & (wide < 1.5 * 2.0 ** -127)
+                        self.assertTrue((made.view("u1")[least] == 0).all())
+                        made, expected = made[~least], expected[~least]
+                    numpy.testing.assert_array_equal(made.astype("f8"), expected.astype("f8"))
+
+    def test_a_foreign_byte_order(self):
         array = self.array("bfloat16").byteswap()
         array = array.view(array.dtype.newbyteorder())
-        with self.assertRaisesRegex(BufferError, "byte order"):
-            up(array)
+        uploaded = up(array)
+        self.assertEqual(uploaded.dtype, ">bfloat16" if sys.byteorder == "little" else "<bfloat16")
+        self.assertEqual(uploaded.tolist(), self.array("bfloat16").tolist())
+        numpy.testing.assert_array_equal(numpy.asarray(uploaded.native()), self.array("bfloat16"))
+        back = numpy.asarray(uploaded.copy())
+        self.assertEqual((back.dtype, back.tobytes()), (array.dtype, array.tobytes()))
+        with self.assertRaisesRegex(BufferError, "bfloat16"):
+            memoryview(uploaded.copy())
 
     def test_records_of_them_are_refused_by_the_field(self):
         records = numpy.zeros(2, [("a", "i4"), ("b", ml_dtypes.bfloat16)])

@@ -203,10 +203,10 @@ void RandomArray::choose_format(Random& random) {
   const std::string bytes = std::to_string(itemsize_) + "s";
   switch (itemsize_) {
     case 1:
-      format_ = random.pick<const char*>({"", "B", "b", "?", "c"});
+      format_ = random.pick<const char*>({"", "B", "b", "?", "c", "float8_e4m3fn", "float8_e5m2"});
       break;
     case 2:
-      format_ = random.pick<const char*>({"h", ">H", "e", ">e", "bfloat16", "<u"});
+      format_ = random.pick<const char*>({"h", ">H", "e", ">e", "bfloat16", ">bfloat16", "<u"});
       break;
     case 4:
       format_ = random.pick<const char*>({"i", ">I", "f", "T{b:a:3x}", "4B"});
@@ -679,9 +679,8 @@ std::string RandomRequest::describe() const {
 
 RandomConversion::RandomConversion(Random& random, const Format& from)
     : overflow(random.pick({Overflow::wrap, Overflow::saturate})) {
-  const bool is_bfloat16 = from.text() == "bfloat16";
-  if (!is_bfloat16 && (from.opaque() || from.type().is_struct)) return;
-  const ScalarKind kind = is_bfloat16 ? ScalarKind::real : from.type().kind;
+  if (from.opaque() || from.type().is_struct) return;
+  const ScalarKind kind = from.type().kind;
   const bool is_complex = kind == ScalarKind::complex;
   const bool is_real = kind == ScalarKind::real && from.itemsize() <= 8;
   if (kind != ScalarKind::boolean && kind != ScalarKind::signed_integer &&
@@ -707,6 +706,10 @@ RandomConversion::RandomConversion(Random& random, const Format& from)
                                                    {"f", 4},
                                                    {"d", 8},
                                                    {"bfloat16", 2},
+                                                   {">bfloat16", 2},
+                                                   {"float8_e4m3fn", 1},
+                                                   {"float8_e5m2fnuz", 1},
+                                                   {"float8_e8m0fnu", 1},
                                                    {">h", 2},
                                                    {">I", 4},
                                                    {">d", 8},

@@ -104,33 +104,30 @@ void for_each_row(const GatherPlan& plan, Visit&& visit) {
 
 inline constexpr std::byte prefill{0xa5};
 
-inline Format format_of(Number number, bool foreign) {
-  constexpr const char* codes[] = {"?", "b", "h",        "i", "q", "B",  "H", "I",
-                                   "Q", "e", "bfloat16", "f", "d", "Zf", "Zd"};
-  const std::string code = codes[static_cast<int>(number)];
-  const bool swapped = foreign && bytes_of(number) > 1 && number != Number::bfloat16;
-  return Format((swapped ? ">" : "") + code, bytes_of(number));
+inline Format format_of(ScalarType scalar, bool foreign) {
+  const bool swapped = foreign && bytes_of(scalar) > 1;
+  return Format((swapped ? ">" : "") + std::string(row_of(scalar).format), bytes_of(scalar));
 }
 
-inline std::vector<std::byte> reversed_numbers(std::vector<std::byte> bytes, int each) {
-  for (auto at = bytes.begin(); at != bytes.end(); at += each) std::reverse(at, at + each);
-  return bytes;
-}
-
-/// Converts a run of scalars by the reference. No format can express a byte-swapped bfloat16.
+/// Converts a run of scalars by the reference.
 inline std::vector<std::byte> converted_run(const Conversion& conversion,
                                             std::vector<std::byte> run) {
-  if (conversion.from == Number::bfloat16 && conversion.from_foreign)
-    run = reversed_numbers(std::move(run), 2);
   const auto count = static_cast<std::int64_t>(run.size()) / bytes_of(conversion.from);
-  run = reference::converted({{count}, std::move(run)},
-                             format_of(conversion.from, conversion.from_foreign),
-                             format_of(conversion.to, conversion.to_foreign),
-                             conversion.saturate ? Overflow::saturate : Overflow::wrap)
-            .bytes;
-  if (conversion.to == Number::bfloat16 && conversion.to_foreign)
-    run = reversed_numbers(std::move(run), 2);
-  return run;
+  return reference::converted({{count}, std::move(run)},
+                              format_of(conversion.from, conversion.from_foreign),
+                              format_of(conversion.to, conversion.to_foreign),
+                              conversion.saturate ? Overflow::saturate : Overflow::wrap)
+      .bytes;
+}
+
+/// Returns a number that is converted, from or to; complex ones are only results.
+inline ScalarType random_scalar(Random& random, bool is_result) {
+  while (true) {
+    const ScalarRow& row = scalar_table[static_cast<std::size_t>(
+        random.between(std::int64_t{0}, std::int64_t{scalar_table.size()} - 1))];
+    const bool is_long = row.dlpack_code < 0;
+    if (!is_long && (is_result || row.kind != ScalarKind::complex)) return row.scalar;
+  }
 }
 
 struct Case {
@@ -203,14 +200,14 @@ class CaseMaker {
     GatherPlan& plan = result_.plan;
     transposes_ = false;
     Conversion& conversion = plan.conversion.emplace();
-    conversion.from = static_cast<Number>(random_.between(0, static_cast<int>(Number::float64)));
-    conversion.to = static_cast<Number>(random_.between(0, static_cast<int>(Number::complex128)));
+    conversion.from = random_scalar(random_, false);
+    conversion.to = random_scalar(random_, true);
     conversion.from_foreign = random_.chance(30);
     conversion.to_foreign = random_.chance(30);
     conversion.saturate = random_.chance(50);
     if (conversion.from == conversion.to) {  // another order, then, where bytes have one
       conversion.to_foreign = !conversion.from_foreign;
-      if (bytes_of(conversion.from) == 1) conversion.to = Number::float32;
+      if (bytes_of(conversion.from) == 1) conversion.to = ScalarType::float32;
     }
     const std::int64_t count =
         random_.pick<std::int64_t>({1, 1, 1, 2, 3, 4, 8, 16, 24, 32, 100, 1000});
@@ -388,15 +385,14 @@ class CaseMaker {
 inline KernelChoice random_choice(Random& random, const GatherPlan& plan) {
   const cuda::PlanFacts facts(plan);
   std::vector<Family> families;
-  for (int family = static_cast<int>(Family::convert); family <= static_cast<int>(Family::elements);
-       ++family)
+  for (int family = static_cast<int>(Family::convert_float8);
+       family <= static_cast<int>(Family::elements); ++family)
     if (cuda::can_gather(facts, static_cast<Family>(family)))
       families.push_back(static_cast<Family>(family));
   const Family family =
       families[static_cast<std::size_t>(random.between(0, static_cast<int>(families.size()) - 1))];
   int vector_bytes = cuda::vector_bytes_of(facts, family);
-  if (family == Family::convert && random.chance(20))
-    vector_bytes = bytes_of(plan.conversion->from);
+  if (plan.conversion && random.chance(20)) vector_bytes = bytes_of(plan.conversion->from);
   if (family == Family::elements)
     while (vector_bytes > 1 && random.chance(30)) vector_bytes /= 2;
   KernelChoice choice = cuda::choice_of(facts, family, vector_bytes);

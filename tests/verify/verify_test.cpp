@@ -251,6 +251,21 @@ TEST(VerifyTolerance, CountsThroughZero) {
                      ulps(std::numeric_limits<std::int64_t>::max())));
 }
 
+TEST(VerifyTolerance, KnowsRealsThatHaveAName) {
+  const std::uint16_t one = 0x3f80, next = 0x3f81;
+  EXPECT_TRUE(close(next, one, "bfloat16", ulps(1)));
+  EXPECT_TRUE(close(next, one, "bfloat16", absolute(0.0078125)));
+  EXPECT_FALSE(close(next, one, "bfloat16", absolute(0.0078)));
+  const std::uint8_t least = 0x01, minus_least = 0x81, no_number = 0x80, largest = 0x7f;
+  EXPECT_TRUE(close(least, minus_least, "float8_e4m3fnuz", ulps(2)));
+  EXPECT_FALSE(close(least, minus_least, "float8_e4m3fnuz", ulps(1)));
+  EXPECT_FALSE(close(no_number, largest, "float8_e4m3fnuz", ulps(1000)));
+  EXPECT_TRUE(close(no_number, no_number, "float8_e4m3fnuz", absolute(1)));
+  const std::uint8_t two = 0x80, before = 0x7f;  // of an exponent without a sign: 2 and 1
+  EXPECT_TRUE(close(two, before, "float8_e8m0fnu", ulps(1)));
+  EXPECT_FALSE(close(two, before, "float8_e8m0fnu", absolute(0.9)));
+}
+
 TEST(VerifyTolerance, KnowsHalfs) {
   const std::uint16_t one = 0x3c00, one_and_an_ulp = 0x3c01, two = 0x4000, third = 0x3555;
   const std::uint16_t smallest = 0x0001, minus_smallest = 0x8001, infinity = 0x7c00, most = 0x7bff;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -269,6 +270,21 @@ TEST(Stack, NamesThePartThatDiffers) {
   expect_error(Errc::invalid_view, "in format",
                with(ArrayView::dense(a, Numbers{2, 3}, Format("q", 8))));
   expect_error(Errc::invalid_argument, "a stack of no arrays", [] { stack({}); });
+}
+
+TEST(Stack, TakesPartsWhoseFormatsMeanTheSame) {
+  const std::int32_t a[2]{1, 2}, b[2]{3, 4};
+  const char* const native = std::endian::native == std::endian::little ? "<i" : ">i";
+  const char* const other = std::endian::native == std::endian::little ? ">i" : "<i";
+  const ArrayView first = ArrayView::dense(a, Numbers{2}, Format("i", 4));
+  const Stack both = stack(std::vector{first, ArrayView::dense(b, Numbers{2}, Format(native, 4))});
+  EXPECT_EQ(both.view().format(), Format("i", 4)) << "as the first part has it";
+  expect_error(Errc::invalid_view, "in format", [&] {
+    stack(std::vector{first, ArrayView::dense(b, Numbers{2}, Format(other, 4))});
+  });
+  expect_error(Errc::invalid_view, "in format", [&] {
+    stack(std::vector{first, ArrayView::dense(b, Numbers{2}, Format("f", 4))});
+  });
 }
 
 TEST(Stack, StridesDoNotCountWhereNoStepIsTaken) {

@@ -1,6 +1,5 @@
 #include "host/python/elements/dtype.hpp"
 
-#include <multibuffer/dlpack.hpp>
 #include <multibuffer/error.hpp>
 
 #include "host/interop/numpy_type.hpp"
@@ -8,7 +7,6 @@
 #include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
-#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cstdint>
@@ -62,24 +60,8 @@ std::string type_string(const Format& format) {
 }
 
 std::string dtype_name(const Format& format) {
-  if (dlpack::is_named_type(format)) return format.text();
-  if (format.opaque() || format.type().is_struct) return type_string(format);
-  const Type& type = format.type();
-  if (type.size > 1 && type.little_endian != native_little) return type_string(format);
-  switch (type.kind) {
-    case ScalarKind::boolean:
-      return "bool";
-    case ScalarKind::signed_integer:
-      return text("int", 8 * type.size);
-    case ScalarKind::unsigned_integer:
-      return text("uint", 8 * type.size);
-    case ScalarKind::real:
-      return text("float", 8 * type.size);
-    case ScalarKind::complex:
-      return text("complex", 8 * type.size);
-    default:
-      return type_string(format);
-  }
+  if (format.opaque()) return type_string(format);
+  return dtype_name(format.type()).value_or(type_string(format));
 }
 
 py::object type_description(const Format& format) {
@@ -95,53 +77,23 @@ Format format_of_type_string(std::string_view given) {
   if (given.size() < 3) refuse();
   const auto [end, error] = std::from_chars(given.data() + 2, given.data() + given.size(), size);
   if (error != std::errc() || end != given.data() + given.size() || size < 1) refuse();
+  if (given[1] != 'S' && given[1] != 'U' && given[1] != 'V') {
+    std::optional<Format> number = format_of_dtype_name(given);
+    if (!number) refuse();
+    return *number;
+  }
   Type type;
   type.size = given[1] == 'U' ? 4 * size : size;
-  type.little_endian = type.size == 1 || (given[0] == '|' ? native_little : given[0] != '>');
-  const auto one_of = [size](std::initializer_list<std::int64_t> sizes) {
-    return std::ranges::find(sizes, size) != sizes.end();
-  };
-  bool known = true;
-  switch (given[1]) {
-    case 'b':
-      type.kind = ScalarKind::boolean;
-      known = size == 1;
-      break;
-    case 'i':
-      type.kind = ScalarKind::signed_integer;
-      known = one_of({1, 2, 4, 8});
-      break;
-    case 'u':
-      type.kind = ScalarKind::unsigned_integer;
-      known = one_of({1, 2, 4, 8});
-      break;
-    case 'f':
-      type.kind = ScalarKind::real;
-      known = one_of({2, 4, 8, sizeof(long double)});
-      break;
-    case 'c':
-      type.kind = ScalarKind::complex;
-      known = one_of({8, 16, 2 * sizeof(long double)});
-      break;
-    case 'S':
-      type.kind = ScalarKind::bytes;
-      break;
-    case 'U':
-      type.kind = ScalarKind::ucs4;
-      break;
-    case 'V':
-      type.kind = ScalarKind::padding;
-      break;
-    default:
-      known = false;
-  }
-  if (!known) refuse();
+  type.little_endian = given[0] == '|' ? native_little : given[0] != '>';
+  type.kind = given[1] == 'S'   ? ScalarKind::bytes
+              : given[1] == 'U' ? ScalarKind::ucs4
+                                : ScalarKind::padding;
   return format_of(type);
 }
 
 namespace {
 
-/// What Python's own types are in NumPy.
+/// Returns the format that NumPy gives to Python's own types.
 std::optional<Format> format_of_python_type(py::handle type) {
   const auto is = [&](PyTypeObject& other) {
     return type.ptr() == reinterpret_cast<PyObject*>(&other);
@@ -163,7 +115,7 @@ std::optional<Format> find_format_of_dtype(py::handle dtype) {
     format = format_of_dtype_name(name == "bool_" ? "bool" : name);  // before NumPy 2
   };
   try_name(dtype);
-  // NumPy's name says no byte order, and its string no bfloat16.
+  // NumPy's name says no byte order, and its string no bfloat16: that is read by its name, then.
   for (const char* const attribute : {"str", "name", "__name__"})
     if (!format && py::hasattr(dtype, attribute)) try_name(dtype.attr(attribute));
   if (!format) {  // torch's dtypes have no name
@@ -180,23 +132,9 @@ Format format_of_dtype(py::handle dtype) {
     throw py::type_error(
         text("dtype ", repr_of(dtype),
              " is none that elements are converted to: there are bool, int8 to int64, uint8 to "
-             "uint64, float16, bfloat16, float32, float64, complex64, complex128, and type "
-             "strings of these, such as '>f4'"));
+             "uint64, float16, bfloat16, float32, float64, complex64, complex128, the float8_* of "
+             "ml_dtypes, and type strings, such as '>f4'"));
   return *format;
-}
-
-bool same_meaning(const Type& a, const Type& b) {
-  if (a.is_struct != b.is_struct || a.size != b.size) return false;
-  if (!a.is_struct) return a.kind == b.kind && (a.size == 1 || a.little_endian == b.little_endian);
-  return std::ranges::equal(a.fields, b.fields, [](const Field& x, const Field& y) {
-    return x.name == y.name && x.offset == y.offset && x.shape == y.shape &&
-           same_meaning(x.type, y.type);
-  });
-}
-
-bool same_meaning(const Format& a, const Format& b) {
-  if (a == b) return true;
-  return !a.opaque() && !b.opaque() && same_meaning(a.type(), b.type());
 }
 
 }  // namespace multibuffer::python

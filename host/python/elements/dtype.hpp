@@ -10,28 +10,26 @@
 
 namespace multibuffer::python {
 
-/// What `numpy.dtype` understands: "int32" and its like for native numbers, else a type string.
+/// Returns what `numpy.dtype` understands: "int32" and its like for native numbers, else a type
+/// string. The names of ml_dtypes, "bfloat16", it understands once that is imported; a '>' in front
+/// of them says that the byte order is not this machine's.
 std::string dtype_name(const Format& format);
 
-/// The array interface's type string, "<i4"; raw bytes, "|V12", for structs and opaque elements.
+/// Returns the array interface's type string, "<i4"; raw bytes, "|V12", for structs, elements that
+/// NumPy has no type for, and opaque ones.
 std::string type_string(const Format& format);
 
-/// The array interface's `descr` for structs, else None.
+/// Returns the array interface's `descr` for structs, else None.
 pybind11::object type_description(const Format& format);
 
-/// The format that a type string names. Throws `format_unsupported` for those without one.
+/// Returns the format that a type string names. Throws `format_unsupported` for those without one.
 Format format_of_type_string(std::string_view text);
 
-/// The numbers that a dtype argument names: "float16", "bfloat16", "i4", ">f8", bool and its like,
-/// or what has a name or a type string, as the dtypes of NumPy, torch and JAX do. Throws TypeError
-/// for anything else.
+/// Returns the numbers that a dtype argument names: "float16", "bfloat16", "i4", ">f8", bool and
+/// its like, or what has a name or a type string, as the dtypes of NumPy, torch and JAX do. Throws
+/// TypeError for anything else.
 Format format_of_dtype(pybind11::handle dtype);
-/// The same; nothing for anything else.
+/// Returns the same, but nothing for anything else.
 std::optional<Format> find_format_of_dtype(pybind11::handle dtype);
-
-/// Whether elements of both hold the same values in the same bytes, however the formats spell it:
-/// "l", "q" and "<q" do here.
-bool same_meaning(const Format& a, const Format& b);
-bool same_meaning(const Type& a, const Type& b);
 
 }  // namespace multibuffer::python

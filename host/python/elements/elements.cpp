@@ -1,16 +1,14 @@
 #include "host/python/elements/elements.hpp"
 
+#include "host/format/read_scalar.hpp"
 #include "host/python/elements/numpy_array.hpp"
 #include "host/python/support/nested_list.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <charconv>
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -19,62 +17,9 @@ namespace py = pybind11;
 namespace multibuffer::python {
 namespace {
 
-constexpr bool native_little = std::endian::native == std::endian::little;
-
-template <class Number>
-Number read(const std::byte* bytes, bool little_endian) {
-  std::array<std::byte, sizeof(Number)> copy;
-  std::copy_n(bytes, copy.size(), copy.begin());
-  if (little_endian != native_little) std::ranges::reverse(copy);
-  Number number;
-  std::memcpy(&number, copy.data(), copy.size());
-  return number;
-}
-
-double read_half(const std::byte* bytes, bool little_endian) {
-  const auto bits = read<std::uint16_t>(bytes, little_endian);
-  const int exponent = (bits >> 10) & 0x1f;
-  const int fraction = bits & 0x3ff;
-  double magnitude = 0;
-  if (exponent == 0)
-    magnitude = std::ldexp(fraction, -24);
-  else if (exponent < 31)
-    magnitude = std::ldexp(fraction + 0x400, exponent - 25);
-  else
-    magnitude = fraction == 0 ? std::numeric_limits<double>::infinity()
-                              : std::numeric_limits<double>::quiet_NaN();
-  return (bits & 0x8000) != 0 ? -magnitude : magnitude;
-}
-
-double read_real(const std::byte* bytes, std::int64_t size, bool little_endian) {
-  switch (size) {
-    case 2:
-      return read_half(bytes, little_endian);
-    case 4:
-      return static_cast<double>(read<float>(bytes, little_endian));
-    case 8:
-      return read<double>(bytes, little_endian);
-    default:
-      return static_cast<double>(read<long double>(bytes, little_endian));
-  }
-}
-
-std::uint64_t read_unsigned(const Type& type, const std::byte* bytes) {
-  switch (type.size) {
-    case 1:
-      return read<std::uint8_t>(bytes, type.little_endian);
-    case 2:
-      return read<std::uint16_t>(bytes, type.little_endian);
-    case 4:
-      return read<std::uint32_t>(bytes, type.little_endian);
-    default:
-      return read<std::uint64_t>(bytes, type.little_endian);
-  }
-}
-
-std::int64_t read_signed(const Type& type, const std::byte* bytes) {
-  const auto unused_bits = static_cast<int>(64 - 8 * type.size);
-  return static_cast<std::int64_t>(read_unsigned(type, bytes) << unused_bits) >> unused_bits;
+double read_real(const Type& type, const std::byte* bytes, std::int64_t size) {
+  return visit_real(type.encoding, bytes, size, type.little_endian,
+                    [](auto value) { return static_cast<double>(value); });
 }
 
 py::object raw_bytes(const std::byte* bytes, std::int64_t size) {
@@ -110,18 +55,17 @@ py::object scalar(const Type& type, const std::byte* bytes) {
     case ScalarKind::boolean:
       return py::bool_(*bytes != std::byte{0});
     case ScalarKind::signed_integer:
-      return py::int_(read_signed(type, bytes));
+      return py::int_(read_signed(bytes, type.size, type.little_endian));
     case ScalarKind::unsigned_integer:
     case ScalarKind::pointer:
     case ScalarKind::object:
-      return py::int_(read_unsigned(type, bytes));
+      return py::int_(read_unsigned(bytes, type.size, type.little_endian));
     case ScalarKind::real:
-      return py::float_(read_real(bytes, type.size, type.little_endian));
+      return py::float_(read_real(type, bytes, type.size));
     case ScalarKind::complex: {
       const std::int64_t half = type.size / 2;
       return py::reinterpret_steal<py::object>(
-          PyComplex_FromDoubles(read_real(bytes, half, type.little_endian),
-                                read_real(bytes + half, half, type.little_endian)));
+          PyComplex_FromDoubles(read_real(type, bytes, half), read_real(type, bytes + half, half)));
     }
     case ScalarKind::pascal: {
       const auto room = std::max<std::int64_t>(type.size - 1, 0);

@@ -8,6 +8,7 @@
 #include "host/support/text.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <exception>
 #include <map>
 #include <optional>
@@ -78,15 +79,16 @@ void explain_dtype(py::handle exporter) {
 struct RegisteredNumber {
   std::string name;
   std::int64_t size = 0;
-  bool is_native = true;
+  std::string order;  ///< '<' or '>' in front of the name, if it is not this machine's
 };
 
 std::optional<RegisteredNumber> registered_number(py::handle exporter) {
   const std::optional<py::object> dtype = registered_dtype(exporter);
   if (!dtype) return {};
-  RegisteredNumber number{dtype->attr("name").cast<std::string>(),
-                          dtype->attr("itemsize").cast<std::int64_t>(),
-                          py::bool_(dtype->attr("isnative"))};
+  RegisteredNumber number{
+      dtype->attr("name").cast<std::string>(), dtype->attr("itemsize").cast<std::int64_t>(), {}};
+  if (!py::bool_(dtype->attr("isnative")))
+    number.order = std::endian::native == std::endian::little ? ">" : "<";
   // What else there is, strings for instance, is NumPy's to refuse.
   const auto begins = [&](const char* word) { return number.name.starts_with(word); };
   if (!begins("bfloat") && !begins("float") && !begins("int") && !begins("uint")) return {};
@@ -95,24 +97,19 @@ std::optional<RegisteredNumber> registered_number(py::handle exporter) {
 
 /// Throws BufferError for numbers of which there is no format.
 Format format_of(const RegisteredNumber& number) {
-  Format format(number.name, number.size);
+  Format format(number.order + number.name, number.size);
   // Those of less than a byte take a whole one in NumPy's arrays, and in no other library's.
   if (!dlpack::is_named_type(format))
     throw py::buffer_error(
         text("NumPy's elements of dtype ", number.name, " have no format here: give array.astype('",
              number.name.find("int") != std::string::npos ? "int8" : "float32", "')"));
-  if (!number.is_native)
-    throw py::buffer_error(text("elements of dtype ", number.name,
-                                " in a foreign byte order have no format here: give "
-                                "array.astype('",
-                                number.name, "')"));
   return format;
 }
 
 /// By the same memory as unsigned integers.
 void acquire_registered(py::handle array, const RegisteredNumber& number, int flags,
                         Py_buffer& buffer) {
-  static auto& names = *new std::set<std::string>;  // as many as there are formats
+  static auto& names = *new std::set<std::string>;  // twice as many as there are formats
   const char* const name = names.insert(format_of(number).text()).first->c_str();
   const py::object integers =
       py::module_::import("numpy").attr("asarray")(array).attr("view")(text('u', number.size));
@@ -253,8 +250,7 @@ const char* refusal(const BufferExport& source, int flags) {
 }  // namespace
 
 const char* format_for_consumers(const Format& format) {
-  if (!format.opaque() || dlpack::is_named_type(format) || format.has_objects())
-    return format.text().c_str();
+  if (!format.opaque() || format.has_objects()) return format.text().c_str();
   // Guarded by the GIL. Its strings never move, and exports may outlive main.
   static auto& bytes = *new std::map<std::int64_t, std::string>;
   std::string& kept = bytes[format.itemsize()];
@@ -263,7 +259,8 @@ const char* format_for_consumers(const Format& format) {
 }
 
 bool refuses_format(const Format& format, int flags, const char* instead) {
-  if ((flags & PyBUF_FORMAT) == 0 || !dlpack::is_named_type(format)) return false;
+  if ((flags & PyBUF_FORMAT) == 0 || format.opaque() || has_standard_codes(format.type()))
+    return false;
   PyErr_Format(PyExc_BufferError, "the buffer protocol has no format for elements of type %s: %s",
                format.text().c_str(), instead);
   return true;

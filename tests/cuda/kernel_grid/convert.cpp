@@ -5,5 +5,4 @@ namespace multibuffer::testing {
 
 template void run_family<cuda::Convert>(const cuda::KernelPlan&, const cuda::KernelChoice&,
                                         KernelMemory&, std::uint32_t, const Grid&);
-
 }  // namespace multibuffer::testing

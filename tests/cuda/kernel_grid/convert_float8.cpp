@@ -1,0 +1,9 @@
+#include "cuda/kernels/convert_float8_body.hpp"
+#include "tests/cuda/kernel_grid/run_family_body.hpp"
+
+namespace multibuffer::testing {
+
+template void run_family<cuda::ConvertFloat8>(const cuda::KernelPlan&, const cuda::KernelChoice&,
+                                              KernelMemory&, std::uint32_t, const Grid&);
+
+}  // namespace multibuffer::testing
