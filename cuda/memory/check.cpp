@@ -12,8 +12,8 @@ void throw_cuda_failure(cudaError_t error, const char* call, const char* file, i
   static_cast<void>(cudaGetLastError());
   const std::string_view path = file;
   throw Failure(Errc::cuda_failure,
-              text(call, " at ", path.substr(path.find_last_of('/') + 1), ":", line, ": ",
-                   cudaGetErrorName(error), ": ", cudaGetErrorString(error)));
+                text(call, " at ", path.substr(path.find_last_of('/') + 1), ":", line, ": ",
+                     cudaGetErrorName(error), ": ", cudaGetErrorString(error)));
 }
 
 void throw_out_of_device_memory(std::int64_t bytes) {

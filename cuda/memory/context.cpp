@@ -67,7 +67,7 @@ StreamId ask_id(cudaStream_t stream) {
 DeviceGuard::DeviceGuard(CUcontext primary) {
   if (const CUresult error = driver().push_current(primary))
     throw Failure(Errc::cuda_failure,
-                text("cuCtxPushCurrent: the driver's error ", static_cast<int>(error)));
+                  text("cuCtxPushCurrent: the driver's error ", static_cast<int>(error)));
   ignore(cudaThreadExchangeStreamCaptureMode(&mode_));
 }
 
@@ -164,7 +164,7 @@ void Context::require_own_device(cudaStream_t stream) const {
   if (!driver().stream_context || driver().stream_context(stream, &context) != CUDA_SUCCESS) return;
   if (context != primary_)
     throw Failure(Errc::invalid_argument,
-                text("the stream is another device's, and the memory is on cuda:", ordinal_));
+                  text("the stream is another device's, and the memory is on cuda:", ordinal_));
 }
 
 StreamId Context::named(cudaStream_t stream) {
@@ -174,9 +174,10 @@ StreamId Context::named(cudaStream_t stream) {
     case StreamState::ready:
       break;
     case StreamState::capturing:
-      throw Failure(Errc::invalid_argument,
-                  "the stream is being captured into a CUDA graph; make a Plan before the capture, "
-                  "and run it within");
+      throw Failure(
+          Errc::invalid_argument,
+          "the stream is being captured into a CUDA graph; make a Plan before the capture, "
+          "and run it within");
     case StreamState::blocked:
       throw Failure(
           Errc::invalid_argument,

@@ -138,8 +138,8 @@ void DeviceMemory::refuse_own(const Coming& coming) const {
   });
   if (has_one)
     throw Failure(Errc::invalid_argument,
-                "this thread has an access to the memory open on another stream, and one of the "
-                "two writes: end it first");
+                  "this thread has an access to the memory open on another stream, and one of the "
+                  "two writes: end it first");
 }
 
 bool DeviceMemory::others_conflict(const Coming& coming) const {

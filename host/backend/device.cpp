@@ -43,7 +43,7 @@ Device Device::open(std::string_view name) {
   if (name == "cuda") return Device(open_cuda_backend(0));
   if (name.starts_with(cuda_prefix)) return Device(open_cuda_backend(ordinal_of(name)));
   throw Failure(Errc::invalid_argument,
-              text("device '", name, "': there are auto, host, cuda, and cuda:N"));
+                text("device '", name, "': there are auto, host, cuda, and cuda:N"));
 }
 
 Device Device::of_memory(const void* pointer) {

@@ -105,8 +105,8 @@ void throw_bad_index(const PlanIndices& indices, std::int64_t position, std::int
     position /= indices.shape[i];
   }
   throw Failure(Errc::index_out_of_range,
-              text("index ", value, " at position ", tuple_text(coordinates), " on axis ",
-                   indices.axis, ", whose extent is ", indices.extent));
+                text("index ", value, " at position ", tuple_text(coordinates), " on axis ",
+                     indices.axis, ", whose extent is ", indices.extent));
 }
 
 }  // namespace multibuffer

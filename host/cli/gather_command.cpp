@@ -171,7 +171,7 @@ Comparison check(const Result& result, const ResultType& type, const Selection& 
                            selection.view.format(), type.format, {.overflow = type.overflow});
   if (expected.shape != type.shape) {
     throw Failure(Errc::invalid_view, text("the reference's shape is ", tuple_text(expected.shape),
-                                         ", the result's ", tuple_text(type.shape)));
+                                           ", the result's ", tuple_text(type.shape)));
   }
   if (type.order == Order::F) return verify(result.buffer, expected.bytes);
   return verify(result.bytes(), expected.bytes, type.shape, type.format);

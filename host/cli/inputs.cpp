@@ -88,14 +88,14 @@ void Inputs::check_alike() const {
   const Input& first = some == inputs_.end() ? inputs_.front() : *some;
   if (join_ == Join::concatenate && first.view.ndim() == 0) {
     throw Failure(Errc::invalid_argument,
-                text(first.path, ": an array without axes has no axis 0 to join along"));
+                  text(first.path, ": an array without axes has no axis 0 to join along"));
   }
   for (const Input& other : inputs_) {
     const std::string what = difference(first, other);
     if (what.empty()) continue;
     throw Failure(Errc::invalid_argument,
-                text(first.path, " and ", other.path, " cannot be ",
-                     join_ == Join::stack ? "stacked" : "joined", ": ", what));
+                  text(first.path, " and ", other.path, " cannot be ",
+                       join_ == Join::stack ? "stacked" : "joined", ": ", what));
   }
 }
 

@@ -23,12 +23,12 @@ FileKind kind_of_output(const std::string& path, const ResultType& type) {
   if (!kind && std::filesystem::exists(status) && !is_regular) kind = FileKind::npy;
   if (!kind) {
     throw Failure(Errc::invalid_argument,
-                text("--out ", path, ": the name says the kind of file, .npy or .png"));
+                  text("--out ", path, ": the name says the kind of file, .npy or .png"));
   }
   if (kind == FileKind::png) {
     if (type.order == Order::F) {
       throw Failure(Errc::invalid_argument,
-                  text("--out ", path, ": --order F is for .npy; a PNG has one order"));
+                    text("--out ", path, ": --order F is for .npy; a PNG has one order"));
     }
     files::check_fits_png(type.shape, type.format);
   }

@@ -48,7 +48,7 @@ void flush_standard_output() {
   errno = 0;
   if (std::cout.flush()) return;
   throw Failure(Errc::file_unwritable,
-              text("standard output: ", std::generic_category().message(errno)));
+                text("standard output: ", std::generic_category().message(errno)));
 }
 
 }  // namespace multibuffer::cli

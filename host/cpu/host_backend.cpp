@@ -58,7 +58,8 @@ class HostMemory final : public Memory {
       if (bytes > few && bytes > all_bytes()) throw std::bad_alloc();
       return static_cast<std::byte*>(allocate_large(static_cast<std::size_t>(bytes)));
     } catch (const std::bad_alloc&) {
-      throw OutOfMemory(text(bytes, " bytes on the host, which has ", available_bytes(), " available"));
+      throw OutOfMemory(
+          text(bytes, " bytes on the host, which has ", available_bytes(), " available"));
     }
   }
 };

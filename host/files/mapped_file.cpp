@@ -60,11 +60,11 @@ std::size_t most_files() {
 
 [[noreturn]] void throw_too_many(const std::string& path, std::size_t mapped) {
   throw Failure(Errc::file_unreadable,
-              text(path, ": ", mapped,
-                   " files are mapped already, and the system allows a process ", largest_count(),
-                   " mappings; raise the limit (sysctl vm.max_map_count) or give fewer files of "
-                   "more than ",
-                   small_file >> 10, " KiB at once"));
+                text(path, ": ", mapped,
+                     " files are mapped already, and the system allows a process ", largest_count(),
+                     " mappings; raise the limit (sysctl vm.max_map_count) or give fewer files of "
+                     "more than ",
+                     small_file >> 10, " KiB at once"));
 }
 
 class Descriptor {
@@ -161,7 +161,7 @@ void MappedFile::read_ahead() const noexcept {
 
 void MappedFile::fail_as_changed() const {
   throw Failure(Errc::file_unreadable,
-              text(path_, ": another program has changed it while it was read"));
+                text(path_, ": another program has changed it while it was read"));
 }
 
 void MappedFile::check_same(const State& now) const {

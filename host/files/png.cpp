@@ -379,14 +379,14 @@ void check_fits_png(std::span<const std::int64_t> shape, const Format& format) {
     const std::int64_t row_bytes = shape[1] * channels * format.itemsize();
     if (row_bytes <= most_row_bytes) return;
     throw Failure(Errc::invalid_argument,
-                text("rows of ", row_bytes, " bytes are too long for a PNG, of which ",
-                     most_row_bytes, " are the most; write .npy"));
+                  text("rows of ", row_bytes, " bytes are too long for a PNG, of which ",
+                       most_row_bytes, " are the most; write .npy"));
   }
   throw Failure(Errc::invalid_argument,
-              text("a PNG holds (rows, columns) or (rows, columns, 1 to 4 channels) of unsigned "
-                   "integers of 8 or 16 bits, and this is ",
-                   tuple_text(shape), " of format '", format.text(),
-                   "'; choose with --index, or write .npy"));
+                text("a PNG holds (rows, columns) or (rows, columns, 1 to 4 channels) of unsigned "
+                     "integers of 8 or 16 bits, and this is ",
+                     tuple_text(shape), " of format '", format.text(),
+                     "'; choose with --index, or write .npy"));
 }
 
 namespace {

@@ -33,8 +33,8 @@ Access::Access(StreamRef stream, std::vector<Accessed> reads, std::vector<Access
       const Device& device = accessed_.back().device_;
       if (device != accessed_.front().device_)
         throw Failure(Errc::invalid_argument,
-                    text("an access to memory of ", accessed_.front().device_.name(), " and of ",
-                         device.name(), "; open one for each device"));
+                      text("an access to memory of ", accessed_.front().device_.name(), " and of ",
+                           device.name(), "; open one for each device"));
     }
   };
   add(reads, false);

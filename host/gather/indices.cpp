@@ -60,7 +60,7 @@ void check_count(std::size_t values, const Shape& shape) {
   if (std::ranges::any_of(shape, [](std::int64_t extent) { return extent < 0; }) ||
       count != static_cast<std::int64_t>(values))
     throw Failure(Errc::invalid_argument,
-                text(values, " indices do not have the shape ", tuple_text(shape)));
+                  text(values, " indices do not have the shape ", tuple_text(shape)));
 }
 
 }  // namespace
@@ -88,7 +88,7 @@ Indices::Indices(const DeviceBuffer& buffer)
   if (type.is_struct || type.kind != ScalarKind::signed_integer || !type.little_endian ||
       (bytes_each_ != 4 && bytes_each_ != 8))
     throw Failure(Errc::invalid_argument, text("indices are 32- or 64-bit signed integers, not '",
-                                             buffer.format().text(), "'"));
+                                               buffer.format().text(), "'"));
   if (!buffer.is_c_contiguous())
     throw Failure(Errc::invalid_argument, "an index buffer must be dense and in C order");
 }
@@ -104,7 +104,7 @@ void check_indices(const Indices& indices, const void* values, const PlanIndices
   const std::int64_t count = count_of(indices);
   if (count > 0 && plan.extent == 0)
     throw Failure(Errc::index_out_of_range,
-                text(count, " indices for axis ", plan.axis, ", whose extent is 0"));
+                  text(count, " indices for axis ", plan.axis, ", whose extent is 0"));
   if (mode != IndexMode::raise) return;
   std::vector<std::byte> fetched;
   if (indices.space() == MemorySpace::device) {

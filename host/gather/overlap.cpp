@@ -135,9 +135,10 @@ bool any_leaf(const Layout& layout, const Follow& follow, const Visit& visit) {
 }
 
 [[noreturn]] void refuse() {
-  throw Failure(Errc::invalid_argument,
-              "the output overlaps the array, which is read in place: some elements would be read "
-              "after they have been written");
+  throw Failure(
+      Errc::invalid_argument,
+      "the output overlaps the array, which is read in place: some elements would be read "
+      "after they have been written");
 }
 
 /// The entries of an array in place: those of the last level are addresses.

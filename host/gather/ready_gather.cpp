@@ -49,7 +49,7 @@ struct ResultPlace {
     check_output(out, shape, strides, itemsize);
     if (on_host && out.space == MemorySpace::device)
       throw Failure(Errc::invalid_argument,
-                  "an array on the host cannot be gathered into device memory");
+                    "an array on the host cannot be gathered into device memory");
     check_apart(array, {out.data, shape, strides, itemsize});
     staged = !on_host && out.space == MemorySpace::host;
   }
@@ -134,11 +134,11 @@ void check_there(const Indices& indices, const Device& device, const GatherOptio
                  const ResultPlace& place) {
   if (indices.buffer()->device() != device)
     throw Failure(Errc::invalid_argument, text("indices on ", indices.buffer()->device().name(),
-                                             " for an array on ", device.name()));
+                                               " for an array on ", device.name()));
   if (meets_output(indices, options, place))
     throw Failure(Errc::invalid_argument,
-                "the output overlaps an index array on the device: some indices would be "
-                "read after they have been written over");
+                  "the output overlaps an index array on the device: some indices would be "
+                  "read after they have been written over");
 }
 
 /// Gives the result the output's memory, or new memory, and the plan its address.

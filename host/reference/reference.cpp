@@ -114,7 +114,7 @@ const std::byte* get_item_pointer(const Export& raw, const Index64& indices) {
       std::memcpy(&target, at_address(pointer), sizeof target);
       if (target == 0) {
         throw Failure(Errc::null_pointer,
-                    text("at index ", tuple_text(indices), " of the export, on axis ", i));
+                      text("at index ", tuple_text(indices), " of the export, on axis ", i));
       }
       pointer = target + static_cast<std::uintptr_t>(raw.suboffsets[i]);
     }
@@ -222,7 +222,7 @@ IndexMap apply(const IndexAxis& operation, Index64& shape) {
   const std::int64_t extent = shape[axis];
   if (operation.index < -extent || operation.index >= extent) {
     throw Failure(Errc::index_out_of_range,
-                text("index ", operation.index, " on axis ", axis, " of extent ", extent));
+                  text("index ", operation.index, " on axis ", axis, " of extent ", extent));
   }
   shape.erase(shape.begin() + static_cast<std::ptrdiff_t>(axis));
   return FixIndex{axis, operation.index < 0 ? operation.index + extent : operation.index};
@@ -239,7 +239,7 @@ IndexMap apply(const Permute& operation, Index64& shape) {
   const bool repeats = std::ranges::adjacent_find(sorted) != sorted.end();
   if (repeats || sorted.size() != shape.size()) {
     throw Failure(Errc::invalid_argument, text("axes ", tuple_text(operation.axes),
-                                             " are no permutation of ", shape.size(), " axes"));
+                                               " are no permutation of ", shape.size(), " axes"));
   }
   shape = permuted;
   return map;
@@ -257,7 +257,7 @@ IndexMap apply(const Reshape& operation, Index64& shape) {
       std::ranges::any_of(operation.shape, [](auto extent) { return extent < 0; });
   if (negative || product(operation.shape) != product(shape)) {
     throw Failure(Errc::invalid_argument, text("shape ", tuple_text(operation.shape),
-                                             " is none of the elements of ", tuple_text(shape)));
+                                               " is none of the elements of ", tuple_text(shape)));
   }
   return ReshapeIndex{std::exchange(shape, operation.shape), operation.shape};
 }
@@ -300,8 +300,8 @@ Index64 broadcast(const std::vector<Index>& arrays) {
       if (extent == 1) extent = own;
       if (own != 1 && own != extent) {
         throw Failure(Errc::invalid_argument,
-                    text("an index array of shape ", tuple_text(array.shape),
-                         " does not broadcast to ", tuple_text(common)));
+                      text("an index array of shape ", tuple_text(array.shape),
+                           " does not broadcast to ", tuple_text(common)));
       }
     }
   }
@@ -356,7 +356,7 @@ std::size_t default_anchor(std::vector<std::size_t> axes) {
 Selector make_selector(const Group& group, const Index64& shape, IndexMode mode) {
   if (group.axes.empty() || group.axes.size() != group.indices.size()) {
     throw Failure(Errc::invalid_argument, text("a group has ", group.indices.size(),
-                                             " index arrays for ", group.axes.size(), " axes"));
+                                               " index arrays for ", group.axes.size(), " axes"));
   }
   Selector result;
   result.shape = broadcast(group.indices);
@@ -364,7 +364,7 @@ Selector make_selector(const Group& group, const Index64& shape, IndexMode mode)
     const Index& array = group.indices[i];
     if (product(array.shape) != static_cast<std::int64_t>(array.values.size())) {
       throw Failure(Errc::invalid_argument,
-                  text(array.values.size(), " indices in shape ", tuple_text(array.shape)));
+                    text(array.values.size(), " indices in shape ", tuple_text(array.shape)));
     }
     const std::size_t axis = count_axis(group.axes[i], shape.size());
     result.axes.push_back(axis);
@@ -398,7 +398,8 @@ Selection select(const Index64& shape, std::span<const Group> groups, IndexMode 
   for (const Group& group : groups) {
     result.selectors.push_back(make_selector(group, shape, mode));
     for (const std::size_t axis : result.selectors.back().axes) {
-      if (indexed[axis]) throw Failure(Errc::invalid_argument, text("axis ", axis, " indexed twice"));
+      if (indexed[axis])
+        throw Failure(Errc::invalid_argument, text("axis ", axis, " indexed twice"));
       indexed[axis] = true;
     }
   }
@@ -415,8 +416,8 @@ Selection select(const Index64& shape, std::span<const Group> groups, IndexMode 
     }
   }
   if (result.shape.size() > static_cast<std::size_t>(pybuf_max_ndim)) {
-    throw Failure(Errc::invalid_argument,
-                text("the result has ", result.shape.size(), " axes, more than ", pybuf_max_ndim));
+    throw Failure(Errc::invalid_argument, text("the result has ", result.shape.size(),
+                                               " axes, more than ", pybuf_max_ndim));
   }
   return result;
 }

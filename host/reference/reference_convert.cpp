@@ -97,7 +97,7 @@ struct Kind {
 
 [[noreturn]] void refuse(const Format& format) {
   throw Failure(Errc::format_unsupported,
-              text("elements of format '", format.text(), "' are no numbers that are converted"));
+                text("elements of format '", format.text(), "' are no numbers that are converted"));
 }
 
 /// Describes the number, or the two alike, that an element is made of.
@@ -278,8 +278,8 @@ Result converted(Result result, const Format& from, const Format& to, const Opti
   const Elements target = elements_of(to);
   if (source.parts > target.parts)
     throw Failure(Errc::format_unsupported,
-                text("elements of format '", from.text(), "' have imaginary parts, and '",
-                     to.text(), "' has none: complex numbers become complex alone"));
+                  text("elements of format '", from.text(), "' have imaginary parts, and '",
+                       to.text(), "' has none: complex numbers become complex alone"));
   const bool from_integer = source.kind.kind != ScalarKind::real;
   const bool moved = same_kind(source.kind, target.kind);
   constexpr std::size_t between_looks = 1024;

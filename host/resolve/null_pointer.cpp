@@ -94,7 +94,7 @@ void throw_null(const ArrayView& view, std::span<const ResolvedLevel> levels,
   int patience = 10'000'000;
   if (!trace(levels, slot, patience, path))
     throw Failure(Errc::null_pointer, text("level ", level, " of ", view.layout().levels(),
-                                         ", in the slot at ", static_cast<const void*>(slot)));
+                                           ", in the slot at ", static_cast<const void*>(slot)));
   std::string indices;
   for (std::size_t i = 0; i < path.size(); ++i) {
     const Axis& axis = view.layout().axes()[i];
@@ -103,8 +103,8 @@ void throw_null(const ArrayView& view, std::span<const ResolvedLevel> levels,
     indices += axis.level > level ? ":" : text(path[i].value_or(0));
   }
   throw Failure(Errc::null_pointer,
-              text("level ", level, " of ", view.layout().levels(), " at index [", indices,
-                   "] of shape ", tuple_text(view.shape())));
+                text("level ", level, " of ", view.layout().levels(), " at index [", indices,
+                     "] of shape ", tuple_text(view.shape())));
 }
 
 }  // namespace multibuffer

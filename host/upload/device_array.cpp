@@ -52,8 +52,8 @@ DeviceBuffer DeviceArray::require_buffer() const {
   std::optional<DeviceBuffer> buffer = as_buffer();
   if (!buffer)
     throw Failure(Errc::invalid_argument,
-                "the elements are behind pointer tables, or in several blocks; copy() makes them "
-                "dense");
+                  "the elements are behind pointer tables, or in several blocks; copy() makes them "
+                  "dense");
   return std::move(*buffer);
 }
 

@@ -74,7 +74,7 @@ std::vector<std::byte> DeviceBuffer::to_host() const {
 void DeviceBuffer::copy_to_host(std::span<std::byte> to) const {
   if (std::ssize(to) != nbytes())
     throw Failure(Errc::invalid_argument,
-                text("memory of ", to.size(), " bytes for a buffer of ", nbytes()));
+                  text("memory of ", to.size(), " bytes for a buffer of ", nbytes()));
   synchronize();
   if (to.empty()) return;
   Backend& backend = backend_of(device());
@@ -104,10 +104,11 @@ void DeviceBuffer::require_elements(const Format& wanted) const {
   const bool is_it = own && !own->is_struct && own->kind == type.kind && own->size == type.size &&
                      (own->size == 1 || own->little_endian == type.little_endian);
   if (!is_it)
-    throw Failure(Errc::format_unsupported,
-                text("elements of format '", format().text(), "' are not of the type asked for, '",
-                     wanted.text(), "' of ", wanted.itemsize(), " bytes; name their type, or let ",
-                     "the gather convert them (its option `format`)"));
+    throw Failure(
+        Errc::format_unsupported,
+        text("elements of format '", format().text(), "' are not of the type asked for, '",
+             wanted.text(), "' of ", wanted.itemsize(), " bytes; name their type, or let ",
+             "the gather convert them (its option `format`)"));
 }
 
 void* DeviceBuffer::dense_on_host(std::size_t alignment, bool writable) const {
@@ -147,13 +148,13 @@ DeviceBuffer DeviceBuffer::reinterpret(Format format, std::vector<std::int64_t> 
                                        std::vector<std::int64_t> strides) const {
   if (shape.size() != strides.size())
     throw Failure(Errc::invalid_argument,
-                text(strides.size(), " strides for the shape ", tuple_text(shape)));
+                  text(strides.size(), " strides for the shape ", tuple_text(shape)));
   const Reach own = reach_of(this->format().itemsize(), this->shape(), this->strides());
   const Reach wanted = reach_of(format.itemsize(), shape, strides);
   if (wanted.below < own.below || wanted.above > own.above)
     throw Failure(Errc::invalid_argument,
-                text("bytes ", wanted.below, " to ", wanted.above, " of a buffer that has ",
-                     own.below, " to ", own.above));
+                  text("bytes ", wanted.below, " to ", wanted.above, " of a buffer that has ",
+                       own.below, " to ", own.above));
   DeviceBuffer result = *this;
   result.parts_.format = std::move(format);
   result.parts_.shape = std::move(shape);
@@ -163,8 +164,9 @@ DeviceBuffer DeviceBuffer::reinterpret(Format format, std::vector<std::int64_t> 
 
 DeviceBuffer DeviceBuffer::reinterpret(Format format) const {
   if (format.itemsize() != this->format().itemsize())
-    throw Failure(Errc::invalid_argument, text("format '", format.text(), "' of ", format.itemsize(),
-                                             " bytes for elements of ", this->format().itemsize()));
+    throw Failure(Errc::invalid_argument,
+                  text("format '", format.text(), "' of ", format.itemsize(),
+                       " bytes for elements of ", this->format().itemsize()));
   DeviceBuffer result = *this;
   result.parts_.format = std::move(format);
   return result;

@@ -94,8 +94,8 @@ PlacementKind bring(KnownLeaves& known, const Resolution& resolution,
                                     {.flatten = false, .duplicate = false, .narrow = false});
   if (placement.kind == PlacementKind::in_place)
     throw Failure(Errc::invalid_argument,
-                "leaves that are used in place are nobody's to keep: keep_sources is for host "
-                "memory that is copied");
+                  "leaves that are used in place are nobody's to keep: keep_sources is for host "
+                  "memory that is copied");
   // Their table stays here: the array's own takes its place.
   Placement leaves_alone = placement;
   leaves_alone.tables.clear();
@@ -137,12 +137,12 @@ std::shared_ptr<KnownLeaves> shared_leaves(const Resolution& resolution, const S
   if (resolution.format.text() != before->format.text() ||
       resolution.format.itemsize() != before->format.itemsize())
     throw Failure(Errc::invalid_argument, text("elements of format '", resolution.format.text(),
-                                             "' for an array of '", before->format.text(), "'"));
+                                               "' for an array of '", before->format.text(), "'"));
   if (resolution.leaves.empty() || before->known->leaves.empty()) return known;
   if (known->source_axes != before->known->source_axes)
     throw Failure(Errc::invalid_argument,
-                "what the pointers lead to has other extents or strides than in the array whose "
-                "leaves are to be shared");
+                  "what the pointers lead to has other extents or strides than in the array whose "
+                  "leaves are to be shared");
   known->axes = before->known->axes;
   for (const std::byte* leaf : leaves_of(resolution))
     if (const auto found = before->known->leaves.find(leaf); found != before->known->leaves.end())
@@ -156,17 +156,18 @@ void update(const DeviceArray& array, const ArrayView& view, const CallOptions& 
   const Storage& storage = *storage_of(array);
   if (storage.placement == PlacementKind::in_place)
     throw Failure(Errc::invalid_argument,
-                "an array in place reads its source where it lies: there is nothing to update");
+                  "an array in place reads its source where it lies: there is nothing to update");
   if (storage.known)
-    throw Failure(Errc::invalid_argument,
-                "the array may share its leaves with others (keep_sources): update_pointers gives "
-                "a new one");
+    throw Failure(
+        Errc::invalid_argument,
+        "the array may share its leaves with others (keep_sources): update_pointers gives "
+        "a new one");
   const Placement placement =
       place(resolve(view, {.watch = options.watch}), storage.placement, storage.simplify);
   const std::string differs = difference(placement, storage);
   if (!differs.empty())
     throw Failure(Errc::invalid_argument,
-                text("the view cannot be written over the array: ", differs));
+                  text("the view cannot be written over the array: ", differs));
   if (storage.memory->bytes() > 0)
     backend_of(storage.device)
         .upload(placement, map_arena(placement).tables, *storage.memory, options.stream,
@@ -178,8 +179,8 @@ DeviceArray update_pointers(const DeviceArray& array, const ArrayView& view,
   const Storage& before = *storage_of(array);
   if (!before.known)
     throw Failure(Errc::invalid_argument,
-                "the array was not uploaded with keep_sources: it does not know where its leaves "
-                "came from");
+                  "the array was not uploaded with keep_sources: it does not know where its leaves "
+                  "came from");
   return upload_sharing(view, before.device,
                         {.placement = before.placement,
                          .simplify = before.simplify,

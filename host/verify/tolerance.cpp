@@ -120,14 +120,14 @@ void check_comparable(const Type& type, const Format& format, const Tolerance& t
   const std::int64_t size = is_complex ? type.size / 2 : type.size;
   if (!is_complex && !is_integer && type.kind != ScalarKind::real) {
     throw Failure(Errc::format_unsupported,
-                text("format \"", format.text(),
-                     "\" holds more than numbers; compare it without a tolerance"));
+                  text("format \"", format.text(),
+                       "\" holds more than numbers; compare it without a tolerance"));
   }
   if (!is_integer && size > 8 && tolerance.ulp > 0) {
     throw Failure(Errc::format_unsupported,
-                text("format \"", format.text(),
-                     "\" holds long doubles, which have no distance in representable numbers; "
-                     "give an absolute or a relative tolerance"));
+                  text("format \"", format.text(),
+                       "\" holds long doubles, which have no distance in representable numbers; "
+                       "give an absolute or a relative tolerance"));
   }
 }
 
@@ -139,8 +139,8 @@ void check_tolerance(const Tolerance& tolerance, const Format& format) {
                      tolerance.ulp >= 0;
   if (!valid) {
     throw Failure(Errc::invalid_argument, text("the tolerance (absolute ", tolerance.absolute,
-                                             ", relative ", tolerance.relative, ", ulp ",
-                                             tolerance.ulp, ") must be finite and not negative"));
+                                               ", relative ", tolerance.relative, ", ulp ",
+                                               tolerance.ulp, ") must be finite and not negative"));
   }
   if (!tolerance.exact()) check_comparable(format.type(), format, tolerance);
 }

@@ -58,8 +58,8 @@ void check_bytes(std::string_view which, std::size_t bytes, std::int64_t element
   const std::int64_t needed = checked_multiply(elements, format.itemsize(), "the size in bytes");
   if (bytes != static_cast<std::size_t>(needed)) {
     throw Failure(Errc::invalid_argument,
-                text("the ", which, " array has ", bytes, " bytes; shape ", tuple_text(shape),
-                     " of itemsize ", format.itemsize(), " takes ", needed));
+                  text("the ", which, " array has ", bytes, " bytes; shape ", tuple_text(shape),
+                       " of itemsize ", format.itemsize(), " takes ", needed));
   }
 }
 
@@ -208,13 +208,13 @@ Comparison verify(const DeviceBuffer& actual, const DeviceBuffer& expected,
                   const VerifyOptions& options) {
   if (actual.shape() != expected.shape()) {
     throw Failure(Errc::invalid_argument, text("shapes ", tuple_text(actual.shape()), " and ",
-                                             tuple_text(expected.shape()), " differ"));
+                                               tuple_text(expected.shape()), " differ"));
   }
   if (!same_meaning(actual.format(), expected.format())) {
     throw Failure(Errc::invalid_argument,
-                text("formats \"", actual.format().text(), "\" of itemsize ",
-                     actual.format().itemsize(), " and \"", expected.format().text(),
-                     "\" of itemsize ", expected.format().itemsize(), " differ"));
+                  text("formats \"", actual.format().text(), "\" of itemsize ",
+                       actual.format().itemsize(), " and \"", expected.format().text(),
+                       "\" of itemsize ", expected.format().itemsize(), " differ"));
   }
   if (options.tolerance.exact() && actual.size() > 0 && actual.device() == expected.device() &&
       actual.is_c_contiguous() && expected.is_c_contiguous()) {

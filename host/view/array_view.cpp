@@ -83,13 +83,13 @@ ArrayView::ArrayView(const void* base, Format format, Layout layout, bool readon
   check_reach(layout_, format_.itemsize());
   if (!base_ && !layout_.empty())
     throw Failure(Errc::invalid_view, text("the address is NULL, but the shape ",
-                                         tuple_text(layout_.shape()), " has elements"));
+                                           tuple_text(layout_.shape()), " has elements"));
 }
 
 ArrayView ArrayView::from_export(const BufferExport& source) {
   if (source.ndim < 0 || source.ndim > max_axes)
     throw Failure(Errc::invalid_view,
-                text(source.ndim, " axes; an array has 0 to ", max_axes, " axes"));
+                  text(source.ndim, " axes; an array has 0 to ", max_axes, " axes"));
   if (source.itemsize < 1)
     throw Failure(Errc::invalid_view, text("the itemsize is ", source.itemsize, ", not positive"));
   const bool indirect =
@@ -122,8 +122,8 @@ ArrayView ArrayView::from_export(const BufferExport& source) {
   const std::int64_t nbytes = checked_multiply(layout.size(), itemsize, "the size in bytes");
   if (source.len && *source.len != nbytes)
     throw Failure(Errc::invalid_view,
-                text("the length is ", *source.len, " bytes, but shape ", tuple_text(shape),
-                     " with itemsize ", itemsize, " takes ", nbytes));
+                  text("the length is ", *source.len, " bytes, but shape ", tuple_text(shape),
+                       " with itemsize ", itemsize, " takes ", nbytes));
   // Without a format the elements are unsigned bytes, as many as the itemsize says.
   const std::string format = !source.format || as_bytes
                                  ? (itemsize == 1 ? "B" : text(itemsize, 's'))

@@ -57,14 +57,14 @@ Layout::Layout(std::vector<Axis> axes, std::vector<std::int64_t> origins)
   if (origins_.empty()) throw Failure(Errc::invalid_view, "a layout needs at least one origin");
   if (axes_.size() > static_cast<std::size_t>(max_axes))
     throw Failure(Errc::invalid_argument,
-                text(axes_.size(), " axes; an array has at most ", max_axes, " axes"));
+                  text(axes_.size(), " axes; an array has at most ", max_axes, " axes"));
   for (std::size_t i = 0; i < axes_.size(); ++i) {
     if (axes_[i].extent < 0)
       throw Failure(Errc::invalid_view,
-                  text("axis ", i, " has the negative extent ", axes_[i].extent));
+                    text("axis ", i, " has the negative extent ", axes_[i].extent));
     if (axes_[i].level < 0 || axes_[i].level > levels())
       throw Failure(Errc::invalid_view,
-                  text("axis ", i, " is in level ", axes_[i].level, " of ", levels()));
+                    text("axis ", i, " is in level ", axes_[i].level, " of ", levels()));
   }
 }
 
@@ -109,7 +109,7 @@ Layout Layout::index(int axis, std::int64_t index) const {
   const Axis removed = axes_[at];
   if (index < -removed.extent || index >= removed.extent)
     throw Failure(Errc::index_out_of_range,
-                text("index ", index, " on axis ", at, ", whose extent is ", removed.extent));
+                  text("index ", index, " on axis ", at, ", whose extent is ", removed.extent));
   Layout result = *this;
   if (!empty())  // else the numbers were never validated, and mean nothing
     result.origins_[static_cast<std::size_t>(removed.level)] +=
@@ -123,7 +123,7 @@ Layout Layout::permute(std::span<const int> axes) const {
   std::array<bool, max_axes> seen{};
   const auto refuse = [&] {
     throw Failure(Errc::invalid_argument,
-                text(tuple_text(axes), " is no permutation of ", ndim(), " axes"));
+                  text(tuple_text(axes), " is no permutation of ", ndim(), " axes"));
   };
   if (axes.size() != axes_.size()) refuse();
   for (std::size_t i = 0; i < axes.size(); ++i) {
@@ -153,7 +153,7 @@ std::optional<Layout> Layout::reshape(std::span<const std::int64_t> shape) const
   Layout result(std::move(wanted), origins_);
   if (result.size() != size())
     throw Failure(Errc::invalid_argument, text("shape ", tuple_text(shape), " has ", result.size(),
-                                             " elements; the array has ", size()));
+                                               " elements; the array has ", size()));
   if (empty()) return result;
 
   // Axes of extent 1 say nothing: they match no old axis, and their strides stay 0.
@@ -197,7 +197,7 @@ Layout Layout::apply(const ViewOperation& operation) const {
     Layout operator()(const Reshape& op) const {
       if (auto view = layout.reshape(op.shape)) return *std::move(view);
       throw Failure(Errc::invalid_argument, text("an array of shape ", tuple_text(layout.shape()),
-                                               " has no view of shape ", tuple_text(op.shape)));
+                                                 " has no view of shape ", tuple_text(op.shape)));
     }
   };
   return std::visit(Visitor{*this}, operation);
@@ -219,7 +219,7 @@ Layout Layout::inside_elements(std::int64_t itemsize, std::int64_t offset, std::
   }
   if (!no_parts && (low < 0 || high > itemsize))
     throw Failure(Errc::invalid_argument,
-                text("bytes ", low, " to ", high, " of elements that have ", itemsize));
+                  text("bytes ", low, " to ", high, " of elements that have ", itemsize));
   std::vector<std::int64_t> origins = origins_;
   // Without elements the numbers mean nothing, and were never validated.
   if (!empty() && !no_parts)

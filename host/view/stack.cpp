@@ -68,8 +68,8 @@ void check_alike(std::span<const ArrayView> parts, std::size_t model, std::size_
   const Layout& b = part.layout();
   const auto differ = [&](const std::string& what) {
     throw Failure(Errc::invalid_view,
-                text("part ", number, " differs from part ", model, " in ", what, ": ",
-                     axes_text(part), " instead of ", axes_text(first)));
+                  text("part ", number, " differs from part ", model, " in ", what, ": ",
+                       axes_text(part), " instead of ", axes_text(first)));
   };
   if (!same_meaning(first.format(), part.format())) differ("format");
   if (first.space() != part.space()) differ("memory space");
@@ -126,7 +126,7 @@ Stack::Stack(std::shared_ptr<const Table> table, ArrayView view)
 BufferExport Stack::raw_export() const {
   if (!table_->why_no_export.empty())
     throw Failure(Errc::invalid_view,
-                text("a buffer export cannot express this array: ", table_->why_no_export));
+                  text("a buffer export cannot express this array: ", table_->why_no_export));
   return {.buf = view_.base(),
           .len = view_.nbytes(),
           .itemsize = view_.itemsize(),
@@ -168,8 +168,8 @@ Stack stack(const ArrayView& part, std::vector<const std::byte*> starts) {
     const auto null = std::ranges::find(starts, nullptr);
     if (null != starts.end())
       throw Failure(Errc::invalid_view,
-                  text("the address of part ", null - starts.begin(), " is NULL, but the shape ",
-                       tuple_text(part.shape()), " has elements"));
+                    text("the address of part ", null - starts.begin(), " is NULL, but the shape ",
+                         tuple_text(part.shape()), " has elements"));
   }
   Layout layout = behind_pointers(part.layout(), std::ssize(starts), 0);
   return Stack::over(std::move(starts), part, std::move(layout), part.readonly());
@@ -178,9 +178,9 @@ Stack stack(const ArrayView& part, std::vector<const std::byte*> starts) {
 Stack stack_at(const ArrayView& table, const ArrayView& part) {
   if (table.itemsize() != pointer_bytes || table.space() != MemorySpace::host)
     throw Failure(Errc::invalid_view,
-                text("a table of pointers has elements of ", pointer_bytes,
-                     " bytes in host memory, not of ", table.itemsize(),
-                     table.space() == MemorySpace::host ? "" : " in device memory"));
+                  text("a table of pointers has elements of ", pointer_bytes,
+                       " bytes in host memory, not of ", table.itemsize(),
+                       table.space() == MemorySpace::host ? "" : " in device memory"));
   Layout layout = behind_table(table.layout(), part.layout(), 0);
   auto own = std::make_shared<Stack::Table>();
   own->format = part.format().text();

@@ -105,7 +105,7 @@ Repeated type_of_dtype(py::handle dtype) {
   const auto* const kind = std::ranges::find(kinds, code[1], &std::pair<char, ScalarKind>::first);
   if (kind == std::end(kinds))
     throw Failure(Errc::format_unsupported,
-                text("PEP 3118 has no format for the dtype '", code, "'"));
+                  text("PEP 3118 has no format for the dtype '", code, "'"));
   type.kind = kind->second;
   return result;
 }
