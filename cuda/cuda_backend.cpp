@@ -185,9 +185,9 @@ void CudaBackend::require_own(const GatherPlan& plan,
                               const std::vector<std::shared_ptr<Memory>>& uses) const {
   for (const std::shared_ptr<Memory>& memory : uses)
     if (memory && static_cast<DeviceMemory&>(*memory).ordinal() != context_.ordinal())
-      throw Error(Errc::invalid_argument,
-                  text("memory of cuda:", static_cast<DeviceMemory&>(*memory).ordinal(),
-                       " in a gather on cuda:", context_.ordinal()));
+      throw Failure(Errc::invalid_argument,
+                    text("memory of cuda:", static_cast<DeviceMemory&>(*memory).ordinal(),
+                         " in a gather on cuda:", context_.ordinal()));
   if (plan.rows > 0 && !lie_around(uses, plan.out)) check_writable(plan.out, context_);
 }
 

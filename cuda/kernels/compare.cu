@@ -33,10 +33,10 @@ Difference compare(const Comparands& arrays, cudaStream_t stream) {
     return thrust::transform_reduce(thrust::cuda::par.on(stream), blocks, blocks + arrays.blocks(),
                                     CompareBlock<GlobalMemory>{arrays}, Difference{}, Combine{});
   } catch (const std::bad_alloc& error) {  // Thrust's own is one, too
-    throw Error(Errc::out_of_device_memory, error.what());
+    throw OutOfMemory(error.what());
   } catch (const thrust::system_error& error) {
     ignore(static_cast<cudaError_t>(error.code().value()));
-    throw Error(Errc::cuda_failure, error.what());
+    throw Failure(Errc::cuda_failure, error.what());
   }
 }
 

@@ -11,9 +11,9 @@ namespace multibuffer::cuda {
 void throw_cuda_failure(cudaError_t error, const char* call, const char* file, int line) {
   static_cast<void>(cudaGetLastError());
   const std::string_view path = file;
-  throw Error(Errc::cuda_failure,
-              text(call, " at ", path.substr(path.find_last_of('/') + 1), ":", line, ": ",
-                   cudaGetErrorName(error), ": ", cudaGetErrorString(error)));
+  throw Failure(Errc::cuda_failure,
+                text(call, " at ", path.substr(path.find_last_of('/') + 1), ":", line, ": ",
+                     cudaGetErrorName(error), ": ", cudaGetErrorString(error)));
 }
 
 void throw_out_of_device_memory(std::int64_t bytes) {
@@ -21,8 +21,7 @@ void throw_out_of_device_memory(std::int64_t bytes) {
   std::size_t free = 0;
   std::size_t total = 0;
   ignore(cudaMemGetInfo(&free, &total));
-  throw Error(Errc::out_of_device_memory,
-              text(bytes, " bytes asked for, ", free, " of ", total, " bytes free"));
+  throw OutOfMemory(text(bytes, " bytes asked for, ", free, " of ", total, " bytes free"));
 }
 
 std::string reason_text(cudaError_t error) {

@@ -14,7 +14,7 @@ namespace {
 
 [[noreturn]] void throw_unavailable(int ordinal, const std::string& why) {
   static_cast<void>(cudaGetLastError());
-  throw Error(Errc::device_unavailable, text("cuda:", ordinal, ": ", why));
+  throw Failure(Errc::device_unavailable, text("cuda:", ordinal, ": ", why));
 }
 
 void require(int ordinal, cudaError_t error) {
@@ -66,8 +66,8 @@ StreamId ask_id(cudaStream_t stream) {
 
 DeviceGuard::DeviceGuard(CUcontext primary) {
   if (const CUresult error = driver().push_current(primary))
-    throw Error(Errc::cuda_failure,
-                text("cuCtxPushCurrent: the driver's error ", static_cast<int>(error)));
+    throw Failure(Errc::cuda_failure,
+                  text("cuCtxPushCurrent: the driver's error ", static_cast<int>(error)));
   ignore(cudaThreadExchangeStreamCaptureMode(&mode_));
 }
 
@@ -163,8 +163,8 @@ void Context::require_own_device(cudaStream_t stream) const {
   CUcontext context = nullptr;
   if (!driver().stream_context || driver().stream_context(stream, &context) != CUDA_SUCCESS) return;
   if (context != primary_)
-    throw Error(Errc::invalid_argument,
-                text("the stream is another device's, and the memory is on cuda:", ordinal_));
+    throw Failure(Errc::invalid_argument,
+                  text("the stream is another device's, and the memory is on cuda:", ordinal_));
 }
 
 StreamId Context::named(cudaStream_t stream) {
@@ -174,11 +174,12 @@ StreamId Context::named(cudaStream_t stream) {
     case StreamState::ready:
       break;
     case StreamState::capturing:
-      throw Error(Errc::invalid_argument,
-                  "the stream is being captured into a CUDA graph; make a Plan before the capture, "
-                  "and run it within");
+      throw Failure(
+          Errc::invalid_argument,
+          "the stream is being captured into a CUDA graph; make a Plan before the capture, "
+          "and run it within");
     case StreamState::blocked:
-      throw Error(
+      throw Failure(
           Errc::invalid_argument,
           "the legacy default stream cannot be used while a stream that synchronizes with it "
           "is being captured into a CUDA graph; name another stream");

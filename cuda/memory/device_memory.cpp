@@ -137,9 +137,9 @@ void DeviceMemory::refuse_own(const Coming& coming) const {
     return open.thread == std::this_thread::get_id() && conflicts(open, coming);
   });
   if (has_one)
-    throw Error(Errc::invalid_argument,
-                "this thread has an access to the memory open on another stream, and one of the "
-                "two writes: end it first");
+    throw Failure(Errc::invalid_argument,
+                  "this thread has an access to the memory open on another stream, and one of the "
+                  "two writes: end it first");
 }
 
 bool DeviceMemory::others_conflict(const Coming& coming) const {

@@ -27,7 +27,7 @@ std::size_t slot_count() { return static_cast<std::size_t>(std::clamp(2 * thread
 }  // namespace
 
 void stop_if_asked(const Watch& watch) {
-  if (watch.stop.stop_requested()) throw Error(Errc::cancelled, "the transfer was not finished");
+  if (watch.stop.stop_requested()) throw Failure(Errc::cancelled, "the transfer was not finished");
 }
 
 class StagingRing::Loan {

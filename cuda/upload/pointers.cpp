@@ -162,8 +162,9 @@ std::optional<int> device_of(const void* pointer) {
 
 void check_writable(const void* pointer, const Context& context) {
   const auto refuse = [&](const std::string& why) {
-    throw Error(Errc::invalid_argument, text("the output at ", pointer, " ", why,
-                                             ", and the gather runs on cuda:", context.ordinal()));
+    throw Failure(Errc::invalid_argument,
+                  text("the output at ", pointer, " ", why,
+                       ", and the gather runs on cuda:", context.ordinal()));
   };
   const std::optional<Known> known = known_of(pointer);
   if (!known) {
@@ -188,9 +189,9 @@ void check_readable_in_place(const Placement& placement, const Context& context)
     if (readable.surely(begin, end)) return;
     const std::string why = readable.why_not(begin, end);
     if (!why.empty())
-      throw Error(Errc::invalid_argument,
-                  text("leaf ", leaf, " of ", placement.leaves.size(), " (", placement.leaf_span,
-                       " bytes at ", static_cast<const void*>(begin), ") ", why));
+      throw Failure(Errc::invalid_argument,
+                    text("leaf ", leaf, " of ", placement.leaves.size(), " (", placement.leaf_span,
+                         " bytes at ", static_cast<const void*>(begin), ") ", why));
   };
   const std::int64_t leaves = placement.leaves.size();
   if (leaves == 0) return;

@@ -19,7 +19,7 @@ int ordinal_of(std::string_view name) {
   int ordinal = -1;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), ordinal);
   if (error != std::errc() || end != digits.data() + digits.size() || ordinal < 0)
-    throw Error(Errc::invalid_argument, text("device '", name, "': write cuda:0, cuda:1, ..."));
+    throw Failure(Errc::invalid_argument, text("device '", name, "': write cuda:0, cuda:1, ..."));
   return ordinal;
 }
 
@@ -42,8 +42,8 @@ Device Device::open(std::string_view name) {
   if (name == "host") return host();
   if (name == "cuda") return Device(open_cuda_backend(0));
   if (name.starts_with(cuda_prefix)) return Device(open_cuda_backend(ordinal_of(name)));
-  throw Error(Errc::invalid_argument,
-              text("device '", name, "': there are auto, host, cuda, and cuda:N"));
+  throw Failure(Errc::invalid_argument,
+                text("device '", name, "': there are auto, host, cuda, and cuda:N"));
 }
 
 Device Device::of_memory(const void* pointer) {

@@ -104,9 +104,9 @@ void throw_bad_index(const PlanIndices& indices, std::int64_t position, std::int
     coordinates[i] = position % indices.shape[i];
     position /= indices.shape[i];
   }
-  throw Error(Errc::index_out_of_range,
-              text("index ", value, " at position ", tuple_text(coordinates), " on axis ",
-                   indices.axis, ", whose extent is ", indices.extent));
+  throw Failure(Errc::index_out_of_range,
+                text("index ", value, " at position ", tuple_text(coordinates), " on axis ",
+                     indices.axis, ", whose extent is ", indices.extent));
 }
 
 }  // namespace multibuffer

@@ -10,7 +10,7 @@ constexpr const char* reason = "this build has no CUDA support (" MULTIBUFFER_WH
 
 }  // namespace
 
-std::shared_ptr<Backend> open_cuda_backend(int) { throw Error(Errc::device_unavailable, reason); }
+std::shared_ptr<Backend> open_cuda_backend(int) { throw Failure(Errc::device_unavailable, reason); }
 
 CudaDevices list_cuda_devices() { return {{}, reason}; }
 

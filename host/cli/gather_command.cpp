@@ -170,8 +170,8 @@ Comparison check(const Result& result, const ResultType& type, const Selection& 
       reference::converted(reference::gather(source, selection.operations, groups),
                            selection.view.format(), type.format, {.overflow = type.overflow});
   if (expected.shape != type.shape) {
-    throw Error(Errc::invalid_view, text("the reference's shape is ", tuple_text(expected.shape),
-                                         ", the result's ", tuple_text(type.shape)));
+    throw Failure(Errc::invalid_view, text("the reference's shape is ", tuple_text(expected.shape),
+                                           ", the result's ", tuple_text(type.shape)));
   }
   if (type.order == Order::F) return verify(result.buffer, expected.bytes);
   return verify(result.bytes(), expected.bytes, type.shape, type.format);

@@ -67,7 +67,7 @@ class Scanner {
   [[noreturn]] void fail(const std::string& problem) const { fail(problem, position_); }
   [[noreturn]] void fail(const std::string& problem, std::size_t position,
                          Errc code = Errc::invalid_argument) const {
-    throw Error(code, text(what_, ": ", problem, marked(text_, position)));
+    throw Failure(code, text(what_, ": ", problem, marked(text_, position)));
   }
 
  private:

@@ -21,7 +21,7 @@ FileKind kind_of_input(const std::string& path) {
                                std::min<std::size_t>(file.bytes().size(), 8));
   if (start.starts_with("\x93NUMPY")) return FileKind::npy;
   if (start.starts_with("\x89PNG")) return FileKind::png;
-  throw Error(Errc::file_invalid, text(path, ": neither a .npy file nor a PNG"));
+  throw Failure(Errc::file_invalid, text(path, ": neither a .npy file nor a PNG"));
 }
 
 }  // namespace
@@ -31,7 +31,7 @@ Inputs::Input Inputs::open(const std::string& path, const Watch& watch) {
   try {
     return open_any(path, watch);
   } catch (const std::bad_alloc&) {
-    throw Error(Errc::file_unreadable, text(path, ": out of memory"));
+    throw Failure(Errc::file_unreadable, text(path, ": out of memory"));
   }
 }
 
@@ -50,7 +50,7 @@ Inputs::Input Inputs::open_any(const std::string& path, const Watch& watch) {
 }
 
 Inputs::Inputs(std::span<const std::string> paths, Join join, const Watch& watch) : join_(join) {
-  if (paths.empty()) throw Error(Errc::invalid_argument, "no input");
+  if (paths.empty()) throw Failure(Errc::invalid_argument, "no input");
   inputs_.reserve(paths.size());
   for (const std::string& path : paths) inputs_.push_back(open(path, watch));
   check_alike();
@@ -87,15 +87,15 @@ void Inputs::check_alike() const {
       inputs_, [](const Input& input) { return !input.view.layout().empty(); });
   const Input& first = some == inputs_.end() ? inputs_.front() : *some;
   if (join_ == Join::concatenate && first.view.ndim() == 0) {
-    throw Error(Errc::invalid_argument,
-                text(first.path, ": an array without axes has no axis 0 to join along"));
+    throw Failure(Errc::invalid_argument,
+                  text(first.path, ": an array without axes has no axis 0 to join along"));
   }
   for (const Input& other : inputs_) {
     const std::string what = difference(first, other);
     if (what.empty()) continue;
-    throw Error(Errc::invalid_argument,
-                text(first.path, " and ", other.path, " cannot be ",
-                     join_ == Join::stack ? "stacked" : "joined", ": ", what));
+    throw Failure(Errc::invalid_argument,
+                  text(first.path, " and ", other.path, " cannot be ",
+                       join_ == Join::stack ? "stacked" : "joined", ": ", what));
   }
 }
 

@@ -22,13 +22,13 @@ FileKind kind_of_output(const std::string& path, const ResultType& type) {
       std::filesystem::is_regular_file(status) && !files::descriptor_of_name(path);
   if (!kind && std::filesystem::exists(status) && !is_regular) kind = FileKind::npy;
   if (!kind) {
-    throw Error(Errc::invalid_argument,
-                text("--out ", path, ": the name says the kind of file, .npy or .png"));
+    throw Failure(Errc::invalid_argument,
+                  text("--out ", path, ": the name says the kind of file, .npy or .png"));
   }
   if (kind == FileKind::png) {
     if (type.order == Order::F) {
-      throw Error(Errc::invalid_argument,
-                  text("--out ", path, ": --order F is for .npy; a PNG has one order"));
+      throw Failure(Errc::invalid_argument,
+                    text("--out ", path, ": --order F is for .npy; a PNG has one order"));
     }
     files::check_fits_png(type.shape, type.format);
   }

@@ -58,7 +58,7 @@ Progress::Progress(std::stop_token stop) : terminal_(isatty(STDERR_FILENO) == 1)
 }
 
 void Progress::check_stop() const {
-  if (watch_.stop.stop_requested()) throw Error(Errc::cancelled, phases_.back().name);
+  if (watch_.stop.stop_requested()) throw Failure(Errc::cancelled, phases_.back().name);
 }
 
 void Progress::begin(const char* name) {

@@ -47,8 +47,8 @@ std::ostream& summary_stream(const std::optional<std::string>& out) {
 void flush_standard_output() {
   errno = 0;
   if (std::cout.flush()) return;
-  throw Error(Errc::file_unwritable,
-              text("standard output: ", std::generic_category().message(errno)));
+  throw Failure(Errc::file_unwritable,
+                text("standard output: ", std::generic_category().message(errno)));
 }
 
 }  // namespace multibuffer::cli

@@ -38,9 +38,9 @@ std::uint64_t load(const std::byte* element, const Type& type) {
 Take take_file(const std::string& path, int axis) {
   const files::NpyFile file(path);
   if (!holds_integers(file)) {
-    throw Error(Errc::invalid_argument,
-                text("--take ", path, ": indices are integers, and this file holds ",
-                     files::shortened(file.type().descr)));
+    throw Failure(Errc::invalid_argument,
+                  text("--take ", path, ": indices are integers, and this file holds ",
+                       files::shortened(file.type().descr)));
   }
   UploadOptions in_place;
   in_place.placement = PlacementKind::in_place;
@@ -55,8 +55,8 @@ Take take_file(const std::string& path, int axis) {
     const std::uint64_t bits = load(bytes.data() + offset, type);
     if (type.kind == ScalarKind::unsigned_integer &&
         bits > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-      throw Error(Errc::index_out_of_range,
-                  text("--take ", path, ": the index ", bits, " at position ", offset / itemsize));
+      throw Failure(Errc::index_out_of_range, text("--take ", path, ": the index ", bits,
+                                                   " at position ", offset / itemsize));
     }
     take.indices.push_back(static_cast<std::int64_t>(bits));
   }
@@ -67,9 +67,9 @@ void check(const Take& take, std::int64_t extent) {
   for (std::size_t i = 0; i < take.indices.size(); ++i) {
     const std::int64_t index = take.indices[i];
     if (index >= -extent && index < extent) continue;
-    throw Error(Errc::index_out_of_range,
-                text("--take: the index ", index, " at position ", i, " is outside of axis ",
-                     take.axis, ", whose extent is ", extent));
+    throw Failure(Errc::index_out_of_range,
+                  text("--take: the index ", index, " at position ", i, " is outside of axis ",
+                       take.axis, ", whose extent is ", extent));
   }
 }
 

@@ -51,18 +51,19 @@ struct Reverse {
 };
 
 /// Of the floats of 8 bits, whose encoding is an argument, so that one loop does for all of them.
+/// It is copied: what is written might be a part of it, for all that a compiler knows.
 struct WidenFloat8 {
   static void run(std::byte* to, const std::byte* from, std::int64_t count,
                   const Float8Encoding& encoding) {
     make_each<Float8, float>(
-        to, from, count, [&encoding](const Float8& number) { return widened(number, encoding); });
+        to, from, count, [encoding](const Float8& number) { return widened(number, encoding); });
   }
 };
 struct NarrowToFloat8 {
   static void run(std::byte* to, const std::byte* from, std::int64_t count,
                   const Float8Encoding& encoding) {
     make_each<float, Float8>(to, from, count,
-                             [&encoding](float number) { return to_float8(number, encoding); });
+                             [encoding](float number) { return to_float8(number, encoding); });
   }
 };
 

@@ -58,8 +58,8 @@ class HostMemory final : public Memory {
       if (bytes > few && bytes > all_bytes()) throw std::bad_alloc();
       return static_cast<std::byte*>(allocate_large(static_cast<std::size_t>(bytes)));
     } catch (const std::bad_alloc&) {
-      throw Error(Errc::out_of_device_memory,
-                  text(bytes, " bytes on the host, which has ", available_bytes(), " available"));
+      throw OutOfMemory(
+          text(bytes, " bytes on the host, which has ", available_bytes(), " available"));
     }
   }
 };
@@ -206,7 +206,7 @@ class HostBackend final : public Backend {
 
   void check_in_place(const Placement& placement) override {
     if (placement.space == MemorySpace::device)
-      throw Error(Errc::invalid_argument, "the host cannot read device memory in place");
+      throw Failure(Errc::invalid_argument, "the host cannot read device memory in place");
   }
 
   void synchronize(StreamRef) override {}

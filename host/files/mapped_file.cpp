@@ -55,16 +55,16 @@ std::size_t most_files() {
 }
 
 [[noreturn]] void throw_unreadable(const std::string& path, int error) {
-  throw Error(Errc::file_unreadable, text(path, ": ", std::generic_category().message(error)));
+  throw Failure(Errc::file_unreadable, text(path, ": ", std::generic_category().message(error)));
 }
 
 [[noreturn]] void throw_too_many(const std::string& path, std::size_t mapped) {
-  throw Error(Errc::file_unreadable,
-              text(path, ": ", mapped,
-                   " files are mapped already, and the system allows a process ", largest_count(),
-                   " mappings; raise the limit (sysctl vm.max_map_count) or give fewer files of "
-                   "more than ",
-                   small_file >> 10, " KiB at once"));
+  throw Failure(Errc::file_unreadable,
+                text(path, ": ", mapped,
+                     " files are mapped already, and the system allows a process ", largest_count(),
+                     " mappings; raise the limit (sysctl vm.max_map_count) or give fewer files of "
+                     "more than ",
+                     small_file >> 10, " KiB at once"));
 }
 
 class Descriptor {
@@ -95,7 +95,7 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   if (fstat(file.number(), &status) != 0) throw_unreadable(path, errno);
   if (S_ISDIR(status.st_mode)) throw_unreadable(path, EISDIR);
   if (!S_ISREG(status.st_mode)) {
-    throw Error(
+    throw Failure(
         Errc::file_unreadable,
         text(path, ": not a regular file, so it cannot be mapped; save it to a file first"));
   }
@@ -160,8 +160,8 @@ void MappedFile::read_ahead() const noexcept {
 }
 
 void MappedFile::fail_as_changed() const {
-  throw Error(Errc::file_unreadable,
-              text(path_, ": another program has changed it while it was read"));
+  throw Failure(Errc::file_unreadable,
+                text(path_, ": another program has changed it while it was read"));
 }
 
 void MappedFile::check_same(const State& now) const {

@@ -141,7 +141,7 @@ NpyFile::NpyFile(const std::string& path) : file_(path) {
 }
 
 void NpyFile::fail(const std::string& what) const {
-  throw Error(Errc::file_invalid, text(file_.path(), ": ", what));
+  throw Failure(Errc::file_invalid, text(file_.path(), ": ", what));
 }
 
 void NpyFile::read_header() {
@@ -256,7 +256,7 @@ void write_npy(WholeFile& file, const std::string& descr, std::span<const std::i
   file.write(bytes_of(start + header));
   constexpr std::size_t piece = std::size_t{1} << 24;
   for (std::size_t done = 0; done < bytes.size(); done += piece) {
-    if (watch.stop.stop_requested()) throw Error(Errc::cancelled, text("writing ", file.path()));
+    if (watch.stop.stop_requested()) throw Failure(Errc::cancelled, text("writing ", file.path()));
     file.write(bytes.subspan(done, std::min(piece, bytes.size() - done)));
     if (watch.progress) {
       watch.progress(static_cast<std::int64_t>(std::min(done + piece, bytes.size())),

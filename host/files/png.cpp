@@ -308,7 +308,7 @@ struct PngFile::Image {
 PngFile::PngFile(const std::string& path, const Watch& watch) {
   const MappedFile file(path);
   const auto fail = [&](const std::string& what) {
-    throw Error(Errc::file_invalid, text(path, ": ", what));
+    throw Failure(Errc::file_invalid, text(path, ": ", what));
   };
   constexpr std::array<unsigned char, signature_size> signature = {0x89, 'P',  'N',  'G',
                                                                    '\r', '\n', 0x1a, '\n'};
@@ -318,7 +318,7 @@ PngFile::PngFile(const std::string& path, const Watch& watch) {
   try {
     read(file.bytes(), watch);
   } catch (const Broken& broken) {
-    if (watch.stop.stop_requested()) throw Error(Errc::cancelled, text("reading ", path));
+    if (watch.stop.stop_requested()) throw Failure(Errc::cancelled, text("reading ", path));
     file.check_unchanged();
     fail(text("a broken PNG: ", broken.what()));
   }
@@ -378,15 +378,15 @@ void check_fits_png(std::span<const std::int64_t> shape, const Format& format) {
     const std::int64_t channels = shape.size() == 3 ? shape[2] : 1;
     const std::int64_t row_bytes = shape[1] * channels * format.itemsize();
     if (row_bytes <= most_row_bytes) return;
-    throw Error(Errc::invalid_argument,
-                text("rows of ", row_bytes, " bytes are too long for a PNG, of which ",
-                     most_row_bytes, " are the most; write .npy"));
+    throw Failure(Errc::invalid_argument,
+                  text("rows of ", row_bytes, " bytes are too long for a PNG, of which ",
+                       most_row_bytes, " are the most; write .npy"));
   }
-  throw Error(Errc::invalid_argument,
-              text("a PNG holds (rows, columns) or (rows, columns, 1 to 4 channels) of unsigned "
-                   "integers of 8 or 16 bits, and this is ",
-                   tuple_text(shape), " of format '", format.text(),
-                   "'; choose with --index, or write .npy"));
+  throw Failure(Errc::invalid_argument,
+                text("a PNG holds (rows, columns) or (rows, columns, 1 to 4 channels) of unsigned "
+                     "integers of 8 or 16 bits, and this is ",
+                     tuple_text(shape), " of format '", format.text(),
+                     "'; choose with --index, or write .npy"));
 }
 
 namespace {
@@ -403,7 +403,7 @@ void write_bytes(png_structp png, png_bytep from, std::size_t count) {
   try {
     sink.file->write(std::as_bytes(std::span(from, count)));
     if (sink.watch->stop.stop_requested()) {
-      throw Error(Errc::cancelled, text("writing ", sink.file->path()));
+      throw Failure(Errc::cancelled, text("writing ", sink.file->path()));
     }
   } catch (...) {
     sink.failure = std::current_exception();
@@ -476,7 +476,7 @@ void write_png(WholeFile& file, std::span<const std::int64_t> shape, const Forma
   png_set_write_fn(writer.png, &sink, write_bytes, flush_nothing);
   if (write_image(writer.png, writer.info, picture)) return;
   if (sink.failure) std::rethrow_exception(sink.failure);
-  throw Error(Errc::file_unwritable, text(file.path(), ": ", writer.message.error.data()));
+  throw Failure(Errc::file_unwritable, text(file.path(), ": ", writer.message.error.data()));
 }
 
 }  // namespace multibuffer::files

@@ -161,7 +161,7 @@ WholeFile::~WholeFile() {
 void WholeFile::fail(int error) const {
   std::string detail = text(path_, ": ", std::generic_category().message(error));
   if (written_ > 0) detail += text(" (after ", written_, " bytes)");
-  throw Error(Errc::file_unwritable, detail);
+  throw Failure(Errc::file_unwritable, detail);
 }
 
 void WholeFile::write(std::span<const std::byte> bytes) {

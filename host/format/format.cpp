@@ -14,7 +14,7 @@ Format::Format() : text_("B"), itemsize_(1) {}
 Format::Format(std::string_view format, std::int64_t itemsize)
     : text_(format), itemsize_(itemsize) {
   if (itemsize < 1)
-    throw Error(Errc::invalid_view, multibuffer::text("itemsize ", itemsize, " is less than 1"));
+    throw Failure(Errc::invalid_view, multibuffer::text("itemsize ", itemsize, " is less than 1"));
   const Reading narrow = read_format(text_, itemsize, false);
   const Reading wide = narrow.complaint.empty() ? narrow : read_format(text_, itemsize, true);
   const Reading& reading = wide.complaint.empty() ? wide : narrow;
@@ -24,7 +24,7 @@ Format::Format(std::string_view format, std::int64_t itemsize)
 }
 
 const Type& Format::type() const {
-  if (opaque()) throw Error(Errc::format_unsupported, why_opaque_);
+  if (opaque()) throw Failure(Errc::format_unsupported, why_opaque_);
   return type_;
 }
 

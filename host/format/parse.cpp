@@ -477,8 +477,8 @@ std::string Parser::found() const {
 }
 
 void Parser::fail(const std::string& what, std::size_t position) const {
-  throw Error(Errc::invalid_format,
-              text(what, " at position ", position, " of ", quoted_format(format_)));
+  throw Failure(Errc::invalid_format,
+                text(what, " at position ", position, " of ", quoted_format(format_)));
 }
 
 std::int64_t Parser::sum(std::int64_t a, std::int64_t b, std::size_t position) const {

@@ -27,14 +27,14 @@ Access::Access(StreamRef stream, std::vector<Accessed> reads, std::vector<Access
   const auto add = [&](std::vector<Accessed>& all, bool writing) {
     for (Accessed& each : all) {
       if (writing && each.readonly_)
-        throw Error(Errc::invalid_argument, "a read-only buffer cannot be written to");
+        throw Failure(Errc::invalid_argument, "a read-only buffer cannot be written to");
       for (const std::shared_ptr<Memory>& block : each.blocks_) used.push_back({block, writing});
       accessed_.push_back(std::move(each));
       const Device& device = accessed_.back().device_;
       if (device != accessed_.front().device_)
-        throw Error(Errc::invalid_argument,
-                    text("an access to memory of ", accessed_.front().device_.name(), " and of ",
-                         device.name(), "; open one for each device"));
+        throw Failure(Errc::invalid_argument,
+                      text("an access to memory of ", accessed_.front().device_.name(), " and of ",
+                           device.name(), "; open one for each device"));
     }
   };
   add(reads, false);

@@ -10,8 +10,9 @@ namespace multibuffer {
 namespace {
 
 [[noreturn]] void refuse(const Format& from, const Format& to, const std::string& why) {
-  throw Error(Errc::format_unsupported, text("elements of format '", from.text(),
-                                             "' cannot be converted to '", to.text(), "': ", why));
+  throw Failure(Errc::format_unsupported,
+                text("elements of format '", from.text(), "' cannot be converted to '", to.text(),
+                     "': ", why));
 }
 
 /// The scalar type that an element is, or its two parts are.

@@ -32,7 +32,7 @@ DeviceBuffer gather(const DeviceArray& array, const Selection& selection,
 
 Output output_of(const DeviceBuffer& buffer) {
   if (buffer.readonly())
-    throw Error(Errc::invalid_argument, "a read-only buffer cannot be an output");
+    throw Failure(Errc::invalid_argument, "a read-only buffer cannot be an output");
   std::int64_t bytes = buffer.size() == 0 ? 0 : buffer.format().itemsize();
   for (std::size_t i = 0; bytes > 0 && i < buffer.shape().size(); ++i)
     bytes += (buffer.shape()[i] - 1) * buffer.strides()[i];

@@ -21,7 +21,7 @@ namespace {
 
 using Shape = std::vector<std::int64_t>;
 
-/// Whether some value is out of range: all of them, without a branch that depends on one, and in
+/// Looks for a value out of range: at all of them, without a branch that depends on one, and in
 /// their own width, so that a vector holds as many as it can.
 template <class T>
 bool any_out_of_range(const T* values, std::int64_t count, std::int64_t extent) {
@@ -59,8 +59,8 @@ void check_count(std::size_t values, const Shape& shape) {
     count = checked_multiply(count, extent, "the number of indices");
   if (std::ranges::any_of(shape, [](std::int64_t extent) { return extent < 0; }) ||
       count != static_cast<std::int64_t>(values))
-    throw Error(Errc::invalid_argument,
-                text(values, " indices do not have the shape ", tuple_text(shape)));
+    throw Failure(Errc::invalid_argument,
+                  text(values, " indices do not have the shape ", tuple_text(shape)));
 }
 
 }  // namespace
@@ -87,10 +87,10 @@ Indices::Indices(const DeviceBuffer& buffer)
   const Type& type = buffer.format().type();
   if (type.is_struct || type.kind != ScalarKind::signed_integer || !type.little_endian ||
       (bytes_each_ != 4 && bytes_each_ != 8))
-    throw Error(Errc::invalid_argument, text("indices are 32- or 64-bit signed integers, not '",
-                                             buffer.format().text(), "'"));
+    throw Failure(Errc::invalid_argument, text("indices are 32- or 64-bit signed integers, not '",
+                                               buffer.format().text(), "'"));
   if (!buffer.is_c_contiguous())
-    throw Error(Errc::invalid_argument, "an index buffer must be dense and in C order");
+    throw Failure(Errc::invalid_argument, "an index buffer must be dense and in C order");
 }
 
 std::int64_t count_of(const Indices& indices) {
@@ -103,8 +103,8 @@ void check_indices(const Indices& indices, const void* values, const PlanIndices
                    IndexMode mode, bool empty_result) {
   const std::int64_t count = count_of(indices);
   if (count > 0 && plan.extent == 0)
-    throw Error(Errc::index_out_of_range,
-                text(count, " indices for axis ", plan.axis, ", whose extent is 0"));
+    throw Failure(Errc::index_out_of_range,
+                  text(count, " indices for axis ", plan.axis, ", whose extent is 0"));
   if (mode != IndexMode::raise) return;
   std::vector<std::byte> fetched;
   if (indices.space() == MemorySpace::device) {

@@ -135,9 +135,10 @@ bool any_leaf(const Layout& layout, const Follow& follow, const Visit& visit) {
 }
 
 [[noreturn]] void refuse() {
-  throw Error(Errc::invalid_argument,
-              "the output overlaps the array, which is read in place: some elements would be read "
-              "after they have been written");
+  throw Failure(
+      Errc::invalid_argument,
+      "the output overlaps the array, which is read in place: some elements would be read "
+      "after they have been written");
 }
 
 /// The entries of an array in place: those of the last level are addresses.
@@ -166,7 +167,7 @@ void check_apart(const DeviceArray& array, const OutputPlace& out) {
   if (array.layout().empty()) return;
   const AddressRange range = out.range();
   if (storage.placement != PlacementKind::in_place) {
-    // What was copied is the library's, and is given away as read-only memory alone (`as_buffer`),
+    // Copied leaves are in blocks of the library, which gives them away read-only (`as_buffer`),
     // which not every consumer heeds.
     const auto refuse_within = [&](const Memory& block) {
       const std::uintptr_t begin = number_of(block.data());

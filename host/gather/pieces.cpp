@@ -45,8 +45,8 @@ HostIndices on_host(const Indices& indices, int axis, std::int64_t extent, Index
   std::int64_t count = 1;
   for (const std::int64_t n : indices.shape()) count *= n;
   if (count > 0 && extent == 0)
-    throw Error(Errc::index_out_of_range,
-                text(count, " indices for axis ", axis, ", whose extent is 0"));
+    throw Failure(Errc::index_out_of_range,
+                  text(count, " indices for axis ", axis, ", whose extent is 0"));
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t value = value_at(data, indices.bytes_each(), static_cast<std::size_t>(i));
     result.values.push_back(resolve_index(value, extent, mode));
@@ -125,9 +125,8 @@ class Pieces {
     if (const std::int64_t needed = bytes_on_device(placement, box); needed > limit_) {
       const std::vector<Box> smaller = halves(whole_, box);
       if (smaller.empty())
-        throw Error(Errc::out_of_device_memory,
-                    text("an element of the result needs ", needed, " bytes on ", device_.name(),
-                         ", and ", limit_, " may be used for a piece"));
+        throw OutOfMemory(text("an element of the result needs ", needed, " bytes on ",
+                               device_.name(), ", and ", limit_, " may be used for a piece"));
       for (const Box& half : smaller) run(half);
       return;
     }

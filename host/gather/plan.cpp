@@ -23,8 +23,8 @@ struct Plan::State {
 Plan::Plan(const DeviceArray& array, const Selection& selection, const GatherOptions& options) {
   ReadyGather ready = make_ready(array, selection, options, true);
   if (ready.staged)
-    throw Error(Errc::invalid_argument,
-                text("a plan on ", array.device().name(), " cannot write to host memory"));
+    throw Failure(Errc::invalid_argument,
+                  text("a plan on ", array.device().name(), " cannot write to host memory"));
   std::shared_ptr<PlannedGather> gather;
   if (ready.plan.rows > 0)
     gather = backend_of(array.device())

@@ -48,14 +48,14 @@ struct ResultPlace {
     strides = out.strides.empty() ? dense : out.strides;
     check_output(out, shape, strides, itemsize);
     if (on_host && out.space == MemorySpace::device)
-      throw Error(Errc::invalid_argument,
-                  "an array on the host cannot be gathered into device memory");
+      throw Failure(Errc::invalid_argument,
+                    "an array on the host cannot be gathered into device memory");
     check_apart(array, {out.data, shape, strides, itemsize});
     staged = !on_host && out.space == MemorySpace::host;
   }
 };
 
-/// Whether the output spans some of the memory that indices, which are dense, are in.
+/// True if the output spans some of the memory that indices, which are dense, are in.
 bool meets_output(const Indices& indices, const GatherOptions& options, const ResultPlace& place) {
   if (!options.out) return false;
   const auto begin = reinterpret_cast<std::uintptr_t>(indices.data());
@@ -133,12 +133,12 @@ GatherPlan plan_of(const DeviceArray& array, const Selection& selection,
 void check_there(const Indices& indices, const Device& device, const GatherOptions& options,
                  const ResultPlace& place) {
   if (indices.buffer()->device() != device)
-    throw Error(Errc::invalid_argument, text("indices on ", indices.buffer()->device().name(),
-                                             " for an array on ", device.name()));
+    throw Failure(Errc::invalid_argument, text("indices on ", indices.buffer()->device().name(),
+                                               " for an array on ", device.name()));
   if (meets_output(indices, options, place))
-    throw Error(Errc::invalid_argument,
-                "the output overlaps an index array on the device: some indices would be "
-                "read after they have been written over");
+    throw Failure(Errc::invalid_argument,
+                  "the output overlaps an index array on the device: some indices would be "
+                  "read after they have been written over");
 }
 
 /// Gives the result the output's memory, or new memory, and the plan its address.
@@ -179,7 +179,7 @@ ReadyGather make_ready(const DeviceArray& array, const Selection& selection,
       plan_of(array, selection, options, result, place.staged ? place.dense : place.strides);
 
   const bool empty = has_zero(place.shape);
-  // What is written before the last index has been read must not be one.
+  // An index array must not be written over before its last index has been read.
   const bool stages_indices = device.kind() != DeviceKind::host || keeps_indices ||
                               any_meets_output(selection, options, place);
   StagedIndices staged_indices;

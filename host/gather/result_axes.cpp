@@ -28,9 +28,9 @@ SmallVector<std::int64_t, 4> broadcast(const IndexGroup& group, std::size_t numb
       const std::int64_t extent = indices.shape()[i];
       if (extent == 1 || extent == common[lead + i]) continue;
       if (common[lead + i] != 1)
-        throw Error(Errc::invalid_argument, text("the index arrays of group ", number,
-                                                 " do not broadcast: ", tuple_text(indices.shape()),
-                                                 " against ", tuple_text(common)));
+        throw Failure(Errc::invalid_argument,
+                      text("the index arrays of group ", number, " do not broadcast: ",
+                           tuple_text(indices.shape()), " against ", tuple_text(common)));
       common[lead + i] = extent;
     }
   }
@@ -40,16 +40,16 @@ SmallVector<std::int64_t, 4> broadcast(const IndexGroup& group, std::size_t numb
 ReadyGroup ready(const IndexGroup& group, std::size_t number, int ndim,
                  std::bitset<max_axes>& taken) {
   if (group.axes.size() != group.indices.size() || group.axes.empty())
-    throw Error(Errc::invalid_argument, text("group ", number, " has ", group.indices.size(),
-                                             " index arrays for ", group.axes.size(), " axes"));
+    throw Failure(Errc::invalid_argument, text("group ", number, " has ", group.indices.size(),
+                                               " index arrays for ", group.axes.size(), " axes"));
   if (std::ssize(group.axes) > ndim)
-    throw Error(Errc::invalid_argument,
-                text(group.axes.size(), " coordinates for an array with ", ndim, " axes"));
+    throw Failure(Errc::invalid_argument,
+                  text(group.axes.size(), " coordinates for an array with ", ndim, " axes"));
   ReadyGroup result;
   for (const int axis : group.axes) {
     result.axes.push_back(normalize_axis(axis, ndim));
     const auto at = static_cast<std::size_t>(result.axes.back());
-    if (taken[at]) throw Error(Errc::invalid_argument, text("axis ", at, " is indexed twice"));
+    if (taken[at]) throw Failure(Errc::invalid_argument, text("axis ", at, " is indexed twice"));
     taken[at] = true;
   }
   result.shape = broadcast(group, number);
@@ -57,8 +57,8 @@ ReadyGroup ready(const IndexGroup& group, std::size_t number, int ndim,
   const bool neighbours = last - first + 1 == static_cast<int>(result.axes.size());
   result.position = group.position.value_or(neighbours ? first : 0);
   if (result.position < 0 || result.position > ndim)
-    throw Error(Errc::invalid_argument, text("position ", result.position, " of group ", number,
-                                             " in an array with ", ndim, " axes"));
+    throw Failure(Errc::invalid_argument, text("position ", result.position, " of group ", number,
+                                               " in an array with ", ndim, " axes"));
   return result;
 }
 
@@ -80,8 +80,8 @@ Result result_of(const Layout& layout, const Selection& selection) {
       result.axes.push_back({layout.axes()[i].extent, i, 0, 0});
   }
   if (result.axes.size() > static_cast<std::size_t>(max_axes))
-    throw Error(Errc::invalid_argument, text("the result would have ", result.axes.size(),
-                                             " axes; an array has at most ", max_axes));
+    throw Failure(Errc::invalid_argument, text("the result would have ", result.axes.size(),
+                                               " axes; an array has at most ", max_axes));
   return result;
 }
 
@@ -101,8 +101,8 @@ Shape dense_strides(const Shape& shape, std::int64_t itemsize, Order order) {
 void check_output(const Output& out, const Shape& shape, const Shape& strides,
                   std::int64_t itemsize) {
   if (strides.size() != shape.size())
-    throw Error(Errc::invalid_argument, text("the output has ", strides.size(),
-                                             " strides for the shape ", tuple_text(shape)));
+    throw Failure(Errc::invalid_argument, text("the output has ", strides.size(),
+                                               " strides for the shape ", tuple_text(shape)));
   if (std::ranges::find(shape, 0) != shape.end()) return;
   SmallVector<std::size_t, 8> order(shape.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -111,18 +111,19 @@ void check_output(const Output& out, const Shape& shape, const Shape& strides,
   for (const std::size_t i : order) {
     if (shape[i] == 1) continue;
     if (strides[i] < span)
-      throw Error(Errc::invalid_argument,
-                  text("output stride ", strides[i], " of axis ", i,
-                       " makes elements overlap; at least ", span, " is needed"));
+      throw Failure(Errc::invalid_argument,
+                    text("output stride ", strides[i], " of axis ", i,
+                         " makes elements overlap; at least ", span, " is needed"));
     std::int64_t reach = 0;
     if (__builtin_mul_overflow(strides[i], shape[i] - 1, &reach) ||
         __builtin_add_overflow(span, reach, &span))
-      throw Error(Errc::size_overflow, text("the reach of output axis ", i, ", of extent ",
-                                            shape[i], " and stride ", strides[i]));
+      throw Failure(Errc::size_overflow, text("the reach of output axis ", i, ", of extent ",
+                                              shape[i], " and stride ", strides[i]));
   }
   if (!out.data || out.bytes < span)
-    throw Error(Errc::invalid_argument, text("the output has ", out.data ? out.bytes : 0,
-                                             " bytes; shape ", tuple_text(shape), " needs ", span));
+    throw Failure(Errc::invalid_argument,
+                  text("the output has ", out.data ? out.bytes : 0, " bytes; shape ",
+                       tuple_text(shape), " needs ", span));
 }
 
 void copy_out(const DeviceBuffer& result, const Output& out, const Shape& strides) {

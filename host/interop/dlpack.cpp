@@ -25,8 +25,8 @@ struct Manager {
 DataType data_type(const Format& format) {
   const Type& type = format.type();
   const auto refuse = [&](const char* why) {
-    throw Error(Errc::format_unsupported,
-                text("DLPack cannot hold elements of format '", format.text(), "': ", why));
+    throw Failure(Errc::format_unsupported,
+                  text("DLPack cannot hold elements of format '", format.text(), "': ", why));
   };
   if (type.is_struct) refuse("they are structs");
   if (!is_native(type)) refuse("they are not in native byte order; convert them with native()");
@@ -42,9 +42,9 @@ std::unique_ptr<Manager> manage(const DeviceBuffer& buffer) {
   for (std::size_t i = 0; i < buffer.shape().size(); ++i) {
     const std::int64_t stride = buffer.strides()[i];
     if (stride % itemsize != 0 && buffer.shape()[i] > 1 && buffer.size() > 0)
-      throw Error(Errc::format_unsupported,
-                  text("DLPack counts strides in elements, and that of axis ", i, ", ", stride,
-                       " bytes, is no multiple of ", itemsize, "; copy() makes them dense"));
+      throw Failure(Errc::format_unsupported,
+                    text("DLPack counts strides in elements, and that of axis ", i, ", ", stride,
+                         " bytes, is no multiple of ", itemsize, "; copy() makes them dense"));
     manager->strides.push_back(stride / itemsize);
   }
   return manager;
@@ -71,9 +71,9 @@ Format format_of(const DataType& type) {
     return known.dlpack_code == type.code && 8 * known.size == type.bits && type.lanes == 1;
   });
   if (!row)
-    throw Error(Errc::format_unsupported,
-                text("DLPack type code ", int{type.code}, " with ", int{type.bits}, " bits and ",
-                     type.lanes, " lanes has no format; view it as integers of whole bytes"));
+    throw Failure(Errc::format_unsupported,
+                  text("DLPack type code ", int{type.code}, " with ", int{type.bits}, " bits and ",
+                       type.lanes, " lanes has no format; view it as integers of whole bytes"));
   return Format(row->format, row->size);
 }
 
@@ -86,8 +86,8 @@ MemorySpace space_of(const Device& device) {
     case device_cuda_managed:
       return MemorySpace::device;
     default:
-      throw Error(Errc::invalid_view,
-                  text("DLPack device type ", device.type, " is neither a processor nor CUDA"));
+      throw Failure(Errc::invalid_view,
+                    text("DLPack device type ", device.type, " is neither a processor nor CUDA"));
   }
 }
 
@@ -100,9 +100,9 @@ Device device_of(const DeviceBuffer& buffer) {
 
 ManagedTensor* to_legacy(const DeviceBuffer& buffer) {
   if (buffer.readonly())
-    throw Error(Errc::invalid_argument,
-                "the array is read-only, which DLPack before version 1.0 cannot say; ask for a "
-                "tensor of version 1.0");
+    throw Failure(Errc::invalid_argument,
+                  "the array is read-only, which DLPack before version 1.0 cannot say; ask for a "
+                  "tensor of version 1.0");
   std::unique_ptr<Manager> manager = manage(buffer);
   auto managed = std::make_unique<ManagedTensor>(
       ManagedTensor{tensor_of(*manager), nullptr, let_go<ManagedTensor>});
@@ -125,8 +125,8 @@ bool is_named_type(const Format& format) {
 
 ArrayView view(const Tensor& tensor, bool readonly) {
   if (tensor.ndim < 0 || tensor.ndim > max_axes || (tensor.ndim > 0 && !tensor.shape))
-    throw Error(Errc::invalid_view, text("a DLPack tensor with ", tensor.ndim, " axes",
-                                         tensor.shape ? "" : " and no shape"));
+    throw Failure(Errc::invalid_view, text("a DLPack tensor with ", tensor.ndim, " axes",
+                                           tensor.shape ? "" : " and no shape"));
   Format format = format_of(tensor.dtype);
   const MemorySpace space = space_of(tensor.device);
   const auto ndim = static_cast<std::size_t>(tensor.ndim);
@@ -155,10 +155,10 @@ multibuffer::Device open_device(const Device& device) {
 
 DeviceBuffer take(ManagedTensorVersioned* managed) {
   if (managed->version.major != version.major)
-    throw Error(Errc::invalid_view, text("DLPack version ", managed->version.major, ".",
-                                         managed->version.minor, " is not understood"));
+    throw Failure(Errc::invalid_view, text("DLPack version ", managed->version.major, ".",
+                                           managed->version.minor, " is not understood"));
   if ((managed->flags & flag_read_only) != 0)
-    throw Error(Errc::invalid_view, "a read-only DLPack tensor; results can be written to");
+    throw Failure(Errc::invalid_view, "a read-only DLPack tensor; results can be written to");
   const ArrayView array = view(managed->tensor, false);
   BufferParts parts{.device = open_device(managed->tensor.device),
                     .format = array.format(),
@@ -177,8 +177,8 @@ DeviceBuffer take(ManagedTensorVersioned* managed) {
 
 ManagedTensorVersioned* allocate(const Tensor& prototype) {
   if (prototype.ndim < 0 || prototype.ndim > max_axes || (prototype.ndim > 0 && !prototype.shape))
-    throw Error(Errc::invalid_view, text("a DLPack prototype with ", prototype.ndim, " axes",
-                                         prototype.shape ? "" : " and no shape"));
+    throw Failure(Errc::invalid_view, text("a DLPack prototype with ", prototype.ndim, " axes",
+                                           prototype.shape ? "" : " and no shape"));
   // For its checks and its strides; nothing is read there.
   const Format format = format_of(prototype.dtype);
   const std::span<const std::int64_t> shape(prototype.shape,

@@ -225,8 +225,8 @@ OffsetTables place_preserved(Placement& placement, const Resolution& resolution,
 PlacementKind choose(PlacementKind asked, const Resolution& resolution) {
   if (resolution.space == MemorySpace::host) return asked;
   if (asked != PlacementKind::automatic && asked != PlacementKind::in_place)
-    throw Error(Errc::invalid_argument,
-                "leaves in device memory can only be placed in place; copy() makes them dense");
+    throw Failure(Errc::invalid_argument,
+                  "leaves in device memory can only be placed in place; copy() makes them dense");
   return PlacementKind::in_place;
 }
 
@@ -281,9 +281,9 @@ std::vector<Segment> leaf_hulls(const Placement& placement) {
 
 Placement place(const Resolution& resolution, PlacementKind kind, const Simplify& simplify) {
   if (resolution.format.has_objects())
-    throw Error(Errc::format_unsupported,
-                text("format '", resolution.format.text(),
-                     "' holds references to Python objects, which cannot be copied as bytes"));
+    throw Failure(Errc::format_unsupported,
+                  text("format '", resolution.format.text(),
+                       "' holds references to Python objects, which cannot be copied as bytes"));
   Placement placement;
   placement.kind = choose(kind, resolution);
   placement.format = resolution.format;

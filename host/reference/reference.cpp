@@ -33,7 +33,7 @@ std::int64_t product(const Index64& factors) {
   std::int64_t result = 1;
   for (const std::int64_t factor : factors) {
     if (__builtin_mul_overflow(result, factor, &result)) {
-      throw Error(Errc::size_overflow, text("the size of shape ", tuple_text(factors)));
+      throw Failure(Errc::size_overflow, text("the size of shape ", tuple_text(factors)));
     }
   }
   return result;
@@ -54,32 +54,32 @@ Export read_export(const BufferExport& source) {
   raw.buf = static_cast<const std::byte*>(source.buf);
   raw.itemsize = source.itemsize;
   if (source.ndim < 0 || source.ndim > pybuf_max_ndim) {
-    throw Error(Errc::invalid_view, text("ndim is ", source.ndim, ", not 0 to ", pybuf_max_ndim));
+    throw Failure(Errc::invalid_view, text("ndim is ", source.ndim, ", not 0 to ", pybuf_max_ndim));
   }
-  if (source.itemsize < 1) throw Error(Errc::invalid_view, text("itemsize ", source.itemsize));
+  if (source.itemsize < 1) throw Failure(Errc::invalid_view, text("itemsize ", source.itemsize));
   const auto ndim = static_cast<std::size_t>(source.ndim);
 
   if (ndim == 1 && source.shape == nullptr) {
-    if (!source.len) throw Error(Errc::invalid_view, "neither shape nor len is given");
+    if (!source.len) throw Failure(Errc::invalid_view, "neither shape nor len is given");
     raw.itemsize = 1;
     raw.shape = {*source.len};
     raw.strides = {1};
   } else if (ndim > 0) {
-    if (source.shape == nullptr) throw Error(Errc::invalid_view, "shape is NULL");
+    if (source.shape == nullptr) throw Failure(Errc::invalid_view, "shape is NULL");
     raw.shape.assign(source.shape, source.shape + ndim);
   }
   for (const std::int64_t extent : raw.shape) {
-    if (extent < 0) throw Error(Errc::invalid_view, text("shape ", tuple_text(raw.shape)));
+    if (extent < 0) throw Failure(Errc::invalid_view, text("shape ", tuple_text(raw.shape)));
   }
 
   std::int64_t bytes = 0;
   if (__builtin_mul_overflow(product(raw.shape), raw.itemsize, &bytes)) {
-    throw Error(Errc::size_overflow, text("the bytes of shape ", tuple_text(raw.shape)));
+    throw Failure(Errc::size_overflow, text("the bytes of shape ", tuple_text(raw.shape)));
   }
   if (source.len && *source.len != bytes) {
-    throw Error(Errc::invalid_view, text("len is ", *source.len, ", not ", bytes));
+    throw Failure(Errc::invalid_view, text("len is ", *source.len, ", not ", bytes));
   }
-  if (bytes > 0 && raw.buf == nullptr) throw Error(Errc::invalid_view, "buf is NULL");
+  if (bytes > 0 && raw.buf == nullptr) throw Failure(Errc::invalid_view, "buf is NULL");
 
   if (raw.strides.empty() && ndim > 0) {
     if (source.strides != nullptr) {
@@ -113,8 +113,8 @@ const std::byte* get_item_pointer(const Export& raw, const Index64& indices) {
       std::uintptr_t target = 0;
       std::memcpy(&target, at_address(pointer), sizeof target);
       if (target == 0) {
-        throw Error(Errc::null_pointer,
-                    text("at index ", tuple_text(indices), " of the export, on axis ", i));
+        throw Failure(Errc::null_pointer,
+                      text("at index ", tuple_text(indices), " of the export, on axis ", i));
       }
       pointer = target + static_cast<std::uintptr_t>(raw.suboffsets[i]);
     }
@@ -175,7 +175,7 @@ void map_back(const ReshapeIndex& map, Index64& index) {
 std::size_t count_axis(int axis, std::size_t ndim) {
   const auto count = static_cast<int>(ndim);
   if (axis < -count || axis >= count) {
-    throw Error(Errc::invalid_argument, text("there is no axis ", axis, " of ", count));
+    throw Failure(Errc::invalid_argument, text("there is no axis ", axis, " of ", count));
   }
   return static_cast<std::size_t>(axis < 0 ? axis + count : axis);
 }
@@ -188,7 +188,7 @@ struct Bounds {
 Bounds adjust_indices(const Slice& slice, std::int64_t length) {
   constexpr std::int64_t highest = std::numeric_limits<std::int64_t>::max();
   constexpr std::int64_t lowest = std::numeric_limits<std::int64_t>::min();
-  if (slice.step == 0) throw Error(Errc::invalid_argument, "a slice's step is 0");
+  if (slice.step == 0) throw Failure(Errc::invalid_argument, "a slice's step is 0");
   const std::int64_t step = std::max(slice.step, -highest);
   std::int64_t start = slice.start.value_or(step < 0 ? highest : 0);
   std::int64_t stop = slice.stop.value_or(step < 0 ? lowest : highest);
@@ -221,8 +221,8 @@ IndexMap apply(const IndexAxis& operation, Index64& shape) {
   const std::size_t axis = count_axis(operation.axis, shape.size());
   const std::int64_t extent = shape[axis];
   if (operation.index < -extent || operation.index >= extent) {
-    throw Error(Errc::index_out_of_range,
-                text("index ", operation.index, " on axis ", axis, " of extent ", extent));
+    throw Failure(Errc::index_out_of_range,
+                  text("index ", operation.index, " on axis ", axis, " of extent ", extent));
   }
   shape.erase(shape.begin() + static_cast<std::ptrdiff_t>(axis));
   return FixIndex{axis, operation.index < 0 ? operation.index + extent : operation.index};
@@ -238,8 +238,8 @@ IndexMap apply(const Permute& operation, Index64& shape) {
   std::ranges::sort(sorted);
   const bool repeats = std::ranges::adjacent_find(sorted) != sorted.end();
   if (repeats || sorted.size() != shape.size()) {
-    throw Error(Errc::invalid_argument, text("axes ", tuple_text(operation.axes),
-                                             " are no permutation of ", shape.size(), " axes"));
+    throw Failure(Errc::invalid_argument, text("axes ", tuple_text(operation.axes),
+                                               " are no permutation of ", shape.size(), " axes"));
   }
   shape = permuted;
   return map;
@@ -247,7 +247,7 @@ IndexMap apply(const Permute& operation, Index64& shape) {
 IndexMap apply(const InsertAxis& operation, Index64& shape) {
   const std::size_t axis = count_axis(operation.axis, shape.size() + 1);
   if (shape.size() >= static_cast<std::size_t>(pybuf_max_ndim)) {
-    throw Error(Errc::invalid_view, text("more than ", pybuf_max_ndim, " axes"));
+    throw Failure(Errc::invalid_view, text("more than ", pybuf_max_ndim, " axes"));
   }
   shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(axis), 1);
   return DropIndex{axis};
@@ -256,8 +256,8 @@ IndexMap apply(const Reshape& operation, Index64& shape) {
   const bool negative =
       std::ranges::any_of(operation.shape, [](auto extent) { return extent < 0; });
   if (negative || product(operation.shape) != product(shape)) {
-    throw Error(Errc::invalid_argument, text("shape ", tuple_text(operation.shape),
-                                             " is none of the elements of ", tuple_text(shape)));
+    throw Failure(Errc::invalid_argument, text("shape ", tuple_text(operation.shape),
+                                               " is none of the elements of ", tuple_text(shape)));
   }
   return ReshapeIndex{std::exchange(shape, operation.shape), operation.shape};
 }
@@ -299,9 +299,9 @@ Index64 broadcast(const std::vector<Index>& arrays) {
       const std::int64_t own = array.shape[array.shape.size() - back];
       if (extent == 1) extent = own;
       if (own != 1 && own != extent) {
-        throw Error(Errc::invalid_argument,
-                    text("an index array of shape ", tuple_text(array.shape),
-                         " does not broadcast to ", tuple_text(common)));
+        throw Failure(Errc::invalid_argument,
+                      text("an index array of shape ", tuple_text(array.shape),
+                           " does not broadcast to ", tuple_text(common)));
       }
     }
   }
@@ -326,7 +326,7 @@ Index64 valid_indices(const Index& array, std::size_t axis, std::int64_t extent,
     const bool bad = mode == IndexMode::raise && (value < -extent || value >= extent);
     if (bad || extent == 0) {
       const auto position = static_cast<std::int64_t>(result.size());
-      throw Error(
+      throw Failure(
           Errc::index_out_of_range,
           text("index ", value, " at position ", tuple_text(coordinates(position, array.shape)),
                " of the index array for axis ", axis, ", whose extent is ", extent));
@@ -355,16 +355,16 @@ std::size_t default_anchor(std::vector<std::size_t> axes) {
 
 Selector make_selector(const Group& group, const Index64& shape, IndexMode mode) {
   if (group.axes.empty() || group.axes.size() != group.indices.size()) {
-    throw Error(Errc::invalid_argument, text("a group has ", group.indices.size(),
-                                             " index arrays for ", group.axes.size(), " axes"));
+    throw Failure(Errc::invalid_argument, text("a group has ", group.indices.size(),
+                                               " index arrays for ", group.axes.size(), " axes"));
   }
   Selector result;
   result.shape = broadcast(group.indices);
   for (std::size_t i = 0; i < group.axes.size(); ++i) {
     const Index& array = group.indices[i];
     if (product(array.shape) != static_cast<std::int64_t>(array.values.size())) {
-      throw Error(Errc::invalid_argument,
-                  text(array.values.size(), " indices in shape ", tuple_text(array.shape)));
+      throw Failure(Errc::invalid_argument,
+                    text(array.values.size(), " indices in shape ", tuple_text(array.shape)));
     }
     const std::size_t axis = count_axis(group.axes[i], shape.size());
     result.axes.push_back(axis);
@@ -378,7 +378,7 @@ Selector make_selector(const Group& group, const Index64& shape, IndexMode mode)
   const int ndim = static_cast<int>(shape.size());
   const int position = group.position.value_or(static_cast<int>(default_anchor(result.axes)));
   if (position < 0 || position > ndim) {
-    throw Error(Errc::invalid_argument, text("a group's position is ", position, " of ", ndim));
+    throw Failure(Errc::invalid_argument, text("a group's position is ", position, " of ", ndim));
   }
   result.anchor = static_cast<std::size_t>(position);
   return result;
@@ -398,7 +398,8 @@ Selection select(const Index64& shape, std::span<const Group> groups, IndexMode 
   for (const Group& group : groups) {
     result.selectors.push_back(make_selector(group, shape, mode));
     for (const std::size_t axis : result.selectors.back().axes) {
-      if (indexed[axis]) throw Error(Errc::invalid_argument, text("axis ", axis, " indexed twice"));
+      if (indexed[axis])
+        throw Failure(Errc::invalid_argument, text("axis ", axis, " indexed twice"));
       indexed[axis] = true;
     }
   }
@@ -415,8 +416,8 @@ Selection select(const Index64& shape, std::span<const Group> groups, IndexMode 
     }
   }
   if (result.shape.size() > static_cast<std::size_t>(pybuf_max_ndim)) {
-    throw Error(Errc::invalid_argument,
-                text("the result has ", result.shape.size(), " axes, more than ", pybuf_max_ndim));
+    throw Failure(Errc::invalid_argument, text("the result has ", result.shape.size(),
+                                               " axes, more than ", pybuf_max_ndim));
   }
   return result;
 }
@@ -462,7 +463,7 @@ void for_each_element(const Export& raw, const Maps& maps, const Selection& sele
   Index64 source_index;
   do {
     if (done++ % between_looks == 0) {
-      if (watch.stop.stop_requested()) throw Error(Errc::cancelled, "while following pointers");
+      if (watch.stop.stop_requested()) throw Failure(Errc::cancelled, "while following pointers");
       if (watch.progress) watch.progress((done - 1) * raw.itemsize, count * raw.itemsize);
     }
     map_back(selection, index, source_index);
@@ -496,7 +497,7 @@ Result gather(const BufferExport& source, std::span<const ViewOperation> operati
 
   std::int64_t bytes = 0;
   if (__builtin_mul_overflow(product(selection.shape), raw.itemsize, &bytes)) {
-    throw Error(Errc::size_overflow, text("the bytes of shape ", tuple_text(selection.shape)));
+    throw Failure(Errc::size_overflow, text("the bytes of shape ", tuple_text(selection.shape)));
   }
   Result result{selection.shape, std::vector<std::byte>(static_cast<std::size_t>(bytes))};
   std::byte* out = result.bytes.data();

@@ -96,8 +96,8 @@ struct Kind {
 };
 
 [[noreturn]] void refuse(const Format& format) {
-  throw Error(Errc::format_unsupported,
-              text("elements of format '", format.text(), "' are no numbers that are converted"));
+  throw Failure(Errc::format_unsupported,
+                text("elements of format '", format.text(), "' are no numbers that are converted"));
 }
 
 /// Describes the number, or the two alike, that an element is made of.
@@ -277,9 +277,9 @@ Result converted(Result result, const Format& from, const Format& to, const Opti
   const Elements source = elements_of(from);
   const Elements target = elements_of(to);
   if (source.parts > target.parts)
-    throw Error(Errc::format_unsupported,
-                text("elements of format '", from.text(), "' have imaginary parts, and '",
-                     to.text(), "' has none: complex numbers become complex alone"));
+    throw Failure(Errc::format_unsupported,
+                  text("elements of format '", from.text(), "' have imaginary parts, and '",
+                       to.text(), "' has none: complex numbers become complex alone"));
   const bool from_integer = source.kind.kind != ScalarKind::real;
   const bool moved = same_kind(source.kind, target.kind);
   constexpr std::size_t between_looks = 1024;
@@ -290,7 +290,7 @@ Result converted(Result result, const Format& from, const Format& to, const Opti
   std::byte* out = converted.bytes.data();
   for (std::size_t i = 0; i < parts; ++i, in += source.kind.size) {
     if (i % between_looks == 0) {
-      if (watch.stop.stop_requested()) throw Error(Errc::cancelled, "while converting elements");
+      if (watch.stop.stop_requested()) throw Failure(Errc::cancelled, "while converting elements");
       if (watch.progress)
         watch.progress(in - result.bytes.data(), static_cast<std::int64_t>(result.bytes.size()));
     }

@@ -93,8 +93,8 @@ void throw_null(const ArrayView& view, std::span<const ResolvedLevel> levels,
   std::vector<std::optional<std::int64_t>> path(static_cast<std::size_t>(view.ndim()));
   int patience = 10'000'000;
   if (!trace(levels, slot, patience, path))
-    throw Error(Errc::null_pointer, text("level ", level, " of ", view.layout().levels(),
-                                         ", in the slot at ", static_cast<const void*>(slot)));
+    throw Failure(Errc::null_pointer, text("level ", level, " of ", view.layout().levels(),
+                                           ", in the slot at ", static_cast<const void*>(slot)));
   std::string indices;
   for (std::size_t i = 0; i < path.size(); ++i) {
     const Axis& axis = view.layout().axes()[i];
@@ -102,9 +102,9 @@ void throw_null(const ArrayView& view, std::span<const ResolvedLevel> levels,
     // Axes after the pointer have no say in it; an axis that does not move is at 0.
     indices += axis.level > level ? ":" : text(path[i].value_or(0));
   }
-  throw Error(Errc::null_pointer,
-              text("level ", level, " of ", view.layout().levels(), " at index [", indices,
-                   "] of shape ", tuple_text(view.shape())));
+  throw Failure(Errc::null_pointer,
+                text("level ", level, " of ", view.layout().levels(), " at index [", indices,
+                     "] of shape ", tuple_text(view.shape())));
 }
 
 }  // namespace multibuffer

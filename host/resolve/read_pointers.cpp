@@ -113,7 +113,7 @@ class Reader {
                      }
                  });
     if (keeps_on && done < std::ssize(is_affine_))
-      throw Error(Errc::cancelled, "while reading pointer tables");
+      throw Failure(Errc::cancelled, "while reading pointer tables");
     return keeps_on;
   }
 

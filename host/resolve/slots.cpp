@@ -181,7 +181,7 @@ Slots::Slots(Sequence starts, std::vector<MovingAxis> axes)
     }
   }
   if (length_ > max_entries)
-    throw Error(Errc::size_overflow, text("a level's pointer tables span ", length_, " entries"));
+    throw Failure(Errc::size_overflow, text("a level's pointer tables span ", length_, " entries"));
   assign_strides();
   find_runs();
   find_start_positions();

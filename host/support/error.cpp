@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <string>
 
 namespace multibuffer {
 namespace {
@@ -26,13 +27,20 @@ constexpr std::array table{
 
 const ErrorEntry& entry_of(Errc code) { return table[static_cast<std::size_t>(code)]; }
 
+std::string message(Errc code, const std::string& detail) {
+  return std::string(entry_of(code).sentence) + ": " + detail;
+}
+
 }  // namespace
 
 std::span<const ErrorEntry> error_table() noexcept { return table; }
 
-Error::Error(Errc code, const std::string& detail)
-    : std::runtime_error(std::string(entry_of(code).sentence) + ": " + detail), code_(code) {}
-
 const ErrorEntry& Error::entry() const noexcept { return entry_of(code_); }
+
+Failure::Failure(Errc code, const std::string& detail)
+    : Error(code), std::runtime_error(message(code, detail)) {}
+
+OutOfMemory::OutOfMemory(const std::string& detail)
+    : Error(Errc::out_of_device_memory), message_(message(Errc::out_of_device_memory, detail)) {}
 
 }  // namespace multibuffer

@@ -60,7 +60,7 @@ void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watc
       std::max<std::int64_t>(1, piece_bytes / std::max<std::int64_t>(1, bytes_each));
   if (count <= piece) {  // small work is done before another thread could start
     if (watch.stop.stop_requested() && count > 0)
-      throw Error(Errc::cancelled, text("while ", doing));
+      throw Failure(Errc::cancelled, text("while ", doing));
     if (count > 0) work(0, count);
     if (count > 0 && watch.progress) watch.progress(count * bytes_each, count * bytes_each);
     return;
@@ -82,7 +82,7 @@ void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watc
   };
   const std::int64_t pieces = count / piece + (count % piece != 0);
   run_on_threads(static_cast<int>(std::min(threads, pieces)) - 1, take_pieces);
-  if (done < count) throw Error(Errc::cancelled, text("while ", doing));
+  if (done < count) throw Failure(Errc::cancelled, text("while ", doing));
   // Another thread may have done the last piece.
   if (watch.progress && reported < count) watch.progress(count * bytes_each, count * bytes_each);
 }

@@ -51,9 +51,9 @@ std::optional<DeviceBuffer> DeviceArray::as_buffer() const {
 DeviceBuffer DeviceArray::require_buffer() const {
   std::optional<DeviceBuffer> buffer = as_buffer();
   if (!buffer)
-    throw Error(Errc::invalid_argument,
-                "the elements are behind pointer tables, or in several blocks; copy() makes them "
-                "dense");
+    throw Failure(Errc::invalid_argument,
+                  "the elements are behind pointer tables, or in several blocks; copy() makes them "
+                  "dense");
   return std::move(*buffer);
 }
 
@@ -67,7 +67,7 @@ DeviceArray upload(const ArrayView& view, const Device& device, const UploadOpti
 
 DeviceArray upload(const Placement& placement, const Device& device, const UploadOptions& options) {
   if (options.keep_sources)
-    throw Error(Errc::invalid_argument, "sources can be kept of a view, not of a placement");
+    throw Failure(Errc::invalid_argument, "sources can be kept of a view, not of a placement");
   if (placement.kind == PlacementKind::in_place) backend_of(device).check_in_place(placement);
   return make_array(make_storage(placement, device, options), placement.layout);
 }

@@ -19,7 +19,7 @@ DeviceBuffer DeviceBuffer::from_host(const Device& device, const void* data,
                                      std::span<const std::int64_t> shape, Format format,
                                      const CallOptions& options) {
   if (options.watch.stop.stop_requested())
-    throw Error(Errc::cancelled, "before memory was copied to the device");
+    throw Failure(Errc::cancelled, "before memory was copied to the device");
   // The view validates the shape and works out the strides.
   const ArrayView source = ArrayView::dense(data, shape, std::move(format));
   Parts parts{device,  source.format(), source.shape(), {},     nullptr,
@@ -73,8 +73,8 @@ std::vector<std::byte> DeviceBuffer::to_host() const {
 
 void DeviceBuffer::copy_to_host(std::span<std::byte> to) const {
   if (std::ssize(to) != nbytes())
-    throw Error(Errc::invalid_argument,
-                text("memory of ", to.size(), " bytes for a buffer of ", nbytes()));
+    throw Failure(Errc::invalid_argument,
+                  text("memory of ", to.size(), " bytes for a buffer of ", nbytes()));
   synchronize();
   if (to.empty()) return;
   Backend& backend = backend_of(device());
@@ -104,14 +104,15 @@ void DeviceBuffer::require_elements(const Format& wanted) const {
   const bool is_it = own && !own->is_struct && own->kind == type.kind && own->size == type.size &&
                      (own->size == 1 || own->little_endian == type.little_endian);
   if (!is_it)
-    throw Error(Errc::format_unsupported,
-                text("elements of format '", format().text(), "' are not of the type asked for, '",
-                     wanted.text(), "' of ", wanted.itemsize(), " bytes; name their type, or let ",
-                     "the gather convert them (its option `format`)"));
+    throw Failure(
+        Errc::format_unsupported,
+        text("elements of format '", format().text(), "' are not of the type asked for, '",
+             wanted.text(), "' of ", wanted.itemsize(), " bytes; name their type, or let ",
+             "the gather convert them (its option `format`)"));
 }
 
 void* DeviceBuffer::dense_on_host(std::size_t alignment, bool writable) const {
-  const auto refuse = [](const std::string& why) { throw Error(Errc::invalid_argument, why); };
+  const auto refuse = [](const std::string& why) { throw Failure(Errc::invalid_argument, why); };
   if (device().kind() != DeviceKind::host)
     refuse(text("the elements are on ", device().name(), "; to_host<T>() copies them"));
   if (!is_c_contiguous())
@@ -146,14 +147,14 @@ Reach reach_of(std::int64_t itemsize, std::span<const std::int64_t> shape,
 DeviceBuffer DeviceBuffer::reinterpret(Format format, std::vector<std::int64_t> shape,
                                        std::vector<std::int64_t> strides) const {
   if (shape.size() != strides.size())
-    throw Error(Errc::invalid_argument,
-                text(strides.size(), " strides for the shape ", tuple_text(shape)));
+    throw Failure(Errc::invalid_argument,
+                  text(strides.size(), " strides for the shape ", tuple_text(shape)));
   const Reach own = reach_of(this->format().itemsize(), this->shape(), this->strides());
   const Reach wanted = reach_of(format.itemsize(), shape, strides);
   if (wanted.below < own.below || wanted.above > own.above)
-    throw Error(Errc::invalid_argument,
-                text("bytes ", wanted.below, " to ", wanted.above, " of a buffer that has ",
-                     own.below, " to ", own.above));
+    throw Failure(Errc::invalid_argument,
+                  text("bytes ", wanted.below, " to ", wanted.above, " of a buffer that has ",
+                       own.below, " to ", own.above));
   DeviceBuffer result = *this;
   result.parts_.format = std::move(format);
   result.parts_.shape = std::move(shape);
@@ -163,8 +164,9 @@ DeviceBuffer DeviceBuffer::reinterpret(Format format, std::vector<std::int64_t> 
 
 DeviceBuffer DeviceBuffer::reinterpret(Format format) const {
   if (format.itemsize() != this->format().itemsize())
-    throw Error(Errc::invalid_argument, text("format '", format.text(), "' of ", format.itemsize(),
-                                             " bytes for elements of ", this->format().itemsize()));
+    throw Failure(Errc::invalid_argument,
+                  text("format '", format.text(), "' of ", format.itemsize(),
+                       " bytes for elements of ", this->format().itemsize()));
   DeviceBuffer result = *this;
   result.parts_.format = std::move(format);
   return result;

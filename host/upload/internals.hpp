@@ -21,7 +21,7 @@ struct Internals {
   static const std::shared_ptr<Memory>& memory(const DeviceBuffer& buffer) noexcept {
     return buffer.parts_.memory;
   }
-  /// What keeps the elements, where that is not the library's block alone.
+  /// Keeps the elements, where the library's block does not alone.
   static const std::shared_ptr<const void>& owner(const DeviceBuffer& buffer) noexcept {
     return buffer.parts_.owner;
   }

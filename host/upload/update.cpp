@@ -103,9 +103,9 @@ PlacementKind bring(KnownLeaves& known, const Resolution& resolution,
   const Placement placement = place(each_leaf(resolution, leaves), kind,
                                     {.flatten = false, .duplicate = false, .narrow = false});
   if (placement.kind == PlacementKind::in_place)
-    throw Error(Errc::invalid_argument,
-                "leaves that are used in place are nobody's to keep: keep_sources is for host "
-                "memory that is copied");
+    throw Failure(Errc::invalid_argument,
+                  "leaves that are used in place are nobody's to keep: keep_sources is for host "
+                  "memory that is copied");
   // Their table stays here: the array's own takes its place.
   Placement leaves_alone = placement;
   leaves_alone.tables.clear();
@@ -146,13 +146,13 @@ std::shared_ptr<KnownLeaves> shared_leaves(const Resolution& resolution, const S
   if (!before) return known;
   if (resolution.format.text() != before->format.text() ||
       resolution.format.itemsize() != before->format.itemsize())
-    throw Error(Errc::invalid_argument, text("elements of format '", resolution.format.text(),
-                                             "' for an array of '", before->format.text(), "'"));
+    throw Failure(Errc::invalid_argument, text("elements of format '", resolution.format.text(),
+                                               "' for an array of '", before->format.text(), "'"));
   if (resolution.leaves.empty() || before->known->leaves.empty()) return known;
   if (known->source_axes != before->known->source_axes)
-    throw Error(Errc::invalid_argument,
-                "what the pointers lead to has other extents or strides than in the array whose "
-                "leaves are to be shared");
+    throw Failure(Errc::invalid_argument,
+                  "what the pointers lead to has other extents or strides than in the array whose "
+                  "leaves are to be shared");
   known->axes = before->known->axes;
   for (const std::byte* leaf : leaves_of(resolution))
     if (const auto found = before->known->leaves.find(leaf); found != before->known->leaves.end())
@@ -165,18 +165,19 @@ std::shared_ptr<KnownLeaves> shared_leaves(const Resolution& resolution, const S
 void update(const DeviceArray& array, const ArrayView& view, const CallOptions& options) {
   const Storage& storage = *storage_of(array);
   if (storage.placement == PlacementKind::in_place)
-    throw Error(Errc::invalid_argument,
-                "an array in place reads its source where it lies: there is nothing to update");
+    throw Failure(Errc::invalid_argument,
+                  "an array in place reads its source where it lies: there is nothing to update");
   if (storage.known)
-    throw Error(Errc::invalid_argument,
-                "the array may share its leaves with others (keep_sources): update_pointers gives "
-                "a new one");
+    throw Failure(
+        Errc::invalid_argument,
+        "the array may share its leaves with others (keep_sources): update_pointers gives "
+        "a new one");
   const Placement placement =
       place(resolve(view, {.watch = options.watch}), storage.placement, storage.simplify);
   const std::string differs = difference(placement, storage);
   if (!differs.empty())
-    throw Error(Errc::invalid_argument,
-                text("the view cannot be written over the array: ", differs));
+    throw Failure(Errc::invalid_argument,
+                  text("the view cannot be written over the array: ", differs));
   if (storage.memory->bytes() == 0) return;
   Backend& backend = backend_of(storage.device);
   const std::vector<std::int64_t> tables = map_arena(placement).tables;
@@ -193,9 +194,9 @@ DeviceArray update_pointers(const DeviceArray& array, const ArrayView& view,
                             const UpdateOptions& options) {
   const Storage& before = *storage_of(array);
   if (!before.known)
-    throw Error(Errc::invalid_argument,
-                "the array was not uploaded with keep_sources: it does not know where its leaves "
-                "came from");
+    throw Failure(Errc::invalid_argument,
+                  "the array was not uploaded with keep_sources: it does not know where its leaves "
+                  "came from");
   return upload_sharing(view, before.device,
                         {.placement = before.placement,
                          .simplify = before.simplify,

@@ -119,15 +119,15 @@ void check_comparable(const Type& type, const Format& format, const Tolerance& t
       type.kind == ScalarKind::signed_integer || type.kind == ScalarKind::unsigned_integer;
   const std::int64_t size = is_complex ? type.size / 2 : type.size;
   if (!is_complex && !is_integer && type.kind != ScalarKind::real) {
-    throw Error(Errc::format_unsupported,
-                text("format \"", format.text(),
-                     "\" holds more than numbers; compare it without a tolerance"));
+    throw Failure(Errc::format_unsupported,
+                  text("format \"", format.text(),
+                       "\" holds more than numbers; compare it without a tolerance"));
   }
   if (!is_integer && size > 8 && tolerance.ulp > 0) {
-    throw Error(Errc::format_unsupported,
-                text("format \"", format.text(),
-                     "\" holds long doubles, which have no distance in representable numbers; "
-                     "give an absolute or a relative tolerance"));
+    throw Failure(Errc::format_unsupported,
+                  text("format \"", format.text(),
+                       "\" holds long doubles, which have no distance in representable numbers; "
+                       "give an absolute or a relative tolerance"));
   }
 }
 
@@ -138,9 +138,9 @@ void check_tolerance(const Tolerance& tolerance, const Format& format) {
                      std::isfinite(tolerance.relative) && tolerance.relative >= 0 &&
                      tolerance.ulp >= 0;
   if (!valid) {
-    throw Error(Errc::invalid_argument, text("the tolerance (absolute ", tolerance.absolute,
-                                             ", relative ", tolerance.relative, ", ulp ",
-                                             tolerance.ulp, ") must be finite and not negative"));
+    throw Failure(Errc::invalid_argument, text("the tolerance (absolute ", tolerance.absolute,
+                                               ", relative ", tolerance.relative, ", ulp ",
+                                               tolerance.ulp, ") must be finite and not negative"));
   }
   if (!tolerance.exact()) check_comparable(format.type(), format, tolerance);
 }

@@ -57,9 +57,9 @@ void check_bytes(std::string_view which, std::size_t bytes, std::int64_t element
                  std::span<const std::int64_t> shape, const Format& format) {
   const std::int64_t needed = checked_multiply(elements, format.itemsize(), "the size in bytes");
   if (bytes != static_cast<std::size_t>(needed)) {
-    throw Error(Errc::invalid_argument,
-                text("the ", which, " array has ", bytes, " bytes; shape ", tuple_text(shape),
-                     " of itemsize ", format.itemsize(), " takes ", needed));
+    throw Failure(Errc::invalid_argument,
+                  text("the ", which, " array has ", bytes, " bytes; shape ", tuple_text(shape),
+                       " of itemsize ", format.itemsize(), " takes ", needed));
   }
 }
 
@@ -86,7 +86,7 @@ class Fetched {
 
 /// Between parts of a long comparison.
 void report(const Watch& watch, std::int64_t done, std::int64_t total) {
-  if (watch.stop.stop_requested()) throw Error(Errc::cancelled, "while comparing");
+  if (watch.stop.stop_requested()) throw Failure(Errc::cancelled, "while comparing");
   if (watch.progress) watch.progress(done, total);
 }
 
@@ -207,14 +207,14 @@ Comparison verify(const DeviceBuffer& actual, std::span<const std::byte> expecte
 Comparison verify(const DeviceBuffer& actual, const DeviceBuffer& expected,
                   const VerifyOptions& options) {
   if (actual.shape() != expected.shape()) {
-    throw Error(Errc::invalid_argument, text("shapes ", tuple_text(actual.shape()), " and ",
-                                             tuple_text(expected.shape()), " differ"));
+    throw Failure(Errc::invalid_argument, text("shapes ", tuple_text(actual.shape()), " and ",
+                                               tuple_text(expected.shape()), " differ"));
   }
   if (!same_meaning(actual.format(), expected.format())) {
-    throw Error(Errc::invalid_argument,
-                text("formats \"", actual.format().text(), "\" of itemsize ",
-                     actual.format().itemsize(), " and \"", expected.format().text(),
-                     "\" of itemsize ", expected.format().itemsize(), " differ"));
+    throw Failure(Errc::invalid_argument,
+                  text("formats \"", actual.format().text(), "\" of itemsize ",
+                       actual.format().itemsize(), " and \"", expected.format().text(),
+                       "\" of itemsize ", expected.format().itemsize(), " differ"));
   }
   if (options.tolerance.exact() && actual.size() > 0 && actual.device() == expected.device() &&
       actual.is_c_contiguous() && expected.is_c_contiguous()) {

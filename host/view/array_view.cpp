@@ -19,7 +19,7 @@ void check_reach(const Layout& layout, std::int64_t itemsize) {
   std::vector<std::int64_t> reach(layout.origins().size(), itemsize);
   for (std::size_t k = 0; k < reach.size(); ++k) {
     const std::int64_t origin = layout.origins()[k];
-    if (origin == INT64_MIN) throw Error(Errc::size_overflow, text("the origin of level ", k));
+    if (origin == INT64_MIN) throw Failure(Errc::size_overflow, text("the origin of level ", k));
     reach[k] = checked_add(reach[k], origin < 0 ? -origin : origin, "the reach of a level");
   }
   for (int i = 0; i < layout.ndim(); ++i) {
@@ -43,7 +43,7 @@ std::vector<std::int64_t> c_order_strides(std::span<const std::int64_t> shape,
     // The strides of an empty array mean nothing, so those that do not fit are no error.
     if (shape[i] > 1 && !__builtin_mul_overflow(stride, shape[i], &stride)) continue;
     if (shape[i] > 1 && !empty)
-      throw Error(Errc::size_overflow, text("the C-order stride before axis ", i));
+      throw Failure(Errc::size_overflow, text("the C-order stride before axis ", i));
   }
   return strides;
 }
@@ -51,7 +51,7 @@ std::vector<std::int64_t> c_order_strides(std::span<const std::int64_t> shape,
 void check_extents(std::span<const std::int64_t> shape) {
   for (std::size_t i = 0; i < shape.size(); ++i)
     if (shape[i] < 0)
-      throw Error(Errc::invalid_view, text("axis ", i, " has the negative extent ", shape[i]));
+      throw Failure(Errc::invalid_view, text("axis ", i, " has the negative extent ", shape[i]));
 }
 
 /// The export's axes, evaluated in the order in which they stand: an indirect axis ends its level.
@@ -82,20 +82,20 @@ ArrayView::ArrayView(const void* base, Format format, Layout layout, bool readon
       space_(space) {
   check_reach(layout_, format_.itemsize());
   if (!base_ && !layout_.empty())
-    throw Error(Errc::invalid_view, text("the address is NULL, but the shape ",
-                                         tuple_text(layout_.shape()), " has elements"));
+    throw Failure(Errc::invalid_view, text("the address is NULL, but the shape ",
+                                           tuple_text(layout_.shape()), " has elements"));
 }
 
 ArrayView ArrayView::from_export(const BufferExport& source) {
   if (source.ndim < 0 || source.ndim > max_axes)
-    throw Error(Errc::invalid_view,
-                text(source.ndim, " axes; an array has 0 to ", max_axes, " axes"));
+    throw Failure(Errc::invalid_view,
+                  text(source.ndim, " axes; an array has 0 to ", max_axes, " axes"));
   if (source.itemsize < 1)
-    throw Error(Errc::invalid_view, text("the itemsize is ", source.itemsize, ", not positive"));
+    throw Failure(Errc::invalid_view, text("the itemsize is ", source.itemsize, ", not positive"));
   const bool indirect =
       source.suboffsets && std::any_of(source.suboffsets, source.suboffsets + source.ndim,
                                        [](std::int64_t suboffset) { return suboffset >= 0; });
-  if (indirect && !source.strides) throw Error(Errc::invalid_view, "suboffsets without strides");
+  if (indirect && !source.strides) throw Failure(Errc::invalid_view, "suboffsets without strides");
 
   const auto ndim = static_cast<std::size_t>(source.ndim);
   std::int64_t itemsize = source.itemsize;
@@ -106,7 +106,7 @@ ArrayView ArrayView::from_export(const BufferExport& source) {
     shape = {*source.len};  // PyBUF_SIMPLE: whatever it is, it is seen as bytes
     itemsize = 1;
   } else if (source.ndim != 0) {
-    throw Error(Errc::invalid_view, text("no shape for ", source.ndim, " axes"));
+    throw Failure(Errc::invalid_view, text("no shape for ", source.ndim, " axes"));
   }
   check_extents(shape);
 
@@ -121,9 +121,9 @@ ArrayView ArrayView::from_export(const BufferExport& source) {
   Layout layout = layout_of(shape, strides, as_bytes ? nullptr : source.suboffsets);
   const std::int64_t nbytes = checked_multiply(layout.size(), itemsize, "the size in bytes");
   if (source.len && *source.len != nbytes)
-    throw Error(Errc::invalid_view,
-                text("the length is ", *source.len, " bytes, but shape ", tuple_text(shape),
-                     " with itemsize ", itemsize, " takes ", nbytes));
+    throw Failure(Errc::invalid_view,
+                  text("the length is ", *source.len, " bytes, but shape ", tuple_text(shape),
+                       " with itemsize ", itemsize, " takes ", nbytes));
   // Without a format the elements are unsigned bytes, as many as the itemsize says.
   const std::string format = !source.format || as_bytes
                                  ? (itemsize == 1 ? "B" : text(itemsize, 's'))

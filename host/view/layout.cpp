@@ -48,23 +48,23 @@ Range range_of(const Slice& slice, std::int64_t extent) {
 
 int normalize_axis(int axis, int ndim) {
   if (axis < -ndim || axis >= ndim)
-    throw Error(Errc::invalid_argument, text("axis ", axis, " of an array with ", ndim, " axes"));
+    throw Failure(Errc::invalid_argument, text("axis ", axis, " of an array with ", ndim, " axes"));
   return axis < 0 ? axis + ndim : axis;
 }
 
 Layout::Layout(std::vector<Axis> axes, std::vector<std::int64_t> origins)
     : axes_(std::move(axes)), origins_(std::move(origins)) {
-  if (origins_.empty()) throw Error(Errc::invalid_view, "a layout needs at least one origin");
+  if (origins_.empty()) throw Failure(Errc::invalid_view, "a layout needs at least one origin");
   if (axes_.size() > static_cast<std::size_t>(max_axes))
-    throw Error(Errc::invalid_argument,
-                text(axes_.size(), " axes; an array has at most ", max_axes, " axes"));
+    throw Failure(Errc::invalid_argument,
+                  text(axes_.size(), " axes; an array has at most ", max_axes, " axes"));
   for (std::size_t i = 0; i < axes_.size(); ++i) {
     if (axes_[i].extent < 0)
-      throw Error(Errc::invalid_view,
-                  text("axis ", i, " has the negative extent ", axes_[i].extent));
+      throw Failure(Errc::invalid_view,
+                    text("axis ", i, " has the negative extent ", axes_[i].extent));
     if (axes_[i].level < 0 || axes_[i].level > levels())
-      throw Error(Errc::invalid_view,
-                  text("axis ", i, " is in level ", axes_[i].level, " of ", levels()));
+      throw Failure(Errc::invalid_view,
+                    text("axis ", i, " is in level ", axes_[i].level, " of ", levels()));
   }
 }
 
@@ -90,7 +90,7 @@ bool Layout::empty() const noexcept {
 Layout Layout::slice(int axis, const Slice& slice) const {
   const auto at = static_cast<std::size_t>(normalize_axis(axis, ndim()));
   if (slice.step == 0)
-    throw Error(Errc::invalid_argument, text("the slice of axis ", at, " has step 0"));
+    throw Failure(Errc::invalid_argument, text("the slice of axis ", at, " has step 0"));
   Layout result = *this;
   Axis& sliced = result.axes_[at];
   const Range range = range_of(slice, sliced.extent);
@@ -108,8 +108,8 @@ Layout Layout::index(int axis, std::int64_t index) const {
   const auto at = static_cast<std::size_t>(normalize_axis(axis, ndim()));
   const Axis removed = axes_[at];
   if (index < -removed.extent || index >= removed.extent)
-    throw Error(Errc::index_out_of_range,
-                text("index ", index, " on axis ", at, ", whose extent is ", removed.extent));
+    throw Failure(Errc::index_out_of_range,
+                  text("index ", index, " on axis ", at, ", whose extent is ", removed.extent));
   Layout result = *this;
   if (!empty())  // else the numbers were never validated, and mean nothing
     result.origins_[static_cast<std::size_t>(removed.level)] +=
@@ -122,8 +122,8 @@ Layout Layout::permute(std::span<const int> axes) const {
   Layout result = *this;
   std::array<bool, max_axes> seen{};
   const auto refuse = [&] {
-    throw Error(Errc::invalid_argument,
-                text(tuple_text(axes), " is no permutation of ", ndim(), " axes"));
+    throw Failure(Errc::invalid_argument,
+                  text(tuple_text(axes), " is no permutation of ", ndim(), " axes"));
   };
   if (axes.size() != axes_.size()) refuse();
   for (std::size_t i = 0; i < axes.size(); ++i) {
@@ -152,8 +152,8 @@ std::optional<Layout> Layout::reshape(std::span<const std::int64_t> shape) const
   for (const std::int64_t extent : shape) wanted.push_back({extent, 0, levels()});
   Layout result(std::move(wanted), origins_);
   if (result.size() != size())
-    throw Error(Errc::invalid_argument, text("shape ", tuple_text(shape), " has ", result.size(),
-                                             " elements; the array has ", size()));
+    throw Failure(Errc::invalid_argument, text("shape ", tuple_text(shape), " has ", result.size(),
+                                               " elements; the array has ", size()));
   if (empty()) return result;
 
   // Axes of extent 1 say nothing: they match no old axis, and their strides stay 0.
@@ -196,8 +196,8 @@ Layout Layout::apply(const ViewOperation& operation) const {
     Layout operator()(const InsertAxis& op) const { return layout.insert_axis(op.axis); }
     Layout operator()(const Reshape& op) const {
       if (auto view = layout.reshape(op.shape)) return *std::move(view);
-      throw Error(Errc::invalid_argument, text("an array of shape ", tuple_text(layout.shape()),
-                                               " has no view of shape ", tuple_text(op.shape)));
+      throw Failure(Errc::invalid_argument, text("an array of shape ", tuple_text(layout.shape()),
+                                                 " has no view of shape ", tuple_text(op.shape)));
     }
   };
   return std::visit(Visitor{*this}, operation);
@@ -218,8 +218,8 @@ Layout Layout::inside_elements(std::int64_t itemsize, std::int64_t offset, std::
     end = checked_add(end, reach, "a part's reach");
   }
   if (!no_parts && (low < 0 || high > itemsize))
-    throw Error(Errc::invalid_argument,
-                text("bytes ", low, " to ", high, " of elements that have ", itemsize));
+    throw Failure(Errc::invalid_argument,
+                  text("bytes ", low, " to ", high, " of elements that have ", itemsize));
   std::vector<std::int64_t> origins = origins_;
   // Without elements the numbers mean nothing, and were never validated.
   if (!empty() && !no_parts)

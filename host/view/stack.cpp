@@ -67,9 +67,9 @@ void check_alike(std::span<const ArrayView> parts, std::size_t model, std::size_
   const Layout& a = first.layout();
   const Layout& b = part.layout();
   const auto differ = [&](const std::string& what) {
-    throw Error(Errc::invalid_view,
-                text("part ", number, " differs from part ", model, " in ", what, ": ",
-                     axes_text(part), " instead of ", axes_text(first)));
+    throw Failure(Errc::invalid_view,
+                  text("part ", number, " differs from part ", model, " in ", what, ": ",
+                       axes_text(part), " instead of ", axes_text(first)));
   };
   if (!same_meaning(first.format(), part.format())) differ("format");
   if (first.space() != part.space()) differ("memory space");
@@ -125,8 +125,8 @@ Stack::Stack(std::shared_ptr<const Table> table, ArrayView view)
 
 BufferExport Stack::raw_export() const {
   if (!table_->why_no_export.empty())
-    throw Error(Errc::invalid_view,
-                text("a buffer export cannot express this array: ", table_->why_no_export));
+    throw Failure(Errc::invalid_view,
+                  text("a buffer export cannot express this array: ", table_->why_no_export));
   return {.buf = view_.base(),
           .len = view_.nbytes(),
           .itemsize = view_.itemsize(),
@@ -149,7 +149,7 @@ Stack Stack::over(std::vector<const std::byte*> pointers, const ArrayView& part,
 }
 
 Stack stack(std::span<const ArrayView> parts) {
-  if (parts.empty()) throw Error(Errc::invalid_argument, "a stack of no arrays has no shape");
+  if (parts.empty()) throw Failure(Errc::invalid_argument, "a stack of no arrays has no shape");
   std::vector<const std::byte*> pointers;
   pointers.reserve(parts.size());
   bool readonly = false;
@@ -163,13 +163,13 @@ Stack stack(std::span<const ArrayView> parts) {
 }
 
 Stack stack(const ArrayView& part, std::vector<const std::byte*> starts) {
-  if (starts.empty()) throw Error(Errc::invalid_argument, "a stack of no arrays has no shape");
+  if (starts.empty()) throw Failure(Errc::invalid_argument, "a stack of no arrays has no shape");
   if (!part.layout().empty()) {
     const auto null = std::ranges::find(starts, nullptr);
     if (null != starts.end())
-      throw Error(Errc::invalid_view,
-                  text("the address of part ", null - starts.begin(), " is NULL, but the shape ",
-                       tuple_text(part.shape()), " has elements"));
+      throw Failure(Errc::invalid_view,
+                    text("the address of part ", null - starts.begin(), " is NULL, but the shape ",
+                         tuple_text(part.shape()), " has elements"));
   }
   Layout layout = behind_pointers(part.layout(), std::ssize(starts), 0);
   return Stack::over(std::move(starts), part, std::move(layout), part.readonly());
@@ -177,10 +177,10 @@ Stack stack(const ArrayView& part, std::vector<const std::byte*> starts) {
 
 Stack stack_at(const ArrayView& table, const ArrayView& part) {
   if (table.itemsize() != pointer_bytes || table.space() != MemorySpace::host)
-    throw Error(Errc::invalid_view,
-                text("a table of pointers has elements of ", pointer_bytes,
-                     " bytes in host memory, not of ", table.itemsize(),
-                     table.space() == MemorySpace::host ? "" : " in device memory"));
+    throw Failure(Errc::invalid_view,
+                  text("a table of pointers has elements of ", pointer_bytes,
+                       " bytes in host memory, not of ", table.itemsize(),
+                       table.space() == MemorySpace::host ? "" : " in device memory"));
   Layout layout = behind_table(table.layout(), part.layout(), 0);
   auto own = std::make_shared<Stack::Table>();
   own->format = part.format().text();
@@ -191,9 +191,9 @@ Stack stack_at(const ArrayView& table, const ArrayView& part) {
 
 Stack concatenate(std::span<const ArrayView> parts) {
   if (parts.empty())
-    throw Error(Errc::invalid_argument, "a concatenation of no arrays has no shape");
+    throw Failure(Errc::invalid_argument, "a concatenation of no arrays has no shape");
   if (parts[0].ndim() == 0)
-    throw Error(Errc::invalid_view, "part 0 has no axis 0 to concatenate along");
+    throw Failure(Errc::invalid_view, "part 0 has no axis 0 to concatenate along");
   // The first that has elements, since the strides of others say nothing.
   const auto some =
       std::ranges::find_if(parts, [](const ArrayView& part) { return !part.layout().empty(); });
@@ -204,7 +204,7 @@ Stack concatenate(std::span<const ArrayView> parts) {
   for (std::size_t i = 0; i < parts.size(); ++i) {
     check_alike(parts, model, i, 1);
     if (parts[i].layout().axes()[0].level != 0)
-      throw Error(Errc::invalid_view, text("axis 0 of part ", i, " lies behind a pointer table"));
+      throw Failure(Errc::invalid_view, text("axis 0 of part ", i, " lies behind a pointer table"));
     count = checked_add(count, parts[i].layout().axes()[0].extent, "the extent of axis 0");
     readonly = readonly || parts[i].readonly();
   }

@@ -81,7 +81,7 @@ Format native_format() {
   return Format(format_code<T>(), sizeof(T));
 }
 
-/// How many pointers are followed from a `Pointer` to an element, and what the element is.
+/// Counts the pointers that are followed from a `Pointer` to an element, and names the element.
 template <class Pointer>
 struct PointersTo {
   static constexpr int depth = 0;

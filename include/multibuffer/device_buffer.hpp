@@ -45,7 +45,7 @@ class DeviceBuffer {
   StreamRef stream() const noexcept { return parts_.stream; }
   /// Whether the elements lie one after the other in C order.
   bool is_c_contiguous() const;
-  /// Whether nobody may write to the elements, since others share them. The library refuses to.
+  /// True if nobody may write to the elements, since others share them. The library refuses to.
   bool readonly() const noexcept { return parts_.readonly; }
 
   /// Waits for the last work of this library that writes this buffer, whichever stream it is on. If
@@ -106,7 +106,7 @@ class DeviceBuffer {
   /// `invalid_argument` if an element would lie outside of the bytes that this buffer spans.
   DeviceBuffer reinterpret(Format format, std::vector<std::int64_t> shape,
                            std::vector<std::int64_t> strides) const;
-  /// The same elements under another format, which needs the same itemsize.
+  /// Keeps shape and strides, and needs a format of this itemsize.
   DeviceBuffer reinterpret(Format format) const;
 
   /// The array as a view of its memory, host or device. Synchronize before it is used on another

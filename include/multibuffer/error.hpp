@@ -1,5 +1,6 @@
 #pragma once
 
+#include <new>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -34,19 +35,43 @@ struct ErrorEntry {
 /// All codes with their sentences, in the order of `Errc`.
 std::span<const ErrorEntry> error_table() noexcept;
 
-/// The exception type of the library, besides `std::bad_alloc` where host memory runs out. Blocks
-/// on the host report `out_of_device_memory`, as those on any device. It is no `std::bad_alloc` as
-/// well: with two bases of the kind, `catch (const std::exception&)` would not catch it. `what()`
-/// is the code's sentence, then what was wrong in this case, where (which axis, index or file), and
-/// what would be right.
-class Error : public std::runtime_error {
+/// What the library's exceptions have in common: catch `const multibuffer::Error&` for all of them.
+/// It is thrown as a `Failure` or, where a device's memory runs out, as an `OutOfMemory`; host
+/// memory that runs out is a plain `std::bad_alloc`. Blocks on the host report
+/// `out_of_device_memory`, as those on any device.
+class Error {
  public:
-  Error(Errc code, const std::string& detail);
+  virtual ~Error() = default;
   Errc code() const noexcept { return code_; }
   const ErrorEntry& entry() const noexcept;
+  /// The code's sentence, then what was wrong in this case, where (which axis, index or file), and
+  /// what would be right.
+  virtual const char* what() const noexcept = 0;
+
+ protected:
+  explicit Error(Errc code) noexcept : code_(code) {}
+  Error(const Error&) = default;
+  Error& operator=(const Error&) = default;
 
  private:
   Errc code_;
+};
+
+class Failure : public Error, public std::runtime_error {
+ public:
+  Failure(Errc code, const std::string& detail);
+  const char* what() const noexcept override { return std::runtime_error::what(); }
+};
+
+/// `out_of_device_memory`: a `std::bad_alloc`, for handlers that know nothing of this library, and
+/// an `Error`.
+class OutOfMemory : public Error, public std::bad_alloc {
+ public:
+  explicit OutOfMemory(const std::string& detail);
+  const char* what() const noexcept override { return message_.what(); }
+
+ private:
+  std::runtime_error message_;  // whose copies share the text, and so never throw
 };
 
 }  // namespace multibuffer

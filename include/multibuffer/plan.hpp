@@ -30,7 +30,7 @@ class Plan {
   /// Where runs write. Synchronizing it throws `index_out_of_range` if an index on the device was
   /// out of range in a run that it has not been asked about.
   const DeviceBuffer& result() const noexcept;
-  /// What runs read.
+  /// The array that runs read.
   const DeviceArray& array() const noexcept;
 
  private:

@@ -470,6 +470,7 @@ TEST_P(BackendTest, OutOfMemoryGivesTheSizes) {
   const DeviceArray array =
       upload(ArrayView(&zero, Format(), Layout({{huge, 0, 0}}, {0})), device());
   expect_error(Errc::out_of_device_memory, std::to_string(huge) + " bytes", [&] { copy(array); });
+  EXPECT_THROW(copy(array), std::bad_alloc);  // as handlers know it that know no Error
 }
 
 INSTANTIATE_TEST_SUITE_P(On, BackendTest, ::testing::Values("host", "cuda"),

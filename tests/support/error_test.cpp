@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <exception>
+#include <new>
 #include <set>
+#include <stdexcept>
 #include <string>
 
 namespace multibuffer {
@@ -21,10 +24,34 @@ TEST(Error, TableHasEveryCodeInOrder) {
 }
 
 TEST(Error, SaysTheSentenceAndTheDetail) {
-  const Error error(Errc::null_pointer, "level 0 at index [3]");
+  const Failure error(Errc::null_pointer, "level 0 at index [3]");
   EXPECT_STREQ(error.what(), "NULL pointer in a pointer table: level 0 at index [3]");
   EXPECT_EQ(error.code(), Errc::null_pointer);
   EXPECT_EQ(error.entry().name, "null_pointer");
+}
+
+/// Throws `Thrown`, made of `arguments`, and says whether a handler of `Caught` takes it.
+template <class Caught, class Thrown, class... Arguments>
+bool catches(const Arguments&... arguments) {
+  try {
+    throw Thrown(arguments...);
+  } catch (const Caught& caught) {
+    return std::string(caught.what()).find("on cuda:0") != std::string::npos;
+  } catch (...) {
+    return false;
+  }
+}
+
+TEST(Error, HandlersOfTheStandardLibraryTakeIt) {
+  const std::string detail = "7 bytes on cuda:0";
+  EXPECT_TRUE((catches<Error, OutOfMemory>(detail)));
+  EXPECT_TRUE((catches<std::bad_alloc, OutOfMemory>(detail)));
+  EXPECT_TRUE((catches<std::exception, OutOfMemory>(detail)));
+  EXPECT_FALSE((catches<std::runtime_error, OutOfMemory>(detail)));
+  EXPECT_TRUE((catches<Error, Failure>(Errc::cuda_failure, detail)));
+  EXPECT_TRUE((catches<std::runtime_error, Failure>(Errc::cuda_failure, detail)));
+  EXPECT_TRUE((catches<std::exception, Failure>(Errc::cuda_failure, detail)));
+  EXPECT_EQ(OutOfMemory(detail).code(), Errc::out_of_device_memory);
 }
 
 }  // namespace

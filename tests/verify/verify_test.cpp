@@ -36,7 +36,8 @@ template <class T>
 Comparison compare(const std::vector<T>& actual, const std::vector<T>& expected, const char* format,
                    const Tolerance& tolerance = {}) {
   const Shape shape{static_cast<std::int64_t>(actual.size())};
-  return verify(bytes_of(actual), bytes_of(expected), shape, Format(format, sizeof(T)), tolerance);
+  return verify(bytes_of(actual), bytes_of(expected), shape, Format(format, sizeof(T)),
+                {tolerance});
 }
 
 template <class T>
@@ -136,10 +137,10 @@ TEST(Verify, StopsWhenItIsAskedTo) {
       EXPECT_EQ(error.code(), Errc::cancelled);
     }
   };
-  expect_cancelled([&] { verify(bytes, bytes, shape, Format(), {}, watch); });
+  expect_cancelled([&] { verify(bytes, bytes, shape, Format(), {.watch = watch}); });
   const DeviceBuffer buffer =
       DeviceBuffer::from_host(Device::host(), bytes.data(), shape, Format());
-  expect_cancelled([&] { verify(buffer, buffer, {}, watch); });  // stopped before it begins
+  expect_cancelled([&] { verify(buffer, buffer, {.watch = watch}); });  // stopped before it begins
 }
 
 TEST(Verify, FindsTheFirstMismatchOfAllPieces) {
@@ -356,7 +357,7 @@ TEST(VerifyTolerance, IgnoresPaddingWhichBitsDoNot) {
   const Format format("T{b:a:xxxi:b:}", 8);
   ASSERT_FALSE(format.opaque()) << format.why_opaque();
   const auto found = [&](const Tolerance& tolerance) {
-    return verify(bytes_of(actual), bytes_of(expected), Shape{1}, format, tolerance);
+    return verify(bytes_of(actual), bytes_of(expected), Shape{1}, format, {tolerance});
   };
   EXPECT_TRUE(found(absolute(0.5)).equal());
   EXPECT_FALSE(found({}).equal());
@@ -370,7 +371,7 @@ TEST(VerifyTolerance, IsRefusedWhereElementsAreNotNumbers) {
     const Format format(text, itemsize);
     const auto code = code_of(
         [&] {
-          verify(bytes_of(bytes), bytes_of(bytes), Shape{16 / itemsize}, format, absolute(1));
+          verify(bytes_of(bytes), bytes_of(bytes), Shape{16 / itemsize}, format, {absolute(1)});
         },
         &message);
     EXPECT_NE(message.find(text), std::string::npos) << message;
@@ -424,7 +425,8 @@ TEST_F(VerifyResults, AreComparedWithHostArrays) {
             "all 6 elements are equal");
   EXPECT_EQ(describe(verify(buffer({1, 2, 3, 4, 9, 6}, {2, 3}), bytes_of(expected))),
             "1 of 6 elements differs; the first at (1, 1): 9, expected 5");
-  EXPECT_TRUE(verify(buffer({1, 2, 3, 4, 9, 6}, {2, 3}), bytes_of(expected), absolute(4)).equal());
+  EXPECT_TRUE(
+      verify(buffer({1, 2, 3, 4, 9, 6}, {2, 3}), bytes_of(expected), {absolute(4)}).equal());
 }
 
 TEST_F(VerifyResults, AreComparedWithEachOther) {
@@ -432,7 +434,7 @@ TEST_F(VerifyResults, AreComparedWithEachOther) {
   EXPECT_TRUE(verify(buffer({1, 2, 3, 4, 5, 6}, {2, 3}), expected).equal());
   const Comparison found = verify(buffer({1, 2, 3, 4, 7, 8}, {2, 3}), expected);
   EXPECT_EQ(describe(found), "2 of 6 elements differ; the first at (1, 1): 7, expected 5");
-  EXPECT_TRUE(verify(buffer({1, 2, 3, 4, 7, 8}, {2, 3}), expected, absolute(2)).equal());
+  EXPECT_TRUE(verify(buffer({1, 2, 3, 4, 7, 8}, {2, 3}), expected, {absolute(2)}).equal());
   EXPECT_EQ(verify(buffer({}, {0, 3}), buffer({}, {0, 3})).elements, 0);
 }
 

@@ -71,7 +71,7 @@ py::object type_description(const Format& format) {
 
 Format format_of_type_string(std::string_view given) {
   const auto refuse = [&] {
-    throw Error(Errc::format_unsupported, text("type string '", given, "' has no format"));
+    throw Failure(Errc::format_unsupported, text("type string '", given, "' has no format"));
   };
   std::int64_t size = 0;
   if (given.size() < 3) refuse();

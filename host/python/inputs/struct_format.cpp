@@ -104,8 +104,8 @@ Repeated type_of_dtype(py::handle dtype) {
                                                    {'O', ScalarKind::object}};
   const auto* const kind = std::ranges::find(kinds, code[1], &std::pair<char, ScalarKind>::first);
   if (kind == std::end(kinds))
-    throw Error(Errc::format_unsupported,
-                text("PEP 3118 has no format for the dtype '", code, "'"));
+    throw Failure(Errc::format_unsupported,
+                  text("PEP 3118 has no format for the dtype '", code, "'"));
   type.kind = kind->second;
   return result;
 }
