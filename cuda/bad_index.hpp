@@ -1,8 +1,8 @@
 #pragma once
 
+#include "cuda/kernels/kernel_plan.hpp"
 #include "cuda/memory/context.hpp"
 #include "cuda/memory/device_memory.hpp"
-#include "cuda/kernels/kernel_plan.hpp"
 #include "host/backend/backend.hpp"
 
 #include <memory>
