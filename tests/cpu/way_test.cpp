@@ -110,7 +110,7 @@ TEST(PlaneWay, CopiesTheFewItemsOfAnOuterIndexAsPixels) {
 
 TEST(PlaneWay, CopiesRowsByVectorsWhereTheyAreClose) {
   const auto way = [](std::int64_t item, std::int64_t stride) {
-    Plane plane = dense_output(item, 10, 60, 1, 1000);
+    Plane plane = dense_output(item, 10, 600, 1, 10000);
     plane.stride = stride;
     return choose_way(plane, false);
   };
