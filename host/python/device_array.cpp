@@ -133,8 +133,11 @@ py::tuple axes_of(const DeviceArray& array) {
 DeviceBuffer native(const DeviceArray& array, py::handle stream, const Progress& progress) {
   const StreamRef handle = stream_argument(stream);
   const DeviceArray shared = array;  // as owner.hpp asks for
-  return without_gil([&](const Watch& watch) { return to_native(shared, handle, watch); },
-                     progress);
+  return without_gil(
+      [&](const Watch& watch) {
+        return to_native(shared, {handle, watch});
+      },
+      progress);
 }
 
 }  // namespace

@@ -75,7 +75,11 @@ py::object to_lists(const DeviceBuffer& buffer) {
 DeviceBuffer native(const DeviceBuffer& buffer, py::handle stream, const Progress& progress) {
   const StreamRef handle = stream_argument(stream);
   const DeviceArray array = in_place(source_of(buffer));
-  return without_gil([&](const Watch& watch) { return to_native(array, handle, watch); }, progress);
+  return without_gil(
+      [&](const Watch& watch) {
+        return to_native(array, {handle, watch});
+      },
+      progress);
 }
 
 DeviceBuffer as_type(const DeviceBuffer& buffer, const py::object& dtype, bool saturate,

@@ -7,6 +7,7 @@
 #include "host/python/properties.hpp"
 #include "host/python/support/interrupt.hpp"
 #include "host/support/text.hpp"
+#include "host/upload/internals.hpp"
 
 #include <array>
 #include <cstdint>
@@ -96,6 +97,20 @@ Exported exported(const Self& array, const py::object& dl_device, std::optional<
           dlpack::flag_is_copied};
 }
 
+/// Returns the buffer as consumers get it who cannot be told that it is read-only.
+DeviceBuffer writable(const DeviceBuffer& buffer) {
+  if (!buffer.readonly()) return buffer;
+  return make_buffer({.device = buffer.device(),
+                      .format = buffer.format(),
+                      .shape = buffer.shape(),
+                      .strides = buffer.strides(),
+                      .data = const_cast<std::byte*>(std::as_const(buffer).data()),
+                      .memory = memory_of(buffer),
+                      .stream = buffer.stream(),
+                      .pending = nullptr,
+                      .owner = owner_of(buffer)});
+}
+
 /// A capsule whose tensor is let go if nobody has taken it.
 template <class Managed>
 py::capsule capsule_of(Managed* managed, const char* name, PyCapsule_Destructor destructor) {
@@ -138,7 +153,7 @@ py::capsule to_dlpack(const Self& array, const py::object& stream, const py::obj
     });
   try {
     if (!versioned)
-      return capsule_of(dlpack::to_legacy(given), "dltensor", [](PyObject* capsule) {
+      return capsule_of(dlpack::to_legacy(writable(given)), "dltensor", [](PyObject* capsule) {
         drop<dlpack::ManagedTensor>(capsule, "dltensor");
       });
     return capsule_of(dlpack::to_versioned(given, flags), "dltensor_versioned",

@@ -176,7 +176,9 @@ DeviceBuffer delivered(const reference::Result& result, const Format& format, Or
     });
   // The elements are right by now. That they are moved is a gather's work.
   const DeviceArray dense =
-      in_place({ArrayView::dense(result.bytes.data(), result.shape, format), nullptr});
+      in_place({.view = ArrayView::dense(result.bytes.data(), result.shape, format),
+                .owner = nullptr,
+                .description = nullptr});
   GatherOptions options;
   options.order = order;
   options.out = std::move(out);

@@ -25,13 +25,13 @@ std::int64_t DeviceArray::storage_bytes() const noexcept {
 
 std::optional<DeviceBuffer> DeviceArray::as_buffer() const {
   if (layout_.levels() > 0 || storage_->arenas.size() > 1) return std::nullopt;
-  const bool in_place = storage_->placement == PlacementKind::in_place;
   DeviceBuffer::Parts parts{.device = device(),
                             .format = format_,
                             .shape = shape(),
                             .strides = {},
                             .data = nullptr,
-                            .memory = in_place ? storage_->lent : storage_->memory,
+                            // In memory of others, the array's own block is what uses are told of.
+                            .memory = storage_->lent ? storage_->lent : storage_->memory,
                             .stream = {},
                             .pending = nullptr,
                             .owner = storage_,

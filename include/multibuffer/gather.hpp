@@ -56,11 +56,11 @@ struct GatherOptions {
   Order order = Order::C;
   /// The result's elements; not given: the array's own. They are converted as they are gathered,
   /// without a second pass, and their byte order is the one that the format says ("f" this
-  /// machine's, ">f" the other). Between bools, integers of 8 to 64 bits, half, bfloat16, float
-  /// and double, and from all of these and complex to complex; anything, structs and long double
-  /// apart, to itself in the other byte order. (On a CUDA device, transposed elements are then
-  /// read one by one: there, a copy first may be faster.) As `numpy.astype` has it where that is
-  /// defined:
+  /// machine's, ">f" the other). Between bools, integers of 8 to 64 bits, half, bfloat16, floats of
+  /// 8 bits, float and double, and from all of these and complex to complex; anything, structs and
+  /// long double apart, to itself in the other byte order. (On a CUDA device, transposed elements
+  /// are then read one by one: there, a copy first may be faster.) The result is `numpy.astype`'s
+  /// where that is defined:
   ///
   ///  - to bool: whether it is not 0; complex numbers become complex alone, not bool or real, which
   ///    would lose the imaginary part (NumPy warns and drops it);
