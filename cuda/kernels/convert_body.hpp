@@ -35,12 +35,12 @@ template <class Item>
 }
 
 /// Converts each vector in place. `complex`: every number made gets an imaginary part of 0.
-template <class From, class To, bool complex, bool saturate, int count>
+template <class From, class To, bool complex, bool saturate, std::size_t count>
 [[gnu::always_inline]] constexpr void convert_vectors(const KernelConversion& c,
                                                       Bytes16 (&vectors)[count]) {
   constexpr std::size_t to_parts = complex ? 2 : 1;
   constexpr int most = word_bytes / static_cast<int>(std::max(sizeof(From), sizeof(To) * to_parts));
-  for (int b = 0; b < count; ++b) {
+  for (std::size_t b = 0; b < count; ++b) {
     Bytes16 made;
     const auto converted_item = [&](int i) {
       const auto number = std::bit_cast<From>(item_of<BitsOf<From>>(vectors[b], i));
@@ -82,7 +82,7 @@ template <class Item>
   if (item_bytes == 8) return reverse_items<std::uint64_t>(vectors);
 }
 
-template <bool float8, int count>
+template <bool float8, std::size_t count>
 [[gnu::always_inline]] constexpr void convert_numbers(const KernelConversion& c,
                                                       Bytes16 (&vectors)[count]) {
   visit_number(c.numbers.from, [&](auto from) {

@@ -124,9 +124,7 @@ TEST_P(ScalarTable, HoldsNumbersThatAreShownAndCompared) {
   const std::int8_t ones[2]{1, 2};
   const std::vector<std::int64_t> shape{2};
   const DeviceArray array = upload(ArrayView::dense(ones, shape, Format("b", 1)), Device::host());
-  Request request;
-  request.format = format();
-  const DeviceBuffer numbers = copy(array, Order::C, request);
+  const DeviceBuffer numbers = copy(array, {.format = format()});
   const std::vector<std::byte> bytes = numbers.to_host();
   const std::string one = row().kind == ScalarKind::boolean   ? "True"
                           : row().kind == ScalarKind::real    ? "1.0"
@@ -134,8 +132,7 @@ TEST_P(ScalarTable, HoldsNumbersThatAreShownAndCompared) {
                                                               : "1";
   EXPECT_EQ(show_element(format(), bytes.data()), one);
 
-  request.format = swapped();
-  const DeviceBuffer reversed = copy(array, Order::C, request);
+  const DeviceBuffer reversed = copy(array, {.format = swapped()});
   EXPECT_EQ(show_element(swapped(), reversed.to_host().data()), one);
   UploadOptions options;
   options.placement = PlacementKind::in_place;
@@ -149,14 +146,14 @@ TEST_P(ScalarTable, HoldsNumbersThatAreShownAndCompared) {
   const auto second = all.last(static_cast<std::size_t>(row().size));
   const std::vector<std::int64_t> single{1};
   EXPECT_FALSE(verify(first, second, single, format()).equal());
-  EXPECT_TRUE(verify(first, second, single, format(), {.absolute = 1}).equal());
-  EXPECT_TRUE(verify(first, second, single, format(), {.relative = 0.5}).equal());
-  EXPECT_FALSE(verify(first, second, single, format(), {.absolute = 0.9}).equal());
+  EXPECT_TRUE(verify(first, second, single, format(), {.tolerance = {.absolute = 1}}).equal());
+  EXPECT_TRUE(verify(first, second, single, format(), {.tolerance = {.relative = 0.5}}).equal());
+  EXPECT_FALSE(verify(first, second, single, format(), {.tolerance = {.absolute = 0.9}}).equal());
   std::vector<std::byte> next(first.begin(), first.end());
   constexpr bool is_little = std::endian::native == std::endian::little;
   std::byte& last_digits = next[is_little ? 0 : next.size() - 1];
   last_digits = static_cast<std::byte>(std::to_integer<int>(last_digits) + 1);
-  EXPECT_TRUE(verify(next, first, single, format(), {.ulp = 1}).equal());
+  EXPECT_TRUE(verify(next, first, single, format(), {.tolerance = {.ulp = 1}}).equal());
   EXPECT_FALSE(verify(next, first, single, format()).equal());
 }
 

@@ -113,10 +113,10 @@ inline Format format_of(ScalarType scalar, bool foreign) {
 inline std::vector<std::byte> converted_run(const Conversion& conversion,
                                             std::vector<std::byte> run) {
   const auto count = static_cast<std::int64_t>(run.size()) / bytes_of(conversion.from);
-  return reference::converted({{count}, std::move(run)},
-                              format_of(conversion.from, conversion.from_foreign),
-                              format_of(conversion.to, conversion.to_foreign),
-                              conversion.saturate ? Overflow::saturate : Overflow::wrap)
+  return reference::converted(
+             {{count}, std::move(run)}, format_of(conversion.from, conversion.from_foreign),
+             format_of(conversion.to, conversion.to_foreign),
+             {.overflow = conversion.saturate ? Overflow::saturate : Overflow::wrap})
       .bytes;
 }
 
