@@ -176,10 +176,10 @@ class Rows {
                      MemorySpace::device);
   }
   GatherOptions into_out() const {
-    GatherOptions request;
-    request.stream = cuda::stream_ref(stream());
-    request.out = Output{out(), bytes(), MemorySpace::device, {}, nullptr};
-    return request;
+    GatherOptions options;
+    options.stream = cuda::stream_ref(stream());
+    options.out = Output{out(), bytes(), MemorySpace::device, {}, nullptr};
+    return options;
   }
   /// Checks that `out` has the rows in the pointers' order.
   bool are_in_out() const {
@@ -241,7 +241,7 @@ void through_a_table(benchmark::State& state, std::int64_t total, const std::str
                      std::int64_t offset) {
   const Rows& rows = rows_of(total, state.range(0), order, offset);
   const DeviceArray array = where_it_lies(rows.view());
-  const Plan plan(array, rows.into_out());
+  const Plan plan(array, {}, rows.into_out());
   const std::int64_t entry = array.layout().levels() == 0 ? 0 : 4;
   measure(state, rows, entry, [&] { plan.run(); });
 }
@@ -268,7 +268,7 @@ void through_tables(benchmark::State& state, std::int64_t total, int levels) {
       Layout(axes, std::vector<std::int64_t>(static_cast<std::size_t>(levels) + 1, 0)), true,
       MemorySpace::device);
   const DeviceArray array = where_it_lies(view);
-  const Plan plan(array, rows.into_out());
+  const Plan plan(array, {}, rows.into_out());
   measure(state, rows, 4, [&] { plan.run(); });
 }
 
@@ -276,7 +276,7 @@ void through_tables(benchmark::State& state, std::int64_t total, int levels) {
 Indices on_device(const std::vector<std::int32_t>& values) {
   const std::int64_t shape[] = {static_cast<std::int64_t>(values.size())};
   return Indices(DeviceBuffer::from_host(Device::open("cuda"), values.data(), shape, Format("i", 4),
-                                         stream()));
+                                         {.stream = cuda::stream_ref(stream())}));
 }
 
 /// Rows named by indices on the device, of a dense array.
@@ -356,10 +356,10 @@ void transposed(benchmark::State& state, std::int64_t total) {
                        Layout({{side, item, 0}, {side, side * item, 0}}, {0}), true,
                        MemorySpace::device);
   const DeviceArray array = where_it_lies(view);
-  GatherOptions request;
-  request.stream = cuda::stream_ref(stream());
-  request.out = Output{to, bytes, MemorySpace::device, {}, nullptr};
-  const Plan plan(array, {}, request);
+  GatherOptions options;
+  options.stream = cuda::stream_ref(stream());
+  options.out = Output{to, bytes, MemorySpace::device, {}, nullptr};
+  const Plan plan(array, {}, options);
   const auto is_transposed = [&] {
     return none_wrong([&](unsigned long long* wrong) {
       count_not_transposed<<<check_grid, check_threads, 0, stream()>>>(
@@ -396,7 +396,7 @@ void stepped(benchmark::State& state, std::int64_t total, std::int64_t step) {
                         Layout({{rows.count(), 8, 0}, {row_items, 4, 1}}, {0, 0}), true,
                         MemorySpace::device);
   const DeviceArray array = where_it_lies(whole).slice(1, {{}, {}, step});
-  const Plan plan(array, rows.into_out());
+  const Plan plan(array, {}, rows.into_out());
   const ExpectedItems expected{reinterpret_cast<const std::uint32_t*>(rows.block()),
                                rows.device_order(),
                                row_items,
@@ -446,10 +446,10 @@ void converted(benchmark::State& state, std::int64_t total, const Format& from, 
                        Layout({{rows.count(), 8, 0}, {numbers, from.itemsize(), 1}}, {0, 0}), true,
                        MemorySpace::device);
   const DeviceArray array = where_it_lies(view);
-  GatherOptions request = rows.into_out();
-  request.format = to;
-  request.out->bytes = out_bytes;
-  const Plan plan(array, {}, request);
+  GatherOptions options = rows.into_out();
+  options.format = to;
+  options.out->bytes = out_bytes;
+  const Plan plan(array, {}, options);
   const auto bytes = static_cast<double>(out_bytes);
   if (measure(
           state, out_bytes, [&] { plan.run(); }, [&] { return are_converted(rows, from, to); }))
@@ -467,13 +467,13 @@ double seconds_of(const auto& work) {
 void small_calls(benchmark::State& state, bool planned) {
   const Rows& rows = rows_of(64 * 16, 64, "shuffled");
   const DeviceArray array = where_it_lies(rows.view());
-  const GatherOptions request = rows.into_out();
-  const Plan plan(array, {}, request);
+  const GatherOptions options = rows.into_out();
+  const Plan plan(array, {}, options);
   const auto call = [&] {
     if (planned)
       plan.run();
     else
-      copy(array, request);
+      copy(array, options);
   };
   constexpr int calls = 256;
   double returned = 0, waited = 0;

@@ -89,11 +89,11 @@ void gather_rows_in_place(benchmark::State& state) {
   options.placement = PlacementKind::in_place;
   const DeviceArray array = upload(rows.view(), Device::host(), options);
   std::vector<std::byte> out(static_cast<std::size_t>(total));
-  GatherOptions request;
-  request.out = Output{out.data(), total, MemorySpace::host, {}};
-  copy(array, request);
+  GatherOptions into_out;
+  into_out.out = Output{out.data(), total, MemorySpace::host, {}};
+  copy(array, into_out);
   if (!check(state, rows, out)) return;
-  for (auto _ : state) copy(array, request);
+  for (auto _ : state) copy(array, into_out);
   rate(state, total);
 }
 
@@ -122,13 +122,13 @@ void gather_rows_on(benchmark::State& state, const std::string& device_name) {
   const DeviceArray array = upload(rows.view(), device);
   const DeviceBuffer out = copy(array);
   if (!check(state, rows, out.to_host())) return;
-  GatherOptions request;
-  request.out = Output{out.data(),
+  GatherOptions options;
+  options.out = Output{out.data(),
                        out.nbytes(),
                        device.kind() == DeviceKind::host ? MemorySpace::host : MemorySpace::device,
                        {}};
   for (auto _ : state) {
-    copy(array, request);
+    copy(array, options);
     device.synchronize();
   }
   rate(state, total);

@@ -139,8 +139,9 @@ int main(int argc, char** argv) {
       {"in_order", in_order}, {"shuffled", shuffled}, {"one_often", one_often}, {"drawn", drawn}};
   for (const auto& [name, make] : tables) {
     add("resolve", name, make, [](const Pointers& pointers) { return resolve(view_of(pointers)); });
-    add("resolve_in_place", name, make,
-        [](const Pointers& pointers) { return resolve(view_of(pointers), {}, Aliases::ignored); });
+    add("resolve_in_place", name, make, [](const Pointers& pointers) {
+      return resolve(view_of(pointers), {.aliases = Aliases::ignored});
+    });
     add("resolve_and_place", name, make,
         [](const Pointers& pointers) { return place(resolve(view_of(pointers))); });
   }

@@ -82,23 +82,28 @@ template <class Item>
   if (item_bytes == 8) return reverse_items<std::uint64_t>(vectors);
 }
 
+/// Converts vectors of a pair of types that the kernel is for. This is a function, since GCC 12
+/// takes `Integer<From>` for false in a lambda within a lambda, after a condition of its template.
+template <class From, class To, bool float8, std::size_t count>
+[[gnu::always_inline]] constexpr void convert_pair(const KernelConversion& c,
+                                                   Bytes16 (&vectors)[count]) {
+  if constexpr (has_float8<From, To> == float8) {
+    if constexpr (Real<To>)
+      if (is_complex(c.numbers.to)) return convert_vectors<From, To, true, true>(c, vectors);
+    if constexpr (Integer<From> && Integer<To>)
+      if (!c.numbers.saturate) return convert_vectors<From, To, false, false>(c, vectors);
+    // Floats of 8 bits are one type, of whatever encodings.
+    if constexpr (!std::is_same_v<From, To> || float8)
+      convert_vectors<From, To, false, true>(c, vectors);
+  }
+}
+
 template <bool float8, std::size_t count>
 [[gnu::always_inline]] constexpr void convert_numbers(const KernelConversion& c,
                                                       Bytes16 (&vectors)[count]) {
   visit_number(c.numbers.from, [&](auto from) {
-    visit_number(c.numbers.to, [&](auto to) {
-      using From = decltype(from);
-      using To = decltype(to);
-      if constexpr (has_float8<From, To> == float8) {
-        if constexpr (Real<To>)
-          if (is_complex(c.numbers.to)) return convert_vectors<From, To, true, true>(c, vectors);
-        if constexpr (Integer<From> && Integer<To>)
-          if (!c.numbers.saturate) return convert_vectors<From, To, false, false>(c, vectors);
-        // Floats of 8 bits are one type, of whatever encodings.
-        if constexpr (!std::is_same_v<From, To> || float8)
-          convert_vectors<From, To, false, true>(c, vectors);
-      }
-    });
+    visit_number(c.numbers.to,
+                 [&](auto to) { convert_pair<decltype(from), decltype(to), float8>(c, vectors); });
   });
 }
 

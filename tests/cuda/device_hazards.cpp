@@ -148,10 +148,10 @@ class Rows {
   /// Some copies of one row.
   DeviceBuffer take(std::int64_t row, StreamRef stream,
                     std::optional<Output> out = std::nullopt) const {
-    GatherOptions request;
-    request.stream = stream;
-    request.out = std::move(out);
-    return multibuffer::take(*array_, 0, indices(row), request);
+    GatherOptions options;
+    options.stream = stream;
+    options.out = std::move(out);
+    return multibuffer::take(*array_, 0, indices(row), options);
   }
   static Indices indices(std::int64_t row) {
     static const std::array<Numbers, count> all = [] {
@@ -220,7 +220,7 @@ Verdict consumer_reads_late(Bench& bench, cudaStream_t consumer) {
     const std::int64_t row = round % 2;
     bench.pass_time();
     {
-      const DeviceBuffer result = bench.rows.take(row, nullptr);
+      const DeviceBuffer result = bench.rows.take(row, {});
       result.order_before(cuda::stream_ref(consumer));
       dlpack::ManagedTensorVersioned* tensor = dlpack::to_versioned(result);
       delay(consumer, bench.scale.delay);
@@ -228,7 +228,7 @@ Verdict consumer_reads_late(Bench& bench, cudaStream_t consumer) {
               bench.on_device.bytes(), cudaMemcpyDeviceToDevice);
       tensor->deleter(tensor);
     }
-    for (int i = 0; i < 4; ++i) bench.rows.take(2 + i, nullptr).synchronize();
+    for (int i = 0; i < 4; ++i) bench.rows.take(2 + i, {}).synchronize();
     if (!consumer_has_row(bench, consumer, row)) ++wrong;
   }
   return {wrong == 0, joined(wrong, " of ", bench.scale.rounds, " results were overwritten")};
@@ -253,13 +253,13 @@ Verdict own_work_reads_late(Bench& bench) {
     const std::int64_t row = round % 2;
     bench.pass_time();
     {
-      const DeviceBuffer result = bench.rows.take(row, nullptr);
+      const DeviceBuffer result = bench.rows.take(row, {});
       const Access access(cuda::stream_ref(stream), {result});
       delay(stream.get(), bench.scale.delay);
       copy_on(stream.get(), bench.on_device.data(), result.data(), bench.on_device.bytes(),
               cudaMemcpyDeviceToDevice);
     }
-    for (int i = 0; i < 4; ++i) bench.rows.take(2 + i, nullptr).synchronize();
+    for (int i = 0; i < 4; ++i) bench.rows.take(2 + i, {}).synchronize();
     if (!consumer_has_row(bench, stream.get(), row)) ++wrong;
   }
   return {wrong == 0, joined(wrong, " of ", bench.scale.rounds, " results were overwritten")};
@@ -268,7 +268,7 @@ Verdict own_work_reads_late(Bench& bench) {
 /// What is written late is what is read afterwards.
 Verdict own_work_writes_late(Bench& bench) {
   const cuda::Stream stream = new_stream();
-  const DeviceBuffer result = bench.rows.take(0, nullptr);
+  const DeviceBuffer result = bench.rows.take(0, {});
   {
     const Access access(cuda::stream_ref(stream), {}, {result});
     delay(stream.get(), bench.scale.delay);
@@ -328,9 +328,9 @@ Verdict takes_ahead_of_the_private_stream(Bench& bench) {
     delay(stream.get(), 10 * bench.scale.delay);
     const Numbers numbers{0}, shape{1};
     const auto late = DeviceBuffer::from_host(bench.device, numbers.data(), shape, Format("q", 8),
-                                              cuda::stream_ref(stream));
+                                              {.stream = cuda::stream_ref(stream)});
     take(bench.rows.array(), 0, Indices(late));
-    for (int i = 0; i < bench.scale.takes_ahead; ++i) bench.rows.take(0, nullptr);
+    for (int i = 0; i < bench.scale.takes_ahead; ++i) bench.rows.take(0, {});
   });
   bench.device.synchronize();
   return verdict;
@@ -340,7 +340,7 @@ Verdict handed_over_and_read(Bench& bench) {
   const cuda::Stream consumer = new_stream();
   return pool_grows_little(bench, [&] {
     for (int i = 0; i < bench.scale.takes_ahead; ++i) {
-      const DeviceBuffer result = bench.rows.take(0, nullptr);
+      const DeviceBuffer result = bench.rows.take(0, {});
       result.order_before(cuda::stream_ref(consumer));
       copy_on(consumer.get(), bench.on_device.data(), result.data(), bench.on_device.bytes(),
               cudaMemcpyDeviceToDevice);
@@ -438,10 +438,10 @@ std::string refusal_of(const std::function<void()>& work) {
 /// A plan's run and the hand-over of its result, both captured.
 Verdict hand_over_in_a_capture(Bench& bench) {
   const cuda::Stream stream = new_stream();
-  GatherOptions request;
-  request.stream = cuda::stream_ref(stream);
-  const Plan plan(bench.rows.array(), {.groups = {{{0}, {Rows::indices(3)}, {}}}}, request);
-  const DeviceBuffer before = bench.rows.take(4, nullptr);
+  GatherOptions options;
+  options.stream = cuda::stream_ref(stream);
+  const Plan plan(bench.rows.array(), {.groups = {{{0}, {Rows::indices(3)}, {}}}}, options);
+  const DeviceBuffer before = bench.rows.take(4, {});
 
   Capture capture(stream.get());
   plan.run();
@@ -470,7 +470,7 @@ Verdict calls_during_a_capture(Bench& bench) {
   bool right = true;
   std::string refusal;
   std::thread([&] {
-    refusal = refusal_of([&] { right = is_row(bench.rows.take(5, nullptr).to_host(), 5); });
+    refusal = refusal_of([&] { right = is_row(bench.rows.take(5, {}).to_host(), 5); });
   }).join();
   const bool whole = capture.end_and_launch(1);
   return {whole && right,
@@ -502,9 +502,9 @@ Verdict owner_during_a_capture(Bench& bench) {
   require(cudaLaunchHostFunc(
       busy.get(), [](void* delayed) { *static_cast<std::atomic<bool>*>(delayed) = true; },
       &watched->delayed));
-  GatherOptions request;
-  request.stream = cuda::stream_ref(busy);
-  const DeviceBuffer result = copy(*array, request);
+  GatherOptions into_out;
+  into_out.stream = cuda::stream_ref(busy);
+  const DeviceBuffer result = copy(*array, into_out);
 
   Capture capture(captured.get());
   require(cudaMemsetAsync(of_the_graph.data(), 0, 1, captured.get()));
@@ -528,9 +528,9 @@ Verdict lists_in_a_graph(Bench& bench) {
   const std::vector<std::byte> expected = copy(turned(Device::host())).to_host();
 
   const cuda::Stream stream = new_stream();
-  GatherOptions request;
-  request.stream = cuda::stream_ref(stream);
-  const Plan plan(turned(bench.device), {}, request);
+  GatherOptions options;
+  options.stream = cuda::stream_ref(stream);
+  const Plan plan(turned(bench.device), {}, options);
   Capture capture(stream.get());
   plan.run();
   if (!capture.end_and_launch(3)) return {false, "the capture was spoilt"};
@@ -555,7 +555,7 @@ double microseconds_each(const std::function<void()>& work) {
 
 Verdict time_of_a_hand_over(Bench& bench) {
   constexpr double most = 2;
-  const DeviceBuffer result = bench.rows.take(0, nullptr);
+  const DeviceBuffer result = bench.rows.take(0, {});
   const auto hand_over = [&] {
     dlpack::ManagedTensorVersioned* tensor = dlpack::to_versioned(result);
     tensor->deleter(tensor);
@@ -639,7 +639,7 @@ int run(const Scale& scale) {
   }
   const Clock::time_point began = Clock::now();
   Bench bench(Device::open("cuda"), scale);
-  bench.rows.take(0, nullptr).synchronize();
+  bench.rows.take(0, {}).synchronize();
   std::cout << joined(bench.device.info().description, ": opened, and its first result there, in ",
                       milliseconds_since(began), " ms")
             << std::endl;

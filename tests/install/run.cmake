@@ -20,16 +20,6 @@ if(NOT printed STREQUAL "23 22 21 20\n3 2 1 0\n")
   message(FATAL_ERROR "the consumer printed something else than expected")
 endif()
 
-# README shows this program and what it prints.
-file(READ ${CMAKE_CURRENT_LIST_DIR}/../../README.md readme)
-file(READ ${CMAKE_CURRENT_LIST_DIR}/consumer.cpp program)
-foreach(shown "```cpp\n${program}```" "```\n${printed}```")
-  string(FIND "${readme}" "${shown}" at)
-  if(at EQUAL -1)
-    message(FATAL_ERROR "README.md does not show:\n${shown}")
-  endif()
-endforeach()
-
 if(COMMAND)
   run(${SCRATCH}/prefix/bin/multibuffer --version)
 endif()
