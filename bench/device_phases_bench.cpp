@@ -119,14 +119,14 @@ void ours(benchmark::State& state, bool page_locked) {
   const DeviceBuffer expected = rows.gathered(device);
   UploadOptions options;
   options.stream = cuda::stream_ref(stream());
-  GatherOptions into_out;
-  into_out.stream = cuda::stream_ref(stream());
+  GatherOptions on_stream;
+  on_stream.stream = cuda::stream_ref(stream());
   Stages stages;
   for (auto _ : state) {
     const auto resolution = stages("1_resolve", [&] { return resolve(rows.view()); });
     const auto placement = stages("2_place", [&] { return place(resolution); });
-    const auto array = stages("3_transfer", [&] { return upload(placement, device, into_out); });
-    const auto result = stages("4_gather", [&] { return take(array, 0, order, into_out); });
+    const auto array = stages("3_transfer", [&] { return upload(placement, device, options); });
+    const auto result = stages("4_gather", [&] { return take(array, 0, order, on_stream); });
     const auto same = stages("5_verify", [&] { return verify(result, expected); });
     state.SetIterationTime(stages.end_of_iteration());
     if (!same.equal()) return state.SkipWithError(describe(same).c_str());
