@@ -174,7 +174,8 @@ TEST_P(PlanTest, FetchedResultsKeepTheOwnerOfTheirOutput) {
   EXPECT_EQ(out.use_count(), 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, PlanTest, ::testing::Values("host", "cuda"));
+INSTANTIATE_TEST_SUITE_P(On, PlanTest, ::testing::Values("host", "cuda"),
+                         [](const auto& tested) { return std::string(tested.param); });
 
 }  // namespace
 }  // namespace multibuffer
