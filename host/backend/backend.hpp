@@ -70,12 +70,12 @@ struct FirstMismatch {
   std::int64_t first = -1;  ///< element number; -1 if none
 };
 
-/// What a backend can do. All that can be decided without touching device memory has been decided
-/// by its callers; two implementations, `host` and `cuda`, give one meaning to the rest. Calls may
+/// The contract of a backend. Its callers have decided all that can be decided without touching
+/// device memory; two implementations, `host` and `cuda`, give one meaning to the rest. Calls may
 /// come from several threads at once.
 ///
-/// `uses` in `gather` are the blocks that the
-/// plan reads and writes: a call on one stream waits for earlier work on another on those blocks.
+/// `uses` in `gather` are the blocks that the plan reads and writes: a call on one stream waits for
+/// earlier work on another on those blocks.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -109,7 +109,7 @@ class Backend {
                                               const std::vector<std::shared_ptr<Memory>>& uses,
                                               StreamRef stream, const Watch& watch) = 0;
 
-  /// The same to be run later. Returns when all that a run reads is there; keeps `uses`.
+  /// Prepares a gather to be run later. Returns when all that a run reads is there; keeps `uses`.
   virtual std::shared_ptr<PlannedGather> plan(const GatherPlan& plan, bool check,
                                               std::vector<std::shared_ptr<Memory>> uses,
                                               StreamRef stream) = 0;

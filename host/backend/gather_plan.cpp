@@ -39,7 +39,7 @@ void sort_axes(GatherPlan& plan) {
   for (PlanIndices& indices : plan.indices) reorder(indices.steps);
 }
 
-/// Whether one walk along `inner` and then along `outer` is one walk along a longer `inner`.
+/// Returns true if a walk along `inner` and then along `outer` is one along a longer `inner`.
 bool continues(const GatherPlan& plan, std::size_t outer, std::size_t inner) {
   const PlanAxis& a = plan.axes[outer];
   const PlanAxis& b = plan.axes[inner];

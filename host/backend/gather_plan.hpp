@@ -65,17 +65,17 @@ struct GatherPlan {
   std::int64_t rows = 0;       ///< product of the axes' extents; 0 when there is nothing to do
   std::byte* out = nullptr;
 
-  /// What so many bytes of a run take in the output.
+  /// Returns the bytes that `source_bytes` of a run take in the output.
   std::int64_t out_bytes(std::int64_t source_bytes) const {
     return conversion ? source_bytes / bytes_of(conversion->from) * bytes_of(conversion->to)
                       : source_bytes;
   }
 };
 
-/// Whether an index array moves along an axis.
+/// Returns true if an index array moves along an axis.
 bool is_indexed(const GatherPlan& plan, std::size_t axis);
 
-/// Whether index * stride, within the leaves, is all that tells the rows along an axis apart.
+/// Returns true if index * stride, within the leaves, is all that tells the rows of an axis apart.
 bool is_strided(const GatherPlan& plan, std::size_t axis);
 
 /// Brings the axes into the form that `GatherPlan` promises, and sets `rows`. Before, they may be

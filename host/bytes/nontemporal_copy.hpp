@@ -5,8 +5,8 @@
 
 namespace multibuffer {
 
-/// Whether results of `bytes` bytes are written by non-temporal stores, which go past the caches:
-/// so large a result would not be found there afterwards.
+/// Returns true if results of `bytes` bytes are written by non-temporal stores, which go past the
+/// caches: so large a result would not be found there afterwards.
 bool worth_nontemporal(std::int64_t bytes);
 
 /// Copies `bytes` bytes, whole cache lines of `to` by non-temporal stores. A thread must call

@@ -30,21 +30,22 @@ inline std::int64_t bytes_to_cache_line(const std::byte* at) {
   return (cache_line_bytes - offset_in_cache_line(at)) % cache_line_bytes;
 }
 
-/// The locality of a prefetch into the second cache. What the first one has under way at a time is
-/// soon used up (sixteen lines on Intel's cores), and then copies of what is there have to wait.
+/// The locality of a prefetch into the second cache. The requests that the first one may have under
+/// way are soon used up (sixteen lines on Intel's cores), and then copies of what is there have to
+/// wait.
 inline constexpr int second_cache = 2;
 
-/// Asks the second cache for the line that `row` begins in. Where no memory is, nothing happens.
+/// Prefetches the line that `row` begins in into the second cache. Without memory it does nothing.
 inline void prefetch_first_line(const std::byte* row) { __builtin_prefetch(row, 0, second_cache); }
 
-/// The same for a place so many bytes beyond, or before, `from`, where there need not be anything.
+/// Prefetches the line `bytes` beyond, or before, `from`, where there need not be any memory.
 inline void prefetch_from(const std::byte* from, std::int64_t bytes) {
   const auto first = reinterpret_cast<std::uintptr_t>(from);
   prefetch_first_line(
       reinterpret_cast<const std::byte*>(first + static_cast<std::uintptr_t>(bytes)));
 }
 
-/// The same for the first lines of a row; the hardware follows a longer one by itself.
+/// Prefetches the first lines of a row; the hardware follows a longer one by itself.
 inline void prefetch_row(const std::byte* row, std::int64_t bytes) {
   constexpr std::int64_t most = 8 * cache_line_bytes;
   const std::int64_t end = bytes < most ? bytes : most;
@@ -162,7 +163,7 @@ inline void nontemporal_store_line(std::byte* to, const std::byte* from) {
 #endif
 }
 #if defined(__x86_64__)
-/// The same by one store, of which the processor need not wait for the rest.
+/// Stores a whole line at once, so that the processor need not wait for the rest of it.
 [[gnu::target("avx512f")]] inline void nontemporal_store_wide_line(std::byte* to,
                                                                    const std::byte* from) {
   _mm512_stream_si512(reinterpret_cast<__m512i*>(to), _mm512_loadu_si512(from));

@@ -10,7 +10,7 @@
 namespace multibuffer {
 namespace {
 
-/// What is between two steps: twice this, at most, of 8 bytes each, in the first cache.
+/// Items between two steps: at most twice as many, of 8 bytes each, lie in the first cache.
 constexpr std::int64_t block_items = 512;
 
 template <class T>
@@ -114,7 +114,7 @@ constexpr bool has_sixteens = [] {
   return std::is_same_v<From, std::int32_t> && saturate && Integer<To> && sizeof(To) <= 2;
 }();
 
-/// The same, by instructions for sixteen numbers, which agree with `converted` also in what becomes
+/// Converts by instructions for sixteen scalars, which agree with `converted` also in what becomes
 /// of a NaN.
 template <class From, class To, bool saturate>
 MULTIBUFFER_WIDE void convert_sixteens(std::byte* to, const std::byte* from, std::int64_t count) {
@@ -143,7 +143,8 @@ auto loop_for_numbers() {
   return loop_for<Convert<From, To, saturate>>();
 }
 
-/// What holds every number of a narrow type and converts in few instructions; wide ones themselves.
+/// A type that holds every scalar of a narrow type and converts in few instructions; wide ones are
+/// their own.
 template <class T>
 using Middle = std::conditional_t<
     std::is_same_v<T, Half> || std::is_same_v<T, BFloat16> || std::is_same_v<T, Float8>, float,
@@ -210,7 +211,7 @@ void ConvertItems::add_number(const Conversion& conversion) {
         if constexpr (!std::is_same_v<From, float>) add(loop_for<RoundToOdd<From>>());
         return add(float8_loop_for<NarrowToFloat8>(), conversion.to);
       } else {
-        // What saturates twice saturates once.
+        // To saturate twice is to saturate once.
         if constexpr (std::is_same_v<From, float> && Integer<To> && sizeof(To) <= 2) {
           add(loop_for_numbers<float, std::int32_t, false>());
           return add(loop_for_numbers<std::int32_t, To, true>());

@@ -60,7 +60,7 @@ constexpr float widened(Half half) {
   }
 #endif
   const std::uint32_t rest = half.bits & std::uint32_t{0x7fff};
-  // The same digits under float's exponent bias; infinity and NaN have an exponent of their own.
+  // The digits stay, under float's exponent bias; infinity and NaN have an exponent of their own.
   const std::uint32_t normal = (rest << 13) + (std::uint32_t{112} << 23);
   const std::uint32_t special =
       ((rest << 13) + (std::uint32_t{224} << 23)) | (rest > 0x7c00 ? std::uint32_t{1} << 22 : 0);

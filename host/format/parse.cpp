@@ -93,7 +93,7 @@ constexpr std::array known_codes{
 //
 // White space may stand between any two of these, but not between a number and its type.
 
-/// What an order character switches.
+/// The settings that an order character switches.
 struct Mode {
   bool native_size = true;
   bool aligned = true;
@@ -122,14 +122,14 @@ class Parser {
   Parser(std::string_view format, bool wide_u) : format_(format), wide_u_(wide_u) {}
 
   Type whole();
-  /// Whether an element read so far holds objects; also meaningful after `whole` has thrown.
+  /// Returns true if an element read so far holds objects; valid after `whole` has thrown, too.
   bool has_objects() const { return has_objects_; }
 
-  /// Whether NumPy may have meant something else by the text that `whole` has read, for elements of
-  /// `itemsize` bytes. NumPy does not write the padding at the end of a struct; holes are x, one by
-  /// one, in front of the next field, and every field has a name. It writes '@' only where numbers
-  /// are aligned. So a struct that '@' pads here may have ended where its last field does; and
-  /// structs in a sub-array may have had some of the x behind it between them.
+  /// Returns true if NumPy may have meant something else by the text that `whole` has read, for
+  /// elements of `itemsize` bytes. NumPy does not write the padding at the end of a struct; holes
+  /// are x, one by one, in front of the next field, and every field has a name. It writes '@' only
+  /// where numbers are aligned. So a struct that '@' pads here may have ended where its last field
+  /// does; and structs in a sub-array may have had some of the x behind it between them.
   bool has_other_reading(std::int64_t itemsize) const {
     const std::int64_t behind = itemsize - tight_size_;
     const bool may_have_gaps = gaps_ > 0 && behind >= gaps_;
@@ -493,8 +493,8 @@ std::int64_t Parser::product(std::int64_t a, std::int64_t b, std::size_t positio
   return result;
 }
 
-/// Whether elements of this type may follow each other at distances of `itemsize`: it is the type's
-/// size, or that with the padding of its end, which the struct module leaves out.
+/// Returns true if elements of this type may follow each other at distances of `itemsize`: the
+/// type's size, or that with the padding of its end, which the struct module leaves out.
 bool fits(const Type& type, std::int64_t itemsize) {
   const std::int64_t padding = itemsize - type.size;
   return padding == 0 ||
@@ -503,7 +503,7 @@ bool fits(const Type& type, std::int64_t itemsize) {
 
 }  // namespace
 
-/// What `format` means if its elements have `itemsize` bytes.
+/// Reads `format` for elements of `itemsize` bytes.
 Reading read_format(std::string_view format, std::int64_t itemsize, bool wide_u) {
   Reading result;
   Parser parser(format, wide_u);

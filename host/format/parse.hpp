@@ -8,7 +8,7 @@
 
 namespace multibuffer {
 
-/// What `read_format` makes of a text: a type, or why there is none.
+/// The result of `read_format`: a type, or why there is none.
 struct Reading {
   Type type;
   std::string complaint;  ///< empty if the format was understood

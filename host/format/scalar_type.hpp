@@ -136,7 +136,7 @@ constexpr const ScalarRow* find_scalar(ScalarKind kind, std::int64_t size,
 
 constexpr bool is_float8(ScalarType scalar) { return row_of(scalar).float8.largest != 0; }
 
-/// Whether PEP 3118 has no code for it, so that other readers do not understand its format.
+/// Returns true if PEP 3118 has no code for it, so that other readers do not know its format.
 constexpr bool is_named(const ScalarRow& row) { return row.encoding != RealEncoding::ieee; }
 
 }  // namespace multibuffer

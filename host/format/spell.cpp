@@ -42,7 +42,7 @@ std::string code_text(const Type& type) {
   }
 }
 
-/// Whether only '^' and '@' give the type a size, for readers other than this library.
+/// Returns true if only '^' and '@' give the type a size, for readers other than this library.
 bool is_native_alone(const Type& type) {
   const bool is_real = type.kind == ScalarKind::real || type.kind == ScalarKind::complex;
   const std::int64_t real = type.kind == ScalarKind::complex ? type.size / 2 : type.size;

@@ -8,7 +8,7 @@ namespace {
 
 constexpr bool native_little = std::endian::native == std::endian::little;
 
-/// Whether `holds` does for every scalar in `type`.
+/// Returns true if `holds` does for every scalar in `type`.
 template <class Predicate>
 bool all_scalars(const Type& type, const Predicate& holds) {
   if (!type.is_struct) return holds(type);

@@ -36,8 +36,7 @@ struct Range {
 using Box = std::vector<Range>;
 Box whole_box(const Whole& whole);
 
-/// What a box is gathered from: less of the view, cut to what its indices span, and indices into
-/// that.
+/// The source of a box: the part of the view that its indices span, and indices into that part.
 struct Part {
   ArrayView view;
   HostGroups groups;

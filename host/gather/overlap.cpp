@@ -56,7 +56,7 @@ Block block_of(const OutputPlace& out) {
   return block;
 }
 
-/// What lies behind the last pointer.
+/// Returns the block that lies behind the last pointer.
 Block leaf_of(const Layout& layout, std::int64_t itemsize) {
   Block block{{}, itemsize};
   for (const Axis& axis : layout.axes())
@@ -71,7 +71,7 @@ class OutputBytes {
     first_ = number_of(out.data);
   }
 
-  /// Whether a leaf that begins at `start` has one of them.
+  /// Returns true if a leaf that begins at `start` has one of them.
   bool meet(const Block& leaf, std::uintptr_t start) {
     if (!leaf.around(start).meets(range_)) return false;
     mark();

@@ -27,7 +27,7 @@ struct OutputPlace {
 /// looked at: their tables are on the device.
 void check_apart(const DeviceArray& array, const OutputPlace& out);
 
-/// The same of an array in host memory that is read by its own pointers.
+/// Throws likewise for an array in host memory that is read by its own pointers.
 void check_apart(const ArrayView& view, const OutputPlace& out);
 
 }  // namespace multibuffer

@@ -26,7 +26,7 @@ struct KnownLeaves {
   std::unordered_map<const std::byte*, Leaf> leaves;
 };
 
-/// What the views of an uploaded array share.
+/// The state that the views of an uploaded array share.
 struct Storage {
   Device device;
   Format format;

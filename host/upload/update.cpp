@@ -139,7 +139,8 @@ Resolution on_device(Resolution resolution, const KnownLeaves& known) {
   return resolution;
 }
 
-/// What of `before` the leaves of `resolution` may share. Throws if they are of another kind.
+/// Returns the leaves of `before` that those of `resolution` may share. Throws if they are of
+/// another kind.
 std::shared_ptr<KnownLeaves> shared_leaves(const Resolution& resolution, const Storage* before) {
   auto known = std::make_shared<KnownLeaves>();
   known->source_axes = leaf_axes(resolution.layout);

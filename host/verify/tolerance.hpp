@@ -11,8 +11,8 @@ namespace multibuffer {
 /// `format_unsupported` for elements that cannot be compared by it.
 void check_tolerance(const Tolerance& tolerance, const Format& format);
 
-/// Whether two elements of `type` differ by no more than `tolerance`, which `check_tolerance` has
-/// let pass.
+/// Returns true if two elements of `type` differ by no more than `tolerance`, which
+/// `check_tolerance` has let pass.
 bool are_close(const Type& type, const std::byte* actual, const std::byte* expected,
                const Tolerance& tolerance);
 

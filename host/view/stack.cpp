@@ -34,14 +34,14 @@ Layout behind_table(const Layout& table, const Layout& part, std::size_t skipped
   }
   std::vector<std::int64_t> origins(table.origins().begin(), table.origins().end());
   origins[0] = 0;
-  // What the part adds before its first dereference is in the pointers already.
+  // The pointers already contain the offset that the part adds before its first dereference.
   origins.push_back(0);
   const auto rest = part.origins().subspan(1);
   origins.insert(origins.end(), rest.begin(), rest.end());
   return Layout(std::move(axes), std::move(origins));
 }
 
-/// The same with `count` pointers, one after the other.
+/// Stacks over `count` pointers, one after the other.
 Layout behind_pointers(const Layout& part, std::int64_t count, std::size_t skipped_axes) {
   return behind_table(Layout({{count, pointer_bytes, 0}}, {0}), part, skipped_axes);
 }

@@ -13,7 +13,7 @@ class DeviceBuffer;
 class Memory;
 class MemoryUse;
 
-/// What an `Access` may name: an uploaded array, with all that its views share, or a result.
+/// Memory that an `Access` names: an uploaded array, with all that its views share, or a result.
 class Accessed {
  public:
   Accessed(const DeviceArray& array);    // NOLINT: an array is something to access
@@ -34,9 +34,9 @@ class Accessed {
 ///       kernel<<<blocks, threads, 0, cuda_stream>>>(...);
 ///     }
 ///
-/// What you enqueue on `stream` in its life comes after this library's earlier work on that memory,
-/// and the library's later work on it, on any stream, comes after what you have enqueued. The
-/// memory is kept until then, even if the arrays go before. What DLPack's consumers do on the
+/// Work that you enqueue on `stream` in its life comes after this library's earlier work on that
+/// memory, and the library's later work on it, on any stream, comes after what you have enqueued.
+/// The memory is kept until then, even if the arrays go before. Work of DLPack's consumers on the
 /// stream that they have named needs no access for the memory to stay. It needs one where the
 /// library writes the memory again (a plan's next run, `out`, `update`) on another stream than
 /// that.

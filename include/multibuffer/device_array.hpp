@@ -47,7 +47,7 @@ class DeviceArray : public ViewOperations<DeviceArray> {
   const Format& format() const noexcept { return format_; }
   const Device& device() const noexcept;
   PlacementKind placement() const noexcept;
-  /// What the arena and the offset arrays take on the device.
+  /// Bytes that the arena and the offset arrays take on the device.
   std::int64_t storage_bytes() const noexcept;
 
   /// The elements where they are, as a read-only buffer at this view's strides (of any sign),

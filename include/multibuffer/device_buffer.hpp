@@ -43,7 +43,7 @@ class DeviceBuffer {
   const Device& device() const noexcept { return parts_.device; }
   /// The stream that its gather was enqueued on.
   StreamRef stream() const noexcept { return parts_.stream; }
-  /// Whether the elements lie one after the other in C order.
+  /// Returns true if the elements lie one after the other in C order.
   bool is_c_contiguous() const;
   /// True if nobody may write to the elements, since others share them. The library refuses to.
   bool readonly() const noexcept { return parts_.readonly; }

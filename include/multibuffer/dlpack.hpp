@@ -87,7 +87,7 @@ struct ExchangeTable {
   int (*current_stream)(std::int32_t device_type, std::int32_t device_id, void** out);
 };
 
-/// What this declares. An importer accepts any minor version of this major one.
+/// The versions that this header declares. An importer accepts any minor version of this major one.
 inline constexpr Version version{1, 0};
 inline constexpr Version exchange_version{1, 2};
 
@@ -120,7 +120,7 @@ ManagedTensorVersioned* to_versioned(const DeviceBuffer& buffer, std::uint64_t f
 /// processor nor CUDA.
 ArrayView view(const Tensor& tensor, bool readonly);
 
-/// Whether elements of `format` are of such a type, in either byte order.
+/// Returns true if elements of `format` are of such a type, in either byte order.
 bool is_named_type(const Format& format);
 
 /// `managed` as a result that owns it. Throws what `view` throws, and `invalid_view` for one that

@@ -8,7 +8,7 @@
 
 namespace multibuffer {
 
-/// What can go wrong. Every code has one row in `error_table()`.
+/// Codes of errors. Every code has one row in `error_table()`.
 enum class Errc {
   invalid_argument,
   invalid_view,
@@ -35,7 +35,7 @@ struct ErrorEntry {
 /// All codes with their sentences, in the order of `Errc`.
 std::span<const ErrorEntry> error_table() noexcept;
 
-/// What the library's exceptions have in common: catch `const multibuffer::Error&` for all of them.
+/// The base of the library's exceptions: catch `const multibuffer::Error&` for all of them.
 /// It is thrown as a `Failure` or, where a device's memory runs out, as an `OutOfMemory`; host
 /// memory that runs out is a plain `std::bad_alloc`. Blocks on the host report
 /// `out_of_device_memory`, as those on any device.

@@ -62,13 +62,14 @@ class Format {
   std::int64_t itemsize() const noexcept { return itemsize_; }
   bool opaque() const noexcept { return !why_opaque_.empty(); }
   const std::string& why_opaque() const noexcept { return why_opaque_; }
-  /// What an element is. Throws `format_unsupported`, naming the format, if it is opaque.
+  /// Returns the type of an element. Throws `format_unsupported`, naming the format, if it is
+  /// opaque.
   const Type& type() const;
-  /// Whether elements hold references to Python objects, which must not be copied as bytes. If
-  /// opaque: whether there are any in the part of the text that could be understood.
+  /// Returns true if elements hold references to Python objects, which must not be copied as bytes.
+  /// Of an opaque format it is true if the part of the text that could be understood has any.
   bool has_objects() const noexcept { return has_objects_; }
 
-  /// The same text and itemsize, and understood or not alike.
+  /// Compares text and itemsize; an opaque format equals no other.
   bool operator==(const Format& other) const noexcept {
     return text_ == other.text_ && itemsize_ == other.itemsize_ && opaque() == other.opaque();
   }
@@ -103,11 +104,11 @@ class Format {
 /// Throws `invalid_format` with the position in the text, counted from 0.
 Type parse_format(std::string_view format);
 
-/// Whether every reader of PEP 3118 has a code for each scalar in `type`, which none has for
-/// `bfloat16` and the floats of 8 bits.
+/// Returns true if PEP 3118 has a code for each scalar in `type`; it has none for `bfloat16` and
+/// the floats of 8 bits.
 bool has_standard_codes(const Type& type);
 
-/// Whether all scalars in elements of `type` are in this machine's byte order.
+/// Returns true if all scalars in elements of `type` are in this machine's byte order.
 bool is_native(const Type& type);
 
 /// Returns how many bytes are byte-swapped together in a scalar: complex numbers and strings are
@@ -117,8 +118,8 @@ std::int64_t swapped_bytes(const Type& scalar);
 /// Returns `type` in this machine's byte order.
 Type native_type(const Type& type);
 
-/// Whether elements of both types, or formats, hold the same values in the same bytes, however the
-/// formats spell it: on most machines "l", "q" and "<q" do. Opaque formats must be equal.
+/// Returns true if elements of both types, or formats, hold the same values in the same bytes,
+/// however they are spelt: on most machines "l", "q" and "<q" do. Opaque formats must be equal.
 bool same_meaning(const Type& a, const Type& b);
 bool same_meaning(const Format& a, const Format& b);
 

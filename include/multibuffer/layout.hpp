@@ -75,7 +75,7 @@ class Layout {
   std::vector<std::int64_t> shape() const;
   /// Product of the extents. Throws `size_overflow` if it does not fit.
   std::int64_t size() const;
-  /// Whether some extent is zero: then nothing may be dereferenced.
+  /// Returns true if some extent is zero: then nothing may be dereferenced.
   bool empty() const noexcept;
 
   /// These throw `invalid_argument` (no such axis, a step of 0, axes that are no permutation) or
@@ -86,8 +86,8 @@ class Layout {
   Layout transpose() const;  ///< the axes in reverse order
   Layout reverse(int axis) const { return slice(axis, Slice{{}, {}, -1}); }
   Layout insert_axis(int axis) const;
-  /// The same elements, in C order of the axes, under another shape: axes are split freely, and
-  /// merged where they continue each other within a level. Nothing where that would move data.
+  /// Gives the elements, in C order of the axes, another shape: axes are split freely, and merged
+  /// where they continue each other within a level. Returns nothing where that would move data.
   /// Throws `invalid_argument` unless `shape` has as many elements.
   std::optional<Layout> reshape(std::span<const std::int64_t> shape) const;
   /// Bytes [offset, offset + bytes) of each element, repeated along `axes`, for elements of

@@ -29,7 +29,7 @@ struct VerifyOptions {
   Watch watch = {};
 };
 
-/// What `verify` found.
+/// The outcome of `verify`.
 struct Comparison {
   std::int64_t elements = 0;
   std::int64_t mismatches = 0;

@@ -17,13 +17,13 @@ namespace multibuffer::python {
 pybind11::object to_list(const Format& format, std::span<const std::int64_t> shape,
                          const std::byte* elements);
 
-/// Whether some element, as `to_list` has it, is equal to `item`. The same errors. Not for items
-/// that `is_compared_by_numpy`: arrays and lists, with which NumPy compares every element in its
-/// place.
+/// Returns true if some element, as `to_list` has it, is equal to `item`. Throws as it does. Not
+/// for items that `is_compared_by_numpy`: arrays and lists, with which NumPy compares every element
+/// in its place.
 bool any_equal(const Format& format, std::span<const std::int64_t> shape, const std::byte* elements,
                pybind11::handle item);
 bool is_compared_by_numpy(const Format& format, pybind11::handle item);
-/// What NumPy says of `item in buffer`, which is on the host.
+/// Asks NumPy for `item in buffer`, which is on the host.
 bool numpy_has(const pybind11::object& buffer, pybind11::handle item);
 
 }  // namespace multibuffer::python

@@ -28,8 +28,8 @@ PyTypeObject* numpy_type(const char* name) {
 
 PyTypeObject* find_ndarray() {
   PyTypeObject* const type = numpy_type("ndarray");
-  // What somebody has put in its place has other fields. A NumPy that counts its exports would want
-  // to be asked for them.
+  // An object that somebody has put in its place has other fields. A NumPy that counts its exports
+  // would want to be asked for them.
   const bool is_own = type && std::strcmp(type->tp_name, "numpy.ndarray") == 0 &&
                       type->tp_basicsize >= Py_ssize_t{sizeof(py::detail::PyArray_Proxy)} &&
                       type->tp_as_buffer && !type->tp_as_buffer->bf_releasebuffer;

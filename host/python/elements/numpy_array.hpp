@@ -36,7 +36,7 @@ class NumpyArray {
   PyObject* dtype() const { return fields_->descr; }
   int flags() const { return fields_->flags; }
 
-  /// What its elements are, if they are NumPy's own numbers or bools in native byte order.
+  /// The type of its elements, if they are NumPy's own numbers or bools in native byte order.
   std::optional<Type> native_type() const;
 
  private:
@@ -57,14 +57,14 @@ inline constexpr int first_registered_number = 256;  // NPY_USERDEF
 /// registered it.
 std::optional<pybind11::object> registered_dtype(pybind11::handle object);
 
-/// What `numpy.dtype` makes of a dtype argument; None for None. Throws NumPy's own exception, or
+/// Calls `numpy.dtype` with a dtype argument; None for None. Throws NumPy's own exception, or
 /// TypeError where NumPy has no words.
 pybind11::object numpy_dtype(pybind11::handle dtype);
 
-/// Whether `object` is one of NumPy's integers, as numpy.int64(3) is.
+/// Returns true if `object` is one of NumPy's integers, as numpy.int64(3) is.
 bool is_numpy_integer(pybind11::handle object);
 
-/// Whether it is one of NumPy's dates or time spans, as numpy.datetime64(3, "s") is.
+/// Returns true for one of NumPy's dates or time spans, as numpy.datetime64(3, "s") is.
 bool is_numpy_date(pybind11::handle object);
 
 }  // namespace multibuffer::python

@@ -6,11 +6,11 @@
 
 namespace multibuffer::python {
 
-/// What producers say of their elements beside address, shape and strides, and what neither a
-/// buffer nor a tensor of DLPack's exchange table has a word for: torch's tensors may have to be
-/// conjugated or negated by whoever reads them, and may be recorded by autograd; NumPy's masked
-/// arrays have elements that are not there. Memory is taken only from objects that claim nothing of
-/// the kind, be it for reading or for writing.
+/// Claims: producers' words about their elements beside address, shape and strides, and what
+/// neither a buffer nor a tensor of DLPack's exchange table has a word for: torch's tensors may
+/// have to be conjugated or negated by whoever reads them, and may be recorded by autograd; NumPy's
+/// masked arrays have elements that are not there. Memory is taken only from objects that claim
+/// nothing of the kind, be it for reading or for writing.
 
 /// Which of these methods and attributes the objects of a type have, as one of them shows.
 class TensorClaims {
@@ -28,15 +28,15 @@ class TensorClaims {
   bool has_conjugate_ = false, has_negative_ = false, has_gradient_ = false;
 };
 
-/// The same of many objects of one type and one element type: their C functions are called where
-/// the type has C functions, at half the time.
+/// Asks the same of many objects of one type and one element type: their C functions are called
+/// where the type has C functions, at half the time.
 class TwinClaims {
  public:
   TwinClaims() = default;
   /// Conjugates are asked for where there are any: of `complex` elements.
   TwinClaims(const TensorClaims& claims, pybind11::handle example, bool complex);
 
-  /// Whether `object`, which is of the example's type, claims nothing; false as well where asking
+  /// Returns true if `object`, of the example's type, claims nothing; false as well where asking
   /// fails. Whoever wants to know why asks `TensorClaims`.
   bool are_clear(PyObject* object) const;
 
@@ -56,7 +56,7 @@ class TwinClaims {
   std::vector<Question> questions_;
 };
 
-/// The same by another way, for the reference: whether the tensor that the producer itself would
+/// Asks in another way, for the reference: whether the tensor that the producer itself would
 /// make plain lies elsewhere.
 void check_resolved(pybind11::handle object);
 

@@ -89,7 +89,7 @@ std::optional<RegisteredNumber> registered_number(py::handle exporter) {
       dtype->attr("name").cast<std::string>(), dtype->attr("itemsize").cast<std::int64_t>(), {}};
   if (!py::bool_(dtype->attr("isnative")))
     number.order = std::endian::native == std::endian::little ? ">" : "<";
-  // What else there is, strings for instance, is NumPy's to refuse.
+  // Other types, strings for instance, are NumPy's to refuse.
   const auto begins = [&](const char* word) { return number.name.starts_with(word); };
   if (!begins("bfloat") && !begins("float") && !begins("int") && !begins("uint")) return {};
   return number;
@@ -216,8 +216,8 @@ bool Description::matches(const Py_buffer& buffer) const {
 
 namespace {
 
-/// Whether the elements lie one after the other, in C order or, walked the other way, in Fortran
-/// order.
+/// Returns true if the elements lie one after the other, in C order or, walked the other way, in
+/// Fortran order.
 bool is_contiguous(const BufferExport& source, bool c_order) {
   if (source.suboffsets) return false;
   std::int64_t stride = source.itemsize;
