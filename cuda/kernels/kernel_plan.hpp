@@ -134,7 +134,7 @@ struct PlanParts {
   SmallVector<KernelAxis<Offset>, small_axes> axes;
   SmallVector<KernelTable, compiled_levels> tables;
   SmallVector<KernelIndices<Offset>, small_indices> indices;
-  SmallVector<Offset, small_indices * small_axes> steps;
+  SmallVector<Offset, std::size_t{small_indices} * small_axes> steps;
 };
 
 /// `bad_index` is the address of a word in the device's memory, or 0.

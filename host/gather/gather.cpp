@@ -16,7 +16,7 @@ DeviceBuffer gather(const DeviceArray& array, const Selection& selection,
     ready.result.pending =
         backend_of(array.device())
             .gather(ready.plan, ready.check_on_device, ready.uses, options.stream, options.watch);
-  const DeviceBuffer buffer = make_buffer(std::move(ready.result));
+  DeviceBuffer buffer = make_buffer(std::move(ready.result));
   if (!ready.staged) return buffer;
   copy_out(buffer, *options.out, ready.strides);
   return make_buffer({.device = Device::host(),

@@ -159,7 +159,8 @@ std::string describe(const Comparison& comparison) {
 Comparison verify(std::span<const std::byte> actual, std::span<const std::byte> expected,
                   std::span<const std::int64_t> shape, const Format& format,
                   const VerifyOptions& options) {
-  const auto& [tolerance, watch] = options;
+  const Tolerance& tolerance = options.tolerance;
+  const Watch& watch = options.watch;
   Comparison result;
   result.elements = product(shape);
   check_bytes("actual", actual.size(), result.elements, shape, format);

@@ -103,8 +103,7 @@ std::size_t Signature::find(PyObject* keyword) const {
   for (std::size_t i = 0; i < parameters_.size(); ++i)
     if (!takes_rest_ && PyUnicode_CompareWithASCIIString(keyword, parameters_[i].text.c_str()) == 0)
       return i;
-  throw py::type_error(
-      text(name_, "() got an unexpected keyword argument ", repr_of(keyword)));
+  throw py::type_error(text(name_, "() got an unexpected keyword argument ", repr_of(keyword)));
 }
 
 PyMethodDef definition_of(const Signature*& signature, FastCall call, std::size_t parameters,
