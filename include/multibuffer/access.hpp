@@ -34,17 +34,16 @@ class Accessed {
 ///       kernel<<<blocks, threads, 0, cuda_stream>>>(...);
 ///     }
 ///
-/// Work that you enqueue on `stream` in its life comes after this library's earlier work on that
-/// memory, and the library's later work on it, on any stream, comes after what you have enqueued.
-/// The memory is kept until then, even if the arrays go before. Work of DLPack's consumers on the
-/// stream that they have named needs no access for the memory to stay. It needs one where the
-/// library writes the memory again (a plan's next run, `out`, `update`) on another stream than
-/// that.
+/// Work that you enqueue on `stream` while the access is open runs after the library's earlier work
+/// on that memory; the library's later work on it, on any stream, runs after yours. The memory is
+/// kept until your work has ended, even if the arrays go before. A DLPack consumer needs no access
+/// to keep the memory. It needs one if the library writes the memory again on another stream (a
+/// plan's next run, `out`, `update`).
 ///
-/// One that only reads lets others read at the same time. While it is open, another thread that
-/// would write the memory, or read what it writes, waits on the host; the thread that opened it may
-/// do that on the same stream only, and gets `invalid_argument` otherwise. So keep it as short as
-/// the launch. `stream` must exist until its end; it may be destroyed then.
+/// While an access is open, other threads whose work conflicts with it wait on the host; accesses
+/// that only read do not conflict. The thread that opened it may use the memory on the same stream
+/// only, and gets `invalid_argument` otherwise. So keep it as short as the launch. `stream` must
+/// exist until its end; it may be destroyed then.
 ///
 /// On a stream that is being captured into a CUDA graph, the host waits for the library's earlier
 /// work instead. Of the graph's launches the library knows nothing: keep the arrays as long as the

@@ -105,9 +105,9 @@ concept RowPointers = requires(std::remove_reference_t<Rows>& rows) {
 
 /// An array as its exporter describes it: an address, an element format, and a `Layout` whose
 /// positions are host addresses. It owns none of the memory; whoever makes it keeps the tables and
-/// leaves alive and unchanged while it, or an array placed in them, is in use. That includes files
-/// that the caller has mapped: where another program cuts one, reading what is gone raises SIGBUS,
-/// for which the library never installs a handler, so the process ends unless it has its own.
+/// leaves alive and unchanged while it, or an array placed in them, is in use. This holds for
+/// mapped files, too: if another program truncates one, reading it raises SIGBUS, for which the
+/// library installs no handler.
 class ArrayView : public ViewOperations<ArrayView> {
  public:
   /// Throws `invalid_view` (NULL base of an array with elements) or `size_overflow` (the size in

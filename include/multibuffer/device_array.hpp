@@ -22,7 +22,7 @@ struct UploadOptions {
   PlacementKind placement = PlacementKind::automatic;
   Simplify simplify = {};
   /// Kept alive as long as the array, if that is in place or keeps its sources. Arrays in place
-  /// need it; where sources are kept, their addresses then stay theirs.
+  /// need it; with `keep_sources` it keeps the addresses from being reused.
   std::shared_ptr<const void> owner = nullptr;
   /// The block that the elements lie in, if it is the library's (`output_of` has it) and they are
   /// used in place: work on the array is then ordered with all other work on the block.

@@ -120,7 +120,7 @@ ManagedTensorVersioned* to_versioned(const DeviceBuffer& buffer, std::uint64_t f
 /// processor nor CUDA.
 ArrayView view(const Tensor& tensor, bool readonly);
 
-/// Returns true if elements of `format` are of such a type, in either byte order.
+/// Returns true if elements of `format` are of a type that PEP 3118 has no code for.
 bool is_named_type(const Format& format);
 
 /// `managed` as a result that owns it. Throws what `view` throws, and `invalid_view` for one that

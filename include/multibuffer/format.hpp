@@ -54,8 +54,8 @@ class Format {
   /// `format` with the exporter's `itemsize` in bytes. Never throws for the text: what cannot be
   /// understood is opaque, and `why_opaque` says why. Throws `invalid_view` if `itemsize` < 1.
   Format(std::string_view format, std::int64_t itemsize);
-  /// Elements of `itemsize` bytes whose meaning is not to be had, and `why`: opaque, with the text
-  /// of as many bytes. `has_objects`: whether they may hold references to Python objects.
+  /// Makes an opaque format of `itemsize` bytes; `why` says why its meaning is unknown. Its text is
+  /// that of as many bytes ("5s"). `has_objects`: elements may hold references to Python objects.
   static Format bytes(std::int64_t itemsize, std::string why, bool has_objects = false);
 
   const std::string& text() const noexcept { return text_; }
@@ -69,7 +69,7 @@ class Format {
   /// Of an opaque format it is true if the part of the text that could be understood has any.
   bool has_objects() const noexcept { return has_objects_; }
 
-  /// Compares text and itemsize; an opaque format equals no other.
+  /// Compares text and itemsize. An opaque format equals opaque formats only.
   bool operator==(const Format& other) const noexcept {
     return text_ == other.text_ && itemsize_ == other.itemsize_ && opaque() == other.opaque();
   }

@@ -26,9 +26,9 @@ struct Selection {
   static Selection at(std::span<const Indices> coordinates, IndexMode mode = IndexMode::raise);
 };
 
-/// The caller's own memory for a result. It must not overlap what an array in place reads, nor
-/// indices on the device: a gather throws `invalid_argument` where the library can know, which is
-/// but for arrays in place on a device behind pointers. Indices in host memory may lie inside of
+/// The caller's own memory for a result. It must not overlap the elements of an array in place, nor
+/// indices on the device: a gather throws `invalid_argument` if it does. It cannot detect this for
+/// arrays that lie in place on a device behind pointers. Indices in host memory may lie inside of
 /// it: all of them are then read first.
 struct Output {
   void* data = nullptr;

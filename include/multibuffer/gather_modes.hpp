@@ -1,6 +1,6 @@
 #pragma once
 
-/// The small choices that a gather, its plan, its kernels and the reference share.
+/// Options that gathers, plans, kernels and the reference share.
 namespace multibuffer {
 
 /// Tells how an index outside of its axis is treated, as in `numpy.take`.

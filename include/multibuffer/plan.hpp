@@ -6,10 +6,10 @@
 
 namespace multibuffer {
 
-/// A gather decided once, to be run any number of times: kernel, addresses, output and index arrays
-/// (those in host memory are copied; those on the device are read again by every run, so that new
-/// ones may be written there) stay as they are. Copies are the same plan,
-/// which keeps the array, the output and the indices alive.
+/// Runs one gather any number of times. Kernel, addresses and output are fixed. Index arrays in
+/// host memory are copied; those on the device are read again by every run, so that new indices may
+/// be written there. Copies are the same plan, which keeps the array, the output and the indices
+/// alive.
 ///
 /// On a CUDA device a run is one launch, or one copy, on the stream of its options: no allocation,
 /// no synchronization. It may be captured into a CUDA graph. A graph's launches are unknown to the
@@ -27,8 +27,8 @@ class Plan {
 
   /// Gathers once more, into the same memory. On the host it is done on return.
   const DeviceBuffer& run() const;
-  /// Where runs write. Synchronizing it throws `index_out_of_range` if an index on the device was
-  /// out of range in a run that it has not been asked about.
+  /// Returns the buffer that runs write to. Synchronizing it throws `index_out_of_range` if a run
+  /// since the last synchronization met a bad index on the device.
   const DeviceBuffer& result() const noexcept;
   /// The array that runs read.
   const DeviceArray& array() const noexcept;

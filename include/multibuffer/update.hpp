@@ -11,7 +11,7 @@ struct UpdateOptions {
   StreamRef stream = {};
   Watch watch = {};
   /// Kept alive as long as the array that `update_pointers` returns, so that the addresses of its
-  /// sources stay theirs.
+  /// sources are not reused.
   std::shared_ptr<const void> owner = nullptr;
 };
 

@@ -12,7 +12,7 @@ namespace multibuffer {
 /// nothing behind but an `out` with unspecified contents.
 struct Watch {
   std::stop_token stop;
-  /// Called now and then, always from the calling thread, with the bytes done and the bytes to do:
+  /// Called now and then, always from the calling thread, with the bytes done and the bytes in all:
   /// of the result in a gather, whatever its elements are converted from, else of what is read.
   std::function<void(std::int64_t done, std::int64_t total)> progress;
 };
