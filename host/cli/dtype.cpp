@@ -23,7 +23,7 @@ files::NpyType parse_dtype(std::string_view given) {
     throw Failure(Errc::invalid_argument,
                   text("--dtype ", given,
                        ": .npy files have no such type, and hold its elements as raw bytes, '",
-                       type_string(type), "'; float16 and float32 hold its numbers"));
+                       type_string(type), "'; float32 holds its numbers"));
   return {
       .descr = files::quote(type_string(type)), .format = format->text(), .itemsize = type.size};
 }

@@ -50,7 +50,8 @@ int allocate(dlpack::Tensor* prototype, dlpack::ManagedTensorVersioned** out, vo
 }
 
 HandedOn handed_on_by(py::handle object) {
-  if (const auto* const buffer = object_in<const DeviceBuffer>(object)) return {*buffer};
+  if (const auto* const buffer = object_in<const DeviceBuffer>(object))
+    return {*buffer, buffer->readonly()};
   if (const auto* const array = object_in<const DeviceArray>(object))
     return handed_on<py::buffer_error>(*array);
   throw py::type_error(

@@ -36,20 +36,28 @@ void synchronize(const DeviceBuffer& buffer) {
 
 // ---- The buffer protocol
 
-int give_buffer(PyObject* self, const DeviceBuffer& buffer, bool is_readonly, Py_buffer* view,
+/// The shape and the strides of an export, which are made for it and go with it. The memory is kept
+/// by `view->obj`, the array: a share of it that Python cannot see would hide cycles.
+struct Lent {
+  std::vector<std::int64_t> shape, strides;
+};
+
+int give_buffer(PyObject* self, const DeviceBuffer& buffer, const Lent& lent, Py_buffer* view,
                 int flags) {
-  constexpr const char* instead =
-      "numpy.asarray() and DLPack take them, and astype(\"float32\") converts them";
+  const bool is_struct = !buffer.format().opaque() && buffer.format().type().is_struct;
+  const char* const instead =
+      is_struct ? "take the fields one by one"
+                : "numpy.asarray() and DLPack take them, and astype(\"float32\") converts them";
   if (refuses_format(buffer.format(), flags, instead)) return -1;
   synchronize(buffer);
   const BufferExport source{.buf = buffer.data(),
                             .len = buffer.nbytes(),
                             .itemsize = buffer.format().itemsize(),
-                            .readonly = is_readonly,
-                            .ndim = static_cast<int>(buffer.shape().size()),
+                            .readonly = buffer.readonly(),
+                            .ndim = static_cast<int>(lent.shape.size()),
                             .format = format_for_consumers(buffer.format()),
-                            .shape = buffer.shape().data(),
-                            .strides = buffer.strides().data(),
+                            .shape = lent.shape.data(),
+                            .strides = lent.strides.data(),
                             .suboffsets = nullptr};
   return export_buffer(self, source, view, flags);
 }
@@ -65,24 +73,18 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
                    array.device().name().c_str(), to_host_call<Self>);
       return -1;
     }
-    if constexpr (std::is_same_v<Self, DeviceBuffer>) {
-      return give_buffer(self, array, false, view, flags);
-    } else {
-      // The shape and the strides are made for this export, and go with it.
-      auto lent = std::make_unique<DeviceBuffer>(handed_on<py::buffer_error>(array).buffer);
-      const int status = give_buffer(self, *lent, true, view, flags);
-      if (status == 0) view->internal = lent.release();
-      return status;
-    }
+    const DeviceBuffer buffer = handed_on<py::buffer_error>(array).buffer;
+    auto lent = std::make_unique<Lent>(Lent{buffer.shape(), buffer.strides()});
+    const int status = give_buffer(self, buffer, *lent, view, flags);
+    if (status == 0) view->internal = lent.release();
+    return status;
   } catch (...) {
     set_python_error();
   }
   return -1;
 }
 
-void release_buffer(PyObject*, Py_buffer* view) {
-  delete static_cast<DeviceBuffer*>(view->internal);
-}
+void release_buffer(PyObject*, Py_buffer* view) { delete static_cast<Lent*>(view->internal); }
 
 // ---- The array interfaces
 
@@ -178,7 +180,6 @@ py::object shared_with_numpy(py::handle self, const HandedOn& given) {
   if (!dlpack::is_named_type(format)) return as_array(memory_view_of(self));
   const py::object own_dtype = dtype_of_ml_dtypes(format);
   const py::object integers = as_array(memory_view_of(wrap(as_integers(given.buffer))));
-  if (given.is_readonly) integers.attr("setflags")(false);  // write, the first of its parameters
   return integers.attr("view")(own_dtype);
 }
 
@@ -210,13 +211,24 @@ py::object as_numpy(py::handle self, const py::object& dtype, std::optional<bool
 
 }  // namespace
 
-std::optional<HandedOn> find_handed_on(const DeviceBuffer& buffer) { return HandedOn{buffer}; }
+std::optional<HandedOn> find_handed_on(const DeviceBuffer& buffer) {
+  return HandedOn{buffer, buffer.readonly()};
+}
 
 std::optional<HandedOn> find_handed_on(const DeviceArray& array) {
   std::optional<DeviceBuffer> buffer = array.as_buffer();
   if (!buffer) return {};
   const bool is_foreign = array.placement() == PlacementKind::in_place;
   return HandedOn{*std::move(buffer), true, is_foreign && is_on_host(array.device())};
+}
+
+std::string refusal(const DeviceArray& array) {
+  return text(
+      array.layout().levels() > 0
+          ? "this array goes through pointer tables, which no such protocol can say"
+          : "the rows of this array came to the GPU in several blocks (keep_sources), whose "
+            "uses no such protocol can order",
+      ": copy() returns its elements as one block of memory");
 }
 
 std::string misalignment(const DeviceBuffer& buffer) {
@@ -255,8 +267,8 @@ void bind_hand_on(Class<Self>& cls) {
           "__array_interface__", "NumPy's array interface, version 3, of an array on the host.")
       .template property<cuda_interface<Self>>(
           "__cuda_array_interface__", "Numba's array interface, version 3, of an array on a GPU.")
-      .slot(Py_bf_getbuffer, get_buffer<Self>);
-  if constexpr (std::is_same_v<Self, DeviceArray>) cls.slot(Py_bf_releasebuffer, release_buffer);
+      .slot(Py_bf_getbuffer, get_buffer<Self>)
+      .slot(Py_bf_releasebuffer, release_buffer);
 }
 
 template void bind_hand_on(Class<DeviceBuffer>& cls);

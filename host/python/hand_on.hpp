@@ -30,16 +30,15 @@ struct HandedOn {
 std::optional<HandedOn> find_handed_on(const DeviceBuffer& buffer);
 std::optional<HandedOn> find_handed_on(const DeviceArray& array);
 
-/// The advice for consumers of an array that goes through pointer tables.
-inline constexpr const char* advice_on_tables =
-    "this array goes through pointer tables, which no such protocol can say: copy() returns its "
-    "elements as one block of memory";
+/// Says why an array cannot be handed on, with advice.
+std::string refusal(const DeviceArray& array);
+inline std::string refusal(const DeviceBuffer& /*buffer*/) { return {}; }
 
 /// Returns what the array hands on. Throws `Exception`, with advice, if it goes through tables.
 template <class Exception, class Self>
 HandedOn handed_on(const Self& array) {
   std::optional<HandedOn> found = find_handed_on(array);
-  if (!found) throw Exception(advice_on_tables);
+  if (!found) throw Exception(refusal(array));
   return *std::move(found);
 }
 

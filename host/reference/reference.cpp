@@ -472,6 +472,7 @@ void for_each_element(const Export& raw, const Maps& maps, const Selection& sele
     }
     visit(get_item_pointer(raw, source_index));
   } while (advance(index, selection.shape));
+  if (watch.progress) watch.progress(count * raw.itemsize, count * raw.itemsize);
 }
 
 }  // namespace

@@ -301,6 +301,8 @@ Result converted(Result result, const Format& from, const Format& to, const Opti
     }
     out += out_parts * target.kind.size;  // an imaginary part that is not there is 0
   }
+  const auto all = static_cast<std::int64_t>(result.bytes.size());
+  if (watch.progress) watch.progress(all, all);
   return converted;
 }
 

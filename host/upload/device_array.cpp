@@ -24,7 +24,9 @@ std::int64_t DeviceArray::storage_bytes() const noexcept {
 }
 
 std::optional<DeviceBuffer> DeviceArray::as_buffer() const {
-  if (layout_.levels() > 0 || storage_->arenas.size() > 1) return std::nullopt;
+  // On a GPU one block has to stand for all that is read; on the host nothing is ordered.
+  const bool is_one_block = storage_->arenas.size() <= 1 || device().kind() == DeviceKind::host;
+  if (layout_.levels() > 0 || !is_one_block) return std::nullopt;
   DeviceBuffer::Parts parts{.device = device(),
                             .format = format_,
                             .shape = shape(),

@@ -39,9 +39,9 @@ std::int64_t DeviceBuffer::size() const {
 }
 
 bool DeviceBuffer::is_c_contiguous() const {
+  if (std::ranges::find(shape(), 0) != shape().end()) return true;
   std::int64_t stride = format().itemsize();
   for (std::size_t i = shape().size(); i-- > 0;) {
-    if (shape()[i] == 0) return true;
     if (shape()[i] != 1 && strides()[i] != stride) return false;
     stride *= shape()[i];
   }
@@ -99,11 +99,7 @@ void DeviceBuffer::copy_to_host(std::span<std::byte> to) const {
 }
 
 void DeviceBuffer::require_elements(const Format& wanted) const {
-  const Type& type = wanted.type();
-  const Type* const own = format().opaque() ? nullptr : &format().type();
-  const bool is_it = own && !own->is_struct && own->kind == type.kind && own->size == type.size &&
-                     (own->size == 1 || own->little_endian == type.little_endian);
-  if (!is_it)
+  if (!same_meaning(format(), wanted))
     throw Failure(
         Errc::format_unsupported,
         text("elements of format '", format().text(), "' are not of the type asked for, '",
@@ -149,6 +145,14 @@ DeviceBuffer DeviceBuffer::reinterpret(Format format, std::vector<std::int64_t> 
   if (shape.size() != strides.size())
     throw Failure(Errc::invalid_argument,
                   text(strides.size(), " strides for the shape ", tuple_text(shape)));
+  if (shape.size() > static_cast<std::size_t>(max_axes))
+    throw Failure(Errc::invalid_argument,
+                  text(shape.size(), " axes; there can be ", max_axes, " at most"));
+  std::int64_t bytes = format.itemsize();
+  for (const std::int64_t extent : shape) {
+    if (extent < 0) throw Failure(Errc::invalid_argument, text("a negative extent, ", extent));
+    bytes = checked_multiply(bytes, extent, "the size of the buffer");
+  }
   const Reach own = reach_of(this->format().itemsize(), this->shape(), this->strides());
   const Reach wanted = reach_of(format.itemsize(), shape, strides);
   if (wanted.below < own.below || wanted.above > own.above)

@@ -31,11 +31,10 @@ bool reads_from(const Placement& placement, const Memory& memory) {
   return false;
 }
 
-/// How a placement differs from the one that an array was made from, as far as its views can tell;
-/// empty if in nothing.
+/// Says how a placement differs from the one that an array was made from, as far as its views can
+/// tell; empty if in nothing.
 std::string difference(const Placement& placement, const Storage& storage) {
-  if (placement.format.text() != storage.format.text() ||
-      placement.format.itemsize() != storage.format.itemsize())
+  if (!same_meaning(placement.format, storage.format))
     return text("its format is '", placement.format.text(), "', the array's '",
                 storage.format.text(), "'");
   const std::vector<std::int64_t> shape = placement.layout.shape();
@@ -145,8 +144,7 @@ std::shared_ptr<KnownLeaves> shared_leaves(const Resolution& resolution, const S
   auto known = std::make_shared<KnownLeaves>();
   known->source_axes = leaf_axes(resolution.layout);
   if (!before) return known;
-  if (resolution.format.text() != before->format.text() ||
-      resolution.format.itemsize() != before->format.itemsize())
+  if (!same_meaning(resolution.format, before->format))
     throw Failure(Errc::invalid_argument, text("elements of format '", resolution.format.text(),
                                                "' for an array of '", before->format.text(), "'"));
   if (resolution.leaves.empty() || before->known->leaves.empty()) return known;

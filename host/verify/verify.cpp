@@ -107,6 +107,7 @@ FirstMismatch find_first(const DeviceBuffer& actual, const DeviceBuffer& expecte
     if (here.mismatches > 0 && all.mismatches == 0) all.first = begin + here.first;
     all.mismatches += here.mismatches;
   }
+  report(watch, actual.nbytes(), actual.nbytes());
   return all;
 }
 
@@ -191,6 +192,7 @@ Comparison verify(std::span<const std::byte> actual, std::span<const std::byte> 
       if (!first) first = at;
     }
   }
+  report(watch, static_cast<std::int64_t>(actual.size()), static_cast<std::int64_t>(actual.size()));
   if (first) {
     result.first = coordinates(static_cast<std::int64_t>(*first / itemsize), shape);
     show_mismatch(result, format, actual.subspan(*first, itemsize),

@@ -49,7 +49,7 @@ TEST(ScalarTableTest, HasEveryScalarInOrderAndOnce) {
 
 TEST_P(ScalarTable, IsWhatItsFormatMeans) {
   ASSERT_FALSE(format().opaque()) << format().why_opaque();
-  const Type& type = format().type();
+  const Type type = format().type();
   EXPECT_EQ(type.kind, row().kind);
   EXPECT_EQ(type.encoding, row().encoding);
   EXPECT_EQ(type.size, row().size);
@@ -72,7 +72,7 @@ TEST_P(ScalarTable, IsWhatItsFormatMeans) {
 }
 
 TEST_P(ScalarTable, HasAByteOrder) {
-  const Type& type = swapped().type();
+  const Type type = swapped().type();
   EXPECT_EQ(is_native(type), row().size == 1);
   EXPECT_TRUE(same_meaning(native_type(type), format().type()));
   EXPECT_TRUE(same_meaning(format_of(type), swapped()));
@@ -81,7 +81,7 @@ TEST_P(ScalarTable, HasAByteOrder) {
 }
 
 TEST_P(ScalarTable, HasANameAndATypeString) {
-  const Type& type = format().type();
+  const Type type = format().type();
   EXPECT_EQ(dtype_name(type), row().name);
   const std::string code = type_string(type);
   EXPECT_EQ(code[1], row().letter);

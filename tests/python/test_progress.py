@@ -49,11 +49,11 @@ def calls():
     yield "upload", lambda p: upload(rows, progress=p), nbytes
     yield "update", lambda p: array.update(rows, progress=p), nbytes
     yield "update_pointers", lambda p: kept.update_pointers(rows, progress=p), nbytes // 2
-    yield "verify", lambda p: multibuffer.verify(result, result, atol=1, progress=p), None
-    yield "Reference.copy", lambda p: reference.copy(progress=p), None
-    yield "Reference.take", lambda p: reference.take([1, 0], progress=p), None
-    yield "Reference.gather", lambda p: reference.gather([[1, 0]], progress=p), None
-    yield "Reference.astype", lambda p: reference.astype("f8", progress=p), None
+    yield "verify", lambda p: multibuffer.verify(result, result, atol=1, progress=p), nbytes
+    yield "Reference.copy", lambda p: reference.copy(progress=p), nbytes // 64
+    yield "Reference.take", lambda p: reference.take([1, 0], progress=p), nbytes // 512
+    yield "Reference.gather", lambda p: reference.gather([[1, 0]], progress=p), nbytes // 512
+    yield "Reference.astype", lambda p: reference.astype("f8", progress=p), nbytes // 64
     yield ("gather_in_pieces",
            lambda p: multibuffer.gather_in_pieces(rows, indices, device=DEVICE, progress=p),
            nbytes)
