@@ -42,20 +42,21 @@ struct Lent {
   std::vector<std::int64_t> shape, strides;
 };
 
-int give_buffer(PyObject* self, const DeviceBuffer& buffer, const Lent& lent, Py_buffer* view,
-                int flags) {
-  const bool is_struct = !buffer.format().opaque() && buffer.format().type().is_struct;
+/// `format` is the array's own, which the export names as long as it lasts.
+int give_buffer(PyObject* self, const DeviceBuffer& buffer, const Format& format, const Lent& lent,
+                Py_buffer* view, int flags) {
+  const bool is_struct = !format.opaque() && format.type().is_struct;
   const char* const instead =
       is_struct ? "take the fields one by one"
                 : "numpy.asarray() and DLPack take them, and astype(\"float32\") converts them";
-  if (refuses_format(buffer.format(), flags, instead)) return -1;
+  if (refuses_format(format, flags, instead)) return -1;
   synchronize(buffer);
   const BufferExport source{.buf = buffer.data(),
                             .len = buffer.nbytes(),
-                            .itemsize = buffer.format().itemsize(),
+                            .itemsize = format.itemsize(),
                             .readonly = buffer.readonly(),
                             .ndim = static_cast<int>(lent.shape.size()),
-                            .format = format_for_consumers(buffer.format()),
+                            .format = format_for_consumers(format),
                             .shape = lent.shape.data(),
                             .strides = lent.strides.data(),
                             .suboffsets = nullptr};
@@ -75,7 +76,7 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
     }
     const DeviceBuffer buffer = handed_on<py::buffer_error>(array).buffer;
     auto lent = std::make_unique<Lent>(Lent{buffer.shape(), buffer.strides()});
-    const int status = give_buffer(self, buffer, *lent, view, flags);
+    const int status = give_buffer(self, buffer, array.format(), *lent, view, flags);
     if (status == 0) view->internal = lent.release();
     return status;
   } catch (...) {

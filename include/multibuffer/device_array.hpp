@@ -53,8 +53,8 @@ class DeviceArray : public ViewOperations<DeviceArray> {
   /// The elements where they are, as a read-only buffer at this view's strides (of any sign),
   /// where no pointer table stands between: nothing moves, and the buffer keeps the storage. Work
   /// on it is ordered with this library's other work on the array, and a later `update` shows in
-  /// it. Nothing for an array behind tables, and for one whose leaves came in several blocks
-  /// (`keep_sources`): those need a gather.
+  /// it. Nothing for an array behind tables and, on a GPU, for one whose leaves came in several
+  /// blocks (`keep_sources`): those need a gather.
   std::optional<DeviceBuffer> as_buffer() const;
   /// The elements of an array on the host that are dense in C order, where they are; valid as long
   /// as the array or a view of it. Throws what `DeviceBuffer::as_span` throws, and

@@ -3,7 +3,10 @@
 import array
 import ctypes
 import gc
+import sys
+import types
 import unittest
+import unittest.mock
 import weakref
 
 import multibuffer
@@ -34,6 +37,29 @@ def with_tables():
 
 @on_host
 class NumPy(unittest.TestCase):
+    def test_floats_that_numpy_has_no_word_for_are_read_only(self):
+        rows = multibuffer.upload([numpy.ones(3, "f4")] * 2, device="host").astype("bfloat16")
+        array = multibuffer.upload(rows, device="host", placement="packed")
+        stand_in = types.SimpleNamespace(bfloat16="u2")
+        with unittest.mock.patch.dict(sys.modules, ml_dtypes=stand_in):
+            shared = numpy.asarray(array)
+        self.assertEqual(shared.tolist(), [[0x3f80] * 3] * 2)
+        self.assertFalse(shared.flags.writeable)
+        with self.assertRaises(ValueError):
+            shared.setflags(write=True)
+
+    def test_cycles_through_a_memoryview_are_collected(self):
+        class Holder(numpy.ndarray):
+            pass
+
+        source = numpy.zeros(4).view(Holder)
+        array = multibuffer.upload(source, device="host", placement="in_place")
+        source.view_of_itself = memoryview(array)
+        gone = weakref.ref(source)
+        del source, array
+        gc.collect()
+        self.assertIsNone(gone())
+
     def test_shares_the_memory_read_only(self):
         source = rows()
         uploaded = upload(source)
