@@ -63,13 +63,7 @@ DeviceArray upload_object(const py::object& object, const std::string& device,
   const PlacementKind kind = placement_of(placement);
   Source source = source_of(object);
   // Memory of a GPU stays on it unless the caller names the host.
-  if (source.device != "host" && device == "host") {
-    const DeviceBuffer there = dense_copy(source);
-    source = source_of(without_gil([&](const Watch&) {
-      const std::vector<std::byte> bytes = there.to_host();
-      return DeviceBuffer::from_host(Device::host(), bytes.data(), there.shape(), there.format());
-    }));
-  }
+  if (source.device != "host" && device == "host") source = source_of(fetched(dense_copy(source)));
   const std::string target = device == "auto" && source.device != "host" ? source.device : device;
   UploadOptions options;
   options.placement = kind;

@@ -89,12 +89,7 @@ Exported exported(const Self& array, const py::object& dl_device, std::optional<
                            " cannot go to the host without a copy");
   const std::optional<HandedOn> given = find_handed_on(array);
   const DeviceBuffer buffer = given ? given->buffer : copy_of(array);
-  return {without_gil([&](const Watch&) {
-            const std::vector<std::byte> bytes = buffer.to_host();
-            return DeviceBuffer::from_host(Device::host(), bytes.data(), buffer.shape(),
-                                           buffer.format());
-          }),
-          dlpack::flag_is_copied};
+  return {fetched(buffer), dlpack::flag_is_copied};
 }
 
 /// Returns the buffer as consumers get it who cannot be told that it is read-only.

@@ -4,6 +4,7 @@
 #include <multibuffer/plan.hpp>
 
 #include "host/python/device_array.hpp"
+#include "host/python/inputs/source.hpp"
 #include "host/python/module.hpp"
 #include "host/python/output.hpp"
 #include "host/python/support/interrupt.hpp"
@@ -30,12 +31,8 @@ IndexGroup group_of(const DeviceArray& array, Asked& asked) {
   group.axes = asked.axes;
   group.position = asked.position;
   for (IndexArray& index : asked.indices) {
-    if (index.on_device && array.device().kind() == DeviceKind::host) {
-      index.on_device = without_gil([&there = *index.on_device](const Watch&) {
-        const std::vector<std::byte> bytes = there.to_host();
-        return DeviceBuffer::from_host(Device::host(), bytes.data(), there.shape(), there.format());
-      });
-    }
+    if (index.on_device && array.device().kind() == DeviceKind::host)
+      index.on_device = fetched(*index.on_device);
     group.indices.push_back(index.indices());
   }
   return group;

@@ -8,9 +8,6 @@
 #include "host/upload/internals.hpp"
 #include "host/upload/storage.hpp"
 
-#include <cstddef>
-#include <vector>
-
 namespace py = pybind11;
 
 namespace multibuffer::python {
@@ -22,14 +19,8 @@ Source new_elements(const DeviceArray& array, py::handle object) {
   // An uploaded array may be a view whose elements lie in another order than the rows did.
   const auto* const uploaded = object_in<const DeviceArray>(object);
   Source source = uploaded ? source_of(dense_copy(*uploaded)) : source_of(object);
-  // What is written travels from the host.
-  if (source.view.space() == MemorySpace::device) {
-    const DeviceBuffer there = dense_copy(source);
-    source = source_of(without_gil([&](const Watch&) {
-      const std::vector<std::byte> bytes = there.to_host();
-      return DeviceBuffer::from_host(Device::host(), bytes.data(), there.shape(), there.format());
-    }));
-  }
+  // The library writes elements from the host.
+  if (source.view.space() == MemorySpace::device) source = source_of(fetched(dense_copy(source)));
   const Format& format = storage_of(array)->format;
   if (same_meaning(format, source.view.format()))
     source.view = ArrayView(source.view.base(), format, source.view.layout(),

@@ -71,7 +71,7 @@ TYPED_TEST(ShortReals, KeepTheirBitsThroughEveryWiderReal) {
   }
 }
 
-/// What lies halfway between neighbours goes to the even one, and the next real on either side to
+/// A real halfway between neighbours goes to the even one, and the next real on either side to
 /// the nearer: from float, and from double, whose next real a float could not tell from halfway.
 TYPED_TEST(ShortReals, AreTheNearestOnes) {
   const auto expect = [](auto value, std::uint32_t bits) {
@@ -140,7 +140,7 @@ TYPED_TEST(ShortReals, AreTheNearestToIntegers) {
 // ---------------------------------------------------------------------------------------------
 // Floats of 8 bits, by their definitions: the value of each code, and the nearest of all values
 
-/// What a code stands for, as the name of its type says.
+/// Returns the value of a code, by the name of its type.
 double value_of_float8(const std::string& name, std::uint32_t code) {
   if (name == "float8_e8m0fnu")
     return code == 0xff ? std::nan("") : std::ldexp(1.0, static_cast<int>(code) - 127);
@@ -204,7 +204,7 @@ TEST_P(Float8s, KeepTheirCodesThroughEveryWiderReal) {
   }
 }
 
-/// What lies halfway between neighbours goes to the even one, and the next real on either side to
+/// A real halfway between neighbours goes to the even one, and the next real on either side to
 /// the nearer: from float, and from double, whose next real a float could not tell from halfway.
 TEST_P(Float8s, AreTheNearestOnes) {
   const bool is_signed = row().float8.specials != Float8Specials::last_of_all;

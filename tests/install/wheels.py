@@ -8,7 +8,7 @@ with the current NumPy of PyPI and nothing else, the command runs, and the tests
 what was installed. The CUDA backend, which has no part in this and takes long to compile, is left out, unless
 CUDACXX names a compiler.
 
-What is built stays in build/wheels/VERSION, so that a second run compiles what changed. The wheels are in
+Builds stay in build/wheels/VERSION, so that a second run compiles what changed. The wheels are in
 build/wheels.
 """
 

@@ -97,6 +97,13 @@ DeviceBuffer dense_copy(const DeviceArray& array) {
   return without_gil([&](const Watch& watch) { return copy(array, {.watch = watch}); });
 }
 
+DeviceBuffer fetched(const DeviceBuffer& buffer) {
+  return without_gil([&](const Watch&) {
+    const std::vector<std::byte> bytes = buffer.to_host();
+    return DeviceBuffer::from_host(Device::host(), bytes.data(), buffer.shape(), buffer.format());
+  });
+}
+
 Source source_of(const DeviceBuffer& buffer) {
   without_gil([&](const Watch&) {
     buffer.synchronize();

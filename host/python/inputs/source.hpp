@@ -49,6 +49,8 @@ DeviceArray in_place(const Source& source);
 /// Its elements, dense in C order, in new memory of its device. Releases the GIL.
 DeviceBuffer dense_copy(const Source& source);
 DeviceBuffer dense_copy(const DeviceArray& array);
+/// Copies a result to new memory of the host, dense in C order. Releases the GIL.
+DeviceBuffer fetched(const DeviceBuffer& buffer);
 
 /// A result as an input again.
 Source source_of(const DeviceBuffer& buffer);
