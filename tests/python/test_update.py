@@ -29,6 +29,13 @@ class Update(unittest.TestCase):
         self.assertEqual(array.tolist(), [[30, 31, 32], [40, 41, 42], [50, 51, 52]])
         self.assertEqual(view.tolist(), [51, 41, 31])
 
+    def test_its_own_elements_in_another_order_are_read_first(self):
+        source = rows(0, 10, 20, 30)
+        for other in (lambda array: array[::-1], lambda array: array[::-1].copy()):
+            array = upload(source)
+            array.update(other(array))
+            self.assertEqual(array.tolist(), [list(row) for row in source[::-1]])
+
     def test_results_gathered_before_stay(self):
         array = upload(rows(0, 10))
         before = array.copy()
