@@ -61,19 +61,18 @@ void BadIndexWords::put_back(BadIndexWord word) {
 }
 
 BadIndexCheck::BadIndexCheck(Context& context, BadIndexWords& words, BadIndexWord word,
-                             const GatherPlan& plan,
-                             const std::vector<std::shared_ptr<Memory>>& uses, Event done)
+                             const CopyPlan& plan, const std::vector<UsedMemory>& uses, Event done)
     : context_(context),
       words_(words),
       indices_(plan.indices),
       done_(std::move(done)),
       word_(std::move(word)) {
   word_.clean = false;
-  std::ranges::copy_if(uses, std::back_inserter(index_memory_), [&](const auto& memory) {
-    return std::ranges::any_of(indices_, [&](const PlanIndices& indices) {
-      return memory && lies_in(*memory, indices.data);
-    });
-  });
+  for (const UsedMemory& used : uses)
+    if (std::ranges::any_of(indices_, [&](const PlanIndices& indices) {
+          return used.memory->contains(indices.data);
+        }))
+      index_memory_.push_back(used.memory);
 }
 
 BadIndexCheck::~BadIndexCheck() {

@@ -47,8 +47,8 @@ class BadIndexWords {
 /// the outcome is known, because a bad index is read again for the message.
 class BadIndexCheck final : public PendingWork {
  public:
-  BadIndexCheck(Context& context, BadIndexWords& words, BadIndexWord word, const GatherPlan& plan,
-                const std::vector<std::shared_ptr<Memory>>& uses, Event done);
+  BadIndexCheck(Context& context, BadIndexWords& words, BadIndexWord word, const CopyPlan& plan,
+                const std::vector<UsedMemory>& uses, Event done);
   ~BadIndexCheck() override;
   void wait() override;
 
@@ -57,7 +57,7 @@ class BadIndexCheck final : public PendingWork {
 
   Context& context_;
   BadIndexWords& words_;
-  decltype(GatherPlan::indices) indices_;
+  decltype(CopyPlan::indices) indices_;
 
   std::mutex mutex_;
   Event done_;  ///< null once the outcome is known

@@ -10,7 +10,7 @@
 #include "cuda/memory/driver.hpp"
 #include "cuda/memory/staging.hpp"
 #include "cuda/memory/stream_use.hpp"
-#include "cuda/planned_gather.hpp"
+#include "cuda/prepared_copy.hpp"
 #include "cuda/upload/pointers.hpp"
 #include "cuda/upload/upload.hpp"
 #include "host/backend/backend.hpp"
@@ -77,7 +77,7 @@ class CudaBackend final : public Backend {
       : context_(ordinal, any_gather_kernel()),
         ring_(context_),
         uploader_(context_, ring_,
-                  [this](const GatherPlan& plan, cudaStream_t stream) { launch(plan, 0, stream); }),
+                  [this](const CopyPlan& plan, cudaStream_t stream) { launch(plan, 0, stream); }),
         bad_index_words_(context_) {}
 
   DeviceKind kind() const override { return DeviceKind::cuda; }
@@ -89,12 +89,11 @@ class CudaBackend final : public Backend {
   void write(Memory& to, std::int64_t offset, const void* from, std::int64_t bytes,
              StreamRef stream) override;
   void read(void* to, Memory* block, const std::byte* from, std::int64_t bytes) override;
-  std::shared_ptr<PendingWork> gather(const GatherPlan& plan, bool check,
-                                      const std::vector<std::shared_ptr<Memory>>& uses,
-                                      StreamRef stream, const Watch& watch) override;
-  std::shared_ptr<PlannedGather> plan(const GatherPlan& plan, bool check,
-                                      std::vector<std::shared_ptr<Memory>> uses,
-                                      StreamRef stream) override;
+  std::shared_ptr<PendingWork> copy(const CopyPlan& plan, bool check,
+                                    const std::vector<UsedMemory>& uses, StreamRef stream,
+                                    const Watch& watch) override;
+  std::shared_ptr<PreparedCopy> prepare(const CopyPlan& plan, bool check,
+                                        std::vector<UsedMemory> uses, StreamRef stream) override;
   FirstMismatch compare(const std::byte* actual, const std::byte* expected, std::int64_t elements,
                         std::int64_t itemsize,
                         const std::vector<std::shared_ptr<Memory>>& uses) override;
@@ -105,9 +104,9 @@ class CudaBackend final : public Backend {
                                        StreamRef stream) override;
 
  private:
-  void launch(const GatherPlan& plan, Address bad_index, cudaStream_t stream);
-  /// Throws unless `uses` and the plan's output lie on this device.
-  void require_own(const GatherPlan& plan, const std::vector<std::shared_ptr<Memory>>& uses) const;
+  void launch(const CopyPlan& plan, Address bad_index, cudaStream_t stream);
+  /// Throws unless `uses` and what the plan writes lie on this device.
+  void require_own(const CopyPlan& plan, const std::vector<UsedMemory>& uses) const;
 
   Context context_;
   StagingRing ring_;
@@ -165,7 +164,7 @@ void CudaBackend::read(void* to, Memory* block, const std::byte* from, std::int6
   use.finish_waited_for();
 }
 
-void CudaBackend::launch(const GatherPlan& plan, Address bad_index, cudaStream_t stream) {
+void CudaBackend::launch(const CopyPlan& plan, Address bad_index, cudaStream_t stream) {
   const GatherLaunch launch(plan, bad_index, context_, ring_, stream);
   if (!launch.lists()) return launch(stream);
   StreamUse use(context_, stream);
@@ -175,25 +174,26 @@ void CudaBackend::launch(const GatherPlan& plan, Address bad_index, cudaStream_t
   use.finish();
 }
 
-bool lie_around(const std::vector<std::shared_ptr<Memory>>& blocks, const void* pointer) {
-  return std::ranges::any_of(blocks, [&](const std::shared_ptr<Memory>& block) {
-    return block && lies_in(*block, pointer);
-  });
+bool any_is_written(const std::vector<UsedMemory>& uses) {
+  return std::ranges::any_of(uses, &UsedMemory::writes);
 }
 
-void CudaBackend::require_own(const GatherPlan& plan,
-                              const std::vector<std::shared_ptr<Memory>>& uses) const {
-  for (const std::shared_ptr<Memory>& memory : uses)
-    if (memory && static_cast<DeviceMemory&>(*memory).ordinal() != context_.ordinal())
-      throw Failure(Errc::invalid_argument,
-                    text("memory of cuda:", static_cast<DeviceMemory&>(*memory).ordinal(),
-                         " in a gather on cuda:", context_.ordinal()));
-  if (plan.rows > 0 && !lie_around(uses, plan.out)) check_writable(plan.out, context_);
+void CudaBackend::require_own(const CopyPlan& plan, const std::vector<UsedMemory>& uses) const {
+  for (const UsedMemory& used : uses)
+    if (const auto& block = static_cast<DeviceMemory&>(*used.memory);
+        block.ordinal() != context_.ordinal())
+      throw Failure(Errc::invalid_argument, text("memory of cuda:", block.ordinal(),
+                                                 " in a gather on cuda:", context_.ordinal()));
+  if (plan.rows == 0 || any_is_written(uses)) return;
+  switch (plan.direction) {
+    case Direction::gather:
+      check_writable(plan.dense.base, context_);
+  }
 }
 
-std::shared_ptr<PendingWork> CudaBackend::gather(const GatherPlan& plan, bool check,
-                                                 const std::vector<std::shared_ptr<Memory>>& uses,
-                                                 StreamRef handle, const Watch& watch) {
+std::shared_ptr<PendingWork> CudaBackend::copy(const CopyPlan& plan, bool check,
+                                               const std::vector<UsedMemory>& uses,
+                                               StreamRef handle, const Watch& watch) {
   stop_if_asked(watch);
   if (plan.rows == 0) return nullptr;
   const DeviceGuard guard(context_);
@@ -202,30 +202,25 @@ std::shared_ptr<PendingWork> CudaBackend::gather(const GatherPlan& plan, bool ch
   require_own(plan, uses);
   BadIndexWord word = checked ? bad_index_words_.take(stream) : BadIndexWord{};
   StreamUse use(context_, stream);  // must end before the word does
-  for (const std::shared_ptr<Memory>& memory : uses) {
-    if (!memory) continue;
-    auto& block = static_cast<DeviceMemory&>(*memory);
-    lies_in(block, plan.out) ? use.writes(block) : use.reads(block);
-  }
+  use.add(uses);
   if (checked) use.writes(*word.memory);
   use.begin();
   if (checked) word.prepare(stream);
   launch(plan, checked ? word.address() : 0, stream);
   Event done = use.finish();
   if (!checked) {
-    if (lie_around(uses, plan.out)) return nullptr;
+    if (any_is_written(uses)) return nullptr;
     return std::make_shared<PendingEvent>(context_, std::move(done));
   }
   return std::make_shared<BadIndexCheck>(context_, bad_index_words_, std::move(word), plan, uses,
                                          std::move(done));
 }
 
-std::shared_ptr<PlannedGather> CudaBackend::plan(const GatherPlan& plan, bool check,
-                                                 std::vector<std::shared_ptr<Memory>> uses,
-                                                 StreamRef stream) {
+std::shared_ptr<PreparedCopy> CudaBackend::prepare(const CopyPlan& plan, bool check,
+                                                   std::vector<UsedMemory> uses, StreamRef stream) {
   const DeviceGuard guard(context_);
   require_own(plan, uses);
-  return std::make_shared<CudaPlannedGather>(context_, ring_, plan, check, std::move(uses), stream);
+  return std::make_shared<CudaPreparedCopy>(context_, ring_, plan, check, std::move(uses), stream);
 }
 
 FirstMismatch CudaBackend::compare(const std::byte* actual, const std::byte* expected,
@@ -280,10 +275,7 @@ std::unique_ptr<MemoryUse> CudaBackend::begin_use(const std::vector<UsedMemory>&
     return std::make_unique<GraphUse>();
   }
   auto use = std::make_unique<StreamUse>(context_, stream);
-  for (const UsedMemory& used : blocks) {
-    auto& block = static_cast<DeviceMemory&>(*used.memory);
-    used.writes ? use->writes(block) : use->reads(block);
-  }
+  use->add(blocks);
   use->begin();
   return use;
 }

@@ -10,16 +10,16 @@
 
 namespace multibuffer::cuda {
 
-GatherLaunch::GatherLaunch(const GatherPlan& plan, Address bad_index, Context& context,
+GatherLaunch::GatherLaunch(const CopyPlan& plan, Address bad_index, Context& context,
                            StagingRing& ring, cudaStream_t stream) {
   const PlanFacts facts(plan);
   choice_ = choose_kernel(facts);
   if (choice_.family == Family::copy)
     // In place, the base is null and the origin an address.
-    work_ = CopyOfRun{
-        reinterpret_cast<std::uintptr_t>(plan.out),
-        reinterpret_cast<std::uintptr_t>(plan.base) + static_cast<Address>(plan.origins.back()),
-        plan.run_bytes};
+    work_ = CopyOfRun{reinterpret_cast<std::uintptr_t>(plan.dense.base),
+                      reinterpret_cast<std::uintptr_t>(plan.indexed.base) +
+                          static_cast<Address>(plan.indexed.origins.back()),
+                      plan.run_bytes};
   else if (choice_.levels == any_levels)
     work_ = KernelPlan(
         send_lists(plan_parts<std::int64_t>(facts, choice_, bad_index), context, ring, stream));

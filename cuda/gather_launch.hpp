@@ -23,7 +23,7 @@ struct CopyOfRun {
 class GatherLaunch {
  public:
   /// Sends the lists of a large plan on `stream`.
-  GatherLaunch(const GatherPlan& plan, Address bad_index, Context& context, StagingRing& ring,
+  GatherLaunch(const CopyPlan& plan, Address bad_index, Context& context, StagingRing& ring,
                cudaStream_t stream);
   void operator()(cudaStream_t stream) const;
   /// Returns the memory that must live until the launch has run; null for small plans.

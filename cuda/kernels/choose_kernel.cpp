@@ -32,16 +32,16 @@ class Reach {
 };
 
 /// The plan's number of levels, or `any_levels` if it is too large for the kernel's parameters.
-int levels_for(const GatherPlan& plan, const Work& work) {
-  const bool small = plan.tables.size() <= compiled_levels && work.axes <= small_axes &&
+int levels_for(const CopyPlan& plan, const Work& work) {
+  const bool small = plan.indexed.tables.size() <= compiled_levels && work.axes <= small_axes &&
                      plan.indices.size() <= small_indices;
-  return small ? static_cast<int>(plan.tables.size()) : any_levels;
+  return small ? static_cast<int>(plan.indexed.tables.size()) : any_levels;
 }
 
 /// Returns true if all counts and positions of a plan of at most `compiled_levels` levels fit into
 /// 31 bits.
 bool fits_31_bits(const PlanFacts& facts, const Work& work) {
-  const GatherPlan& plan = facts.plan;
+  const CopyPlan& plan = facts.plan;
   const int leaf = facts.leaf_level;
   // Tiles are steps along both their axes, and their rows are counted.
   const auto stepped = [&](std::int64_t extent) {
@@ -49,7 +49,7 @@ bool fits_31_bits(const PlanFacts& facts, const Work& work) {
   };
   std::array<Reach, compiled_levels + 1> levels;
   Reach out;
-  out.add(1, plan.out_bytes(plan.run_bytes) / work.output_unit);
+  out.add(1, plan.dense_bytes(plan.run_bytes) / work.output_unit);
   if (work.bytes_before > 0) out.add(1, work.bytes_before);
   levels[static_cast<std::size_t>(leaf)].add(1, plan.run_bytes / work.leaf_unit);
 
@@ -58,7 +58,7 @@ bool fits_31_bits(const PlanFacts& facts, const Work& work) {
     const std::int64_t extent = stepped(axis.extent);
     levels[static_cast<std::size_t>(axis.level)].add(
         axis.level == leaf ? axis.stride / work.leaf_unit : axis.stride, extent);
-    if (i < work.output_axes) out.add(axis.out_stride / work.output_unit, extent);
+    if (i < work.output_axes) out.add(axis.dense_stride / work.output_unit, extent);
   }
   bool fits = work.items < Reach::limit / work.step && plan.rows < Reach::limit;
   for (const PlanIndices& indices : plan.indices) {
@@ -93,13 +93,13 @@ KernelChoice first_that_pays(FamilyList<First, Rest...> /*list*/, const PlanFact
 }  // namespace
 
 KernelChoice choose_kernel(const PlanFacts& facts) {
-  const GatherPlan& plan = facts.plan;
-  if (!plan.conversion && plan.axes.empty() && plan.indices.empty() && plan.tables.empty())
+  const CopyPlan& plan = facts.plan;
+  if (!plan.conversion && plan.axes.empty() && plan.indices.empty() && plan.indexed.tables.empty())
     return {};
   return first_that_pays(KernelFamilies{}, facts);
 }
 
-KernelChoice choose_kernel(const GatherPlan& plan) { return choose_kernel(PlanFacts(plan)); }
+KernelChoice choose_kernel(const CopyPlan& plan) { return choose_kernel(PlanFacts(plan)); }
 
 bool can_gather(const PlanFacts& facts, Family family) {
   return visit_family(family, [&]<class F>() { return F::can_gather(facts); });

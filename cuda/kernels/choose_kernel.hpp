@@ -10,7 +10,7 @@ namespace multibuffer::cuda {
 
 /// Picks the kernel for a plan that has rows to gather.
 KernelChoice choose_kernel(const PlanFacts& facts);
-KernelChoice choose_kernel(const GatherPlan& plan);
+KernelChoice choose_kernel(const CopyPlan& plan);
 
 /// Returns true if the kernel of `family` is right for a plan, whether or not it is the fastest.
 bool can_gather(const PlanFacts& facts, Family family);

@@ -77,7 +77,7 @@ struct Convert : KernelFamily {
 
  private:
   static int out_bytes(const PlanFacts& facts, int vector_bytes) {
-    return static_cast<int>(facts.plan.out_bytes(vector_bytes));
+    return static_cast<int>(facts.plan.dense_bytes(vector_bytes));
   }
 };
 

@@ -102,8 +102,8 @@ struct KernelFamily {
     Walk walk;
     for (std::size_t i = 0; i < count; ++i) {
       const PlanAxis& axis = facts.plan.axes[i];
-      walk.axes.push_back(
-          {axis.extent, axis.stride, i < work.output_axes ? axis.out_stride : 0, axis.level, i, 1});
+      walk.axes.push_back({axis.extent, axis.stride, i < work.output_axes ? axis.dense_stride : 0,
+                           axis.level, i, 1});
     }
     return walk;
   }

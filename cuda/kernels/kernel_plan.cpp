@@ -27,16 +27,16 @@ template <class F, class Offset>
 void fill_parts(const PlanFacts& facts, const KernelChoice& choice, Address bad_index,
                 PlanParts<Offset>& parts) {
   using Count = CountOf<Offset>;
-  const GatherPlan& plan = facts.plan;
+  const CopyPlan& plan = facts.plan;
   const Work work = F::work(facts, choice.vector_bytes);
   const Walk walk = F::walk(facts, work);
 
   KernelScalars<Offset>& scalars = parts.scalars;
-  scalars.leaf =
-      address_of(plan.base) + static_cast<Address>(plan.origins.back() + walk.leaf_shift);
-  scalars.unit = plan.unit;
+  scalars.leaf = address_of(plan.indexed.base) +
+                 static_cast<Address>(plan.indexed.origins.back() + walk.leaf_shift);
+  scalars.unit = plan.indexed.unit;
   scalars.leaf_unit = work.leaf_unit;
-  scalars.out = address_of(plan.out) + static_cast<Address>(walk.out_shift);
+  scalars.out = address_of(plan.dense.base) + static_cast<Address>(walk.out_shift);
   scalars.out_unit = work.output_unit;
   scalars.run_bytes = plan.run_bytes;
   scalars.bad_index = plan.mode == IndexMode::raise ? bad_index : 0;
@@ -55,10 +55,10 @@ void fill_parts(const PlanFacts& facts, const KernelChoice& choice, Address bad_
         {make_divisor(narrowed<Count>(axis.extent)), narrowed<Offset>(stride * axis.step),
          narrowed<Offset>(axis.out_stride / work.output_unit * axis.step), axis.level});
   }
-  for (std::size_t level = 0; level < plan.tables.size(); ++level) {
-    const int bytes_each = plan.tables[level].wide ? 8 : 4;
-    parts.tables.push_back({address_of(plan.tables[level].data) +
-                                static_cast<Address>(plan.origins[level] * bytes_each),
+  for (std::size_t level = 0; level < plan.indexed.tables.size(); ++level) {
+    const int bytes_each = plan.indexed.tables[level].wide ? 8 : 4;
+    parts.tables.push_back({address_of(plan.indexed.tables[level].data) +
+                                static_cast<Address>(plan.indexed.origins[level] * bytes_each),
                             bytes_each});
   }
   for (const PlanIndices& indices : plan.indices) {

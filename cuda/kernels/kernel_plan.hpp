@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-/// A `GatherPlan` as kernels read it. Differences to the plan:
+/// A `CopyPlan` as kernels read it. Differences to the plan:
 ///  - Addresses are integers: in place, a leaf's "base" is no pointer into anything.
 ///  - Origins are added to what they are relative to: a table's address, or the leaves'.
 ///  - Positions at the last level and in the output count units, vectors where the family has them

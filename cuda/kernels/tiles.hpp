@@ -56,7 +56,7 @@ struct Tiles : KernelFamily {
     const std::size_t columns = facts.transpose.source_axis;
     const auto walked = [&](std::size_t i, std::int64_t step) -> WalkAxis {
       const PlanAxis& axis = facts.plan.axes[i];
-      return {ceil_divide(axis.extent, step), axis.stride, axis.out_stride, axis.level, i, step};
+      return {ceil_divide(axis.extent, step), axis.stride, axis.dense_stride, axis.level, i, step};
     };
     Walk walk;
     for (std::size_t i = 0; i < rows; ++i)
@@ -93,14 +93,14 @@ struct Tiles : KernelFamily {
     const int word = tile_shape(vector_bytes).word_bytes;
     const int source =
         source_alignment_without(facts.plan, facts.transpose.source_axis, columns.stride * last);
-    const int output =
-        output_alignment_without(facts.plan, facts.plan.axes.size() - 1, columns.out_stride * last);
-    std::construct_at(
-        &scalars.own.tiles,
-        KernelTiles<Offset>{narrowed<Count>(rows.extent), narrowed<Count>(columns.extent),
-                            tiles(rows.extent), tiles(columns.extent),
-                            narrowed<Offset>(direction * columns.out_stride / facts.plan.run_bytes),
-                            source >= word, output >= word});
+    const int output = output_alignment_without(facts.plan, facts.plan.axes.size() - 1,
+                                                columns.dense_stride * last);
+    std::construct_at(&scalars.own.tiles,
+                      KernelTiles<Offset>{
+                          narrowed<Count>(rows.extent), narrowed<Count>(columns.extent),
+                          tiles(rows.extent), tiles(columns.extent),
+                          narrowed<Offset>(direction * columns.dense_stride / facts.plan.run_bytes),
+                          source >= word, output >= word});
   }
 
  private:

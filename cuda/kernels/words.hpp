@@ -32,7 +32,7 @@ struct Words : KernelFamily {
     return !facts.plan.conversion &&
            std::ranges::all_of(
                axes.begin(), axes.begin() + static_cast<std::ptrdiff_t>(facts.spans.outer_axes),
-               [](const PlanAxis& axis) { return axis.out_stride % word_bytes == 0; });
+               [](const PlanAxis& axis) { return axis.dense_stride % word_bytes == 0; });
   }
   static bool pays(const PlanFacts& facts) {
     return facts.common_vector < word_bytes && facts.plan.run_bytes != facts.common_vector;
@@ -73,7 +73,8 @@ struct Words : KernelFamily {
 
  private:
   static std::int64_t head_of(const PlanFacts& facts) {
-    return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(facts.plan.out) % word_bytes);
+    return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(facts.plan.dense.base) %
+                                     word_bytes);
   }
   static std::int64_t words_in_span(const PlanFacts& facts) {
     return ceil_divide(head_of(facts) + facts.spans.rows * facts.plan.run_bytes, word_bytes);

@@ -222,9 +222,4 @@ void DeviceMemory::note(const LastUse& last, bool wrote) {
     *same = last;
 }
 
-bool lies_in(const Memory& memory, const void* pointer) {
-  const auto* at = static_cast<const std::byte*>(pointer);
-  return !std::less{}(at, memory.data()) && std::less{}(at, memory.data() + memory.bytes());
-}
-
 }  // namespace multibuffer::cuda

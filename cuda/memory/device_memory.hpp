@@ -80,7 +80,4 @@ class DeviceMemory final : public Memory {
   Consumers consumers_;
 };
 
-/// Returns true if `pointer` points into the block.
-bool lies_in(const Memory& memory, const void* pointer);
-
 }  // namespace multibuffer::cuda

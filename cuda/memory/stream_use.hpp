@@ -26,6 +26,10 @@ class StreamUse final : public MemoryUse {
 
   void reads(DeviceMemory& memory) { add(memory, false); }
   void writes(DeviceMemory& memory) { add(memory, true); }
+  void add(const std::vector<UsedMemory>& blocks) {
+    for (const UsedMemory& used : blocks)
+      add(static_cast<DeviceMemory&>(*used.memory), used.writes);
+  }
   void begin();
   Event finish();
   /// Ends the use like `finish`, for work that the host has waited for.

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "cuda/plan/bytes16.hpp"
-#include "host/backend/gather_plan.hpp"
+#include "host/backend/copy_plan.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -9,10 +9,10 @@
 namespace multibuffer::cuda {
 
 /// The powers of two, up to 16, that divide every address that a plan reads, and writes.
-int source_alignment(const GatherPlan& plan);
-int output_alignment(const GatherPlan& plan);
+int source_alignment(const CopyPlan& plan);
+int output_alignment(const CopyPlan& plan);
 /// The widest vector to which every address is aligned and that divides a run.
-int common_vector(const GatherPlan& plan);
+int common_vector(const CopyPlan& plan);
 
 /// The output as contiguous stretches of the same shape, of `rows` rows each.
 struct Spans {
@@ -60,10 +60,10 @@ struct PixelRows {
 /// The facts of a plan that kernel families ask about, each worked out once. Keeps a reference to
 /// the plan. Of a plan that converts, no transpose and no strided rows are looked for.
 struct PlanFacts {
-  explicit PlanFacts(const GatherPlan& gather);
-  explicit PlanFacts(GatherPlan&&) = delete;
+  explicit PlanFacts(const CopyPlan& gather);
+  explicit PlanFacts(CopyPlan&&) = delete;
 
-  const GatherPlan& plan;
+  const CopyPlan& plan;
   int leaf_level;  ///< the level whose positions are in the leaves: the last one
   int source_alignment;
   int output_alignment;
@@ -76,7 +76,7 @@ struct PlanFacts {
 
 /// The alignment of the addresses read, with `origin_shift` added to them, and that of the
 /// addresses written, with `out_shift`, where the steps along one axis are known to be aligned.
-int source_alignment_without(const GatherPlan& plan, std::size_t axis, std::int64_t origin_shift);
-int output_alignment_without(const GatherPlan& plan, std::size_t axis, std::int64_t out_shift);
+int source_alignment_without(const CopyPlan& plan, std::size_t axis, std::int64_t origin_shift);
+int output_alignment_without(const CopyPlan& plan, std::size_t axis, std::int64_t out_shift);
 
 }  // namespace multibuffer::cuda

@@ -84,13 +84,13 @@ PullPlan pull_plan(const Placement& placement) {
   return plan;
 }
 
-GatherPlan PullPlan::gather(std::int64_t first, std::int64_t count, const std::byte* table,
-                            std::byte* arena) const {
+CopyPlan PullPlan::gather(std::int64_t first, std::int64_t count, const std::byte* table,
+                          std::byte* arena) const {
   const bool wide = std::holds_alternative<LargeVector<std::int64_t>>(addresses);
-  GatherPlan plan;
-  plan.unit = unit;
-  plan.tables = {{table + first * (wide ? 8 : 4), wide}};
-  plan.origins = {0, origin};
+  CopyPlan plan;
+  plan.indexed.unit = unit;
+  plan.indexed.tables = {{table + first * (wide ? 8 : 4), wide}};
+  plan.indexed.origins = {0, origin};
   plan.run_bytes = run_bytes;
   plan.axes.push_back({count, leaf_bytes, 0, 1});
   std::int64_t out_stride = leaf_bytes;
@@ -98,7 +98,7 @@ GatherPlan PullPlan::gather(std::int64_t first, std::int64_t count, const std::b
     out_stride /= axis.extent;
     plan.axes.push_back({axis.extent, out_stride, 1, axis.stride});
   }
-  plan.out = arena + first * leaf_bytes;
+  plan.dense.base = arena + first * leaf_bytes;
   simplify(plan);
   return plan;
 }

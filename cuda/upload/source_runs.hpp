@@ -2,7 +2,7 @@
 
 #include <multibuffer/stages/place.hpp>
 
-#include "host/backend/gather_plan.hpp"
+#include "host/backend/copy_plan.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -31,8 +31,8 @@ struct PullPlan {
   std::span<const std::byte> table() const;
   /// Plans the gather of leaves [first, first + count) to `arena`, which starts with leaf 0.
   /// `table` is the device's copy of the addresses.
-  GatherPlan gather(std::int64_t first, std::int64_t count, const std::byte* table,
-                    std::byte* arena) const;
+  CopyPlan gather(std::int64_t first, std::int64_t count, const std::byte* table,
+                  std::byte* arena) const;
 };
 
 /// Makes the gather of a packed placement, which must have at least one leaf.

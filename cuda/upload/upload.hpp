@@ -6,7 +6,7 @@
 #include "cuda/memory/context.hpp"
 #include "cuda/memory/staging.hpp"
 #include "cuda/upload/upload_choice.hpp"
-#include "host/backend/gather_plan.hpp"
+#include "host/backend/copy_plan.hpp"
 
 #include <cuda_runtime_api.h>
 
@@ -21,7 +21,7 @@ namespace multibuffer::cuda {
 class Uploader {
  public:
   /// Enqueues a gather without index arrays.
-  using Launch = std::function<void(const GatherPlan&, cudaStream_t)>;
+  using Launch = std::function<void(const CopyPlan&, cudaStream_t)>;
 
   Uploader(Context& context, StagingRing& ring, Launch launch)
       : context_(context), ring_(ring), launch_(std::move(launch)) {}

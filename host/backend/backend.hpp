@@ -4,10 +4,11 @@
 #include <multibuffer/stages/place.hpp>
 #include <multibuffer/watch.hpp>
 
-#include "host/backend/gather_plan.hpp"
+#include "host/backend/copy_plan.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,10 @@ class Memory {
   virtual ~Memory() = default;
   std::byte* data() const noexcept { return data_; }
   std::int64_t bytes() const noexcept { return bytes_; }
+  bool contains(const void* pointer) const noexcept {
+    const auto* at = static_cast<const std::byte*>(pointer);
+    return !std::less{}(at, data_) && std::less{}(at, data_ + bytes_);
+  }
   /// Waits for all work of this library that uses the block. Returns false if it may still run,
   /// since the device refused to wait.
   virtual bool wait() noexcept = 0;
@@ -55,8 +60,8 @@ struct UsedMemory {
   bool writes = false;
 };
 
-/// A gather to be run again and again; as pending work, it is the last run.
-class PlannedGather : public PendingWork {
+/// A copy to be run again and again; as pending work, it is the last run.
+class PreparedCopy : public PendingWork {
  public:
   /// Enqueues it on the stream that it was planned for. Several threads may.
   virtual void run() = 0;
@@ -74,7 +79,7 @@ struct FirstMismatch {
 /// device memory; two implementations, `host` and `cuda`, give one meaning to the rest. Calls may
 /// come from several threads at once.
 ///
-/// `uses` in `gather` are the blocks that the plan reads and writes: a call on one stream waits for
+/// `uses` in `copy` are the blocks that the plan reads and writes: a call on one stream waits for
 /// earlier work on another on those blocks.
 class Backend {
  public:
@@ -100,19 +105,19 @@ class Backend {
   /// not the library's, whose contents must be there.
   virtual void read(void* to, Memory* block, const std::byte* from, std::int64_t bytes) = 0;
 
-  /// Runs a plan whose pointers are all valid on this device; throws `invalid_argument` for an
-  /// output that is not. Where `check` asks for it and the mode is `raise`, indices are checked as
-  /// they are read: a bad one reads nothing, and the work that is returned reports the lowest bad
-  /// position. Where the output lies in none of `uses`, the work is returned to be waited for.
-  /// Otherwise returns nullptr: the output's block knows when it is written.
-  virtual std::shared_ptr<PendingWork> gather(const GatherPlan& plan, bool check,
-                                              const std::vector<std::shared_ptr<Memory>>& uses,
-                                              StreamRef stream, const Watch& watch) = 0;
+  /// Runs a plan, in its direction, whose pointers are all valid on this device; throws
+  /// `invalid_argument` for a written side that is not. Where `check` asks for it and the mode is
+  /// `raise`, indices are checked as they are read: a bad one copies nothing, and the work that is
+  /// returned reports the lowest bad position. Where none of `uses` is written, since what is
+  /// written is not the library's, the work is returned to be waited for. Otherwise returns
+  /// nullptr: the written block knows when it is.
+  virtual std::shared_ptr<PendingWork> copy(const CopyPlan& plan, bool check,
+                                            const std::vector<UsedMemory>& uses, StreamRef stream,
+                                            const Watch& watch) = 0;
 
-  /// Prepares a gather to be run later. Returns when all that a run reads is there; keeps `uses`.
-  virtual std::shared_ptr<PlannedGather> plan(const GatherPlan& plan, bool check,
-                                              std::vector<std::shared_ptr<Memory>> uses,
-                                              StreamRef stream) = 0;
+  /// Prepares a copy to be run later. Returns when all that a run reads is there; keeps `uses`.
+  virtual std::shared_ptr<PreparedCopy> prepare(const CopyPlan& plan, bool check,
+                                                std::vector<UsedMemory> uses, StreamRef stream) = 0;
 
   /// Compares `elements` elements of `itemsize` bytes in two dense arrays of this device, which lie
   /// in `uses`, or are written already.

@@ -100,29 +100,28 @@ FirstMismatch compare_range(const std::byte* actual, const std::byte* expected, 
 }
 
 /// Is told of bytes of the source, and tells of those of the result.
-Watch in_result_bytes(const GatherPlan& plan, const Watch& watch) {
+Watch in_result_bytes(const CopyPlan& plan, const Watch& watch) {
   Watch result{.stop = watch.stop, .progress = {}};
   if (watch.progress)
     result.progress = [&](std::int64_t done, std::int64_t total) {
-      watch.progress(plan.out_bytes(done), plan.out_bytes(total));
+      watch.progress(plan.dense_bytes(done), plan.dense_bytes(total));
     };
   return result;
 }
 
 /// With indices that have been checked, and that `uses` keeps.
-class HostPlannedGather final : public PlannedGather {
+class HostPreparedCopy final : public PreparedCopy {
  public:
-  HostPlannedGather(Backend& backend, const GatherPlan& plan,
-                    std::vector<std::shared_ptr<Memory>> uses)
+  HostPreparedCopy(Backend& backend, const CopyPlan& plan, std::vector<UsedMemory> uses)
       : backend_(backend), plan_(plan), uses_(std::move(uses)) {}
-  void run() override { backend_.gather(plan_, false, uses_, {}, {}); }
+  void run() override { backend_.copy(plan_, false, uses_, {}, {}); }
   void end_runs() noexcept override {}
   void wait() override {}
 
  private:
   Backend& backend_;  ///< the process has one
-  GatherPlan plan_;
-  std::vector<std::shared_ptr<Memory>> uses_;
+  CopyPlan plan_;
+  std::vector<UsedMemory> uses_;
 };
 
 class HostBackend final : public Backend {
@@ -169,12 +168,11 @@ class HostBackend final : public Backend {
     copy_all(static_cast<std::byte*>(to), from, bytes);
   }
 
-  std::shared_ptr<PendingWork> gather(const GatherPlan& plan, bool,
-                                      const std::vector<std::shared_ptr<Memory>>&, StreamRef,
-                                      const Watch& watch) override {
+  std::shared_ptr<PendingWork> copy(const CopyPlan& plan, bool, const std::vector<UsedMemory>&,
+                                    StreamRef, const Watch& watch) override {
     const std::int64_t bytes = plan.rows * plan.run_bytes;
-    const bool nontemporal = worth_nontemporal(plan.out_bytes(bytes));
-    const std::vector<GatherPlan> parts = host_plans(plan);
+    const bool nontemporal = worth_nontemporal(plan.dense_bytes(bytes));
+    const std::vector<CopyPlan> parts = host_plans(plan);
     const auto gather_part = [&](std::int64_t begin, std::int64_t end) {
       host_gather_bytes(parts, begin, end, nontemporal);
     };
@@ -183,10 +181,9 @@ class HostBackend final : public Backend {
     return nullptr;
   }
 
-  std::shared_ptr<PlannedGather> plan(const GatherPlan& plan, bool,
-                                      std::vector<std::shared_ptr<Memory>> uses,
-                                      StreamRef) override {
-    return std::make_shared<HostPlannedGather>(*this, plan, std::move(uses));
+  std::shared_ptr<PreparedCopy> prepare(const CopyPlan& plan, bool, std::vector<UsedMemory> uses,
+                                        StreamRef) override {
+    return std::make_shared<HostPreparedCopy>(*this, plan, std::move(uses));
   }
 
   FirstMismatch compare(const std::byte* actual, const std::byte* expected, std::int64_t elements,

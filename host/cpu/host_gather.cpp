@@ -20,29 +20,29 @@ namespace multibuffer {
 namespace {
 
 /// The plane of the last two axes; of one outer index where the last but one is not strided.
-Plane plane_of(const GatherPlan& plan) {
+Plane plane_of(const CopyPlan& plan) {
   const std::size_t last = plan.axes.size() - 1;
   const PlanAxis& inner = plan.axes[last];
   const bool planes = last > 0 && is_strided(plan, last - 1);
   const PlanAxis none{1, 0, 0, 0};
   const PlanAxis& outer = planes ? plan.axes[last - 1] : none;
-  return {.to = plan.out,
+  return {.to = plan.dense.base,
           .from = nullptr,
           .outer = outer.extent,
-          .outer_out_stride = outer.out_stride,
+          .outer_out_stride = outer.dense_stride,
           .outer_stride = outer.stride,
           .rows = inner.extent,
-          .out_stride = inner.out_stride,
+          .out_stride = inner.dense_stride,
           .stride = inner.stride,
           .row_bytes = plan.run_bytes};
 }
 
-std::optional<ConvertItems> converter_of(const GatherPlan& plan) {
+std::optional<ConvertItems> converter_of(const CopyPlan& plan) {
   if (!plan.conversion) return std::nullopt;
   return ConvertItems(*plan.conversion);
 }
 
-void gather_planes(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool nontemporal) {
+void gather_planes(const CopyPlan& plan, std::int64_t begin, std::int64_t end, bool nontemporal) {
   const std::optional<ConvertItems> convert = converter_of(plan);
   const Plane whole = plane_of(plan);
   for (RowWalk walk(plan, begin); begin < end;) {
@@ -79,7 +79,7 @@ std::int64_t batch_for(std::int64_t row_bytes) {
   return row_bytes <= 256 ? 32 : 8;
 }
 
-void gather_along_inner_axis(const GatherPlan& plan, std::int64_t begin, std::int64_t end,
+void gather_along_inner_axis(const CopyPlan& plan, std::int64_t begin, std::int64_t end,
                              bool nontemporal) {
   for (RowWalk walk(plan, begin); begin < end;) {
     const std::int64_t rows = std::min(end - begin, walk.left_in_inner_axis());
@@ -89,8 +89,7 @@ void gather_along_inner_axis(const GatherPlan& plan, std::int64_t begin, std::in
   }
 }
 
-void gather_batches(const GatherPlan& plan, std::int64_t begin, std::int64_t end,
-                    bool nontemporal) {
+void gather_batches(const CopyPlan& plan, std::int64_t begin, std::int64_t end, bool nontemporal) {
   const std::optional<ConvertItems> convert = converter_of(plan);
   const std::int64_t batch = batch_for(plan.run_bytes);
   RowWalk walk(plan, begin);
@@ -115,18 +114,18 @@ void gather_batches(const GatherPlan& plan, std::int64_t begin, std::int64_t end
 }
 
 /// Returns a plan whose runs are cut into an axis of pieces, and one for the rest of each run.
-std::vector<GatherPlan> in_short_runs(const GatherPlan& plan, std::int64_t piece) {
+std::vector<CopyPlan> in_short_runs(const CopyPlan& plan, std::int64_t piece) {
   const std::int64_t pieces = plan.run_bytes / piece;
-  GatherPlan rest = plan;
+  CopyPlan rest = plan;
   rest.run_bytes = plan.run_bytes % piece;
-  rest.origins.back() += pieces * piece;
-  rest.out += plan.out_bytes(pieces * piece);
+  rest.indexed.origins.back() += pieces * piece;
+  rest.dense.base += plan.dense_bytes(pieces * piece);
 
-  GatherPlan whole = plan;
+  CopyPlan whole = plan;
   whole.run_bytes = piece;
   whole.rows *= pieces;
   whole.axes.push_back(
-      {pieces, plan.out_bytes(piece), static_cast<int>(plan.tables.size()), piece});
+      {pieces, plan.dense_bytes(piece), static_cast<int>(plan.indexed.tables.size()), piece});
   for (PlanIndices& indices : whole.indices) indices.steps.push_back(0);
 
   if (rest.run_bytes == 0) return {std::move(whole)};
@@ -134,23 +133,23 @@ std::vector<GatherPlan> in_short_runs(const GatherPlan& plan, std::int64_t piece
 }
 
 /// Returns the part of a plan with indices [first, first + count) of the inner axis.
-GatherPlan part_of_inner_axis(const GatherPlan& plan, std::int64_t first, std::int64_t count) {
-  GatherPlan part = plan;
+CopyPlan part_of_inner_axis(const CopyPlan& plan, std::int64_t first, std::int64_t count) {
+  CopyPlan part = plan;
   PlanAxis& inner = part.axes.back();
   part.rows = plan.rows / inner.extent * count;
-  part.out += first * inner.out_stride;
-  part.origins[static_cast<std::size_t>(inner.level)] += first * inner.stride;
+  part.dense.base += first * inner.dense_stride;
+  part.indexed.origins[static_cast<std::size_t>(inner.level)] += first * inner.stride;
   inner.extent = count;
   return part;
 }
 
 /// Cuts planes into strips of `rows` rows for all outer indices; `rows` divides the inner axis.
-GatherPlan cut_into_strips(GatherPlan plan, std::int64_t rows) {
+CopyPlan cut_into_strips(CopyPlan plan, std::int64_t rows) {
   const auto before_outer = static_cast<std::ptrdiff_t>(plan.axes.size()) - 2;
   PlanAxis strip = plan.axes.back();
   plan.axes.back().extent = rows;
   strip.extent /= rows;
-  strip.out_stride *= rows;
+  strip.dense_stride *= rows;
   strip.stride *= rows;
   plan.axes.insert(plan.axes.begin() + before_outer, strip);
   for (PlanIndices& indices : plan.indices)
@@ -160,11 +159,11 @@ GatherPlan cut_into_strips(GatherPlan plan, std::int64_t rows) {
 
 /// Returns a plan in strips, and plans for the rows before the first and after the last of them.
 /// Strips begin with cache lines of the output, if those of all outer indices can.
-std::vector<GatherPlan> in_strips(const GatherPlan& plan, std::int64_t rows) {
+std::vector<CopyPlan> in_strips(const CopyPlan& plan, std::int64_t rows) {
   const std::int64_t all = plan.axes.back().extent;
   const std::int64_t before = std::min(rows_to_cache_line(plane_of(plan)), all);
   const std::int64_t after = (all - before) % rows;
-  std::vector<GatherPlan> parts;
+  std::vector<CopyPlan> parts;
   if (const std::int64_t whole = all - before - after; whole > 0)
     parts.push_back(cut_into_strips(part_of_inner_axis(plan, before, whole), rows));
   if (before > 0) parts.push_back(part_of_inner_axis(plan, 0, before));
@@ -174,7 +173,7 @@ std::vector<GatherPlan> in_strips(const GatherPlan& plan, std::int64_t rows) {
 
 }  // namespace
 
-std::vector<GatherPlan> host_plans(const GatherPlan& plan) {
+std::vector<CopyPlan> host_plans(const CopyPlan& plan) {
   constexpr std::int64_t piece = std::int64_t{1} << 18;  // whole pages, whole cache lines
   if (plan.run_bytes > 2 * piece) return in_short_runs(plan, piece);
   if (has_planes(plan)) {
@@ -184,7 +183,7 @@ std::vector<GatherPlan> host_plans(const GatherPlan& plan) {
   return {plan};
 }
 
-void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool nontemporal) {
+void host_gather(const CopyPlan& plan, std::int64_t begin, std::int64_t end, bool nontemporal) {
   switch (choose_way(plan)) {
     case PlanWay::planes:
       gather_planes(plan, begin, end, nontemporal);
@@ -199,9 +198,9 @@ void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end, b
   if (nontemporal) nontemporal_fence();
 }
 
-void host_gather_bytes(std::span<const GatherPlan> plans, std::int64_t begin, std::int64_t end,
+void host_gather_bytes(std::span<const CopyPlan> plans, std::int64_t begin, std::int64_t end,
                        bool nontemporal) {
-  for (const GatherPlan& plan : plans) {
+  for (const CopyPlan& plan : plans) {
     // A row belongs to the range that has its first byte.
     const auto row_from = [&](std::int64_t byte) {
       const std::int64_t before = std::clamp<std::int64_t>(byte, 0, plan.rows * plan.run_bytes);

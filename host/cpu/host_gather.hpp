@@ -1,6 +1,6 @@
 #pragma once
 
-#include "host/backend/gather_plan.hpp"
+#include "host/backend/copy_plan.hpp"
 
 #include <cstdint>
 #include <span>
@@ -11,16 +11,16 @@ namespace multibuffer {
 /// Splits a plan into plans whose rows can be given to threads in any partition. Runs over 512 KiB
 /// are cut to 256 KiB; planes are cut into strips, so that a source cache line is used while cached
 /// and the output is written in whole lines. The first plan has most of the work.
-std::vector<GatherPlan> host_plans(const GatherPlan& plan);
+std::vector<CopyPlan> host_plans(const CopyPlan& plan);
 
 /// Copies rows [begin, end) of a plan, counted in the order of its axes, in host memory. Index
 /// values must have been checked. Threads may run disjoint ranges at once. If `nontemporal`, the
 /// output is written by non-temporal stores where that pays.
-void host_gather(const GatherPlan& plan, std::int64_t begin, std::int64_t end, bool nontemporal);
+void host_gather(const CopyPlan& plan, std::int64_t begin, std::int64_t end, bool nontemporal);
 
 /// Copies the source bytes [begin, end) of `plans`, counted through all of them. A row that begins
 /// in the range is copied whole.
-void host_gather_bytes(std::span<const GatherPlan> plans, std::int64_t begin, std::int64_t end,
+void host_gather_bytes(std::span<const CopyPlan> plans, std::int64_t begin, std::int64_t end,
                        bool nontemporal);
 
 }  // namespace multibuffer

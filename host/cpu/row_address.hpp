@@ -1,6 +1,6 @@
 #pragma once
 
-#include "host/backend/gather_plan.hpp"
+#include "host/backend/copy_plan.hpp"
 
 #include <algorithm>
 #include <cstddef>

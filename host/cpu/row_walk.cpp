@@ -38,11 +38,11 @@ void follow(const void* entries, std::int64_t scale, std::int64_t origin,
 
 }  // namespace
 
-RowWalk::RowWalk(const GatherPlan& plan, std::int64_t first_row)
+RowWalk::RowWalk(const CopyPlan& plan, std::int64_t first_row)
     : plan_(plan),
       terms_(terms_of(plan)),
       index_(plan.axes.size()),
-      origins_(plan.origins),
+      origins_(plan.indexed.origins),
       places_(plan.indices.size()) {
   fill_ = &RowWalk::fill_by_levels;
   if (terms_.fit)
@@ -56,12 +56,12 @@ RowWalk::RowWalk(const GatherPlan& plan, std::int64_t first_row)
   }
 }
 
-RowWalk::InnerTerms RowWalk::terms_of(const GatherPlan& plan) {
+RowWalk::InnerTerms RowWalk::terms_of(const CopyPlan& plan) {
   InnerTerms terms;
-  if (plan.tables.size() > 1) return terms;
+  if (plan.indexed.tables.size() > 1) return terms;
   // Without a table there is only one sum, and any two terms of it take a side each.
   const auto side_for = [&](int level) -> InnerTerm& {
-    const bool is_before = plan.tables.empty() ? terms.before.is_none() : level == 0;
+    const bool is_before = plan.indexed.tables.empty() ? terms.before.is_none() : level == 0;
     return is_before ? terms.before : terms.after;
   };
   for (const PlanIndices& indices : plan.indices) {
@@ -78,7 +78,7 @@ RowWalk::InnerTerms RowWalk::terms_of(const GatherPlan& plan) {
   return terms;
 }
 
-bool RowWalk::can_look_up_ahead(const GatherPlan& plan) {
+bool RowWalk::can_look_up_ahead(const CopyPlan& plan) {
   const InnerTerms terms = terms_of(plan);
   return terms.fit && !terms.after.indices;
 }
@@ -130,7 +130,7 @@ void RowWalk::advance(std::size_t axis, std::int64_t steps) {
 void RowWalk::move(std::size_t axis, std::int64_t steps) {
   const PlanAxis& moved = plan_.axes[axis];
   origins_[static_cast<std::size_t>(moved.level)] += steps * moved.stride;
-  out_ += steps * moved.out_stride;
+  out_ += steps * moved.dense_stride;
   for (std::size_t j = 0; j < places_.size(); ++j)
     places_[j] += steps * plan_.indices[j].steps[axis];
 }
@@ -140,9 +140,9 @@ PlanAxis RowWalk::inner_axis() const { return plan_.axes.empty() ? PlanAxis{} : 
 template <class Before, class Entry, class After>
 void RowWalk::fill_row_by_row(std::span<RowCopy> copies) const {
   const auto address = addresses<Before, Entry, After>();
-  const std::int64_t out_stride = inner_axis().out_stride;
+  const std::int64_t out_stride = inner_axis().dense_stride;
   const bool prefetches = plan_.run_bytes <= most_item_bytes;
-  std::byte* const to = plan_.out + out_;
+  std::byte* const to = plan_.dense.base + out_;
   for (std::size_t i = 0; i < copies.size(); ++i) {
     const auto row = static_cast<std::int64_t>(i);
     const std::byte* const from = address(row);
@@ -156,21 +156,21 @@ void RowWalk::fill_by_levels(std::span<RowCopy> copies) const {
   const std::span<std::int64_t> positions(storage.data(), copies.size());
   std::ranges::fill(positions, origins_[0]);
   add_level(0, positions);
-  const std::size_t levels = plan_.tables.size();
+  const std::size_t levels = plan_.indexed.tables.size();
   for (std::size_t k = 0; k < levels; ++k) {
-    const std::int64_t scale = k + 1 == levels ? plan_.unit : 1;
-    if (plan_.tables[k].wide) {
-      follow<std::int64_t>(plan_.tables[k].data, scale, origins_[k + 1], positions);
+    const std::int64_t scale = k + 1 == levels ? plan_.indexed.unit : 1;
+    if (plan_.indexed.tables[k].wide) {
+      follow<std::int64_t>(plan_.indexed.tables[k].data, scale, origins_[k + 1], positions);
     } else {
-      follow<std::uint32_t>(plan_.tables[k].data, scale, origins_[k + 1], positions);
+      follow<std::uint32_t>(plan_.indexed.tables[k].data, scale, origins_[k + 1], positions);
     }
     add_level(static_cast<int>(k) + 1, positions);
   }
 
-  const auto base = reinterpret_cast<std::uintptr_t>(plan_.base);
-  const std::int64_t out_stride = inner_axis().out_stride;
+  const auto base = reinterpret_cast<std::uintptr_t>(plan_.indexed.base);
+  const std::int64_t out_stride = inner_axis().dense_stride;
   const bool prefetches = plan_.run_bytes <= most_item_bytes;
-  std::byte* to = plan_.out + out_;
+  std::byte* to = plan_.dense.base + out_;
   for (std::size_t i = 0; i < copies.size(); ++i) {
     copies[i].from =
         reinterpret_cast<const std::byte*>(base + static_cast<std::uintptr_t>(positions[i]));

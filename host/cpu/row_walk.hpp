@@ -1,6 +1,6 @@
 #pragma once
 
-#include "host/backend/gather_plan.hpp"
+#include "host/backend/copy_plan.hpp"
 #include "host/cpu/row_address.hpp"
 #include "host/support/small_vector.hpp"
 
@@ -41,11 +41,11 @@ inline constexpr std::int64_t most_item_bytes = 16;
 /// Plans of more tables, or with more than one term on a side, are looked up level by level.
 class RowWalk {
  public:
-  RowWalk(const GatherPlan& plan, std::int64_t first_row);
+  RowWalk(const CopyPlan& plan, std::int64_t first_row);
 
   /// Returns true if one loop can look up and copy the rows of the inner axis: a `RowAddress` tells
   /// where they are, and no index array lies behind the table, where arrays are for items only.
-  static bool can_look_up_ahead(const GatherPlan& plan);
+  static bool can_look_up_ahead(const CopyPlan& plan);
 
   /// Rows from here to the end of the inner axis.
   std::int64_t left_in_inner_axis() const;
@@ -65,8 +65,8 @@ class RowWalk {
   void with_addresses(const Use& use) const;
 
   /// The output of the row here, and the stride in the output from each row to the next.
-  std::byte* to() const { return plan_.out + out_; }
-  std::int64_t out_stride() const { return inner_axis().out_stride; }
+  std::byte* to() const { return plan_.dense.base + out_; }
+  std::int64_t out_stride() const { return inner_axis().dense_stride; }
 
   /// Moves by `rows` rows, not beyond the end of the inner axis.
   void advance(std::int64_t rows);
@@ -91,7 +91,7 @@ class RowWalk {
     InnerTerm before, after;
     bool fit = false;
   };
-  static InnerTerms terms_of(const GatherPlan& plan);
+  static InnerTerms terms_of(const CopyPlan& plan);
 
   // Ways to fill in copies of rows of one inner axis; see row_walk.cpp.
   using Fill = void (RowWalk::*)(std::span<RowCopy> copies) const;
@@ -106,7 +106,7 @@ class RowWalk {
   RowTerm<Value> term_of(const InnerTerm& term) const;
   void add_level(int level, std::span<std::int64_t> positions) const;
 
-  const GatherPlan& plan_;
+  const CopyPlan& plan_;
   Fill fill_;
   InnerTerms terms_;
   SmallVector<std::int64_t, 4> index_;
@@ -133,14 +133,15 @@ RowTerm<Value> RowWalk::term_of(const InnerTerm& term) const {
 
 template <class Before, class Entry, class After>
 RowAddress<Before, Entry, After> RowWalk::addresses() const {
-  RowAddress<Before, Entry, After> result{.before = term_of<Before>(terms_.before),
-                                          .after = term_of<After>(terms_.after),
-                                          .table = nullptr,
-                                          .first = origins_[0],
-                                          .unit = plan_.unit,
-                                          .base = reinterpret_cast<std::uintptr_t>(plan_.base)};
+  RowAddress<Before, Entry, After> result{
+      .before = term_of<Before>(terms_.before),
+      .after = term_of<After>(terms_.after),
+      .table = nullptr,
+      .first = origins_[0],
+      .unit = plan_.indexed.unit,
+      .base = reinterpret_cast<std::uintptr_t>(plan_.indexed.base)};
   if constexpr (!std::is_void_v<Entry>) {
-    result.table = static_cast<const Entry*>(plan_.tables[0].data);
+    result.table = static_cast<const Entry*>(plan_.indexed.tables[0].data);
     result.base += static_cast<std::uintptr_t>(origins_[1]);
   }
   return result;
@@ -155,8 +156,8 @@ void RowWalk::with_types(const Use& use) const {
     then(std::type_identity<std::int64_t>());
   };
   const auto with_entry = [&](const auto& then) {
-    if (plan_.tables.empty()) return then(std::type_identity<void>());
-    if (plan_.tables[0].wide) return then(std::type_identity<std::int64_t>());
+    if (plan_.indexed.tables.empty()) return then(std::type_identity<void>());
+    if (plan_.indexed.tables[0].wide) return then(std::type_identity<std::int64_t>());
     then(std::type_identity<std::uint32_t>());
   };
   with_value(terms_.before.indices, [&]<class Before>(std::type_identity<Before>) {

@@ -62,11 +62,11 @@ PlaneWay choose_way(const Plane& plane, bool nontemporal, const WayThresholds& t
   return is_pixels ? PlaneWay::pixels : rows;
 }
 
-bool has_planes(const GatherPlan& plan) {
+bool has_planes(const CopyPlan& plan) {
   return !plan.axes.empty() && is_strided(plan, plan.axes.size() - 1);
 }
 
-PlanWay choose_way(const GatherPlan& plan, const WayThresholds& thresholds) {
+PlanWay choose_way(const CopyPlan& plan, const WayThresholds& thresholds) {
   if (has_planes(plan)) return PlanWay::planes;
   if (!plan.conversion && !plan.axes.empty() &&
       plan.run_bytes >= thresholds.least_inner_axis_row_bytes &&

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "host/backend/gather_plan.hpp"
+#include "host/backend/copy_plan.hpp"
 #include "host/bytes/simd.hpp"
 #include "host/cpu/copy_pixels.hpp"
 #include "host/cpu/plane.hpp"
@@ -55,10 +55,10 @@ inline constexpr WayThresholds way_thresholds;
 PlaneWay choose_way(const Plane& plane, bool nontemporal,
                     const WayThresholds& thresholds = way_thresholds);
 
-PlanWay choose_way(const GatherPlan& plan, const WayThresholds& thresholds = way_thresholds);
+PlanWay choose_way(const CopyPlan& plan, const WayThresholds& thresholds = way_thresholds);
 
 /// Returns true if the inner axis is strided in the leaves, so that rows make planes.
-bool has_planes(const GatherPlan& plan);
+bool has_planes(const CopyPlan& plan);
 
 /// The rows of each outer index as one pixel (for `pixels`), and each row as one (for `shuffle`).
 Pixels outer_pixels(const Plane& plane);

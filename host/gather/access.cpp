@@ -12,8 +12,9 @@
 
 namespace multibuffer {
 
-Accessed::Accessed(const DeviceArray& array)
-    : device_(array.device()), blocks_(blocks_of(*storage_of(array))), owner_(storage_of(array)) {}
+Accessed::Accessed(const DeviceArray& array) : device_(array.device()), owner_(storage_of(array)) {
+  for (UsedMemory& used : blocks_of(*storage_of(array))) blocks_.push_back(std::move(used.memory));
+}
 
 Accessed::Accessed(const DeviceBuffer& buffer)
     : device_(buffer.device()), owner_(owner_of(buffer)), readonly_(buffer.readonly()) {

@@ -15,7 +15,7 @@ DeviceBuffer gather(const DeviceArray& array, const Selection& selection,
   if (ready.plan.rows > 0)
     ready.result.pending =
         backend_of(array.device())
-            .gather(ready.plan, ready.check_on_device, ready.uses, options.stream, options.watch);
+            .copy(ready.plan, ready.check_on_device, ready.uses, options.stream, options.watch);
   DeviceBuffer buffer = make_buffer(std::move(ready.result));
   if (!ready.staged) return buffer;
   copy_out(buffer, *options.out, ready.strides);

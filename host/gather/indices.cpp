@@ -1,7 +1,7 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/indices.hpp>
 
-#include "host/backend/gather_plan.hpp"
+#include "host/backend/copy_plan.hpp"
 #include "host/gather/staged_indices.hpp"
 #include "host/support/checked.hpp"
 #include "host/support/parallel.hpp"
@@ -127,7 +127,7 @@ void StagedIndices::add(const Indices& indices) {
   if (size > 0) std::memcpy(bytes_.data() + offsets_.back(), indices.data(), size);
 }
 
-std::shared_ptr<Memory> StagedIndices::upload(GatherPlan& plan,
+std::shared_ptr<Memory> StagedIndices::upload(CopyPlan& plan,
                                               std::span<const Indices* const> sources,
                                               const Device& device, StreamRef stream) const {
   if (bytes_.empty()) return nullptr;

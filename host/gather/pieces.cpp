@@ -4,7 +4,7 @@
 #include <multibuffer/stages/resolve.hpp>
 
 #include "host/backend/backend.hpp"
-#include "host/backend/gather_plan.hpp"
+#include "host/backend/copy_plan.hpp"
 #include "host/gather/boxes.hpp"
 #include "host/gather/conversion.hpp"
 #include "host/gather/overlap.hpp"

@@ -14,7 +14,7 @@ struct Plan::State {
   /// Of index arrays on the device in memory that is not the library's, and of the stream.
   std::vector<std::shared_ptr<const void>> owners;
   DeviceBuffer result;
-  std::shared_ptr<PlannedGather> gather;  ///< null where there is nothing to do
+  std::shared_ptr<PreparedCopy> gather;  ///< null where there is nothing to do
   ~State() {
     if (gather) gather->end_runs();
   }
@@ -25,10 +25,10 @@ Plan::Plan(const DeviceArray& array, const Selection& selection, const GatherOpt
   if (ready.staged)
     throw Failure(Errc::invalid_argument,
                   text("a plan on ", array.device().name(), " cannot write to host memory"));
-  std::shared_ptr<PlannedGather> gather;
+  std::shared_ptr<PreparedCopy> gather;
   if (ready.plan.rows > 0)
     gather = backend_of(array.device())
-                 .plan(ready.plan, ready.check_on_device, ready.uses, options.stream);
+                 .prepare(ready.plan, ready.check_on_device, ready.uses, options.stream);
   if (ready.check_on_device || !ready.result.memory) ready.result.pending = gather;
   std::vector<std::shared_ptr<const void>> owners;
   for (const IndexGroup& group : selection.groups)

@@ -18,7 +18,7 @@
 // A selection becomes a plan in these steps, and the plan runs on the array's backend:
 //
 //     Selection ──► Result (its axes, and where each comes from) ──► ResultPlace (where it lies)
-//               ──► GatherPlan ──► indices checked and staged ──► memory for the result
+//               ──► CopyPlan ──► indices checked and staged ──► memory for the result
 
 namespace multibuffer {
 namespace {
@@ -100,15 +100,15 @@ PlanIndices plan_indices(const Layout& layout, const Result& result, std::size_t
   return plan;
 }
 
-GatherPlan plan_of(const DeviceArray& array, const Selection& selection,
-                   const GatherOptions& options, const Result& result, const Shape& out_strides) {
+CopyPlan plan_of(const DeviceArray& array, const Selection& selection, const GatherOptions& options,
+                 const Result& result, const Shape& out_strides) {
   const Layout& layout = array.layout();
   const Storage& storage = *storage_of(array);
-  GatherPlan plan;
-  plan.base = storage.base;
-  plan.unit = storage.unit;
-  plan.tables.assign(storage.tables.begin(), storage.tables.end());
-  plan.origins.assign(layout.origins().begin(), layout.origins().end());
+  CopyPlan plan;
+  plan.indexed.base = storage.base;
+  plan.indexed.unit = storage.unit;
+  plan.indexed.tables.assign(storage.tables.begin(), storage.tables.end());
+  plan.indexed.origins.assign(layout.origins().begin(), layout.origins().end());
   plan.mode = selection.mode;
   if (options.format)
     plan.conversion = conversion_of(array.format(), *options.format, options.overflow);
@@ -142,7 +142,7 @@ void check_there(const Indices& indices, const Device& device, const GatherOptio
 }
 
 /// Gives the result the output's memory, or new memory, and the plan its address.
-BufferParts make_memory(GatherPlan& plan, ResultPlace& place, const DeviceArray& array,
+BufferParts make_memory(CopyPlan& plan, ResultPlace& place, const DeviceArray& array,
                         const GatherOptions& options) {
   BufferParts parts{.device = array.device(),
                     .format = options.format ? *options.format : array.format(),
@@ -157,14 +157,14 @@ BufferParts make_memory(GatherPlan& plan, ResultPlace& place, const DeviceArray&
     parts.memory = options.out->memory;
     parts.owner = options.out->owner;
   } else {
-    const std::int64_t bytes =
-        plan.rows == 0
-            ? 0
-            : checked_multiply(plan.rows, plan.out_bytes(plan.run_bytes), "the size of the result");
+    const std::int64_t bytes = plan.rows == 0
+                                   ? 0
+                                   : checked_multiply(plan.rows, plan.dense_bytes(plan.run_bytes),
+                                                      "the size of the result");
     parts.memory = backend_of(array.device()).allocate(bytes, options.stream);
     parts.data = parts.memory->data();
   }
-  plan.out = parts.data;
+  plan.dense.base = parts.data;
   return parts;
 }
 
@@ -175,7 +175,7 @@ ReadyGather make_ready(const DeviceArray& array, const Selection& selection,
   const Device& device = array.device();
   const Result result = result_of(array.layout(), selection);
   ResultPlace place(array, result, options);
-  GatherPlan plan =
+  CopyPlan plan =
       plan_of(array, selection, options, result, place.staged ? place.dense : place.strides);
 
   const bool empty = has_zero(place.shape);
@@ -185,13 +185,13 @@ ReadyGather make_ready(const DeviceArray& array, const Selection& selection,
   StagedIndices staged_indices;
   SmallVector<const Indices*, 2> sources;
   bool check_on_device = false;
-  std::vector<std::shared_ptr<Memory>> uses = blocks_of(*storage_of(array));
+  std::vector<UsedMemory> uses = blocks_of(*storage_of(array));
   for (std::size_t g = 0; g < selection.groups.size(); ++g) {
     for (const Indices& indices : selection.groups[g].indices) {
       if (indices.space() == MemorySpace::device) {
         check_on_device = true;
         check_there(indices, device, options, place);
-        if (const auto& memory = memory_of(*indices.buffer())) uses.push_back(memory);
+        if (const auto& memory = memory_of(*indices.buffer())) uses.push_back({memory});
       }
       if (stages_indices) staged_indices.add(indices);
       const void* values = stages_indices ? staged_indices.values(sources.size()) : indices.data();
@@ -205,10 +205,12 @@ ReadyGather make_ready(const DeviceArray& array, const Selection& selection,
   simplify(plan);
   const bool staged = place.staged;
   BufferParts parts = make_memory(plan, place, array, options);
-  if (parts.memory) uses.push_back(parts.memory);
+  if (parts.memory) uses.push_back({parts.memory});
   if (plan.rows > 0 && stages_indices)
     if (auto memory = staged_indices.upload(plan, sources, device, options.stream))
-      uses.push_back(std::move(memory));
+      uses.push_back({std::move(memory)});
+  // Also a block that the array is read from, where the output lies elsewhere in it.
+  for (UsedMemory& used : uses) used.writes = used.memory->contains(plan.dense.base);
   return {std::move(plan),  check_on_device, std::move(uses),
           std::move(parts), staged,          std::move(place.strides)};
 }

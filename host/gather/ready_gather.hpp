@@ -3,7 +3,7 @@
 #include <multibuffer/gather.hpp>
 
 #include "host/backend/backend.hpp"
-#include "host/backend/gather_plan.hpp"
+#include "host/backend/copy_plan.hpp"
 #include "host/gather/result_axes.hpp"
 #include "host/upload/internals.hpp"
 
@@ -14,9 +14,9 @@ namespace multibuffer {
 
 /// A gather with everything decided, and memory for what it writes.
 struct ReadyGather {
-  GatherPlan plan;
+  CopyPlan plan;
   bool check_on_device = false;
-  std::vector<std::shared_ptr<Memory>> uses;
+  std::vector<UsedMemory> uses;
   BufferParts result;
   bool staged = false;  ///< the result goes on to host memory, in `strides`
   Shape strides;

@@ -32,7 +32,7 @@ class StagedIndices {
 
   /// Allocates memory of `device`, writes all of them there, and points the plan at them. Null
   /// without any.
-  std::shared_ptr<Memory> upload(GatherPlan& plan, std::span<const Indices* const> sources,
+  std::shared_ptr<Memory> upload(CopyPlan& plan, std::span<const Indices* const> sources,
                                  const Device& device, StreamRef stream) const;
 
  private:

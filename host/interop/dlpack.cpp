@@ -98,11 +98,23 @@ Device device_of(const DeviceBuffer& buffer) {
   return {device.kind() == DeviceKind::host ? device_cpu : device_cuda, device.ordinal()};
 }
 
+/// torch before 2.0 computes the size of a storage from the strides, finds that it overflows, and
+/// ends the process, since the exception leaves a destructor.
+void refuse_negative_strides(const DeviceBuffer& buffer) {
+  for (std::size_t i = 0; i < buffer.shape().size(); ++i)
+    if (buffer.strides()[i] < 0 && buffer.shape()[i] > 1)
+      throw Failure(Errc::format_unsupported,
+                    text("the stride of axis ", i,
+                         " is negative, which consumers of DLPack before "
+                         "version 1.0 do not expect; copy() makes it positive"));
+}
+
 ManagedTensor* to_legacy(const DeviceBuffer& buffer) {
   if (buffer.readonly())
     throw Failure(Errc::invalid_argument,
                   "the array is read-only, which DLPack before version 1.0 cannot say; ask for a "
                   "tensor of version 1.0");
+  refuse_negative_strides(buffer);
   std::unique_ptr<Manager> manager = manage(buffer);
   auto managed = std::make_unique<ManagedTensor>(
       ManagedTensor{tensor_of(*manager), nullptr, let_go<ManagedTensor>});

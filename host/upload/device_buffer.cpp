@@ -2,7 +2,7 @@
 #include <multibuffer/error.hpp>
 
 #include "host/backend/backend.hpp"
-#include "host/backend/gather_plan.hpp"
+#include "host/backend/copy_plan.hpp"
 #include "host/support/checked.hpp"
 #include "host/support/text.hpp"
 #include "host/upload/internals.hpp"
@@ -80,21 +80,21 @@ void DeviceBuffer::copy_to_host(std::span<std::byte> to) const {
   Backend& backend = backend_of(device());
   if (is_c_contiguous()) return backend.read(to.data(), parts_.memory.get(), data(), nbytes());
   // A gather without tables or indices brings the elements into order on the device.
-  GatherPlan plan;
-  plan.base = data();
-  plan.origins = {0};
+  CopyPlan plan;
+  plan.indexed.base = data();
+  plan.indexed.origins = {0};
   plan.run_bytes = format().itemsize();
-  std::int64_t out_stride = plan.run_bytes;
+  std::int64_t dense_stride = plan.run_bytes;
   for (std::size_t i = shape().size(); i-- > 0;) {
-    plan.axes.push_back({shape()[i], out_stride, 0, strides()[i]});
-    out_stride *= shape()[i];
+    plan.axes.push_back({shape()[i], dense_stride, 0, strides()[i]});
+    dense_stride *= shape()[i];
   }
   simplify(plan);
   const std::shared_ptr<Memory> dense = backend.allocate(nbytes(), {});
-  plan.out = dense->data();
-  std::vector<std::shared_ptr<Memory>> uses{dense};
-  if (parts_.memory) uses.push_back(parts_.memory);
-  backend.gather(plan, false, uses, {}, {});
+  plan.dense.base = dense->data();
+  std::vector<UsedMemory> uses{{dense, true}};
+  if (parts_.memory) uses.push_back({parts_.memory, false});
+  backend.copy(plan, false, uses, {}, {});
   backend.read(to.data(), dense.get(), dense->data(), nbytes());
 }
 

@@ -28,12 +28,12 @@ Storage::~Storage() {
   static_cast<void>(new (std::nothrow) std::shared_ptr<const void>(std::move(owner)));
 }
 
-std::vector<std::shared_ptr<Memory>> blocks_of(const Storage& storage) {
-  std::vector<std::shared_ptr<Memory>> blocks;
+std::vector<UsedMemory> blocks_of(const Storage& storage) {
+  std::vector<UsedMemory> blocks;
   blocks.reserve(storage.arenas.size() + 4);  // mostly, a gather adds its output and its indices
-  blocks.assign(storage.arenas.begin(), storage.arenas.end());
-  blocks.push_back(storage.memory);
-  if (storage.lent) blocks.push_back(storage.lent);
+  for (const std::shared_ptr<Memory>& arena : storage.arenas) blocks.push_back({arena});
+  if (storage.memory) blocks.push_back({storage.memory});
+  if (storage.lent) blocks.push_back({storage.lent});
   return blocks;
 }
 

@@ -48,8 +48,8 @@ struct Storage {
   ~Storage();
 };
 
-/// All blocks that reading the array's elements may touch.
-std::vector<std::shared_ptr<Memory>> blocks_of(const Storage& storage);
+/// All blocks that reading the array's elements may touch, to be read.
+std::vector<UsedMemory> blocks_of(const Storage& storage);
 
 /// Where an arena's parts lie: the leaves from 0 on, then each table.
 struct ArenaMap {

@@ -110,7 +110,7 @@ Device device_of(const DeviceBuffer& buffer);
 /// thread. Work on the buffer's stream may still be writing to it. A read-only buffer sets
 /// `flag_read_only`; `to_legacy`, which has no flags, throws `invalid_argument` for it. Throws
 /// `format_unsupported` for elements that DLPack has no type for, for a non-native byte order, and
-/// for strides that are no multiples of the itemsize.
+/// for strides that are no multiples of the itemsize; `to_legacy` also for negative strides.
 ManagedTensor* to_legacy(const DeviceBuffer& buffer);
 ManagedTensorVersioned* to_versioned(const DeviceBuffer& buffer, std::uint64_t flags = 0);
 

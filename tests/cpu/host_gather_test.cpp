@@ -216,11 +216,11 @@ TEST(CopyEvery, IsNotForItemsThatAVectorFitsBetween) {
 }
 
 /// The plane as the last two axes of a plan, behind another axis of two planes or none.
-GatherPlan plan_of(const Plane& plane) {
-  GatherPlan plan;
-  plan.origins = {0};
-  plan.base = plane.from;
-  plan.out = plane.to;
+CopyPlan plan_of(const Plane& plane) {
+  CopyPlan plan;
+  plan.indexed.origins = {0};
+  plan.indexed.base = plane.from;
+  plan.dense.base = plane.to;
   plan.run_bytes = plane.row_bytes;
   plan.axes = {{plane.outer, plane.outer_out_stride, 0, plane.outer_stride},
                {plane.rows, plane.out_stride, 0, plane.stride}};
@@ -235,9 +235,9 @@ TEST(HostPlans, MayBeCutBetweenAnyTwoRows) {
     if (random.chance() && plane.row_bytes < 64) plane.rows += random(200, 5000);
     plane.outer_out_stride = std::max(plane.outer_out_stride, plane.rows * plane.out_stride);
     const Scene scene(plane, random);
-    const std::vector<GatherPlan> parts = host_plans(plan_of(plane));
+    const std::vector<CopyPlan> parts = host_plans(plan_of(plane));
     std::int64_t rows = 0;
-    for (const GatherPlan& part : parts) rows += part.rows;
+    for (const CopyPlan& part : parts) rows += part.rows;
     ASSERT_EQ(rows, plane.outer * plane.rows) << text_of(plane);
     // Anywhere: within rows, and across plans.
     const std::int64_t bytes = rows * plane.row_bytes;
@@ -266,13 +266,14 @@ TEST(HostPlans, StripsBeginWhereCacheLinesDo) {
                     .out_stride = size,
                     .stride = lines * size,
                     .row_bytes = size};
-  const std::vector<GatherPlan> parts = host_plans(plan_of(plane));
+  const std::vector<CopyPlan> parts = host_plans(plan_of(plane));
   ASSERT_EQ(parts.size(), 3U);
-  EXPECT_EQ(parts[0].out, aligned + cache_line_bytes);
-  EXPECT_EQ(parts[0].axes[0].out_stride % cache_line_bytes, 0);
-  EXPECT_EQ(parts[1].out, plane.to);
+  EXPECT_EQ(parts[0].dense.base, aligned + cache_line_bytes);
+  EXPECT_EQ(parts[0].axes[0].dense_stride % cache_line_bytes, 0);
+  EXPECT_EQ(parts[1].dense.base, plane.to);
   EXPECT_EQ(parts[1].rows, lines * (cache_line_bytes - misaligned) / size);
-  EXPECT_EQ(parts[2].out, parts[0].out + parts[0].axes[0].extent * parts[0].axes[0].out_stride);
+  EXPECT_EQ(parts[2].dense.base,
+            parts[0].dense.base + parts[0].axes[0].extent * parts[0].axes[0].dense_stride);
 }
 
 TEST(HostPlans, LongRunsAreCutIntoPieces) {
@@ -289,9 +290,9 @@ TEST(HostPlans, LongRunsAreCutIntoPieces) {
               .out_stride = run,
               .stride = -run,
               .row_bytes = run};
-  const std::vector<GatherPlan> parts = host_plans(plan_of(plane));
+  const std::vector<CopyPlan> parts = host_plans(plan_of(plane));
   EXPECT_EQ(parts.size(), 2U);
-  for (const GatherPlan& part : parts) host_gather(part, 0, part.rows, true);
+  for (const CopyPlan& part : parts) host_gather(part, 0, part.rows, true);
   EXPECT_TRUE(std::equal(out.begin(), out.begin() + run, source.begin() + run));
   EXPECT_TRUE(std::equal(out.begin() + run, out.end(), source.begin()));
 }
@@ -314,19 +315,19 @@ TEST(HostGather, RowsOfAnySizeAtAnyAddress) {
     const std::int64_t gap = random.chance() ? 0 : random(1, 64);
     const std::int64_t stride = size + (random.chance() ? 0 : random(1, 64));
     const Guarded out(static_cast<std::size_t>(gap + (rows - 1) * stride + size), random.chance());
-    GatherPlan plan;
-    plan.base = source.data();
-    plan.tables = {{offsets.data(), true}};
-    plan.origins = {0, 0};
+    CopyPlan plan;
+    plan.indexed.base = source.data();
+    plan.indexed.tables = {{offsets.data(), true}};
+    plan.indexed.origins = {0, 0};
     plan.axes = {{rows, stride, 0, 1}};
     plan.run_bytes = size;
     plan.rows = rows;
-    plan.out = out.data() + gap;
+    plan.dense.base = out.data() + gap;
     const std::int64_t cut = random(0, rows);
     host_gather(plan, 0, cut, random.chance());
     host_gather(plan, cut, rows, random.chance());
     for (std::int64_t row = 0; row < rows; ++row)
-      ASSERT_EQ(std::memcmp(plan.out + row * stride, expected.data() + row * size,
+      ASSERT_EQ(std::memcmp(plan.dense.base + row * stride, expected.data() + row * size,
                             static_cast<std::size_t>(size)),
                 0)
           << "row " << row << " of " << rows << ", of " << size << " bytes";
@@ -346,9 +347,9 @@ TEST(HostGather, IndicesThatChangedAfterTheirCheckLeadNowhereElse) {
   const std::array<std::int64_t, 4> offsets{0, 4, 8, 12};
   const std::array<std::int64_t, 5> wide{3, std::int64_t{1} << 40, -1, -5, INT64_MIN};
   const std::array<std::int32_t, 5> narrow{3, 1 << 30, -1, -5, INT32_MIN};
-  GatherPlan direct;
-  direct.base = reinterpret_cast<const std::byte*>(values.data());
-  direct.origins = {0};
+  CopyPlan direct;
+  direct.indexed.base = reinterpret_cast<const std::byte*>(values.data());
+  direct.indexed.origins = {0};
   direct.axes = {{5, 4, 0, 0}};
   direct.indices = {{.data = wide.data(),
                      .bytes_each = 8,
@@ -360,19 +361,19 @@ TEST(HostGather, IndicesThatChangedAfterTheirCheckLeadNowhereElse) {
                      .steps = {1}}};
   direct.run_bytes = 4;
   direct.rows = 5;
-  GatherPlan before_table = direct;
-  before_table.tables = {{offsets.data(), true}};
-  before_table.origins = {0, 0};
+  CopyPlan before_table = direct;
+  before_table.indexed.tables = {{offsets.data(), true}};
+  before_table.indexed.origins = {0, 0};
   before_table.indices[0].stride = 1;
-  GatherPlan behind_table = before_table;
+  CopyPlan behind_table = before_table;
   behind_table.indices[0].level = 1;
   behind_table.indices[0].stride = 4;
-  for (GatherPlan plan : {direct, before_table, behind_table}) {
+  for (CopyPlan plan : {direct, before_table, behind_table}) {
     for (const bool is_wide : {true, false}) {
       std::array<std::int32_t, 5> out{};
       plan.indices[0].data = is_wide ? static_cast<const void*>(wide.data()) : narrow.data();
       plan.indices[0].bytes_each = is_wide ? 8 : 4;
-      plan.out = reinterpret_cast<std::byte*>(out.data());
+      plan.dense.base = reinterpret_cast<std::byte*>(out.data());
       host_gather(plan, 0, 5, false);
       EXPECT_EQ(out, (std::array<std::int32_t, 5>{13, 10, 13, 10, 10}));
     }

@@ -137,19 +137,19 @@ TEST(PlaneWay, FollowsItsThresholds) {
 }
 
 /// Rows at indices of a list, through no table.
-GatherPlan listed_rows(std::int64_t rows, std::int64_t run_bytes) {
-  GatherPlan plan;
-  plan.origins = {0};
+CopyPlan listed_rows(std::int64_t rows, std::int64_t run_bytes) {
+  CopyPlan plan;
+  plan.indexed.origins = {0};
   plan.axes = {{rows, run_bytes, 0, 0}};
   plan.indices = {{nullptr, 8, 0, 1000, 0, run_bytes, {rows}, {1}}};
   plan.run_bytes = run_bytes;
   plan.rows = rows;
-  plan.out = out;
+  plan.dense.base = out;
   return plan;
 }
 
 TEST(PlanWay, CopiesPlanesWhereTheInnerAxisIsStrided) {
-  GatherPlan plan = listed_rows(1000, 100);
+  CopyPlan plan = listed_rows(1000, 100);
   plan.axes.push_back({10, 8, 0, 16});
   plan.indices[0].steps.push_back(0);
   EXPECT_EQ(choose_way(plan), PlanWay::planes);
@@ -159,28 +159,28 @@ TEST(PlanWay, CopiesPlanesWhereTheInnerAxisIsStrided) {
 
 TEST(PlanWay, LooksUpRowsAheadOnALongInnerAxis) {
   const auto way = [](std::int64_t rows, std::int64_t bytes, auto change) {
-    GatherPlan plan = listed_rows(rows, bytes);
+    CopyPlan plan = listed_rows(rows, bytes);
     change(plan);
     return choose_way(plan);
   };
-  const auto as_it_is = [](GatherPlan&) {};
+  const auto as_it_is = [](CopyPlan&) {};
   EXPECT_EQ(way(64, 17, as_it_is), PlanWay::inner_axis);
   EXPECT_EQ(way(64, 2047, as_it_is), PlanWay::inner_axis);
   EXPECT_EQ(way(63, 17, as_it_is), PlanWay::batches);
   EXPECT_EQ(way(64, 16, as_it_is), PlanWay::batches);
   EXPECT_EQ(way(64, 2048, as_it_is), PlanWay::batches);
-  EXPECT_EQ(way(64, 100, [](GatherPlan& p) { p.conversion = Conversion{}; }), PlanWay::batches);
+  EXPECT_EQ(way(64, 100, [](CopyPlan& p) { p.conversion = Conversion{}; }), PlanWay::batches);
   const auto through_tables = [](std::size_t count, int level) {
-    return [=](GatherPlan& p) {
-      p.tables.assign(count, {nullptr, false});
-      p.origins.assign(count + 1, 0);
+    return [=](CopyPlan& p) {
+      p.indexed.tables.assign(count, {nullptr, false});
+      p.indexed.origins.assign(count + 1, 0);
       p.indices[0].level = level;
     };
   };
   EXPECT_EQ(way(64, 100, through_tables(1, 0)), PlanWay::inner_axis);
   EXPECT_EQ(way(64, 100, through_tables(1, 1)), PlanWay::batches);  // behind the table
   EXPECT_EQ(way(64, 100, through_tables(2, 0)), PlanWay::batches);  // more than a loop holds
-  GatherPlan one_row = listed_rows(1, 100);
+  CopyPlan one_row = listed_rows(1, 100);
   one_row.axes.clear();
   EXPECT_EQ(choose_way(one_row), PlanWay::batches);
 }

@@ -54,7 +54,7 @@ Stream make_stream() {
 
 /// A random case whose memory is on the device.
 struct DeviceCase {
-  GatherPlan plan;
+  CopyPlan plan;
   std::vector<std::shared_ptr<Memory>> blocks;
   std::shared_ptr<Memory> out;
 };
@@ -86,14 +86,14 @@ class CudaDevice : public ::testing::Test {
   }
 
   /// A plan that copies one block to another, element by element, backwards.
-  GatherPlan backwards(const Memory& from, const Memory& to) {
-    GatherPlan plan;
+  CopyPlan backwards(const Memory& from, const Memory& to) {
+    CopyPlan plan;
     plan.rows = from.bytes() / 4;
-    plan.base = from.data();
-    plan.origins = {from.bytes() - 4};
+    plan.indexed.base = from.data();
+    plan.indexed.origins = {from.bytes() - 4};
     plan.axes = {{plan.rows, 4, 0, -4}};
     plan.run_bytes = 4;
-    plan.out = to.data();
+    plan.dense.base = to.data();
     return plan;
   }
 
@@ -103,10 +103,10 @@ class CudaDevice : public ::testing::Test {
       return c.blocks.emplace_back(on_device(block.data(), block.bytes()))->data();
     };
     for (std::size_t k = 0; k < host.tables.size(); ++k)
-      c.plan.tables[k].data = move(host.tables[k]);
+      c.plan.indexed.tables[k].data = move(host.tables[k]);
     for (std::size_t k = 0; k < host.index_arrays.size(); ++k)
       c.plan.indices[k].data = move(host.index_arrays[k]);
-    c.plan.base = move(host.leaves[0]);
+    c.plan.indexed.base = move(host.leaves[0]);
     return c;
   }
 
@@ -157,11 +157,11 @@ TEST_F(CudaDevice, EveryKernelGathersWhatThePlanSays) {
     for (int variant = 0; variant < 4; ++variant) {
       const std::vector<std::byte> empty(expected.size(), prefill);
       c.out = on_device(empty);
-      c.plan.out = c.out->data() + (host.plan.out - host.out[0].data());
+      c.plan.dense.base = c.out->data() + (host.plan.dense.base - host.out[0].data());
       backend->synchronize({});
       const KernelChoice choice = random_choice(random, c.plan);
       if (variant == 0)
-        backend->gather(c.plan, false, {c.out}, {}, {});
+        backend->copy(c.plan, false, {{c.out, true}}, {}, {});
       else
         launch(c, choice, *backend);
       EXPECT_EQ(fetched<std::byte>(*c.out), expected) << describe(c.plan, choice);
@@ -293,7 +293,7 @@ TEST_F(CudaDevice, WorkOnOneStreamWaitsForEarlierWorkOnAnother) {
   hold_up(first);
   backend->write(*source, 0, values.data(), 400'000, stream_ref(first));
   const auto once = backend->allocate(400'000, stream_ref(second));
-  backend->gather(backwards(*source, *once), false, {source, once}, stream_ref(second), {});
+  backend->copy(backwards(*source, *once), false, {{source}, {once, true}}, stream_ref(second), {});
   hold_up(second);
   // Overwrites what the other stream still has to read.
   const std::vector<std::int32_t> zeros(values.size());
@@ -363,7 +363,7 @@ TEST_F(CudaDevice, MemoryIsFreedAfterTheWorkThatUsesIt) {
     auto source = on_device(values);
     const auto out = backend->allocate(400'000, stream_ref(stream));
     hold_up(stream);
-    backend->gather(backwards(*source, *out), false, {source, out}, stream_ref(stream), {});
+    backend->copy(backwards(*source, *out), false, {{source}, {out, true}}, stream_ref(stream), {});
     source.reset();
     // Whoever gets the block next writes to it at once.
     const std::vector<std::int32_t> zeros(values.size());
@@ -382,7 +382,7 @@ TEST_F(CudaDevice, MemoryOutlivesTheStreamItWasMadeOn) {
     memory = on_device(values, stream_ref(stream));
   }
   const auto out = backend->allocate(4000, {});
-  backend->gather(backwards(*memory, *out), false, {memory, out}, {}, {});
+  backend->copy(backwards(*memory, *out), false, {{memory}, {out, true}}, {}, {});
   EXPECT_EQ(fetched<std::int32_t>(*out), reversed(values));
 }
 
@@ -403,7 +403,8 @@ TEST_F(CudaDevice, ThreadsMayShareABackend) {
       const Stream stream = make_stream();
       for (int i = 0; i < 10; ++i) {
         const auto out = backend->allocate(source->bytes(), stream_ref(stream));
-        backend->gather(backwards(*source, *out), false, {source, out}, stream_ref(stream), {});
+        backend->copy(backwards(*source, *out), false, {{source}, {out, true}}, stream_ref(stream),
+                      {});
         result = fetched<std::int32_t>(*out);
       }
     });
@@ -464,10 +465,11 @@ TEST_F(CudaDevice, PlansOfEveryKindAreCaptured) {
     DeviceCase c = on_this_device(host);
     const std::vector<std::byte> empty(expected.size(), prefill);
     c.out = on_device(empty);
-    c.plan.out = c.out->data() + (host.plan.out - host.out[0].data());
-    std::vector<std::shared_ptr<Memory>> uses = c.blocks;
-    uses.push_back(c.out);
-    const auto planned = backend->plan(c.plan, true, uses, stream_ref(stream));
+    c.plan.dense.base = c.out->data() + (host.plan.dense.base - host.out[0].data());
+    std::vector<UsedMemory> uses;
+    for (const std::shared_ptr<Memory>& block : c.blocks) uses.push_back({block});
+    uses.push_back({c.out, true});
+    const auto planned = backend->prepare(c.plan, true, uses, stream_ref(stream));
     const Graph graph(stream, [&] { planned->run(); });
     EXPECT_EQ(fetched<std::byte>(*c.out), empty);  // nothing has run yet
     for (int launch = 0; launch < 2; ++launch) graph.launch(stream);
@@ -481,15 +483,16 @@ TEST_F(CudaDevice, ALaunchOfAGraphReportsItsOwnBadIndices) {
   const auto source = on_device(counting(10));
   const auto indices = on_device(std::vector<std::int64_t>{1, 2});
   const auto out = backend->allocate(8, {});
-  GatherPlan plan;
-  plan.base = source->data();
-  plan.origins = {0};
+  CopyPlan plan;
+  plan.indexed.base = source->data();
+  plan.indexed.origins = {0};
   plan.axes = {{2, 4, 0, 0}};
   plan.indices = {{indices->data(), 8, 2, 10, 0, 4, {2}, {1}}};
   plan.run_bytes = 4;
   plan.rows = 2;
-  plan.out = out->data();
-  const auto planned = backend->plan(plan, true, {source, indices, out}, stream_ref(stream));
+  plan.dense.base = out->data();
+  const auto planned =
+      backend->prepare(plan, true, {{source}, {indices}, {out, true}}, stream_ref(stream));
   const Graph graph(stream, [&] { planned->run(); });
   const auto launch_with = [&](std::vector<std::int64_t> values) {
     backend->write(*indices, 0, values.data(), 16, {});
@@ -514,15 +517,15 @@ class CudaIndices : public CudaDevice {
     indices = on_device(values);
     out = backend->allocate(static_cast<std::int64_t>(values.size()) * 4, {});
     const auto count = static_cast<std::int64_t>(values.size());
-    GatherPlan plan;
-    plan.base = source->data();
-    plan.origins = {0};
+    CopyPlan plan;
+    plan.indexed.base = source->data();
+    plan.indexed.origins = {0};
     plan.axes = {{count, 4, 0, 0}};
     plan.indices = {{indices->data(), 8, 2, 10, 0, 4, {count}, {1}}};
     plan.run_bytes = 4;
     plan.rows = count;
-    plan.out = out->data();
-    return backend->gather(plan, true, {source, indices, out}, {}, {});
+    plan.dense.base = out->data();
+    return backend->copy(plan, true, {{source}, {indices}, {out, true}}, {}, {});
   }
 
   std::shared_ptr<Memory> source;

@@ -112,7 +112,7 @@ class PatternMemory final : public KernelMemory {
 };
 
 /// Runs the named blocks of a whole grid, as the backend would.
-inline void run_blocks(const GatherPlan& gather, const KernelChoice& choice, KernelMemory& memory,
+inline void run_blocks(const CopyPlan& gather, const KernelChoice& choice, KernelMemory& memory,
                        const Grid& grid, const std::vector<std::uint32_t>& blocks,
                        std::uint64_t* bad_index = nullptr) {
   const Address word = address_of(bad_index);
@@ -130,7 +130,7 @@ inline void run_blocks(const GatherPlan& gather, const KernelChoice& choice, Ker
   run(large);
 }
 
-inline void run_kernel(const GatherPlan& plan, const KernelChoice& choice, KernelMemory& memory,
+inline void run_kernel(const CopyPlan& plan, const KernelChoice& choice, KernelMemory& memory,
                        const Grid& grid, std::uint64_t* bad_index = nullptr) {
   std::vector<std::uint32_t> all(grid.blocks);
   for (std::uint32_t block = 0; block < grid.blocks; ++block) all[block] = block;

@@ -123,11 +123,11 @@ void expect_picks_pixels(Random& random, const PixelCase& c) {
   Block in(c.shift + lines * line);
   Block out(c.head + lines * out_line + word_bytes);
   in.fill(random);
-  GatherPlan plan;
-  plan.base = in.data();
-  plan.origins = {c.shift + (c.backwards ? (c.count - 1) * pitch : 0) +
-                  (c.reversed ? bytes - 1 : 0)};
-  plan.out = out.data() + c.head;
+  CopyPlan plan;
+  plan.indexed.base = in.data();
+  plan.indexed.origins = {c.shift + (c.backwards ? (c.count - 1) * pitch : 0) +
+                          (c.reversed ? bytes - 1 : 0)};
+  plan.dense.base = out.data() + c.head;
   plan.axes = {{lines, out_line, 0, line}, {c.count, bytes, 0, c.backwards ? -pitch : pitch}};
   plan.run_bytes = bytes;
   if (c.reversed) {
@@ -224,14 +224,14 @@ TEST(KernelBodies, ReportNothingWhereAllIndicesAreGood) {
   std::array<std::int64_t, 4> values{-3, 2, 0, -1};
   std::array<std::byte, 3> source{std::byte{1}, std::byte{2}, std::byte{3}};
   Block out(4);
-  GatherPlan plan;
-  plan.base = source.data();
-  plan.origins = {0};
+  CopyPlan plan;
+  plan.indexed.base = source.data();
+  plan.indexed.origins = {0};
   plan.axes = {{4, 1, 0, 0}};
   plan.indices = {{values.data(), 8, 0, 3, 0, 1, {4}, {1}}};
   plan.run_bytes = 1;
   plan.rows = 4;
-  plan.out = out.data();
+  plan.dense.base = out.data();
   CheckedMemory memory;
   memory.allow_reads(address_of(values.data()), sizeof(values));
   memory.allow_reads(address_of(source.data()), sizeof(source));
@@ -247,7 +247,7 @@ TEST(KernelBodies, ReportNothingWhereAllIndicesAreGood) {
 // ----------------------------------------------------------------------------
 
 /// What the number (of a gather that converts nothing: the byte) at `source` becomes.
-std::vector<std::byte> expected_of(const GatherPlan& plan, Address source) {
+std::vector<std::byte> expected_of(const CopyPlan& plan, Address source) {
   const int bytes = plan.conversion ? bytes_of(plan.conversion->from) : 1;
   std::vector<std::byte> read;
   for (int i = 0; i < bytes; ++i)
@@ -259,7 +259,7 @@ std::vector<std::byte> expected_of(const GatherPlan& plan, Address source) {
 }
 
 /// Runs the first turn and the last two of `plan` alone, and checks what is at both ends.
-void expect_far_ends(const GatherPlan& plan, const KernelChoice& choice) {
+void expect_far_ends(const CopyPlan& plan, const KernelChoice& choice) {
   const std::int64_t turn = items_per_turn(choice, threads_per_block);
   const auto turns =
       static_cast<std::uint32_t>(ceil_divide(work_of(PlanFacts(plan), choice).items, turn));
@@ -271,8 +271,8 @@ void expect_far_ends(const GatherPlan& plan, const KernelChoice& choice) {
 
   const auto expect_copied = [&](const std::vector<std::int64_t>& index, std::int64_t within) {
     const Row row = interpret(plan, index);
-    Address out =
-        address_of(plan.out) + static_cast<Address>(row.out_offset + plan.out_bytes(within));
+    Address out = address_of(plan.dense.base) +
+                  static_cast<Address>(row.out_offset + plan.dense_bytes(within));
     for (const std::byte byte : expected_of(plan, row.source + static_cast<Address>(within))) {
       ASSERT_TRUE(memory.written.contains(out)) << describe(plan, choice);
       EXPECT_EQ(memory.written[out++], byte) << describe(plan, choice);
@@ -289,7 +289,7 @@ void expect_far_ends(const GatherPlan& plan, const KernelChoice& choice) {
 
 TEST(KernelBodies, ReachTheFarEndsOfLargeArrays) {
   constexpr std::int64_t big = largest<std::int32_t>;
-  const auto expect = [](const GatherPlan& plan, Family family, bool wide) {
+  const auto expect = [](const CopyPlan& plan, Family family, bool wide) {
     const KernelChoice choice = choose_kernel(plan);
     EXPECT_EQ(choice.family, family) << describe(plan, choice);
     EXPECT_EQ(choice.wide, wide) << describe(plan, choice);
@@ -304,12 +304,12 @@ TEST(KernelBodies, ReachTheFarEndsOfLargeArrays) {
   // may be.
   for (const std::int64_t extent : {big - 16, big - 15})
     for (const std::int64_t item : {1, 2}) {
-      GatherPlan plan = far_plan({{extent, item, 0, -item}}, item);
-      plan.out += word_bytes - item;
+      CopyPlan plan = far_plan({{extent, item, 0, -item}}, item);
+      plan.dense.base += word_bytes - item;
       expect(plan, Family::pixels, extent == big - 15);
     }
-  GatherPlan off = far_plan({{big - 1, 8, 0, -8}}, 8);
-  off.out += 8;
+  CopyPlan off = far_plan({{big - 1, 8, 0, -8}}, 8);
+  off.dense.base += 8;
   expect(off, Family::strided, false);
   // A stride that alone goes beyond 31 bits, and rows of an odd number of vectors.
   expect(far_plan({{3, std::int64_t{1} << 40, 0, std::int64_t{1} << 41}}, 8), Family::elements,
@@ -324,11 +324,11 @@ TEST(KernelBodies, ReachTheFarEndsOfLargeArrays) {
   expect(far_plan({{1000, 16399, 0, -24601}}, 16399), Family::shifted, false);
   expect(far_plan({{1'000'000, 16399, 0, -24601}}, 16399), Family::shifted, true);
   // Signed bytes as unsigned ones: numbers are converted, and bytes stay what they are.
-  const auto converted = [](ScalarType from, ScalarType to, GatherPlan plan) {
+  const auto converted = [](ScalarType from, ScalarType to, CopyPlan plan) {
     plan.conversion = Conversion{.from = from, .to = to};
     return plan;
   };
-  const auto to_unsigned = [&](GatherPlan plan) {
+  const auto to_unsigned = [&](CopyPlan plan) {
     return converted(ScalarType::int8, ScalarType::uint8, std::move(plan));
   };
   for (const std::int64_t extent : {big - 1, big, big + 1})
@@ -426,9 +426,9 @@ void expect_no_bank_conflicts(bool aligned) {
   using Shape = TilesOf<ItemBytes>;
   using Word = typename Shape::Word;
   constexpr int side = Shape::side;
-  GatherPlan plan =
+  CopyPlan plan =
       far_plan({{side, side * 64, 0, ItemBytes}, {side, ItemBytes, 0, side * 32}}, ItemBytes);
-  if (!aligned) plan.base += ItemBytes, plan.out += ItemBytes;
+  if (!aligned) plan.indexed.base += ItemBytes, plan.dense.base += ItemBytes;
   const KernelChoice choice = choose_kernel(plan);
   ASSERT_EQ(choice.family, Family::tiles);
   const KernelPlan kernel_plan = small_plan(PlanFacts(plan), choice, 0);
@@ -469,7 +469,7 @@ TEST(Tiles, HaveNoBankConflicts) {
 
 TEST(Tiles, AreReadAndWrittenInWordsWhereEveryRowAndColumnIsAligned) {
   const auto parts = [](std::int64_t rows, std::int64_t columns, std::int64_t row_stride) {
-    const GatherPlan plan = far_plan({{columns, rows, 0, 1}, {rows, 1, 0, row_stride}}, 1);
+    const CopyPlan plan = far_plan({{columns, rows, 0, 1}, {rows, 1, 0, row_stride}}, 1);
     const KernelChoice choice = choose_kernel(plan);
     EXPECT_EQ(choice.family, Family::tiles);
     return plan_parts<std::int32_t>(PlanFacts(plan), choice, 0).scalars.own.tiles;

@@ -251,9 +251,9 @@ TEST(PullPlan, GathersTheArenaInPlaceAllOfItOrInParts) {
     for (const std::int64_t step : {std::int64_t{1}, std::int64_t{5}, plan.leaves}) {
       std::vector<std::byte> arena(static_cast<std::size_t>(placement.arena_bytes));
       for (std::int64_t first = 0; first < plan.leaves; first += step)
-        host->gather(plan.gather(first, std::min(step, plan.leaves - first), plan.table().data(),
-                                 arena.data()),
-                     false, {}, {}, {});
+        host->copy(plan.gather(first, std::min(step, plan.leaves - first), plan.table().data(),
+                               arena.data()),
+                   false, {}, {}, {});
       EXPECT_TRUE(arena == packed(placement)) << step;
     }
   }
@@ -266,7 +266,7 @@ TEST(PullPlan, AlignedRowsAreReadInWholeVectors) {
   const ArrayView view(pointers.data(), Format(), Layout({{64, 8, 0}, {256, 1, 1}}, {0, 0}));
   const PullPlan plan = pull_plan(place(resolve(view), PlacementKind::packed));
   EXPECT_TRUE(std::holds_alternative<LargeVector<std::uint32_t>>(plan.addresses));
-  const GatherPlan gather = plan.gather(0, plan.leaves, plan.table().data(), nullptr);
+  const CopyPlan gather = plan.gather(0, plan.leaves, plan.table().data(), nullptr);
   EXPECT_EQ(common_vector(gather), 16);
   EXPECT_EQ(choose_kernel(gather).levels, 1);
   EXPECT_FALSE(choose_kernel(gather).wide);

@@ -519,9 +519,12 @@ class Torch(Case):
         with FakeTensorMode():
             null.append(torch.ones(3))
         for bad in null:
-            self.refused(readers(torch.ones(3), bad), "", (BufferError, ValueError, TypeError),
+            # Some versions of torch fail when these are asked whether they are pinned.
+            self.refused(readers(torch.ones(3), bad), "",
+                         (BufferError, ValueError, TypeError, AssertionError),
                          only=calls - {"indices", "update"})
 
+    @unittest.skipUnless(torch and hasattr(torch, "vmap"), "no torch with transforms")
     def test_inside_of_transforms(self):
         numbers = torch.ones(2)
 

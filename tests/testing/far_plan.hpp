@@ -9,11 +9,11 @@
 namespace multibuffer::testing {
 
 /// A plan over addresses that nothing lies at, however large it is.
-inline GatherPlan far_plan(const std::vector<PlanAxis>& axes, std::int64_t run_bytes) {
-  GatherPlan plan;
-  plan.base = reinterpret_cast<const std::byte*>(std::uintptr_t{1} << 45);
-  plan.out = reinterpret_cast<std::byte*>(std::uintptr_t{1} << 46);
-  plan.origins = {0};
+inline CopyPlan far_plan(const std::vector<PlanAxis>& axes, std::int64_t run_bytes) {
+  CopyPlan plan;
+  plan.indexed.base = reinterpret_cast<const std::byte*>(std::uintptr_t{1} << 45);
+  plan.dense.base = reinterpret_cast<std::byte*>(std::uintptr_t{1} << 46);
+  plan.indexed.origins = {0};
   plan.axes.assign(axes.begin(), axes.end());
   plan.run_bytes = run_bytes;
   plan.rows = 1;

@@ -42,7 +42,7 @@ class Block {
   std::vector<std::byte> storage_;
 };
 
-// A plan read as it is written: the comment at GatherPlan, word for word.
+// A plan read as it is written: the comment at CopyPlan, word for word.
 // --------------------------
 
 struct Row {
@@ -61,12 +61,12 @@ inline std::int64_t entry_of(const PlanTable& table, std::int64_t position) {
                     : std::int64_t{static_cast<const std::uint32_t*>(table.data)[position]};
 }
 
-inline Row interpret(const GatherPlan& plan, const std::vector<std::int64_t>& index) {
+inline Row interpret(const CopyPlan& plan, const std::vector<std::int64_t>& index) {
   Row row;
-  auto positions = plan.origins;
+  auto positions = plan.indexed.origins;
   for (std::size_t i = 0; i < plan.axes.size(); ++i) {
     positions[static_cast<std::size_t>(plan.axes[i].level)] += index[i] * plan.axes[i].stride;
-    row.out_offset += index[i] * plan.axes[i].out_stride;
+    row.out_offset += index[i] * plan.axes[i].dense_stride;
   }
   for (std::size_t k = 0; k < plan.indices.size(); ++k) {
     const PlanIndices& indices = plan.indices[k];
@@ -79,16 +79,16 @@ inline Row interpret(const GatherPlan& plan, const std::vector<std::int64_t>& in
   }
   if (!row.bad.empty()) return row;
   std::int64_t position = positions[0];
-  for (std::size_t level = 1; level <= plan.tables.size(); ++level)
-    position =
-        entry_of(plan.tables[level - 1], position) * (level == plan.tables.size() ? plan.unit : 1) +
-        positions[level];
-  row.source = address_of(plan.base) + static_cast<Address>(position);
+  for (std::size_t level = 1; level <= plan.indexed.tables.size(); ++level)
+    position = entry_of(plan.indexed.tables[level - 1], position) *
+                   (level == plan.indexed.tables.size() ? plan.indexed.unit : 1) +
+               positions[level];
+  row.source = address_of(plan.indexed.base) + static_cast<Address>(position);
   return row;
 }
 
 template <class Visit>
-void for_each_row(const GatherPlan& plan, Visit&& visit) {
+void for_each_row(const CopyPlan& plan, Visit&& visit) {
   std::vector<std::int64_t> index(plan.axes.size(), 0);
   for (std::int64_t row = 0; row < plan.rows; ++row) {
     visit(interpret(plan, index));
@@ -131,7 +131,7 @@ inline ScalarType random_scalar(Random& random, bool is_result) {
 }
 
 struct Case {
-  GatherPlan plan;
+  CopyPlan plan;
   std::vector<Block> tables;
   std::vector<Block> index_arrays;
   std::vector<Block> leaves;  ///< one
@@ -140,7 +140,7 @@ struct Case {
 
   std::vector<std::byte> expected() {
     std::vector<std::byte> result(static_cast<std::size_t>(out[0].bytes()), prefill);
-    const std::int64_t margin = plan.out - out[0].data();
+    const std::int64_t margin = plan.dense.base - out[0].data();
     for_each_row(plan, [&](const Row& row) {
       if (!row.bad.empty()) return;
       const auto* const source = reinterpret_cast<const std::byte*>(row.source);
@@ -197,7 +197,7 @@ class CaseMaker {
 
   /// Runs of whole numbers, whatever they and the output are aligned to.
   void choose_conversion() {
-    GatherPlan& plan = result_.plan;
+    CopyPlan& plan = result_.plan;
     transposes_ = false;
     Conversion& conversion = plan.conversion.emplace();
     conversion.from = random_scalar(random_, false);
@@ -228,10 +228,10 @@ class CaseMaker {
   }
 
   void make_axes() {
-    GatherPlan& plan = result_.plan;
+    CopyPlan& plan = result_.plan;
     plan.rows = 1;
     const std::int64_t count = between(0, size_.most_axes);
-    const std::int64_t run_bytes = plan.out_bytes(plan.run_bytes);
+    const std::int64_t run_bytes = plan.dense_bytes(plan.run_bytes);
     const std::int64_t alignment = plan.conversion ? out_alignment_ : result_.alignment;
     const std::int64_t most_rows =
         std::max<std::int64_t>(8, 30000 / std::max(run_bytes, plan.run_bytes));
@@ -269,12 +269,12 @@ class CaseMaker {
       const bool dense = i + dense_axes >= plan.axes.size();
       if (!dense && random_.chance(15)) out_stride += alignment * between(1, 3);
       if (!dense && random_.chance(lines_ ? 50 : 10)) out_stride = (out_stride + 15) / 16 * 16;
-      plan.axes[i].out_stride = out_stride;
+      plan.axes[i].dense_stride = out_stride;
       out_stride *= plan.axes[i].extent;
     }
     const std::int64_t margin = 16 * between(0, 3) + (random_.chance(20) ? alignment : 0);
     result_.out.emplace_back(margin + out_stride + 64);
-    plan.out = result_.out[0].data() + margin;
+    plan.dense.base = result_.out[0].data() + margin;
   }
 
   std::int64_t some_index(std::int64_t extent, bool narrow) {
@@ -286,7 +286,7 @@ class CaseMaker {
   }
 
   void make_indices() {
-    GatherPlan& plan = result_.plan;
+    CopyPlan& plan = result_.plan;
     const std::int64_t count = between(0, size_.most_indices);
     for (std::int64_t k = 0; k < count; ++k) {
       PlanIndices indices;
@@ -320,43 +320,44 @@ class CaseMaker {
 
   /// Every table's entries are starts in what comes next, of which there are `starts`.
   void make_storage() {
-    GatherPlan& plan = result_.plan;
-    plan.unit = result_.alignment * random_.pick<std::int64_t>({1, 2, 4, 16});
+    CopyPlan& plan = result_.plan;
+    plan.indexed.unit = result_.alignment * random_.pick<std::int64_t>({1, 2, 4, 16});
     const bool in_place = random_.chance(size_.in_place);
     std::int64_t starts = 1;
     std::vector<std::int64_t> next_starts;
     for (std::int64_t level = 0; level < levels_; ++level) {
       const auto at = static_cast<std::size_t>(level);
       const std::int64_t margin = between(0, 3);
-      plan.origins.push_back(margin - lowest_[at]);
-      const std::int64_t entries = starts + plan.origins[at] + highest_[at];
+      plan.indexed.origins.push_back(margin - lowest_[at]);
+      const std::int64_t entries = starts + plan.indexed.origins[at] + highest_[at];
       const bool absolute = in_place && level + 1 == levels_;
       const bool wide = absolute || random_.chance(50);
       Block& block = result_.tables.emplace_back(entries * (wide ? 8 : 4));
       starts = between(1, 40);
       next_starts.push_back(starts);
-      plan.tables.push_back({block.data(), wide});
+      plan.indexed.tables.push_back({block.data(), wide});
     }
     const std::int64_t leaf_margin = result_.alignment * between(0, 3);
     const auto leaf = static_cast<std::size_t>(levels_);
-    plan.origins.push_back(leaf_margin - lowest_[leaf]);
+    plan.indexed.origins.push_back(leaf_margin - lowest_[leaf]);
     Block& leaves =
-        result_.leaves.emplace_back((levels_ > 0 ? (starts - 1) * plan.unit : 0) +
-                                    plan.origins[leaf] + highest_[leaf] + plan.run_bytes);
+        result_.leaves.emplace_back((levels_ > 0 ? (starts - 1) * plan.indexed.unit : 0) +
+                                    plan.indexed.origins[leaf] + highest_[leaf] + plan.run_bytes);
     leaves.fill(random_);
-    plan.base = in_place ? nullptr : leaves.data();
+    plan.indexed.base = in_place ? nullptr : leaves.data();
     if (in_place && levels_ == 0)
-      plan.origins[0] += static_cast<std::int64_t>(address_of(leaves.data()));
+      plan.indexed.origins[0] += static_cast<std::int64_t>(address_of(leaves.data()));
     fill_tables(next_starts, in_place ? static_cast<std::int64_t>(address_of(leaves.data())) : 0);
   }
 
   void fill_tables(const std::vector<std::int64_t>& starts, std::int64_t leaf_address) {
-    GatherPlan& plan = result_.plan;
-    for (std::size_t level = 0; level < plan.tables.size(); ++level) {
-      const bool wide = plan.tables[level].wide;
+    CopyPlan& plan = result_.plan;
+    for (std::size_t level = 0; level < plan.indexed.tables.size(); ++level) {
+      const bool wide = plan.indexed.tables[level].wide;
       Block& block = result_.tables[level];
       const std::int64_t entries = block.bytes() / (wide ? 8 : 4);
-      const std::int64_t base = level + 1 == plan.tables.size() ? leaf_address / plan.unit : 0;
+      const std::int64_t base =
+          level + 1 == plan.indexed.tables.size() ? leaf_address / plan.indexed.unit : 0;
       for (std::int64_t i = 0; i < entries; ++i) {
         const std::int64_t entry = base + between(0, starts[level] - 1);
         if (wide)
@@ -365,7 +366,7 @@ class CaseMaker {
           reinterpret_cast<std::uint32_t*>(block.data())[i] = static_cast<std::uint32_t>(entry);
       }
       // A Block's address changes when it moves; its bytes do not.
-      plan.tables[level].data = block.data();
+      plan.indexed.tables[level].data = block.data();
     }
   }
 
@@ -382,7 +383,7 @@ class CaseMaker {
 };
 
 /// Returns any choice that is right for a plan, not only the one that is made.
-inline KernelChoice random_choice(Random& random, const GatherPlan& plan) {
+inline KernelChoice random_choice(Random& random, const CopyPlan& plan) {
   const cuda::PlanFacts facts(plan);
   std::vector<Family> families;
   for (int family = static_cast<int>(Family::convert_float8);
@@ -402,12 +403,12 @@ inline KernelChoice random_choice(Random& random, const GatherPlan& plan) {
   return choice;
 }
 
-inline std::string describe(const GatherPlan& plan, const KernelChoice& choice) {
+inline std::string describe(const CopyPlan& plan, const KernelChoice& choice) {
   std::string text = "family " + std::to_string(static_cast<int>(choice.family)) + ", vector " +
                      std::to_string(choice.vector_bytes) + ", wide " + std::to_string(choice.wide) +
                      ", levels " + std::to_string(choice.levels) + "; run " +
                      std::to_string(plan.run_bytes) + ", rows " + std::to_string(plan.rows) +
-                     ", tables " + std::to_string(plan.tables.size()) + ", indices " +
+                     ", tables " + std::to_string(plan.indexed.tables.size()) + ", indices " +
                      std::to_string(plan.indices.size()) + ", axes";
   for (const PlanAxis& axis : plan.axes) text += " " + std::to_string(axis.extent);
   return text;

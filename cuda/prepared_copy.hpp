@@ -13,15 +13,15 @@
 
 namespace multibuffer::cuda {
 
-/// A gather that runs many times. A run is a launch and, unless the stream is being captured, an
+/// A copy that runs many times. A run is a launch and, unless the stream is being captured, an
 /// event behind it, which orders other streams' work on the same blocks.
-class CudaPlannedGather final : public PlannedGather {
+class CudaPreparedCopy final : public PreparedCopy {
  public:
-  CudaPlannedGather(Context& context, StagingRing& ring, const GatherPlan& plan, bool check,
-                    std::vector<std::shared_ptr<Memory>> uses, StreamRef stream);
-  ~CudaPlannedGather() override;
-  CudaPlannedGather(const CudaPlannedGather&) = delete;
-  CudaPlannedGather& operator=(const CudaPlannedGather&) = delete;
+  CudaPreparedCopy(Context& context, StagingRing& ring, const CopyPlan& plan, bool check,
+                   std::vector<UsedMemory> uses, StreamRef stream);
+  ~CudaPreparedCopy() override;
+  CudaPreparedCopy(const CudaPreparedCopy&) = delete;
+  CudaPreparedCopy& operator=(const CudaPreparedCopy&) = delete;
 
   void run() override;
   void end_runs() noexcept override;
@@ -32,9 +32,8 @@ class CudaPlannedGather final : public PlannedGather {
 
   Context& context_;
   cudaStream_t stream_;
-  std::byte* out_;
-  decltype(GatherPlan::indices) indices_;
-  std::vector<std::shared_ptr<Memory>> uses_;
+  decltype(CopyPlan::indices) indices_;
+  std::vector<UsedMemory> uses_;
   std::shared_ptr<DeviceMemory> word_;  ///< of bad indices; null where nothing is checked
   GatherLaunch launch_;
 

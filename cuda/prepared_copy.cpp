@@ -1,4 +1,4 @@
-#include "cuda/planned_gather.hpp"
+#include "cuda/prepared_copy.hpp"
 
 #include "cuda/memory/check.hpp"
 #include "cuda/memory/stream_use.hpp"
@@ -8,7 +8,7 @@
 namespace multibuffer::cuda {
 namespace {
 
-std::shared_ptr<DeviceMemory> word_for(Context& context, const GatherPlan& plan, bool check,
+std::shared_ptr<DeviceMemory> word_for(Context& context, const CopyPlan& plan, bool check,
                                        cudaStream_t stream) {
   if (!check || plan.mode != IndexMode::raise || plan.indices.empty()) return nullptr;
   return std::make_shared<DeviceMemory>(context, static_cast<std::int64_t>(sizeof(BadIndex::none)),
@@ -17,20 +17,17 @@ std::shared_ptr<DeviceMemory> word_for(Context& context, const GatherPlan& plan,
 
 }  // namespace
 
-CudaPlannedGather::CudaPlannedGather(Context& context, StagingRing& ring, const GatherPlan& plan,
-                                     bool check, std::vector<std::shared_ptr<Memory>> uses,
-                                     StreamRef stream)
+CudaPreparedCopy::CudaPreparedCopy(Context& context, StagingRing& ring, const CopyPlan& plan,
+                                   bool check, std::vector<UsedMemory> uses, StreamRef stream)
     : context_(context),
       stream_(context.stream(stream)),
-      out_(plan.out),
       indices_(plan.indices),
       uses_(std::move(uses)),
       word_(word_for(context, plan, check, stream_)),
       launch_(plan, word_ ? reinterpret_cast<std::uintptr_t>(word_->data()) : 0, context, ring,
               stream_) {
-  std::erase(uses_, nullptr);
-  if (launch_.lists()) uses_.push_back(launch_.lists());
-  if (word_) uses_.push_back(word_);
+  if (launch_.lists()) uses_.push_back({launch_.lists(), false});
+  if (word_) uses_.push_back({word_, true});
   if (word_) {
     StreamUse use(context_, stream_);
     use.writes(*word_);
@@ -39,21 +36,21 @@ CudaPlannedGather::CudaPlannedGather(Context& context, StagingRing& ring, const 
     use.finish();
   }
   // A captured run cannot wait for work outside of its graph.
-  for (const std::shared_ptr<Memory>& memory : uses_) memory->wait();
+  for (const UsedMemory& used : uses_) used.memory->wait();
   if (!context_.is_own(stream_)) context_.add_plan_stream(stream_);
 }
 
-CudaPlannedGather::~CudaPlannedGather() { end_runs(); }
+CudaPreparedCopy::~CudaPreparedCopy() { end_runs(); }
 
-void CudaPlannedGather::end_runs() noexcept {
+void CudaPreparedCopy::end_runs() noexcept {
   if (can_run_.exchange(false) && !context_.is_own(stream_)) context_.remove_plan_stream(stream_);
 }
 
-void CudaPlannedGather::clean_word() {
+void CudaPreparedCopy::clean_word() {
   MULTIBUFFER_CUDA_CHECK(cudaMemsetAsync(word_->data(), 0xff, sizeof(BadIndex::none), stream_));
 }
 
-void CudaPlannedGather::run() {
+void CudaPreparedCopy::run() {
   const DeviceGuard guard(context_);
   if (!context_.is_own(stream_) && state_of(stream_) == StreamState::capturing) {
     const std::lock_guard lock(mutex_);
@@ -63,10 +60,7 @@ void CudaPlannedGather::run() {
     return;
   }
   StreamUse use(context_, stream_);
-  for (const std::shared_ptr<Memory>& memory : uses_) {
-    auto& block = static_cast<DeviceMemory&>(*memory);
-    memory == word_ || lies_in(block, out_) ? use.writes(block) : use.reads(block);
-  }
+  use.add(uses_);
   // May wait for another thread's use, in which that thread may ask about this plan's last run.
   use.begin();
   const std::lock_guard lock(mutex_);
@@ -76,7 +70,7 @@ void CudaPlannedGather::run() {
   done_ = use.finish();
 }
 
-void CudaPlannedGather::wait() {
+void CudaPreparedCopy::wait() {
   const std::lock_guard lock(mutex_);
   const DeviceGuard guard(context_);
   if (done_) MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(done_.get()));

@@ -1,4 +1,4 @@
-#include "host/backend/gather_plan.hpp"
+#include "host/backend/copy_plan.hpp"
 
 #include <multibuffer/error.hpp>
 
@@ -14,23 +14,23 @@
 namespace multibuffer {
 namespace {
 
-void erase_axis(GatherPlan& plan, std::size_t at) {
+void erase_axis(CopyPlan& plan, std::size_t at) {
   plan.axes.erase(plan.axes.begin() + at);
   for (PlanIndices& indices : plan.indices) indices.steps.erase(indices.steps.begin() + at);
 }
 
-void drop_single_axes(GatherPlan& plan) {
+void drop_single_axes(CopyPlan& plan) {
   for (std::size_t i = plan.axes.size(); i-- > 0;)
     if (plan.axes[i].extent == 1) erase_axis(plan, i);
 }
 
-void sort_axes(GatherPlan& plan) {
+void sort_axes(CopyPlan& plan) {
   // As they mostly are.
-  if (std::ranges::is_sorted(plan.axes, std::greater{}, &PlanAxis::out_stride)) return;
+  if (std::ranges::is_sorted(plan.axes, std::greater{}, &PlanAxis::dense_stride)) return;
   std::vector<std::size_t> order(plan.axes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, std::greater{},
-                           [&](std::size_t i) { return plan.axes[i].out_stride; });
+                           [&](std::size_t i) { return plan.axes[i].dense_stride; });
   const auto reorder = [&](auto& list) {
     auto old = list;
     for (std::size_t i = 0; i < order.size(); ++i) list[i] = old[order[i]];
@@ -40,18 +40,18 @@ void sort_axes(GatherPlan& plan) {
 }
 
 /// Returns true if a walk along `inner` and then along `outer` is one along a longer `inner`.
-bool continues(const GatherPlan& plan, std::size_t outer, std::size_t inner) {
+bool continues(const CopyPlan& plan, std::size_t outer, std::size_t inner) {
   const PlanAxis& a = plan.axes[outer];
   const PlanAxis& b = plan.axes[inner];
   const auto follows = [&](std::int64_t far, std::int64_t near) { return far == near * b.extent; };
   const bool same_level = a.level == b.level || (a.stride == 0 && b.stride == 0);
-  return same_level && follows(a.out_stride, b.out_stride) && follows(a.stride, b.stride) &&
+  return same_level && follows(a.dense_stride, b.dense_stride) && follows(a.stride, b.stride) &&
          std::ranges::all_of(plan.indices, [&](const PlanIndices& indices) {
            return follows(indices.steps[outer], indices.steps[inner]);
          });
 }
 
-void merge_axes(GatherPlan& plan) {
+void merge_axes(CopyPlan& plan) {
   for (std::size_t i = plan.axes.size(); i-- > 1;) {
     if (!continues(plan, i - 1, i)) continue;
     plan.axes[i].extent *= plan.axes[i - 1].extent;
@@ -60,13 +60,13 @@ void merge_axes(GatherPlan& plan) {
 }
 
 /// Inner axes that are contiguous on both sides become part of the run.
-void grow_run(GatherPlan& plan) {
+void grow_run(CopyPlan& plan) {
   while (!plan.axes.empty()) {
     const std::size_t last = plan.axes.size() - 1;
     const PlanAxis& axis = plan.axes[last];
-    const bool contiguous = axis.level == static_cast<int>(plan.tables.size()) &&
+    const bool contiguous = axis.level == static_cast<int>(plan.indexed.tables.size()) &&
                             axis.stride == plan.run_bytes &&
-                            axis.out_stride == plan.out_bytes(plan.run_bytes);
+                            axis.dense_stride == plan.dense_bytes(plan.run_bytes);
     if (!contiguous || is_indexed(plan, last)) return;
     plan.run_bytes *= axis.extent;
     erase_axis(plan, last);
@@ -75,18 +75,18 @@ void grow_run(GatherPlan& plan) {
 
 }  // namespace
 
-bool is_indexed(const GatherPlan& plan, std::size_t axis) {
+bool is_indexed(const CopyPlan& plan, std::size_t axis) {
   return std::ranges::any_of(plan.indices,
                              [&](const PlanIndices& indices) { return indices.steps[axis] != 0; });
 }
 
-bool is_strided(const GatherPlan& plan, std::size_t axis) {
+bool is_strided(const CopyPlan& plan, std::size_t axis) {
   const PlanAxis& a = plan.axes[axis];
-  const bool in_leaf = a.level == static_cast<int>(plan.tables.size());
+  const bool in_leaf = a.level == static_cast<int>(plan.indexed.tables.size());
   return (in_leaf || a.stride == 0) && !is_indexed(plan, axis);
 }
 
-void simplify(GatherPlan& plan) {
+void simplify(CopyPlan& plan) {
   plan.rows = 1;
   for (const PlanAxis& axis : plan.axes)
     if (axis.extent == 0) plan.rows = 0;

@@ -26,10 +26,10 @@ struct PlanIndices {
   SmallVector<std::int64_t, 4> steps;
 };
 
-/// One axis of the walk over the result; contributes index * stride at `level`.
+/// One axis of the walk over both sides; contributes index * stride at `level` of the indexed side.
 struct PlanAxis {
   std::int64_t extent = 0;
-  std::int64_t out_stride = 0;  ///< bytes
+  std::int64_t dense_stride = 0;  ///< bytes, on the dense side
   int level = 0;
   std::int64_t stride = 0;  ///< 0 for the axes of index arrays
 };
@@ -40,47 +40,64 @@ struct PlanTable {
   bool wide = false;  ///< std::int64_t entries, else std::uint32_t
 };
 
-/// A gather with every choice made: for each index of `axes`, outermost first,
+/// The side of a plan that indices and offset arrays lead to: an array's leaves.
+struct IndexedSide {
+  const std::byte* base = nullptr;  ///< null for arrays in place, whose offsets are addresses
+  std::int64_t unit = 1;            ///< bytes that the last table's entries count in
+  SmallVector<PlanTable, 2> tables;
+  SmallVector<std::int64_t, 4> origins;  ///< tables.size() + 1
+};
+
+/// The side of a plan whose elements lie at strides alone: a result.
+struct DenseSide {
+  std::byte* base = nullptr;
+};
+
+/// Which side of a plan is read, and which is written. A scatter, from the dense side to the
+/// indexed one, will be the other direction; the switches over this type are what it must extend.
+enum class Direction { gather };
+
+/// A copy between memory that is indexed and memory that is dense, with every choice made: for each
+/// index of `axes`, outermost first,
 ///
 ///     position = origins[0] + contributions of level 0        (axes, then index arrays)
 ///     for level 1 ... tables.size():
 ///         position = tables[level - 1][position] * (level == tables.size() ? unit : 1)
 ///                    + origins[level] + contributions of that level
-///     copy `run_bytes` bytes from base + position to out + sum(index * out_stride)
+///     copy `run_bytes` bytes from indexed.base + position to dense.base + sum(index *
+///     dense_stride)
 ///
 /// Where there is a conversion, a run is so many bytes of whole numbers, and each is converted.
 ///
 /// Axes that continue each other are merged, extents of 1 are gone, and contiguous inner axes are
-/// part of the run. Axes are in order of descending out_stride, so output is written in order.
-struct GatherPlan {
-  const std::byte* base = nullptr;  ///< null for arrays in place, whose offsets are addresses
-  std::int64_t unit = 1;
-  SmallVector<PlanTable, 2> tables;
-  SmallVector<std::int64_t, 4> origins;  ///< tables.size() + 1
+/// part of the run. Axes are in order of descending dense_stride, so a result is written in order.
+struct CopyPlan {
+  Direction direction = Direction::gather;
+  IndexedSide indexed;
+  DenseSide dense;
   SmallVector<PlanAxis, 4> axes;
   SmallVector<PlanIndices, 2> indices;
   IndexMode mode = IndexMode::raise;
-  std::optional<Conversion> conversion;
-  std::int64_t run_bytes = 0;  ///< of the source
-  std::int64_t rows = 0;       ///< product of the axes' extents; 0 when there is nothing to do
-  std::byte* out = nullptr;
+  std::optional<Conversion> conversion;  ///< from what is read to what is written
+  std::int64_t run_bytes = 0;            ///< on the indexed side
+  std::int64_t rows = 0;  ///< product of the axes' extents; 0 when there is nothing to do
 
-  /// Returns the bytes that `source_bytes` of a run take in the output.
-  std::int64_t out_bytes(std::int64_t source_bytes) const {
-    return conversion ? source_bytes / bytes_of(conversion->from) * bytes_of(conversion->to)
-                      : source_bytes;
+  /// Returns the bytes on the dense side of `indexed_bytes` of a run.
+  std::int64_t dense_bytes(std::int64_t indexed_bytes) const {
+    return conversion ? indexed_bytes / bytes_of(conversion->from) * bytes_of(conversion->to)
+                      : indexed_bytes;
   }
 };
 
 /// Returns true if an index array moves along an axis.
-bool is_indexed(const GatherPlan& plan, std::size_t axis);
+bool is_indexed(const CopyPlan& plan, std::size_t axis);
 
 /// Returns true if index * stride, within the leaves, is all that tells the rows of an axis apart.
-bool is_strided(const GatherPlan& plan, std::size_t axis);
+bool is_strided(const CopyPlan& plan, std::size_t axis);
 
-/// Brings the axes into the form that `GatherPlan` promises, and sets `rows`. Before, they may be
+/// Brings the axes into the form that `CopyPlan` promises, and sets `rows`. Before, they may be
 /// in any order and `run_bytes` is the itemsize.
-void simplify(GatherPlan& plan);
+void simplify(CopyPlan& plan);
 
 /// The index that `value` means on an axis of `extent` > 0, or -1 if `mode` is raise and it is out
 /// of range.
