@@ -15,6 +15,7 @@ host/bytes
 host/format              host/support
 host/view                host/format host/support
 host/files               host/view host/format host/support
+host/dataset             host/files host/interop host/gather host/upload host/backend host/format host/view host/support
 host/resolve             host/view host/bytes host/support
 host/place               host/resolve host/view host/support
 host/backend             host/format host/place host/bytes host/support

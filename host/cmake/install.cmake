@@ -8,7 +8,7 @@ configure_package_config_file(host/cmake/multibuffer-config.cmake.in multibuffer
 write_basic_package_version_file(multibuffer-config-version.cmake COMPATIBILITY SameMinorVersion)
 
 # The components are packages of packages.cmake; `cmake --install` without one installs them all.
-install(TARGETS multibuffer EXPORT multibuffer
+install(TARGETS multibuffer multibuffer_dataset EXPORT multibuffer
   LIBRARY COMPONENT library NAMELINK_COMPONENT development
   ARCHIVE COMPONENT development
   FILE_SET HEADERS COMPONENT development)

@@ -32,7 +32,7 @@ function(multibuffer_lint name)
 endfunction()
 
 multibuffer_lint(lint
-  multibuffer multibuffer_cuda_plain multibuffer_files multibuffer_cli multibuffer_command)
+  multibuffer multibuffer_cuda_plain multibuffer_dataset multibuffer_cli multibuffer_command)
 if(MULTIBUFFER_PYTHON)
   multibuffer_lint(lint_python multibuffer_python)
 endif()

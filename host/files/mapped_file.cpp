@@ -4,7 +4,6 @@
 
 #include "host/support/text.hpp"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,7 +13,6 @@
 #include <iterator>
 #include <map>
 #include <mutex>
-#include <system_error>
 #include <utility>
 
 namespace multibuffer::files {
@@ -54,10 +52,6 @@ std::size_t most_files() {
   return largest_count() > 2 * others ? largest_count() - others : largest_count() / 2;
 }
 
-[[noreturn]] void throw_unreadable(const std::string& path, int error) {
-  throw Failure(Errc::file_unreadable, text(path, ": ", std::generic_category().message(error)));
-}
-
 [[noreturn]] void throw_too_many(const std::string& path, std::size_t mapped) {
   throw Failure(Errc::file_unreadable,
                 text(path, ": ", mapped,
@@ -67,60 +61,27 @@ std::size_t most_files() {
                      small_file >> 10, " KiB at once"));
 }
 
-class Descriptor {
- public:
-  explicit Descriptor(const std::string& path)
-      // Without O_NONBLOCK, opening a pipe that nobody writes to would wait for ever.
-      : number_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
-    if (number_ < 0) throw_unreadable(path, errno);
-  }
-  ~Descriptor() { close(number_); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-
- private:
-  int number_;
-};
-
 }  // namespace
 
 MappedFile::State MappedFile::state_of(const struct stat& status) noexcept {
   return {status.st_dev, status.st_ino, status.st_size, status.st_mtim};
 }
 
-MappedFile::MappedFile(const std::string& path) : path_(path) {
-  const Descriptor file(path);
-  struct stat status {};
-  if (fstat(file.number(), &status) != 0) throw_unreadable(path, errno);
-  if (S_ISDIR(status.st_mode)) throw_unreadable(path, EISDIR);
-  if (!S_ISREG(status.st_mode)) {
-    throw Failure(
-        Errc::file_unreadable,
-        text(path, ": not a regular file, so it cannot be mapped; save it to a file first"));
-  }
-  state_ = state_of(status);
+MappedFile::MappedFile(const InputFile& file)
+    : path_(file.path()), state_(state_of(file.status())) {
   if (state_.size == 0) return;  // mmap refuses empty files
   if (static_cast<std::size_t>(state_.size) <= small_file) {
-    read_all(file.number());
+    read_all(file);
   } else {
-    map(file.number());
+    map(file.descriptor());
   }
 }
 
-void MappedFile::read_all(int descriptor) {
+void MappedFile::read_all(const InputFile& file) {
   const auto size = static_cast<std::size_t>(state_.size);
   memory_ = std::make_unique_for_overwrite<std::byte[]>(size);
-  for (std::size_t done = 0; done < size;) {
-    const ssize_t count =
-        pread(descriptor, memory_.get() + done, size - done, static_cast<off_t>(done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw_unreadable(path_, errno);
-    if (count == 0) fail_as_changed();
-    done += static_cast<std::size_t>(count);
-  }
-  struct stat status {};
-  if (fstat(descriptor, &status) == 0) check_same(state_of(status));
+  file.read(0, {memory_.get(), size});
+  file.check_unchanged();
   bytes_ = {memory_.get(), size};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <sys/stat.h>
+#include "host/files/input_file.hpp"
+
 #include <sys/types.h>
 
 #include <cstddef>
@@ -21,7 +22,9 @@ namespace multibuffer::files {
 class MappedFile {
  public:
   /// Throws `file_unreadable`, naming the file and the system's reason.
-  explicit MappedFile(const std::string& path);
+  explicit MappedFile(const std::string& path) : MappedFile(InputFile(path)) {}
+  /// The file may be closed then.
+  explicit MappedFile(const InputFile& file);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&&) = delete;
@@ -47,7 +50,7 @@ class MappedFile {
   static State state_of(const struct stat& status) noexcept;
   [[noreturn]] void fail_as_changed() const;
   void check_same(const State& now) const;
-  void read_all(int descriptor);
+  void read_all(const InputFile& file);
   void map(int descriptor);
 
   std::string path_;

@@ -6,7 +6,7 @@
 #include "host/support/text.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <iterator>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -132,100 +132,115 @@ std::int64_t checked_size(std::span<const std::int64_t> shape, std::int64_t item
   return std::ranges::find(shape, 0) == shape.end() ? size : 0;
 }
 
-}  // namespace
-
-NpyFile::NpyFile(const std::string& path) : file_(path) {
-  read_header();
-  check_size();
-  set_strides();
+[[noreturn]] void fail(const std::string& name, const std::string& what) {
+  throw Failure(Errc::file_invalid, text(name, ": ", what));
 }
 
-void NpyFile::fail(const std::string& what) const {
-  throw Failure(Errc::file_invalid, text(file_.path(), ": ", what));
+void set_strides(NpyHeader& header) {
+  header.strides.resize(header.shape.size());
+  std::int64_t stride = header.type.itemsize;
+  for (std::size_t i = 0; i < header.shape.size(); ++i) {
+    const std::size_t axis = header.fortran_order ? i : header.shape.size() - 1 - i;
+    header.strides[axis] = stride;
+    stride *= std::max<std::int64_t>(header.shape[axis], 1);
+  }
 }
 
-void NpyFile::read_header() {
-  const std::span<const std::byte> bytes = file_.bytes();
-  if (bytes.empty()) fail("is empty");
-  if (characters(bytes).starts_with("PK\x03\x04")) {
-    fail("is a ZIP archive, as .npz files are; unpack it and give the .npy files in it");
-  }
-  const std::size_t start = std::min(bytes.size(), magic.size());
-  if (characters(bytes.first(start)) != magic.substr(0, start)) {
-    fail("is no .npy file (it does not begin with \\x93NUMPY)");
-  }
-  if (bytes.size() < preamble + 2) fail(text("cut in its header, after ", bytes.size(), " bytes"));
-
-  const int major = std::to_integer<int>(bytes[6]);
-  const int minor = std::to_integer<int>(bytes[7]);
-  if (major < 1 || major > 3 || minor != 0) {
-    fail(text("unknown .npy version ", major, ".", minor, "; 1.0, 2.0 and 3.0 can be read"));
-  }
-  const std::size_t length_bytes = major == 1 ? 2 : 4;
-  if (bytes.size() < preamble + length_bytes) {
-    fail(text("cut in its header, after ", bytes.size(), " bytes"));
-  }
-  const std::size_t length = little_endian(bytes.subspan(preamble, length_bytes));
-  data_offset_ = preamble + length_bytes + length;
-  if (bytes.size() < data_offset_) {
-    fail(text("cut in its header: it has ", bytes.size(), " bytes, the header alone says ",
-              data_offset_));
-  }
-  if (length > longest_header) {
-    fail(text("a header of ", length, " bytes, of which ", longest_header, " are the most"));
-  }
-  const std::string_view header = characters(bytes.subspan(preamble + length_bytes, length));
-  if (major < 3) return read_entries(utf8_of_latin1(header), Python::python2);
-  if (!characters_of_utf8(header)) fail("a header that is not UTF-8, as it is in version 3.0");
-  read_entries(header, Python::python3);
-}
-
-void NpyFile::read_entries(std::string_view header, Python python) {
+void read_entries(const std::string& name, NpyHeader& header, std::string_view words,
+                  Python python) {
   try {
-    const Literal literal = parse_literal(header, python);
+    const Literal literal = parse_literal(words, python);
     const Entries entries = entries_of(literal);
     if (entries.fortran_order->kind != Literal::Kind::boolean) {
       throw LiteralError("a 'fortran_order' that is neither True nor False");
     }
-    fortran_order_ = entries.fortran_order->boolean;
-    shape_ = shape_of(*entries.shape);
-    type_ = parse_npy_type(*entries.descr);
-    nbytes_ = checked_size(shape_, type_.itemsize);
+    header.fortran_order = entries.fortran_order->boolean;
+    header.shape = shape_of(*entries.shape);
+    header.type = parse_npy_type(*entries.descr);
+    header.nbytes = checked_size(header.shape, header.type.itemsize);
   } catch (const LiteralError& error) {
-    fail(text("a header with ", error.what()));
+    fail(name, text("a header with ", error.what()));
   } catch (const NpyTypeError& error) {
-    fail(error.what());
+    fail(name, error.what());
   }
 }
 
-void NpyFile::check_size() const {
-  const auto there = static_cast<std::int64_t>(file_.bytes().size() - data_offset_);
-  if (there >= nbytes_) return;
-  fail(text("cut: its shape ", tuple_text(shape_), " of ", shortened(type_.descr), " needs ",
-            nbytes_, " bytes after the header, and there are ", there));
+}  // namespace
+
+NpyHeader read_npy_header(const std::string& name, std::int64_t bytes, const ReadBytes& read) {
+  if (bytes == 0) fail(name, "is empty");
+  // Room for the preamble, the length of the header, and most headers.
+  std::vector<std::byte> start(static_cast<std::size_t>(std::min<std::int64_t>(bytes, 512)));
+  read(0, start);
+  if (characters(start).starts_with("PK\x03\x04")) {
+    fail(name, "is a ZIP archive, as .npz files are; name an array in it (a.npz::x)");
+  }
+  const std::size_t known = std::min(start.size(), magic.size());
+  if (characters(start).substr(0, known) != magic.substr(0, known)) {
+    fail(name, "is no .npy file (it does not begin with \\x93NUMPY)");
+  }
+  const std::string cut = text("cut in its header, after ", bytes, " bytes");
+  if (start.size() < preamble + 2) fail(name, cut);
+
+  const int major = std::to_integer<int>(start[6]);
+  const int minor = std::to_integer<int>(start[7]);
+  if (major < 1 || major > 3 || minor != 0) {
+    fail(name, text("unknown .npy version ", major, ".", minor, "; 1.0, 2.0 and 3.0 can be read"));
+  }
+  const std::size_t length_bytes = major == 1 ? 2 : 4;
+  if (start.size() < preamble + length_bytes) fail(name, cut);
+  const std::size_t length = little_endian(std::span(start).subspan(preamble, length_bytes));
+  const std::size_t end = preamble + length_bytes + length;
+  if (static_cast<std::size_t>(bytes) < end) {
+    fail(name, text("cut in its header: it has ", bytes, " bytes, the header alone says ", end));
+  }
+  if (length > longest_header) {
+    fail(name, text("a header of ", length, " bytes, of which ", longest_header, " are the most"));
+  }
+  if (const std::size_t there = start.size(); there < end) {
+    start.resize(end);
+    read(static_cast<std::int64_t>(there), std::span(start).subspan(there));
+  }
+  const std::string_view words =
+      characters(std::span(start).subspan(preamble + length_bytes, length));
+  NpyHeader header;
+  header.data_offset = static_cast<std::int64_t>(end);
+  if (major < 3) {
+    read_entries(name, header, utf8_of_latin1(words), Python::python2);
+  } else {
+    if (!characters_of_utf8(words)) {
+      fail(name, "a header that is not UTF-8, as it is in version 3.0");
+    }
+    read_entries(name, header, words, Python::python3);
+  }
+  if (const std::int64_t there = bytes - header.data_offset; there < header.nbytes) {
+    fail(name,
+         text("cut: its shape ", tuple_text(header.shape), " of ", shortened(header.type.descr),
+              " needs ", header.nbytes, " bytes after the header, and there are ", there));
+  }
+  set_strides(header);
+  return header;
 }
 
-void NpyFile::set_strides() {
-  strides_.resize(shape_.size());
-  std::int64_t stride = type_.itemsize;
-  for (std::size_t i = 0; i < shape_.size(); ++i) {
-    const std::size_t axis = fortran_order_ ? i : shape_.size() - 1 - i;
-    strides_[axis] = stride;
-    stride *= std::max<std::int64_t>(shape_[axis], 1);
-  }
-}
+NpyFile::NpyFile(const std::string& path)
+    : file_(path),
+      header_(read_npy_header(
+          path, std::ssize(file_.bytes()), [&](std::int64_t offset, std::span<std::byte> to) {
+            std::ranges::copy(file_.bytes().subspan(static_cast<std::size_t>(offset), to.size()),
+                              to.begin());
+          })) {}
 
 BufferExport NpyFile::raw_export() const {
   static constexpr std::byte no_bytes{};
-  const bool none = type_.itemsize == 0;
-  return {.buf = none ? &no_bytes : file_.bytes().data() + data_offset_,
-          .len = none ? std::optional<std::int64_t>() : nbytes_,
-          .itemsize = none ? 1 : type_.itemsize,
+  const bool none = type().itemsize == 0;
+  return {.buf = none ? &no_bytes : file_.bytes().data() + header_.data_offset,
+          .len = none ? std::optional<std::int64_t>() : header_.nbytes,
+          .itemsize = none ? 1 : type().itemsize,
           .readonly = true,
-          .ndim = static_cast<int>(shape_.size()),
-          .format = none ? "1s" : type_.format.c_str(),
-          .shape = shape_.data(),
-          .strides = strides_.data(),
+          .ndim = static_cast<int>(shape().size()),
+          .format = none ? "1s" : type().format.c_str(),
+          .shape = shape().data(),
+          .strides = header_.strides.data(),
           .suboffsets = nullptr};
 }
 

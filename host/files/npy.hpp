@@ -5,28 +5,49 @@
 
 #include "host/files/mapped_file.hpp"
 #include "host/files/npy_type.hpp"
+#include "host/files/stored_file.hpp"
 #include "host/files/whole_file.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace multibuffer::files {
 
-/// A mapped .npy file, versions 1.0 to 3.0. Bytes after the array are ignored.
+/// What the header of a .npy says.
+struct NpyHeader {
+  NpyType type;
+  bool fortran_order = false;
+  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> strides;  ///< bytes
+  std::int64_t nbytes = 0;
+  std::int64_t data_offset = 0;  ///< of the first element, in bytes from the beginning
+};
+
+/// Copies bytes from `offset` on.
+using ReadBytes = std::function<void(std::int64_t offset, std::span<std::byte> to)>;
+
+/// Reads the header of a .npy of `bytes` bytes, versions 1.0 to 3.0, by `read`. Bytes after the
+/// array are ignored. Throws `file_invalid` with `name` and what is wrong, and what `read` throws.
 ///
 /// Source: numpy.lib.format ("A Simple File Format for NumPy Arrays").
+NpyHeader read_npy_header(const std::string& name, std::int64_t bytes, const ReadBytes& read);
+
+/// The array of a .npy that begins at byte `offset` of a file.
+StoredArray stored_array(const NpyHeader& header, std::int64_t offset);
+
+/// A mapped .npy file.
 class NpyFile {
  public:
-  /// Throws `file_unreadable`, or `file_invalid` with what is wrong with the file.
+  /// Throws `file_unreadable`, or what `read_npy_header` throws.
   explicit NpyFile(const std::string& path);
 
-  const NpyType& type() const noexcept { return type_; }
-  bool fortran_order() const noexcept { return fortran_order_; }
-  const std::vector<std::int64_t>& shape() const noexcept { return shape_; }
+  const NpyType& type() const noexcept { return header_.type; }
+  bool fortran_order() const noexcept { return header_.fortran_order; }
+  const std::vector<std::int64_t>& shape() const noexcept { return header_.shape; }
   const MappedFile& file() const noexcept { return file_; }
 
   /// Returns the elements in the mapping as a raw export, which borrows from this object. An export
@@ -35,19 +56,8 @@ class NpyFile {
   ArrayView view() const { return ArrayView::from_export(raw_export()); }
 
  private:
-  void read_header();
-  void read_entries(std::string_view header, Python python);
-  void check_size() const;
-  void set_strides();
-  [[noreturn]] void fail(const std::string& what) const;
-
   MappedFile file_;
-  NpyType type_;
-  bool fortran_order_ = false;
-  std::vector<std::int64_t> shape_;
-  std::vector<std::int64_t> strides_;
-  std::int64_t nbytes_ = 0;
-  std::size_t data_offset_ = 0;
+  NpyHeader header_;
 };
 
 /// Writes an array of the type `descr`, a Python literal as in `NpyType`, in the lowest version

@@ -19,5 +19,6 @@ PYBIND11_MODULE(_core, module) {
   bind_devices(module);
   bind_access(module);
   bind_pieces(module);
+  bind_dataset(module);
   module.attr("__name__") = own_name;
 }

@@ -23,6 +23,7 @@ void bind_reference(pybind11::module_& module);
 void bind_verify(pybind11::module_& module);
 void bind_devices(pybind11::module_& module);
 void bind_access(pybind11::module_& module);
+void bind_dataset(pybind11::module_& module);
 void bind_pieces(pybind11::module_& module);
 
 /// Copies all elements, converted, dense in C order.

@@ -22,6 +22,7 @@ constexpr std::array table{
     ErrorEntry{Errc::cancelled, "cancelled", "stopped on request"},
     ErrorEntry{Errc::file_unreadable, "file_unreadable", "cannot read the file"},
     ErrorEntry{Errc::file_invalid, "file_invalid", "not a usable input file"},
+    ErrorEntry{Errc::file_changed, "file_changed", "the file is no longer the one that was opened"},
     ErrorEntry{Errc::file_unwritable, "file_unwritable", "cannot write the file"},
 };
 

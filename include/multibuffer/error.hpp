@@ -23,6 +23,7 @@ enum class Errc {
   cancelled,
   file_unreadable,
   file_invalid,
+  file_changed,
   file_unwritable,
 };
 

@@ -6,6 +6,7 @@
 #include "host/python/elements/dtype.hpp"
 #include "host/python/elements/numpy_array.hpp"
 #include "host/python/inputs/advice.hpp"
+#include "host/python/inputs/dataset_object.hpp"
 #include "host/python/inputs/interfaces.hpp"
 #include "host/python/inputs/parts.hpp"
 #include "host/python/inputs/stack_object.hpp"
@@ -53,13 +54,30 @@ Source source_from_list(py::handle list, Route route) {
   return source_from_stack(held, keep(std::move(object)));
 }
 
+/// A dataset as the pointers into its mapped files or, where these do not say it, as a copy. The
+/// reference reads it element by element.
+Source source_from_dataset(const Dataset& dataset, Route route) {
+  if (route == Route::shortest)
+    if (const auto mapped = without_gil([&](const Watch&) { return dataset.mapped(); }))
+      return {.view = mapped->view, .owner = mapped->owner, .description = nullptr};
+  return source_of(without_gil([&](const Watch& watch) {
+    if (route == Route::shortest) {
+      ReadOptions options;
+      options.watch = watch;
+      return copy(dataset, options);
+    }
+    const std::vector<std::byte> bytes = dataset.reference();
+    return DeviceBuffer::from_host(Device::host(), bytes.data(), dataset.shape(), dataset.format());
+  }));
+}
+
 }  // namespace
 
 bool is_array(py::handle object) {
   return NumpyArray::of(object) || object_in<DeviceBuffer>(object) ||
          object_in<DeviceArray>(object) || object_in<StackObject>(object) ||
-         PyObject_CheckBuffer(object.ptr()) || has(object, "__dlpack__") ||
-         has(object, "__cuda_array_interface__");
+         object_in<DatasetObject>(object) || PyObject_CheckBuffer(object.ptr()) ||
+         has(object, "__dlpack__") || has(object, "__cuda_array_interface__");
 }
 
 Source source_of(py::handle object, Route route) {
@@ -68,6 +86,8 @@ Source source_of(py::handle object, Route route) {
   if (const auto* const stack = object_in<const StackObject>(object))
     return source_from_stack(*stack, keep(object));
   if (const auto* const array = object_in<const DeviceArray>(object)) return source_of(*array);
+  if (const auto* const dataset = object_in<const DatasetObject>(object))
+    return source_from_dataset(Dataset(dataset->dataset), route);
   if (PyObject_CheckBuffer(object.ptr()) || offers_more_than_buffer(object))
     return source_from_interfaces(object, Access::read, route);
   if (is_list(object)) {

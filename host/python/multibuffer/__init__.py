@@ -22,6 +22,7 @@ a dtype: "float16", "bfloat16", ">i4" and their like; saturate=True is for integ
 DeviceArray.plan_copy(), plan_take() and plan_gather() are gathers decided once: Plan.run() is then
 one launch.
 
+open(source)        arrays in files as one array, read as it is indexed: a Dataset
 gather_in_pieces(obj, key)  obj[key] through a GPU that the array need not fit on
 stack(arrays)       an exporter with suboffsets over separate buffers, without copying one
 from_pointers(p, shape)  an array by the addresses of its parts, in host or device memory
@@ -46,32 +47,41 @@ from ._core import (
     Access,
     Axis,
     Comparison,
+    Dataset,
     DeviceArray,
     DeviceBuffer,
     DeviceInfo,
     Plan,
     Reference,
     Stack,
+    StaleError,
     __version__,
     devices,
+    file_formats,
 )
+from ._dataset import Datasets, open
 from ._pillow import rows
 
 __all__ = [
     "Access",
     "Axis",
     "Comparison",
+    "Dataset",
+    "Datasets",
     "DeviceArray",
     "DeviceBuffer",
     "DeviceInfo",
     "Plan",
     "Reference",
     "Stack",
+    "StaleError",
     "__version__",
     "access",
     "devices",
+    "file_formats",
     "from_pointers",
     "gather_in_pieces",
+    "open",
     "reference",
     "rows",
     "stack",
@@ -79,7 +89,9 @@ __all__ = [
     "verify",
 ]
 
-rows.__module__ = __name__
+for _each in (rows, open, Datasets):
+    _each.__module__ = __name__
+del _each
 
 
 def upload(

@@ -14,6 +14,8 @@ namespace py = pybind11;
 namespace multibuffer::python {
 namespace {
 
+PyObject* stale_error = nullptr;
+
 PyObject* exception_for(Errc code) {
   switch (code) {
     case Errc::invalid_argument:
@@ -37,11 +39,22 @@ PyObject* exception_for(Errc code) {
     case Errc::file_invalid:
     case Errc::file_unwritable:
       return PyExc_OSError;
+    case Errc::file_changed:
+      return stale_error ? stale_error : PyExc_OSError;
   }
   return PyExc_RuntimeError;
 }
 
 }  // namespace
+
+PyObject* make_stale_error() {
+  stale_error = PyErr_NewExceptionWithDoc(
+      "multibuffer.StaleError",
+      "A file of a Dataset was written to, cut, replaced or removed since it was opened.",
+      PyExc_OSError, nullptr);
+  if (!stale_error) throw py::error_already_set();
+  return stale_error;
+}
 
 void set_python_error(PyObject* kind, const char* message) noexcept {
   PyObject* const words = PyUnicode_DecodeUTF8(

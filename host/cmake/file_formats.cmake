@@ -1,0 +1,20 @@
+# Which formats of files this build reads: each has a source that needs its library, and one that says
+# that the library is not there.
+function(multibuffer_file_format name found)
+  if(${found})
+    target_sources(multibuffer_dataset PRIVATE files/${name}_reader.cpp)
+    target_link_libraries(multibuffer_dataset PRIVATE ${ARGN})
+  else()
+    message(STATUS "Files of the format ${name} are not read, since this machine lacks its library")
+    target_sources(multibuffer_dataset PRIVATE files/without_${name}.cpp)
+  endif()
+endfunction()
+
+find_package(PNG QUIET)
+if(PNG_FOUND)
+  target_sources(multibuffer_dataset PRIVATE files/png.cpp)
+endif()
+multibuffer_file_format(png PNG_FOUND PNG::PNG)
+multibuffer_file_format(npz OFF)
+multibuffer_file_format(hdf5 OFF)
+multibuffer_file_format(safetensors OFF)

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <multibuffer/dataset.hpp>
+
+#include "host/dataset/grid.hpp"
+#include "host/files/input_file.hpp"
+#include "host/files/mapped_file.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace multibuffer {
+
+/// A file that elements lie in, as it was when the dataset was opened.
+struct DatasetFile {
+  std::string path;  ///< absolute; empty for parts in memory, whose offsets are addresses
+  files::FileStamp stamp;
+  bool is_decoded = false;  ///< offsets count in what a reader decodes it to
+};
+
+/// What all views of a dataset share: its description, and what this process has mapped of it.
+struct DatasetSource {
+  DatasetSource(Grid grid, std::vector<DatasetFile> files, std::int64_t window,
+                std::shared_ptr<const void> owner = nullptr);
+  DatasetSource(const DatasetSource&) = delete;
+  DatasetSource& operator=(const DatasetSource&) = delete;
+
+  /// A view of all elements.
+  static Dataset view_of(std::shared_ptr<const DatasetSource> source);
+
+  const Grid grid;
+  const std::vector<DatasetFile> files;
+  const std::int64_t window;
+  const std::shared_ptr<const void> owner;  ///< of parts in memory
+
+  /// Returns the bytes that offsets in a file count from, mapped or decoded when it is first asked
+  /// for; stays valid as long as this. Throws `file_changed`, `file_unreadable`.
+  const std::byte* contents(std::uint32_t file) const;
+  /// Throws `file_changed`, naming the file, unless a file is as it was.
+  void check_unchanged(std::uint32_t file) const;
+  /// Opens a file that is as it was.
+  files::InputFile open(std::uint32_t file) const;
+
+ private:
+  struct Contents {
+    std::unique_ptr<files::MappedFile> mapped;
+    std::shared_ptr<const std::byte[]> decoded;
+  };
+  mutable std::mutex mutex_;
+  mutable std::vector<Contents> contents_;  ///< one for each file, once one is needed
+};
+
+}  // namespace multibuffer

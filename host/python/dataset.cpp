@@ -1,0 +1,283 @@
+#include <multibuffer/dataset.hpp>
+#include <multibuffer/error.hpp>
+
+#include "host/python/elements/dtype.hpp"
+#include "host/python/elements/numpy_array.hpp"
+#include "host/python/inputs/dataset_object.hpp"
+#include "host/python/inputs/source.hpp"
+#include "host/python/module.hpp"
+#include "host/python/output.hpp"
+#include "host/python/support/errors.hpp"
+#include "host/python/support/interrupt.hpp"
+#include "host/python/support/owner.hpp"
+#include "host/python/support/shares.hpp"
+#include "host/python/verbs.hpp"
+#include "host/support/text.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace py = pybind11;
+
+namespace multibuffer::python {
+namespace {
+
+using Shape = std::vector<std::int64_t>;
+
+Join join_of(const std::string& name) {
+  if (name == "concatenate") return Join::concatenate;
+  if (name == "stack") return Join::stack;
+  throw py::value_error(text("join '", name, "': there are concatenate and stack"));
+}
+
+std::vector<std::string> words_of(const py::object& list, const char* name) {
+  std::vector<std::string> words;
+  for (const py::handle item : list) words.push_back(text_argument(item, name));
+  return words;
+}
+
+DatasetObject open_files(const py::object& sources, const std::string& join, std::int64_t window,
+                         const py::object& dtype, const py::object& shape, std::int64_t offset,
+                         const py::object& strides, const std::string& device) {
+  OpenOptions options;
+  options.join = join_of(join);
+  options.window = window;
+  if (!dtype.is_none()) {
+    RawNumbers raw{.format = format_of_dtype(dtype)};
+    if (!shape.is_none()) raw.shape = integers_argument(shape, "shape");
+    raw.offset = offset;
+    if (!strides.is_none()) raw.strides = integers_argument(strides, "strides");
+    options.raw = std::move(raw);
+  } else if (!shape.is_none() || !strides.is_none() || offset != 0) {
+    throw py::value_error(
+        "shape, strides and offset are of numbers without a header; give their dtype");
+  }
+  const std::vector<std::string> names = words_of(sources, "source");
+  return without_gil([&](const Watch&) {
+    return DatasetObject{Dataset::open(names, options), Device::open(device)};
+  });
+}
+
+/// Joins arrays in host memory, each of which is kept, along their axis 0.
+DatasetObject open_arrays(const py::object& arrays, const std::string& device) {
+  std::vector<ArrayView> parts;
+  Owner owner = keep(arrays);
+  for (const py::handle array : arrays) {
+    const Source source = source_of(array);
+    if (source.device != "host")
+      throw py::value_error("the parts of a dataset are files, or lie in host memory");
+    parts.push_back(source.view);
+    owner = keep_both(std::move(owner), source.owner);
+  }
+  return {Dataset::of_memory(parts, std::move(owner)), Device::open(device)};
+}
+
+py::bytes state_of(const DatasetObject& object) {
+  const std::string bytes = object.dataset.serialize();
+  return {bytes.data(), bytes.size()};
+}
+
+DatasetObject from_state(const py::object& state, const std::string& device) {
+  if (!PyBytes_Check(state.ptr())) throw py::type_error("the state of a dataset is bytes");
+  const std::string_view bytes(PyBytes_AS_STRING(state.ptr()),
+                               static_cast<std::size_t>(PyBytes_GET_SIZE(state.ptr())));
+  return {Dataset::deserialize(bytes), Device::open(device)};
+}
+
+py::tuple reduce(const DatasetObject& object) {
+  if (object.dataset.in_memory())
+    throw py::type_error(
+        "cannot pickle a Dataset of arrays in memory: pickle the arrays, and open them there");
+  const py::object make = py::module_::import("multibuffer._dataset").attr("_restored");
+  return py::make_tuple(make, py::make_tuple(state_of(object), object.device.name()));
+}
+py::tuple reduce_by(const DatasetObject& object, int /*protocol*/) { return reduce(object); }
+
+std::string represent(const DatasetObject& object) {
+  const std::vector<std::string> files = object.dataset.files();
+  std::string result =
+      text("Dataset(", shape_text(object.dataset.shape(), object.dataset.format()));
+  if (files.size() == 1) result += text(", '", files[0], "'");
+  if (files.size() > 1) result += text(", ", files.size(), " files");
+  if (object.dataset.window() > 0) result += text(", window=", object.dataset.window());
+  if (object.device.kind() != DeviceKind::host)
+    result += text(", device='", object.device.name(), "'");
+  return result + ")";
+}
+
+py::list files_of(const DatasetObject& object) {
+  py::list list;
+  for (const std::string& path : object.dataset.files())
+    list.append(py::reinterpret_steal<py::object>(
+        PyUnicode_DecodeFSDefaultAndSize(path.data(), static_cast<Py_ssize_t>(path.size()))));
+  return list;
+}
+
+std::string device_of(const DatasetObject& object) { return object.device.name(); }
+std::int64_t window_of(const DatasetObject& object) { return object.dataset.window(); }
+
+DatasetObject on(const DatasetObject& object, const std::string& device) {
+  return {object.dataset, Device::open(device)};
+}
+DatasetObject with_window(const DatasetObject& object, std::int64_t bytes) {
+  return {object.dataset.with_window(bytes), object.device};
+}
+
+DeviceBuffer read(const DatasetObject& object, const multibuffer::Selection& selection,
+                  ReadOptions options, const Progress& progress) {
+  options.device = object.device;
+  const Dataset dataset = object.dataset;  // as owner.hpp asks for
+  return without_gil(
+      [&](const Watch& watch) {
+        options.watch = watch;
+        return gather(dataset, selection, options);
+      },
+      progress);
+}
+
+/// Uploads all elements.
+DeviceArray upload_all(const DatasetObject& object, const py::object& device, py::handle stream,
+                       const Progress& progress) {
+  UploadOptions options;
+  options.stream = stream_argument(stream);
+  const Device target =
+      device.is_none() ? object.device : Device::open(text_argument(device, "device"));
+  const Dataset dataset = object.dataset;
+  return without_gil(
+      [&](const Watch& watch) {
+        options.watch = watch;
+        return upload(dataset, target, options);
+      },
+      progress);
+}
+
+/// All elements, read one at a time.
+DeviceBuffer reference_copy(const DatasetObject& object) {
+  const Dataset dataset = object.dataset;
+  return without_gil([&](const Watch&) {
+    const std::vector<std::byte> bytes = dataset.reference();
+    return DeviceBuffer::from_host(Device::host(), bytes.data(), dataset.shape(), dataset.format());
+  });
+}
+
+py::object as_numpy(const DatasetObject& object, const py::object& dtype,
+                    std::optional<bool> copy) {
+  if (!copy.value_or(true))
+    throw py::value_error("an array in files becomes a NumPy array by a copy");
+  DatasetObject here = object;
+  here.device = Device::host();
+  const py::object dense = wrap(read(here, {}, {}, {}));
+  return py::module_::import("numpy").attr("asarray")(dense, numpy_dtype(dtype));
+}
+
+py::list formats() {
+  py::list list;
+  for (const FileFormat& format : file_formats())
+    list.append(py::make_tuple(format.name, format.missing.empty()
+                                                ? py::object(py::none())
+                                                : py::object(py::str(format.missing))));
+  return list;
+}
+
+}  // namespace
+
+template <>
+struct Verbs<DatasetObject> {
+  static Shape shape(const DatasetObject& object) { return object.dataset.shape(); }
+  static const Format& format(const DatasetObject& object) { return object.dataset.format(); }
+  static DatasetObject field(const DatasetObject& object, const std::string& name) {
+    return {object.dataset.field(name), object.device};
+  }
+  static DatasetObject fields(const DatasetObject& object, const std::vector<std::string>& names) {
+    return {object.dataset.fields(names), object.device};
+  }
+  static DatasetObject after(const DatasetObject& object, const ViewOperation& operation) {
+    return {object.dataset.apply(operation), object.device};
+  }
+  static DatasetObject reshape(const DatasetObject& object, const Shape& shape,
+                               std::optional<bool> copy) {
+    std::optional<Dataset> view = object.dataset.reshape(shape);
+    if (!view || copy.value_or(false))
+      throw py::value_error(text("a dataset of shape ", tuple_text(object.dataset.shape()),
+                                 " has no view of shape ", tuple_text(shape),
+                                 " that moves no data; copy() it"));
+    return {*std::move(view), object.device};
+  }
+  static py::object run(const DatasetObject& object, Asked& asked, py::handle out,
+                        py::handle stream, const Progress& progress) {
+    multibuffer::Selection selection;
+    selection.mode = asked.mode;
+    if (!asked.axes.empty()) {
+      IndexGroup group;
+      group.axes = asked.axes;
+      group.position = asked.position;
+      for (IndexArray& index : asked.indices) group.indices.push_back(index.indices());
+      selection.groups.push_back(std::move(group));
+    }
+    ReadOptions options;
+    options.order = asked.order;
+    options.format = asked.elements.format;
+    options.overflow = asked.elements.overflow;
+    options.stream = stream_argument(stream);
+    if (!out.is_none())
+      options.out = output_of(out, asked.shape, options.format.value_or(object.dataset.format()));
+    DeviceBuffer result = python::read(object, selection, std::move(options), progress);
+    if (!out.is_none()) return py::reinterpret_borrow<py::object>(out);
+    return wrap(std::move(result));
+  }
+  static void read(const DatasetObject& object, std::byte* to) {
+    ReadOptions options;
+    options.out = Output{to, object.dataset.nbytes(), MemorySpace::host, {}};
+    python::read(object, {}, std::move(options), {});
+  }
+};
+
+void bind_dataset(py::module_& module) {
+  module.add_object("StaleError", make_stale_error());
+
+  Class<DatasetObject> cls(
+      "Dataset",
+      "Arrays in files as one array, made by multibuffer.open(): a description (names, sizes,\n"
+      "times, offsets), which is pickled in some 200 bytes a file and 16 a chunk. Slices are\n"
+      "Datasets, and read nothing; index arrays, take(), gather() and copy() read what they\n"
+      "select into a DeviceBuffer, on the host or on the device that on() has named, which\n"
+      "receives no more than that. Files are mapped in each process when they are first needed.\n"
+      "StaleError, and never half a result, where one is not what it was.");
+  bind_verbs(cls);
+  cls.property<files_of>("files", "The names of the files, absolute, a list of str.")
+      .property<device_of>("device", "Where gathers put their results: 'host', 'cuda:0', ...")
+      .property<window_of>("window", "Bytes read at a time; 0 where files are mapped.")
+      .method<on>("on($self, device)", "The same dataset, whose gathers put results on device.")
+      .method<with_window>("with_window($self, bytes)",
+                           "The same dataset, read in windows of so many bytes; 0 maps files.")
+      .method<upload_all>("upload($self, device=None, *, stream=None, progress=None)",
+                          "All elements as a DeviceArray, on the dataset's device if none is "
+                          "named.")
+      .method<reference_copy>(
+          "reference($self)",
+          "All elements, each read from its file by itself: what gathers are checked against. A\n"
+          "DeviceBuffer on the host. Slow: slice first.")
+      .method<as_numpy>("__array__($self, dtype=None, copy=None)", "For NumPy, by a copy.")
+      .method<reduce>("__reduce__($self)", "For pickle: the description, and the device's name.")
+      .method<reduce_by>("__reduce_ex__($self, protocol)", "For pickle.")
+      .repr<represent>()
+      .collected()
+      .add_to(module);
+
+  add_function<open_files>(
+      module, "open_files($module, sources, join, window, dtype, shape, offset, strides, device)",
+      "As multibuffer.open.");
+  add_function<open_arrays>(module, "open_arrays($module, arrays, device)",
+                            "A Dataset of arrays in host memory, along their axis 0.");
+  add_function<from_state>(module, "dataset_from_state($module, state, device)",
+                           "What a pickled Dataset becomes.");
+  add_function<formats>(
+      module, "file_formats($module)",
+      "(name, Debian's package that this build lacks, or None), for each format.");
+}
+
+}  // namespace multibuffer::python

@@ -1,0 +1,185 @@
+"""multibuffer.open(): what it takes, and several datasets at once."""
+
+import os
+import re
+import sys
+
+from . import _core
+
+_UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
+          "kb": 10**3, "mb": 10**6, "gb": 10**9}
+
+
+def _bytes_of(size, name):
+    """An int, or a str such as "64 MiB", as bytes."""
+    if not isinstance(size, str):
+        return size
+    words = re.fullmatch(r"\s*(\d+)\s*([A-Za-z]*)\s*", size)
+    unit = _UNITS.get(words.group(2).lower()) if words else None
+    if unit is None:
+        raise ValueError(f"{name} {size!r}: an int, or a str such as '64 MiB'")
+    return int(words.group(1)) * unit
+
+
+def _is_name(source):
+    return isinstance(source, (str, os.PathLike))
+
+
+def _name(source):
+    name = os.fspath(source)
+    return name if isinstance(name, str) else os.fsdecode(name)
+
+
+def _module(name):
+    """A package, if somebody uses it already: then there may be objects of its."""
+    return sys.modules.get(name)
+
+
+def _memmap_file(source):
+    """The file of a numpy.memmap, and the arguments that describe it there."""
+    numpy = _module("numpy")
+    if numpy is None or not isinstance(source, numpy.memmap) or source.filename is None:
+        return None
+    root = source
+    while isinstance(root.base, numpy.memmap):
+        root = root.base
+    if root.mode == "c":
+        raise ValueError("a numpy.memmap of mode 'c' may differ from its file; open the file")
+    source.flush()
+    offset = root.offset + source.ctypes.data - root.ctypes.data
+    return source.filename, {"dtype": source.dtype, "shape": source.shape, "offset": offset,
+                             "strides": source.strides}
+
+
+def _h5py_name(source):
+    """The name of an h5py.Dataset, as open() takes it."""
+    h5py = _module("h5py")
+    if h5py is None or not isinstance(source, h5py.Dataset):
+        return None
+    if source.file.mode != "r":
+        source.file.flush()
+    return f"{source.file.filename}::{source.name}"
+
+
+def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window=0,
+         device="host"):
+    """Arrays in files as one array, a Dataset, without reading more than headers.
+
+    source: the name of a file; FILE::ARRAY for formats with arrays by name; a pattern, "shards/*.npy"
+      for several files, joined in natural order, "model-*.safetensors::layers.*.w1" for several
+      arrays, stacked along one new axis for each '*' behind the '::'; or a list of names. Or an
+      object that names its file: h5py.Dataset, numpy.memmap. Or what is in memory: tables and
+      arrays of Arrow (pyarrow, polars, ...), one column of numbers or fixed-size lists without
+      nulls; a list of arrays of the host. Or a dict of all these: the result is then a Datasets,
+      which reads several at once.
+    dtype, shape, offset: of numbers in a file without a header: one extent of shape may be -1.
+    join: how several files become one array: "concatenate" along their axis 0, or "stack" along a
+      new one.
+    window: 0 maps files, and a file that is cut while it is read ends the process (SIGBUS), as with
+      any mapping. Else the bytes that are read at a time by preadv, an int or "64 MiB": a file that
+      is cut is then a StaleError, and no more memory is taken. For network file systems, and for
+      workers whose memory is limited.
+    device: where gathers put their results: "host", "auto", "cuda" or "cuda:N". A GPU receives the
+      elements that are selected, and no others.
+
+    Formats: .npy, .npz (stored), HDF5 (contiguous or chunked, without filters), safetensors, PNG
+    (decoded whole when it is first needed), and plain numbers.
+
+    A file that is not what it was when the dataset was opened is a StaleError of the call that
+    needs it. OSError names a file that cannot be read, ValueError the first array that does not fit
+    the others.
+
+        >>> ds = multibuffer.open("shards/*.npy")
+        >>> ds[[3, 1, 7]]                       # reads three rows
+        >>> ds.on("cuda").take(order[:1024])    # 1,024 rows, on the GPU
+    """
+    window = _bytes_of(window, "window")
+    if isinstance(source, dict):
+        if not source:
+            raise ValueError("a dict of datasets has at least one")
+        return Datasets({name: open(each, join=join, window=window, device=device)
+                         for name, each in source.items()})
+    if isinstance(source, _core.Dataset):
+        return source.on(device)
+    how = {"dtype": dtype, "shape": shape, "offset": offset, "strides": None}
+    if _is_name(source):
+        names = [_name(source)]
+    elif isinstance(source, (list, tuple)) and source and all(map(_is_name, source)):
+        names = list(map(_name, source))
+    elif (found := _memmap_file(source)) is not None:
+        names, how = [found[0]], found[1]
+    elif (name := _h5py_name(source)) is not None:
+        names = [name]
+    else:
+        if window:
+            raise ValueError("what is in memory is not read in windows")
+        return _core.open_arrays(_parts_of(source), device)
+    return _core.open_files(names, join, window, how["dtype"], how["shape"], how["offset"],
+                            how["strides"], device)
+
+
+def _parts_of(source):
+    """The arrays in memory that one array is made of."""
+    return list(source) if isinstance(source, (list, tuple)) else [source]
+
+
+def _restored(state, device):
+    """What a pickled Dataset becomes."""
+    return _core.dataset_from_state(state, device)
+
+
+class Datasets:
+    """Several datasets of one length, read at once: a dict in, a dict out.
+
+    An index, take() and batches() give a dict of what each dataset gives; slices a Datasets.
+    """
+
+    def __init__(self, datasets):
+        lengths = {name: len(dataset) for name, dataset in datasets.items()}
+        first = next(iter(lengths))
+        for name, length in lengths.items():
+            if length != lengths[first]:
+                raise ValueError(f"{name!r} has {length} rows, {first!r} has {lengths[first]}")
+        self._datasets = dict(datasets)
+
+    def __len__(self):
+        return len(next(iter(self._datasets.values())))
+
+    def __iter__(self):
+        return iter(self._datasets)
+
+    def keys(self):
+        return self._datasets.keys()
+
+    def values(self):
+        return self._datasets.values()
+
+    def items(self):
+        return self._datasets.items()
+
+    def __contains__(self, name):
+        return name in self._datasets
+
+    def __getitem__(self, key):
+        if isinstance(key, str):
+            return self._datasets[key]
+        results = {name: dataset[key] for name, dataset in self._datasets.items()}
+        if isinstance(key, slice):
+            return Datasets(results)
+        return results
+
+    def take(self, indices, axis=0, mode="raise", out=None, *, stream=None):
+        """Dataset.take() of each; out, if given, is a dict of the same names."""
+        return {name: dataset.take(indices, axis, mode, None if out is None else out[name],
+                                   stream=stream)
+                for name, dataset in self._datasets.items()}
+
+    def on(self, device):
+        """The same datasets, whose gathers put results on device."""
+        return Datasets({name: dataset.on(device) for name, dataset in self._datasets.items()})
+
+    def __reduce__(self):
+        return Datasets, (self._datasets,)
+
+    def __repr__(self):
+        return f"Datasets({self._datasets!r})"
