@@ -89,7 +89,12 @@ void add_placement(CLI::App& command, Target& target, const char* description) {
 /// Adds the options that name an array.
 template <class AnyOptions>
 void add_inputs(CLI::App& command, AnyOptions& options) {
-  command.add_option("INPUT", options.inputs, ".npy or PNG files; several are stacked")->required();
+  command
+      .add_option("INPUT", options.inputs,
+                  ".npy, PNG, HDF5, safetensors or stored .npz files; several are\n"
+                  "stacked. FILE::ARRAY names an array in a file, and patterns in\n"
+                  "quotes several: 'shards/*.npy', 'm-*.safetensors::layers.*.w1'")
+      ->required();
   command.add_flag_callback(
       "--concat", [&options] { options.join = Join::concatenate; },
       "Join the inputs along their axis 0, whatever their lengths,\n"
@@ -184,7 +189,7 @@ int parse_and_run(int argc, const char* const* argv) {
   app.footer(examples);
   CLI::App* const gather_command = add_gather(app, options.gather);
   CLI::App* const inspect_command = add_inspect(app, options.inspect);
-  app.add_subcommand("devices", "List the devices to gather on");
+  app.add_subcommand("devices", "List the devices to gather on, and the formats that are read");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,5 +1,6 @@
 #include "host/cli/devices_command.hpp"
 
+#include <multibuffer/dataset.hpp>
 #include <multibuffer/device.hpp>
 
 #include "host/cli/progress.hpp"
@@ -20,6 +21,15 @@ int run_devices() {
   }
   print(std::cout, table);
   if (!list.why_no_cuda.empty()) std::cout << "no CUDA device: " << list.why_no_cuda << '\n';
+  std::string reads;
+  std::string misses;
+  for (const FileFormat& format : file_formats()) {
+    std::string& words = format.missing.empty() ? reads : misses;
+    words += text(words.empty() ? "" : ", ", format.name);
+    if (!format.missing.empty()) words += text(" (", format.missing, ")");
+  }
+  std::cout << "reads " << reads << '\n';
+  if (!misses.empty()) std::cout << "built without the libraries for " << misses << '\n';
   return 0;
 }
 

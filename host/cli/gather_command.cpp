@@ -1,7 +1,9 @@
 #include "host/cli/gather_command.hpp"
 
+#include <multibuffer/dataset.hpp>
 #include <multibuffer/multibuffer.hpp>
 
+#include "host/cli/dataset_input.hpp"
 #include "host/cli/dtype.hpp"
 #include "host/cli/index_expression.hpp"
 #include "host/cli/output.hpp"
@@ -22,6 +24,12 @@
 //                 │          │   └──► gather in pieces, where that is better ──────────┤
 //                 └──────────┴───► reference ──► verify ◄───────────────────────────────┤
 //                                                                          OutputFile ◄─┘
+//
+// Arrays of other formats than .npy and PNG are a Dataset, which reads what is selected by itself:
+//
+//     files ──► Dataset ──► gather ──► Result
+//                  └───► reference ──► verify
+
 namespace multibuffer::cli {
 namespace {
 
@@ -48,17 +56,23 @@ struct Result {
   }
 };
 
+/// The part of an array that --index selects, and the operations that select it.
+template <class Array>
+Array indexed(Array array, const GatherOptions& options, std::vector<ViewOperation>& operations) {
+  if (options.index) operations = parse_index(*options.index, array.shape());
+  for (const ViewOperation& operation : operations) array = array.apply(operation);
+  return array;
+}
+
+std::optional<Take> take_of(const GatherOptions& options, std::span<const std::int64_t> shape) {
+  if (!options.take) return {};
+  return read_take(*options.take, options.axis, shape);
+}
+
 Selection select(const GatherOptions& options, const ArrayView& whole) {
   Selection selection{{}, whole, {}};
-  if (options.index) {
-    selection.operations = parse_index(*options.index, whole.shape());
-    for (const ViewOperation& operation : selection.operations) {
-      selection.view = selection.view.apply(operation);
-    }
-  }
-  if (options.take) {
-    selection.take = read_take(*options.take, options.axis, selection.view.shape());
-  }
+  selection.view = indexed(whole, options, selection.operations);
+  selection.take = take_of(options, selection.view.shape());
   return selection;
 }
 
@@ -159,22 +173,26 @@ Result run_pipeline(const Selection& selection, const ResultType& type, const De
   return upload_and_read(narrowed.view, narrowed.take, type, device, kind, progress);
 }
 
-Comparison check(const Result& result, const ResultType& type, const Selection& selection,
-                 const BufferExport& source) {
-  std::vector<reference::Group> groups;
-  if (selection.take) {
-    const Take& take = *selection.take;
-    groups.push_back({{take.axis}, {{take.indices, take.shape}}, {}});
-  }
+/// Compares with the elements of the array, which are not converted.
+Comparison compare(const Result& result, const ResultType& type, const reference::Result& elements,
+                   const Format& format) {
   const reference::Result expected =
-      reference::converted(reference::gather(source, selection.operations, groups),
-                           selection.view.format(), type.format, {.overflow = type.overflow});
+      reference::converted(elements, format, type.format, {.overflow = type.overflow});
   if (expected.shape != type.shape) {
     throw Failure(Errc::invalid_view, text("the reference's shape is ", tuple_text(expected.shape),
                                            ", the result's ", tuple_text(type.shape)));
   }
   if (type.order == Order::F) return verify(result.buffer, expected.bytes);
   return verify(result.bytes(), expected.bytes, type.shape, type.format);
+}
+
+reference::Result expected_of(const Selection& selection, const BufferExport& source) {
+  std::vector<reference::Group> groups;
+  if (selection.take) {
+    const Take& take = *selection.take;
+    groups.push_back({{take.axis}, {{take.indices, take.shape}}, {}});
+  }
+  return reference::gather(source, selection.operations, groups);
 }
 
 /// Formats the first elements in C order, whatever their order in memory.
@@ -196,13 +214,10 @@ std::string first_elements(const Result& result, const ResultType& type) {
   return size > most ? line + ", ..." : line;
 }
 
-ResultType result_type(const GatherOptions& options, const Inputs& inputs,
-                       const Selection& selection) {
-  ResultType type{.shape = selection.result_shape(),
-                  .format = inputs.view().format(),
-                  .descr = inputs.descr(),
-                  .order = options.order,
-                  .has_no_bytes = inputs.has_no_bytes()};
+ResultType result_type(const GatherOptions& options, std::vector<std::int64_t> shape,
+                       const Format& format, const std::string& descr) {
+  ResultType type{
+      .shape = std::move(shape), .format = format, .descr = descr, .order = options.order};
   if (options.dtype) {
     const files::NpyType elements = parse_dtype(*options.dtype);
     type.format = Format(elements.format, elements.itemsize);
@@ -220,15 +235,84 @@ std::string device_line(const Device& device, const std::string& asked) {
   return text(name, " (chosen by auto: ", list_devices().why_no_cuda, ")");
 }
 
+/// What --verify says, and then the summary and the output file. Returns the exit status.
+int finish(const GatherOptions& options, const ResultType& type, const Result& result,
+           const std::optional<Comparison>& comparison, const std::string& description,
+           const Device& device, std::optional<OutputFile>& out, Progress& progress) {
+  std::ostream& summary = summary_stream(options.out);
+  summary << "result   " << tuple_text(type.shape) << " of " << files::shortened(type.descr) << ", "
+          << bytes_text(type.has_no_bytes ? 0 : type.nbytes()) << ", from " << description << '\n'
+          << "device   " << device_line(device, options.device) << '\n'
+          << "values   " << first_elements(result, type) << '\n';
+  if (comparison) summary << "verify   " << files::shortened(describe(*comparison), 1000) << '\n';
+  const bool equal = !comparison || comparison->equal();
+  if (out && equal) {
+    flush_standard_output();  // so that its failure comes before there is a file
+    progress.run("write", [&](const Watch& watch) { out->write(result.bytes(), watch); });
+    progress.moved(out->written());
+    summary << "wrote    " << out->path() << '\n';
+  }
+  if (options.stats) summary << '\n' << stats_table(progress.phases());
+  return equal ? 0 : 1;
+}
+
+int gather_dataset(const GatherOptions& options, Progress& progress) {
+  const Dataset whole = progress.run(
+      "open", [&](const Watch&) { return open_dataset(options.inputs, options.join); });
+  if (options.placement)
+    throw Failure(
+        Errc::invalid_argument,
+        "--placement is of arrays that travel whole; of a dataset, what is selected does");
+  std::vector<ViewOperation> operations;
+  const Dataset part = indexed(whole, options, operations);
+  const std::optional<Take> take = take_of(options, part.shape());
+  const ResultType type =
+      result_type(options, take ? shape_after(*take, part.shape()) : part.shape(), whole.format(),
+                  whole.descr());
+  std::optional<OutputFile> out;
+  if (options.out) out.emplace(*options.out, type);
+
+  const Device device = Device::open(options.device);
+  ReadOptions reading;
+  static_cast<multibuffer::GatherOptions&>(reading) = options_for(type);
+  reading.device = device;
+  DeviceBuffer buffer = progress.run("gather", [&](const Watch& watch) {
+    reading.watch = watch;
+    DeviceBuffer gathered = gather(part, selection_of(take), reading);
+    gathered.synchronize();
+    return gathered;
+  });
+  progress.moved(buffer.nbytes());
+  if (device.kind() != DeviceKind::host) {
+    const std::vector<std::byte> fetched =
+        progress.run("fetch", [&](const Watch&) { return buffer.to_host(); });
+    buffer = DeviceBuffer::from_host(Device::host(), fetched.data(), type.shape, type.format);
+    progress.moved(buffer.nbytes());
+  }
+  const Result result{std::move(buffer), {}};
+  std::optional<Comparison> comparison;
+  if (options.verify) {
+    comparison = progress.run("verify", [&](const Watch&) {
+      return compare(result, type, expected_of(part, take), whole.format());
+    });
+    progress.moved(type.nbytes());
+  }
+  return finish(options, type, result, comparison, describe_dataset(whole, options.inputs), device,
+                out, progress);
+}
+
 }  // namespace
 
 int run_gather(const GatherOptions& options, std::stop_token stop) {
   Progress progress(std::move(stop));
+  if (is_dataset(options.inputs)) return gather_dataset(options, progress);
   const Inputs inputs = progress.run(
       "read", [&](const Watch& watch) { return Inputs(options.inputs, options.join, watch); });
   progress.moved(inputs.decoded_bytes());
   const Selection selection = select(options, inputs.view());
-  const ResultType type = result_type(options, inputs, selection);
+  ResultType type =
+      result_type(options, selection.result_shape(), inputs.view().format(), inputs.descr());
+  type.has_no_bytes = inputs.has_no_bytes();
   std::optional<OutputFile> out;
   if (options.out) out.emplace(*options.out, type);
 
@@ -242,28 +326,13 @@ int run_gather(const GatherOptions& options, std::stop_token stop) {
   std::optional<Comparison> comparison;
   if (options.verify) {
     comparison = progress.run("verify", [&](const Watch&) {
-      return check(result, type, selection, inputs.raw_export());
+      return compare(result, type, expected_of(selection, inputs.raw_export()),
+                     selection.view.format());
     });
     progress.moved(type.nbytes());
   }
   inputs.check_unchanged();
-
-  std::ostream& summary = summary_stream(options.out);
-  summary << "result   " << tuple_text(type.shape) << " of " << files::shortened(type.descr) << ", "
-          << bytes_text(type.has_no_bytes ? 0 : type.nbytes()) << ", from " << inputs.description()
-          << '\n'
-          << "device   " << device_line(device, options.device) << '\n'
-          << "values   " << first_elements(result, type) << '\n';
-  if (comparison) summary << "verify   " << files::shortened(describe(*comparison), 1000) << '\n';
-  const bool equal = !comparison || comparison->equal();
-  if (out && equal) {
-    flush_standard_output();  // so that its failure comes before there is a file
-    progress.run("write", [&](const Watch& watch) { out->write(result.bytes(), watch); });
-    progress.moved(out->written());
-    summary << "wrote    " << out->path() << '\n';
-  }
-  if (options.stats) summary << '\n' << stats_table(progress.phases());
-  return equal ? 0 : 1;
+  return finish(options, type, result, comparison, inputs.description(), device, out, progress);
 }
 
 }  // namespace multibuffer::cli

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multibuffer/array_view.hpp>
+#include <multibuffer/dataset.hpp>
 #include <multibuffer/stack.hpp>
 #include <multibuffer/watch.hpp>
 
@@ -15,12 +16,6 @@
 #include <vector>
 
 namespace multibuffer::cli {
-
-/// The way to make one array of several inputs.
-enum class Join {
-  stack,        ///< along a new axis 0
-  concatenate,  ///< along their axis 0
-};
 
 /// The open files of a command line, and the array that they make. Only the header of a .npy is
 /// read; a PNG is decoded.

@@ -1,7 +1,9 @@
 #include "host/cli/inspect_command.hpp"
 
+#include <multibuffer/dataset.hpp>
 #include <multibuffer/multibuffer.hpp>
 
+#include "host/cli/dataset_input.hpp"
 #include "host/cli/index_expression.hpp"
 #include "host/cli/progress.hpp"
 #include "host/cli/table.hpp"
@@ -87,21 +89,24 @@ void print_placement(const Placement& placement) {
   print_axes(placement.layout);
 }
 
-}  // namespace
-
-int run_inspect(const InspectOptions& options, std::stop_token stop) {
-  Progress progress(std::move(stop));
-  const Inputs inputs = progress.run(
-      "read", [&](const Watch& watch) { return Inputs(options.inputs, options.join, watch); });
-  ArrayView view = inputs.view();
-  if (options.index) {
-    for (const ViewOperation& operation : parse_index(*options.index, view.shape())) {
-      view = view.apply(operation);
-    }
+template <class Array>
+Array indexed(Array array, const InspectOptions& options) {
+  if (!options.index) return array;
+  for (const ViewOperation& operation : parse_index(*options.index, array.shape())) {
+    array = array.apply(operation);
   }
-  std::cout << inputs.description() << ": " << tuple_text(view.shape()) << " of "
-            << files::shortened(inputs.descr()) << ", " << bytes_text(view.nbytes()) << ", "
-            << levels_text(view.layout().levels(), "pointers") << '\n';
+  return array;
+}
+
+std::string what_it_is(const std::string& name, const std::string& descr, const auto& array) {
+  return text(name, ": ", tuple_text(array.shape()), " of ", files::shortened(descr), ", ",
+              bytes_text(array.nbytes()));
+}
+
+/// What the stages make of a view.
+int inspect(const ArrayView& view, const std::string& what, const InspectOptions& options,
+            Progress& progress) {
+  std::cout << what << ", " << levels_text(view.layout().levels(), "pointers") << '\n';
   print_axes(view.layout());
   const Resolution resolution =
       progress.run("resolve", [&](const Watch& watch) { return resolve(view, {.watch = watch}); });
@@ -109,6 +114,30 @@ int run_inspect(const InspectOptions& options, std::stop_token stop) {
   print_placement(
       progress.run("place", [&](const Watch&) { return place(resolution, options.placement); }));
   return 0;
+}
+
+int inspect_dataset(const InspectOptions& options, Progress& progress) {
+  const Dataset dataset =
+      indexed(progress.run(
+                  "open", [&](const Watch&) { return open_dataset(options.inputs, options.join); }),
+              options);
+  const std::string what =
+      what_it_is(describe_dataset(dataset, options.inputs), dataset.descr(), dataset);
+  if (const auto mapped = dataset.mapped()) return inspect(mapped->view, what, options, progress);
+  std::cout << what << ", in pieces that no table of pointers to rows can say: gathers read what "
+            << "they select, piece by piece\n";
+  return 0;
+}
+
+}  // namespace
+
+int run_inspect(const InspectOptions& options, std::stop_token stop) {
+  Progress progress(std::move(stop));
+  if (is_dataset(options.inputs)) return inspect_dataset(options, progress);
+  const Inputs inputs = progress.run(
+      "read", [&](const Watch& watch) { return Inputs(options.inputs, options.join, watch); });
+  const ArrayView view = indexed(inputs.view(), options);
+  return inspect(view, what_it_is(inputs.description(), inputs.descr(), view), options, progress);
 }
 
 }  // namespace multibuffer::cli

@@ -30,10 +30,10 @@ class FileList {
       throw Failure(Errc::invalid_argument, "more files than a dataset can have");
     // The process that reads it may be in another directory.
     files_.push_back({std::filesystem::absolute(path).lexically_normal().string(),
-                      files::FileStamp::of(status), false});
+                      files::FileStamp::of(status), 0});
     return static_cast<std::uint32_t>(files_.size() - 1);
   }
-  void mark_decoded(std::uint32_t file) { files_[file].is_decoded = true; }
+  void decoded(std::uint32_t file, std::int64_t bytes) { files_[file].decoded_bytes = bytes; }
   const DatasetFile& operator[](std::uint32_t file) const { return files_[file]; }
   std::vector<DatasetFile> take() { return std::move(files_); }
 
@@ -117,7 +117,7 @@ void find_in(const std::string& path, const std::string& array, const OpenOption
     return;
   }
   const std::unique_ptr<files::StoredFile> file = files::open_stored_file(path);
-  if (file->is_decoded()) list.mark_decoded(number);
+  list.decoded(number, file->decoded_bytes());
   const auto take = [&](const std::string& name) {
     found.parts.push_back({file->array(name), number, full_name(path, name)});
   };

@@ -87,7 +87,9 @@ void check_offsets(const Grid& grid, const std::vector<DatasetFile>& files) {
       fits = fits && !__builtin_add_overflow(side, reach, &side);
     }
     const DatasetFile& file = files[grid.file_of(static_cast<std::int64_t>(piece))];
-    if (!fits || least < 0 || (!file.is_decoded && end > file.stamp.bytes)) throw_damaged();
+    if (!fits || least < 0 ||
+        end > (file.decoded_bytes > 0 ? file.decoded_bytes : file.stamp.bytes))
+      throw_damaged();
     for (std::size_t i = at.size(); i-- > 0;) {
       if (++at[i] < grid.axes[i].pieces()) break;
       at[i] = 0;
@@ -122,7 +124,7 @@ void put_source(std::string& to, const DatasetSource& source) {
     put(to, std::string_view(file.path).substr(shared));
     put(to, file.stamp.bytes);
     put(to, file.stamp.modified);
-    put(to, std::uint8_t(file.is_decoded));
+    put(to, file.decoded_bytes);
     before = file.path;
   }
 }
@@ -156,7 +158,8 @@ std::shared_ptr<DatasetSource> take_source(std::string_view& bytes) {
     file.path = before.substr(0, shared) + take_string(bytes);
     file.stamp.bytes = take_number<std::int64_t>(bytes);
     file.stamp.modified = take_number<std::int64_t>(bytes);
-    file.is_decoded = take_number<std::uint8_t>(bytes) != 0;
+    file.decoded_bytes = take_number<std::int64_t>(bytes);
+    if (file.path.empty() || file.decoded_bytes < 0) throw_damaged();
     before = file.path;
     files.push_back(std::move(file));
   }

@@ -63,7 +63,7 @@ class OneByOne {
     byte += source_.grid.offsets[static_cast<std::size_t>(piece)];
     const DatasetFile& known = source_.files[file];
     const std::size_t bytes = static_cast<std::size_t>(itemsize_);
-    if (known.path.empty() || known.is_decoded) {
+    if (known.path.empty() || known.decoded_bytes > 0) {
       const auto base = reinterpret_cast<std::uintptr_t>(source_.contents(file));
       std::memcpy(to, reinterpret_cast<const void*>(base + static_cast<std::uintptr_t>(byte)),
                   bytes);

@@ -29,13 +29,14 @@ DatasetSource::DatasetSource(Grid all, std::vector<DatasetFile> in, std::int64_t
   if (window < 0) throw Failure(Errc::invalid_argument, text("a window of ", window, " bytes"));
   if (window == 0) return;
   for (const DatasetFile& file : files)
-    if (file.is_decoded)
+    if (file.decoded_bytes > 0)
       throw Failure(Errc::invalid_argument,
                     text(file.path, ": it is decoded whole, and cannot be read in windows"));
 }
 
 files::InputFile DatasetSource::open(std::uint32_t file) const {
   const DatasetFile& known = files[file];
+  check_unchanged(file);  // which says that it is gone, if it is
   files::InputFile input(known.path);
   if (input.stamp() != known.stamp)
     throw Failure(Errc::file_changed, changed_text(known, input.stamp()));
@@ -48,10 +49,14 @@ const std::byte* DatasetSource::contents(std::uint32_t file) const {
   const std::lock_guard lock(mutex_);
   if (contents_.empty()) contents_.resize(files.size());
   Contents& contents = contents_[file];
-  if (known.is_decoded) {
+  if (known.decoded_bytes > 0) {
     if (!contents.decoded) {
       const files::InputFile before = open(file);
-      contents.decoded = files::open_stored_file(known.path)->decoded();
+      const std::unique_ptr<files::StoredFile> stored = files::open_stored_file(known.path);
+      if (stored->decoded_bytes() != known.decoded_bytes)
+        throw Failure(Errc::file_changed, text(known.path, ": it holds ", stored->decoded_bytes(),
+                                               " bytes, not ", known.decoded_bytes));
+      contents.decoded = stored->decoded();
       before.check_unchanged();
     }
     return contents.decoded.get();

@@ -19,7 +19,8 @@ namespace multibuffer {
 struct DatasetFile {
   std::string path;  ///< absolute; empty for parts in memory, whose offsets are addresses
   files::FileStamp stamp;
-  bool is_decoded = false;  ///< offsets count in what a reader decodes it to
+  /// Where offsets count in what a reader decodes it to: the bytes of that; else 0.
+  std::int64_t decoded_bytes = 0;
 };
 
 /// What all views of a dataset share: its description, and what this process has mapped of it.

@@ -47,10 +47,10 @@ class StoredFile {
   /// Throws `file_invalid`, naming the array, for one that is not there, and for one whose elements
   /// do not lie in the file as they are (compressed, in another file), with the way out.
   virtual StoredArray array(const std::string& name) const = 0;
-  /// The bytes that offsets count in, for formats whose elements must be decoded first; null for
-  /// formats that offsets lead into as they are.
+  /// For formats whose elements must be decoded first: the bytes that offsets count in, and how
+  /// many these are, which is known before. 0 for formats whose offsets lead into the file.
   virtual std::shared_ptr<const std::byte[]> decoded() const { return nullptr; }
-  virtual bool is_decoded() const { return false; }
+  virtual std::int64_t decoded_bytes() const { return 0; }
 };
 
 /// A file format.

@@ -1,4 +1,5 @@
 #include <multibuffer/device.hpp>
+#include <multibuffer/reference.hpp>
 
 #include "host/files/npy.hpp"
 #include "host/files/png.hpp"
@@ -27,6 +28,7 @@
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 // The command, run as a user runs it: its words, its files and its exit status.
@@ -818,6 +820,40 @@ TEST_F(Command, ElementsOfNoBytesAreGatheredAndWritten) {
   expect_refused({"gather", a, "--out", files_ / "out.png"}, {"a PNG holds"});
   expect_done({"inspect", a});
 }
+
+// ---- Datasets: patterns that the shell has left alone, and arrays by name
+
+TEST_F(Command, PatternsStandForFilesInNaturalOrder) {
+  make_npy("s10.npy", {2, 3}, 6);
+  make_npy("s9.npy", {2, 3}, 0);
+  const std::string pattern = files_ / "s*.npy";
+  const std::string out = files_ / "out.npy";
+  const auto values = [&] {
+    const files::NpyFile file(out);
+    const reference::Result all = reference::gather(file.raw_export(), {});
+    std::vector<std::int16_t> numbers(all.bytes.size() / 2);
+    std::memcpy(numbers.data(), all.bytes.data(), all.bytes.size());
+    return std::pair(all.shape, numbers);
+  };
+  const Outcome outcome = expect_done({"gather", "--concat", pattern, "--take", "3,0,-1", "--out",
+                                       out, "--verify", "--stats", "--device", "host"});
+  expect_has(outcome.out, "from 2 files");
+  expect_has(outcome.out, "all 9 elements are equal");
+  EXPECT_EQ(values(),
+            std::pair(Shape({3, 3}), std::vector<std::int16_t>({9, 10, 11, 0, 1, 2, 9, 10, 11})));
+  for (const char* order : {"C", "F"}) {
+    expect_done({"gather", pattern, "--index", ":, 1, ::-2", "--take", "1,0", "--axis", "1",
+                 "--order", order, "--out", out, "--verify", "--dtype", "int16"});
+    EXPECT_EQ(values(), std::pair(Shape({2, 2}), std::vector<std::int16_t>({3, 5, 9, 11})));
+  }
+  expect_has(expect_done({"inspect", "--concat", pattern}).out, "(4, 3) of '<i2'");
+  expect_refused({"gather", files_ / "t*.npy"}, {"there are no such files"});
+  expect_refused({"gather", pattern, "--placement", "packed"}, {"--placement"});
+  make_npy("s11.npy", {1, 4}, 6);
+  expect_refused({"gather", "--concat", pattern}, {"s11.npy", "(1, 4), not (2, 3)"});
+}
+
+TEST_F(Command, SaysWhichFormatsItReads) { expect_has(expect_done({"devices"}).out, "reads .npy"); }
 
 }  // namespace
 }  // namespace multibuffer

@@ -283,7 +283,7 @@ TEST_F(Npy, FilesThatAreNoneAreRefused) {
   expect_invalid("", "is empty");
   expect_invalid("NUMPY without the first byte", "is no .npy file");
   expect_invalid("\x89PNG\r\n\x1a\n", "is no .npy file");
-  expect_invalid("PK\x03\x04 and so on", "unpack it");
+  expect_invalid("PK\x03\x04 and so on", "name an array in it (a.npz::x)");
   expect_error(Errc::file_unreadable, "No such file", [&] { NpyFile(scratch_ / "none.npy"); });
   expect_error(Errc::file_unreadable, "Is a directory", [&] { NpyFile(scratch_.path()); });
   expect_error(Errc::file_unreadable, "not a regular file", [] { NpyFile("/dev/null"); });
