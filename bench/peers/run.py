@@ -39,11 +39,18 @@ def arguments():
 
 
 def groups_of(options):
-    if options.device == "cuda":
-        import device_cases as cases
-    else:
-        import host_cases as cases
-    return cases.GROUPS
+    if options.device != "cuda":
+        return host_groups()
+    import device_cases
+
+    return device_cases.GROUPS
+
+
+def host_groups():
+    import dataset_cases
+    import host_cases
+
+    return host_cases.GROUPS | dataset_cases.GROUPS
 
 
 # ---- The host
@@ -52,12 +59,12 @@ def groups_of(options):
 def run_here(options):
     """One number of threads, which some of the peers take only from their process."""
     import harness
-    import host_cases
     import report
 
     threads, = options.threads
+    groups = host_groups()
     for group in options.groups:
-        cases = host_cases.GROUPS[group](threads)
+        cases = groups[group](threads)
         for case in cases:
             if options.only in case.name:
                 record = harness.measure(case, threads, seconds=options.seconds)
@@ -139,7 +146,7 @@ def versions():
     import numpy
 
     found = {"Python": platform.python_version(), "NumPy": numpy.__version__}
-    for name in ("torch", "cupy", "jax", "Cython"):
+    for name in ("torch", "cupy", "jax", "Cython", "h5py", "pyarrow", "safetensors"):
         try:
             found[name] = __import__(name).__version__
         except ImportError:

@@ -32,7 +32,7 @@ class Inputs {
   const std::string& descr() const { return inputs_.front().descr; }
   /// Returns true if elements have no bytes in files; in memory each has one.
   bool has_no_bytes() const { return inputs_.front().has_no_bytes; }
-  /// Throws `file_unreadable` if a file was changed since it was opened.
+  /// Throws `file_changed` if a file was changed since it was opened.
   void check_unchanged() const;
   /// Describes the inputs in a few words: "3 files stacked".
   std::string description() const;

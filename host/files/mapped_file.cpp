@@ -121,7 +121,7 @@ void MappedFile::read_ahead() const noexcept {
 }
 
 void MappedFile::fail_as_changed() const {
-  throw Failure(Errc::file_unreadable,
+  throw Failure(Errc::file_changed,
                 text(path_, ": another program has changed it while it was read"));
 }
 

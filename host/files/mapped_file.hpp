@@ -35,7 +35,7 @@ class MappedFile {
   /// Starts to read the file ahead, for callers that will need all of it.
   void read_ahead() const noexcept;
 
-  /// Throws `file_unreadable` if the file was cut or written to since it was opened: the bytes read
+  /// Throws `file_changed` if the file was cut or written to since it was opened: the bytes read
   /// may then come from different states. (Not every cut raises SIGBUS: the missing part of the
   /// last page reads as zeros.)
   void check_unchanged() const;

@@ -123,10 +123,10 @@ TEST_F(CutFile, AChangeIsSeenWhenItIsAskedFor) {
   const MappedFile file(in());
   file.check_unchanged();
   cut(large - 10);  // within the last page, where zeros are read
-  expect_error(Errc::file_unreadable, in() + ": another program has changed it",
+  expect_error(Errc::file_changed, in() + ": another program has changed it",
                [&] { file.check_unchanged(); });
   write_file(in(), std::string(large, 'y'));
-  expect_error(Errc::file_unreadable, in(), [&] { file.check_unchanged(); });
+  expect_error(Errc::file_changed, in(), [&] { file.check_unchanged(); });
 }
 
 TEST_F(CutFile, AReplacedOrRemovedFileIsAsItWas) {

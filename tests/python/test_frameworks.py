@@ -77,7 +77,8 @@ class Torch(unittest.TestCase):
         device = "cpu" if DEVICE == "host" else "cuda"
         swapped = upload(torch.arange(4.0, device=device)).astype(">bfloat16")
         self.assertEqual((swapped.dtype, swapped.tolist()), (">bfloat16", [0, 1, 2, 3]))
-        with self.assertRaisesRegex(TypeError, r"native\(\)"):
+        # By torch's own table of C functions, where it has one, else by __dlpack__.
+        with self.assertRaisesRegex((BufferError, TypeError), r"native\(\)"):
             torch.from_dlpack(swapped)
         native = swapped.native()
         self.assertEqual(native.dtype, "bfloat16")
@@ -91,7 +92,8 @@ class Torch(unittest.TestCase):
             with self.subTest(name=name):
                 converted = array.astype(name)
                 self.assertEqual((converted.dtype, converted.itemsize), (name, 1))
-                self.assertEqual(converted.astype("float32").tolist(), converted.tolist())
+                # As text, since a NaN is not equal to itself.
+                self.assertEqual(str(converted.astype("float32").tolist()), str(converted.tolist()))
                 reference = multibuffer.reference(torch.tensor(numbers)).astype(name)
                 self.assertTrue(multibuffer.verify(converted, reference))
                 if hasattr(torch, name):

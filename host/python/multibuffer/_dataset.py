@@ -1,7 +1,6 @@
 """multibuffer.open(): what it takes, and several datasets at once."""
 
 import os
-import re
 import sys
 
 from . import _core
@@ -14,11 +13,11 @@ def _bytes_of(size, name):
     """An int, or a str such as "64 MiB", as bytes."""
     if not isinstance(size, str):
         return size
-    words = re.fullmatch(r"\s*(\d+)\s*([A-Za-z]*)\s*", size)
-    unit = _UNITS.get(words.group(2).lower()) if words else None
-    if unit is None:
+    number = size.strip().rstrip("BGKMbgikm")
+    unit = _UNITS.get(size.strip()[len(number):].lower())
+    if unit is None or not number.strip().isdecimal():
         raise ValueError(f"{name} {size!r}: an int, or a str such as '64 MiB'")
-    return int(words.group(1)) * unit
+    return int(number) * unit
 
 
 def _is_name(source):
@@ -149,12 +148,15 @@ class Datasets:
         return iter(self._datasets)
 
     def keys(self):
+        """The names, as dict.keys()."""
         return self._datasets.keys()
 
     def values(self):
+        """The datasets, as dict.values()."""
         return self._datasets.values()
 
     def items(self):
+        """(name, dataset) pairs, as dict.items()."""
         return self._datasets.items()
 
     def __contains__(self, name):
