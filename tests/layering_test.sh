@@ -53,13 +53,13 @@ multibuffer    public
 '
 # What is not ours, by the folders that may have it.
 readonly standard='<[a-z_]+>'
-readonly system='<(arm_neon|fcntl|immintrin|pthread|sched|signal|unistd|sys/[a-z]+|unwind|structmember)\.h>'
+readonly system='<(arm_neon|fcntl|glob|immintrin|pthread|sched|signal|unistd|sys/[a-z]+|unwind|structmember)\.h>'
 readonly toolkit='<(cuda[a-z_]*\.h|(cuda|cub|thrust|nvtx3)/.*)>'
 libraries_of() {
   case "$1" in
     include/multibuffer | include/multibuffer/stages | host/reference | tests/install) echo "$standard" ;;
     include/multibuffer/cuda | cuda | cuda/*) echo "$standard|$system|$toolkit" ;;
-    host/files) echo "$standard|$system|<png\.h>" ;;
+    host/files) echo "$standard|$system|<png\.h>|<nlohmann/json\.hpp>" ;;
     host/cli) echo "$standard|$system|<CLI/.*>" ;;
     host/python | host/python/*) echo "$standard|$system|<pybind11/(numpy|pybind11)\.h>" ;;
     bench | bench/*) echo "$standard|$system|$toolkit|<(benchmark|pybind11)/.*>" ;;
