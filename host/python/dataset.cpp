@@ -3,6 +3,7 @@
 
 #include "host/python/elements/dtype.hpp"
 #include "host/python/elements/numpy_array.hpp"
+#include "host/python/inputs/arrow_input.hpp"
 #include "host/python/inputs/dataset_object.hpp"
 #include "host/python/inputs/source.hpp"
 #include "host/python/module.hpp"
@@ -74,6 +75,12 @@ DatasetObject open_arrays(const py::object& arrays, const std::string& device) {
     owner = keep_both(std::move(owner), source.owner);
   }
   return {Dataset::of_memory(parts, std::move(owner)), Device::open(device)};
+}
+
+/// Joins Arrow's columns, where they lie.
+DatasetObject open_arrow(const py::object& objects, const std::string& device) {
+  ArrowColumn column = arrow_column(objects);
+  return {Dataset::of_memory(column.parts, std::move(column.owner)), Device::open(device)};
 }
 
 py::bytes state_of(const DatasetObject& object) {
@@ -273,6 +280,8 @@ void bind_dataset(py::module_& module) {
       "As multibuffer.open.");
   add_function<open_arrays>(module, "open_arrays($module, arrays, device)",
                             "A Dataset of arrays in host memory, along their axis 0.");
+  add_function<open_arrow>(module, "open_arrow($module, objects, device)",
+                           "A Dataset of Arrow's columns, one after the other.");
   add_function<from_state>(module, "dataset_from_state($module, state, device)",
                            "What a pickled Dataset becomes.");
   add_function<formats>(
