@@ -5,6 +5,7 @@ import array
 import ctypes
 import gc
 import json
+import pickle
 import random
 import struct
 import threading
@@ -552,6 +553,13 @@ class Lifetimes(Case):
         del view
         self.assertEqual(alive, {})
 
+    def test_cycles_are_collected(self):
+        stream = Stream(INT32, [Array(2, [None, int32s(1, 2)])])
+        stream.dataset = multibuffer.open(stream)  # which has the stream, to be pickled
+        del stream
+        gc.collect()
+        self.assertEqual(alive, {})
+
     def test_results_do_not(self):
         result = self.open()[[0, 1]]
         self.assertEqual(alive, {})
@@ -736,6 +744,24 @@ class Pyarrow(Case):
             raise RuntimeError("no more of this")
         reader = pyarrow.RecordBatchReader.from_batches(schema, fails())
         self.refused(reader, OSError, "no more of this")
+
+    def test_pickles_carry_the_columns(self):
+        table = pyarrow.table({"x": pyarrow.chunked_array([[1, 2], [3, 4, 5]])})
+        for source in table, [table, table.slice(3)], table["x"]:
+            dataset = multibuffer.open(source)
+            for each in dataset, dataset[1:][::-2], dataset.on("host")[2:]:
+                again = pickle.loads(pickle.dumps(each))
+                self.assertEqual(again.copy().tolist(), each.copy().tolist())
+                once_more = pickle.loads(pickle.dumps(again))
+                self.assertEqual(once_more[[0]].tolist(), each[[0]].tolist())
+        datasets = multibuffer.open({"a": table, "b": table["x"]})
+        again = pickle.loads(pickle.dumps(datasets))
+        self.assertEqual(again[[4]]["b"].tolist(), [5])
+        make, (objects, view, device) = dataset.__reduce__()
+        for damaged in (view[:-1], b"", multibuffer.open(pyarrow.array(range(99)))
+                        .__reduce__()[1][1]):
+            with self.assertRaises(ValueError):
+                make(objects, damaged, device)
 
     def test_memory_of_numpy_goes_when_it_may(self):
         values = numpy.arange(1000)

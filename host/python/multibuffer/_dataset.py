@@ -139,6 +139,11 @@ def _restored(state, device):
     return _core.dataset_from_state(state, device)
 
 
+def _restored_arrow(objects, view, device):
+    """What a pickled Dataset of Arrow's columns becomes, which are pickled themselves."""
+    return _core.arrow_from_state(objects, view, device)
+
+
 class Datasets:
     """Several datasets of one length, read at once: a dict in, a dict out.
 
