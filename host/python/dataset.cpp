@@ -274,7 +274,8 @@ void bind_dataset(py::module_& module) {
       "Datasets, and read nothing; index arrays, take(), gather() and copy() read what they\n"
       "select into a DeviceBuffer, on the host or on the device that on() has named, which\n"
       "receives no more than that. Files are mapped in each process when they are first needed.\n"
-      "StaleError, and never half a result, where one is not what it was.");
+      "StaleError, and never half a result, where one is not what it was. What is of Arrow's\n"
+      "columns in memory is pickled with the objects that it was opened from.");
   bind_verbs(cls);
   cls.property<files_of>("files", "The names of the files, absolute, a list of str.")
       .property<device_of>("device", "Where gathers put their results: 'host', 'cuda:0', ...")

@@ -731,6 +731,10 @@ class Pyarrow(Case):
         fixed = lists.cast(pyarrow.list_(pyarrow.int64(), 2))
         self.assertEqual(multibuffer.open(fixed).copy().tolist(), [[1, 2], [3, 4]])
 
+    def test_upload_says_who_reads_it(self):
+        with self.assertRaisesRegex(TypeError, r"multibuffer.open\(\).*\.to_numpy\(\)"):
+            multibuffer.upload(pyarrow.chunked_array([[1, 2], [3]]), device="host")
+
     def test_a_stream_of_python_objects(self):
         def batches():
             for i in range(3):
