@@ -155,7 +155,7 @@ class HeaderHandler {
       begin_value(value);
     return true;
   }
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) {
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) {
     refuse(text("it is no JSON in UTF-8, at its byte ", position));
   }
 

@@ -9,6 +9,7 @@ import tempfile
 import unittest
 import warnings
 import zipfile
+from unittest import mock
 
 import multibuffer
 from packages import numpy
@@ -98,6 +99,17 @@ class Zipfile(Case):
                 archive.writestr(f"{i}.npy", b"")
             archive.writestr("last.npy", npy_bytes("|u1", (3,), b"abc"))
         self.assertEqual(bytes(multibuffer.open(self.path + "::last").copy()), b"abc")
+
+    def test_numbers_of_sixty_four_bits(self):
+        """Python writes them where a number is larger than it thinks that 32 bits hold."""
+        choice = random.Random(4)
+        for limit in 100, 300, 1000:
+            arrays = [[choice.randrange(99) for _ in range(choice.randrange(90))]
+                      for _ in range(12)]
+            with mock.patch("zipfile.ZIP64_LIMIT", limit):
+                self.write([(f"{i}.npy", values) for i, values in enumerate(arrays)])
+            for i, values in enumerate(arrays):
+                self.assertEqual(multibuffer.open(f"{self.path}::{i}").copy().tolist(), values)
 
     def test_patterns(self):
         values = random.Random(1)
