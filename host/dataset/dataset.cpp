@@ -218,6 +218,13 @@ Dataset Dataset::deserialize(std::string_view bytes) {
   return Dataset(std::move(all.source), std::move(all.format), std::move(all.layout));
 }
 
+std::string Dataset::serialize_view() const { return view_description_of(format_, layout_); }
+
+Dataset Dataset::with_view(std::string_view view) const {
+  DescribedView described = described_view(view, source_->grid);
+  return Dataset(source_, std::move(described.format), std::move(described.layout));
+}
+
 const std::string& Dataset::descr() const noexcept { return source_->grid.descr; }
 
 std::vector<std::string> Dataset::files() const {

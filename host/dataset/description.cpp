@@ -208,16 +208,13 @@ void check_view(const Grid& grid, const Format& format, const Layout& layout) {
 
 }  // namespace
 
-std::string description_of(const DatasetSource& source, const Format& format,
-                           const Layout& layout) {
+std::string view_description_of(const Format& format, const Layout& layout) {
   std::string bytes;
-  put_source(bytes, source);
   put_view(bytes, format, layout);
   return bytes;
 }
 
-Described described(std::string_view bytes) {
-  std::shared_ptr<const DatasetSource> source = take_source(bytes);
+DescribedView described_view(std::string_view bytes, const Grid& grid) {
   const std::string format_text = take_string(bytes);
   Format format(format_text, take_number<std::int64_t>(bytes));
   std::vector<Axis> axes(take_count(bytes));
@@ -227,8 +224,22 @@ Described described(std::string_view bytes) {
     axis.level = take_number<std::int32_t>(bytes);
   }
   Layout layout(std::move(axes), take_vector<std::int64_t>(bytes));
-  check_view(source->grid, format, layout);
-  return {std::move(source), std::move(format), std::move(layout)};
+  check_view(grid, format, layout);
+  return {std::move(format), std::move(layout)};
+}
+
+std::string description_of(const DatasetSource& source, const Format& format,
+                           const Layout& layout) {
+  std::string bytes;
+  put_source(bytes, source);
+  bytes += view_description_of(format, layout);
+  return bytes;
+}
+
+Described described(std::string_view bytes) {
+  std::shared_ptr<const DatasetSource> source = take_source(bytes);
+  DescribedView view = described_view(bytes, source->grid);
+  return {std::move(source), std::move(view.format), std::move(view.layout)};
 }
 
 }  // namespace multibuffer

@@ -3,6 +3,7 @@
 
 #include "host/python/elements/dtype.hpp"
 #include "host/python/elements/numpy_array.hpp"
+#include "host/python/inputs/arrow_input.hpp"
 #include "host/python/inputs/dataset_object.hpp"
 #include "host/python/inputs/source.hpp"
 #include "host/python/module.hpp"
@@ -76,19 +77,41 @@ DatasetObject open_arrays(const py::object& arrays, const std::string& device) {
   return {Dataset::of_memory(parts, std::move(owner)), Device::open(device)};
 }
 
+/// Joins Arrow's columns, where they lie.
+DatasetObject open_arrow(const py::object& objects, const std::string& device) {
+  ArrowColumn column = arrow_column(objects);
+  return {Dataset::of_memory(column.parts, std::move(column.owner)), Device::open(device), objects};
+}
+
 py::bytes state_of(const DatasetObject& object) {
   const std::string bytes = object.dataset.serialize();
   return {bytes.data(), bytes.size()};
 }
 
-DatasetObject from_state(const py::object& state, const std::string& device) {
+std::string_view bytes_argument(const py::object& state) {
   if (!PyBytes_Check(state.ptr())) throw py::type_error("the state of a dataset is bytes");
-  const std::string_view bytes(PyBytes_AS_STRING(state.ptr()),
-                               static_cast<std::size_t>(PyBytes_GET_SIZE(state.ptr())));
-  return {Dataset::deserialize(bytes), Device::open(device)};
+  return {PyBytes_AS_STRING(state.ptr()), static_cast<std::size_t>(PyBytes_GET_SIZE(state.ptr()))};
+}
+
+DatasetObject from_state(const py::object& state, const std::string& device) {
+  return {Dataset::deserialize(bytes_argument(state)), Device::open(device)};
+}
+
+/// Opens Arrow's columns that have been pickled, as a view that has been pickled sees them.
+DatasetObject arrow_from_state(const py::object& objects, const py::object& view,
+                               const std::string& device) {
+  DatasetObject object = open_arrow(objects, device);
+  object.dataset = object.dataset.with_view(bytes_argument(view));
+  return object;
 }
 
 py::tuple reduce(const DatasetObject& object) {
+  if (object.origin) {
+    const py::object make = py::module_::import("multibuffer._dataset").attr("_restored_arrow");
+    const std::string view = object.dataset.serialize_view();
+    return py::make_tuple(make, py::make_tuple(object.origin, py::bytes(view.data(), view.size()),
+                                               object.device.name()));
+  }
   if (object.dataset.in_memory())
     throw py::type_error(
         "cannot pickle a Dataset of arrays in memory: pickle the arrays, and open them there");
@@ -117,11 +140,16 @@ py::list files_of(const DatasetObject& object) {
   return list;
 }
 
+int visit_origin(const DatasetObject& object, visitproc visit, void* arg) {
+  Py_VISIT(object.origin.ptr());
+  return 0;
+}
+
 std::string device_of(const DatasetObject& object) { return object.device.name(); }
 std::int64_t window_of(const DatasetObject& object) { return object.dataset.window(); }
 
 DatasetObject on(const DatasetObject& object, const std::string& device) {
-  return {object.dataset, Device::open(device)};
+  return {object.dataset, Device::open(device), object.origin};
 }
 DatasetObject with_window(const DatasetObject& object, std::int64_t bytes) {
   return {object.dataset.with_window(bytes), object.device};
@@ -190,13 +218,13 @@ struct Verbs<DatasetObject> {
   static Shape shape(const DatasetObject& object) { return object.dataset.shape(); }
   static const Format& format(const DatasetObject& object) { return object.dataset.format(); }
   static DatasetObject field(const DatasetObject& object, const std::string& name) {
-    return {object.dataset.field(name), object.device};
+    return {object.dataset.field(name), object.device, object.origin};
   }
   static DatasetObject fields(const DatasetObject& object, const std::vector<std::string>& names) {
-    return {object.dataset.fields(names), object.device};
+    return {object.dataset.fields(names), object.device, object.origin};
   }
   static DatasetObject after(const DatasetObject& object, const ViewOperation& operation) {
-    return {object.dataset.apply(operation), object.device};
+    return {object.dataset.apply(operation), object.device, object.origin};
   }
   static DatasetObject reshape(const DatasetObject& object, const Shape& shape,
                                std::optional<bool> copy) {
@@ -205,7 +233,7 @@ struct Verbs<DatasetObject> {
       throw py::value_error(text("a dataset of shape ", tuple_text(object.dataset.shape()),
                                  " has no view of shape ", tuple_text(shape),
                                  " that moves no data; copy() it"));
-    return {*std::move(view), object.device};
+    return {*std::move(view), object.device, object.origin};
   }
   static py::object run(const DatasetObject& object, Asked& asked, py::handle out,
                         py::handle stream, const Progress& progress) {
@@ -246,7 +274,8 @@ void bind_dataset(py::module_& module) {
       "Datasets, and read nothing; index arrays, take(), gather() and copy() read what they\n"
       "select into a DeviceBuffer, on the host or on the device that on() has named, which\n"
       "receives no more than that. Files are mapped in each process when they are first needed.\n"
-      "StaleError, and never half a result, where one is not what it was.");
+      "StaleError, and never half a result, where one is not what it was. What is of Arrow's\n"
+      "columns in memory is pickled with the objects that it was opened from.");
   bind_verbs(cls);
   cls.property<files_of>("files", "The names of the files, absolute, a list of str.")
       .property<device_of>("device", "Where gathers put their results: 'host', 'cuda:0', ...")
@@ -265,7 +294,7 @@ void bind_dataset(py::module_& module) {
       .method<reduce>("__reduce__($self)", "For pickle: the description, and the device's name.")
       .method<reduce_by>("__reduce_ex__($self, protocol)", "For pickle.")
       .repr<represent>()
-      .collected()
+      .collected<visit_origin>()
       .add_to(module);
 
   add_function<open_files>(
@@ -273,6 +302,10 @@ void bind_dataset(py::module_& module) {
       "As multibuffer.open.");
   add_function<open_arrays>(module, "open_arrays($module, arrays, device)",
                             "A Dataset of arrays in host memory, along their axis 0.");
+  add_function<open_arrow>(module, "open_arrow($module, objects, device)",
+                           "A Dataset of Arrow's columns, one after the other.");
+  add_function<arrow_from_state>(module, "arrow_from_state($module, objects, view, device)",
+                                 "What a pickled Dataset of Arrow's columns becomes.");
   add_function<from_state>(module, "dataset_from_state($module, state, device)",
                            "What a pickled Dataset becomes.");
   add_function<formats>(

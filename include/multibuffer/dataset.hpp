@@ -83,6 +83,11 @@ class Dataset : public ViewOperations<Dataset> {
   std::string serialize() const;
   /// Throws `invalid_argument` for bytes that `serialize` has not made.
   static Dataset deserialize(std::string_view bytes);
+  /// The view alone as bytes, for a process that has parts in memory like these.
+  std::string serialize_view() const;
+  /// All elements of this dataset's source as `view` sees them, which `serialize_view` has made of
+  /// a dataset of the same shape and type. Throws `invalid_argument` for other bytes.
+  Dataset with_view(std::string_view view) const;
 
   /// Indices of the files' own axes and, in the last level, bytes within an element.
   const Layout& layout() const noexcept { return layout_; }

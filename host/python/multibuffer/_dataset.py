@@ -60,6 +60,14 @@ def _h5py_name(source):
     return f"{source.file.filename}::{source.name}"
 
 
+def _is_arrow(source):
+    """Whether it hands over Arrow's structs. NumPy's arrays lie where they are without."""
+    numpy = _module("numpy")
+    if numpy is not None and isinstance(source, numpy.ndarray):
+        return False
+    return any(hasattr(type(source), f"__arrow_c_{kind}__") for kind in ("stream", "array"))
+
+
 def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window=0,
          device="host"):
     """Arrays in files as one array, a Dataset, without reading more than headers.
@@ -112,7 +120,10 @@ def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window
     else:
         if window:
             raise ValueError("what is in memory is not read in windows")
-        return _core.open_arrays(_parts_of(source), device)
+        parts = _parts_of(source)
+        if parts and all(map(_is_arrow, parts)):
+            return _core.open_arrow(parts, device)
+        return _core.open_arrays(parts, device)
     return _core.open_files(names, join, window, how["dtype"], how["shape"], how["offset"],
                             how["strides"], device)
 
@@ -125,6 +136,11 @@ def _parts_of(source):
 def _restored(state, device):
     """What a pickled Dataset becomes."""
     return _core.dataset_from_state(state, device)
+
+
+def _restored_arrow(objects, view, device):
+    """What a pickled Dataset of Arrow's columns becomes, which are pickled themselves."""
+    return _core.arrow_from_state(objects, view, device)
 
 
 class Datasets:

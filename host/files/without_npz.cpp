@@ -1,7 +1,0 @@
-#include "host/files/stored_file.hpp"
-
-namespace multibuffer::files {
-
-const Reader npz_reader{"NPZ", ".npz", "libminizip-dev", nullptr, nullptr};
-
-}  // namespace multibuffer::files

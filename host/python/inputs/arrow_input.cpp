@@ -1,0 +1,557 @@
+#include "host/python/inputs/arrow_input.hpp"
+
+#include <multibuffer/error.hpp>
+
+#include "host/python/support/errors.hpp"
+#include "host/python/support/gil.hpp"
+#include "host/python/support/interrupt.hpp"
+#include "host/python/support/values.hpp"
+#include "host/support/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace py = pybind11;
+
+// What a producer hands over are three C structs, each with a function that releases it, which its
+// consumer calls once. A consumer may move a struct, byte for byte, as long as it marks the old one
+// as released.
+//
+// Sources: "The Arrow C data interface", "The Arrow C stream interface", "The Arrow PyCapsule
+// Interface", arrow.apache.org/docs/format.
+
+extern "C" {
+
+struct ArrowSchema {
+  const char* format;
+  const char* name;
+  const char* metadata;
+  std::int64_t flags;
+  std::int64_t n_children;
+  ArrowSchema** children;
+  ArrowSchema* dictionary;
+  void (*release)(ArrowSchema*);
+  void* private_data;
+};
+
+struct ArrowArray {
+  std::int64_t length;
+  std::int64_t null_count;
+  std::int64_t offset;
+  std::int64_t n_buffers;
+  std::int64_t n_children;
+  const void** buffers;
+  ArrowArray** children;
+  ArrowArray* dictionary;
+  void (*release)(ArrowArray*);
+  void* private_data;
+};
+
+struct ArrowArrayStream {
+  int (*get_schema)(ArrowArrayStream*, ArrowSchema* out);
+  int (*get_next)(ArrowArrayStream*, ArrowArray* out);
+  const char* (*get_last_error)(ArrowArrayStream*);
+  void (*release)(ArrowArrayStream*);
+  void* private_data;
+};
+
+}  // extern "C"
+
+namespace multibuffer::python {
+namespace {
+
+[[noreturn]] void refuse(PyObject* kind, const std::string& what) {
+  set_python_error(kind, what.c_str());
+  throw py::error_already_set();
+}
+[[noreturn]] void refuse_type(const std::string& what) { refuse(PyExc_TypeError, what); }
+[[noreturn]] void refuse_value(const std::string& what) { refuse(PyExc_ValueError, what); }
+
+// ---- Structs, each released once
+
+/// One of the structs, on its own.
+template <class Struct>
+class Held {
+ public:
+  Held() = default;
+  Held(Held&& other) noexcept : value_(other.value_) { other.value_.release = nullptr; }
+  Held& operator=(Held&&) = delete;
+  ~Held() {
+    // A producer's function is free to need the GIL, as DLPack's are.
+    if (!value_.release || !Py_IsInitialized()) return;
+    const LettingGo guard;
+    value_.release(&value_);
+  }
+
+  Struct* get() noexcept { return &value_; }
+  const Struct& operator*() const noexcept { return value_; }
+  const Struct* operator->() const noexcept { return &value_; }
+  bool is_released() const noexcept { return value_.release == nullptr; }
+
+ private:
+  Struct value_{};
+};
+
+/// Moves a struct out of its capsule.
+template <class Struct>
+void take_over(Held<Struct>& held, py::handle capsule, const char* name) {
+  auto* const from = static_cast<Struct*>(PyCapsule_GetPointer(capsule.ptr(), name));
+  if (!from) throw py::error_already_set();
+  if (!from->release) refuse_value(text("the ", name, " has been taken over by another consumer"));
+  *held.get() = *from;
+  from->release = nullptr;
+}
+
+// ---- The type of a column
+
+struct Scalar {
+  std::string_view code;    ///< Arrow's; of times in a zone, what their codes begin with
+  std::string_view format;  ///< PEP 3118's
+  std::int64_t bytes;
+};
+constexpr auto scalars = std::to_array<Scalar>({
+    {"c", "b", 1},    {"C", "B", 1},   {"s", "h", 2},    {"S", "H", 2},    {"i", "i", 4},
+    {"I", "I", 4},    {"l", "q", 8},   {"L", "Q", 8},    {"e", "e", 2},    {"f", "f", 4},
+    {"g", "d", 8},    {"tdD", "i", 4}, {"tdm", "q", 8},  {"tts", "i", 4},  {"ttm", "i", 4},
+    {"ttu", "q", 8},  {"ttn", "q", 8}, {"tss:", "q", 8}, {"tsm:", "q", 8}, {"tsu:", "q", 8},
+    {"tsn:", "q", 8}, {"tDs", "q", 8}, {"tDm", "q", 8},  {"tDu", "q", 8},  {"tDn", "q", 8},
+});
+
+/// What elements cannot be read by what their codes begin with, and what helps.
+struct Refused {
+  std::string_view code;
+  std::string_view what;
+};
+constexpr auto refused = std::to_array<Refused>({
+    {"b", "bools, eight of which share a byte; cast them to uint8"},
+    {"n", "null, of which there are no elements"},
+    {"u", "strings, which differ in length; numbers can be read"},
+    {"U", "strings, which differ in length; numbers can be read"},
+    {"vu", "strings, which differ in length; numbers can be read"},
+    {"z", "binaries that differ in length; cast them to fixed-size binaries"},
+    {"Z", "binaries that differ in length; cast them to fixed-size binaries"},
+    {"vz", "binaries that differ in length; cast them to fixed-size binaries"},
+    {"d:", "decimals; cast them to float64 or int64"},
+    {"ti", "intervals of the calendar; cast them to durations"},
+    {"+l", "lists that differ in length; cast them to fixed-size lists"},
+    {"+L", "lists that differ in length; cast them to fixed-size lists"},
+    {"+vl", "lists that differ in length; cast them to fixed-size lists"},
+    {"+vL", "lists that differ in length; cast them to fixed-size lists"},
+    {"+m", "maps, which differ in length; take their keys or their items"},
+    {"+s", "structs; take one of their fields"},
+    {"+u", "unions; take one of their fields"},
+    {"+r", "run-end encoded; decode them (pyarrow.compute.run_end_decode)"},
+});
+
+/// What a schema says of a column.
+struct Column {
+  bool in_table = false;            ///< a struct is around it
+  std::vector<std::int64_t> lists;  ///< the lengths of fixed-size lists, from the outside
+  Format format = Format("B", 1);
+  /// How the elements of a row are seen, where that is not by the lists.
+  std::optional<std::vector<std::int64_t>> tensor_shape;
+  std::vector<int> tensor_axes;  ///< the tensor's axis that each axis of a row is
+};
+
+std::string name_of(const ArrowSchema& schema) {
+  return schema.name && *schema.name ? text(" '", schema.name, "'") : "";
+}
+
+const ArrowSchema& only_child(const ArrowSchema& schema, std::string_view what) {
+  if (schema.n_children != 1 || !schema.children || !schema.children[0])
+    refuse_value(text("an Arrow schema of ", what, " with ", schema.n_children, " children"));
+  return *schema.children[0];
+}
+
+const ArrowSchema& only_column(const ArrowSchema& table) {
+  if (table.n_children == 1) return only_child(table, "a table");
+  if (table.n_children <= 0 || !table.children) refuse_value("an Arrow table without columns");
+  std::string names;
+  std::string first;
+  for (std::int64_t i = 0; i < std::min<std::int64_t>(table.n_children, 5); ++i) {
+    const ArrowSchema* const child = table.children[i];
+    const std::string name = child && child->name ? child->name : "";
+    if (i == 0) first = name;
+    names += text(i ? ", " : "", name);
+  }
+  refuse_type(text("an Arrow table of ", table.n_children, " columns (", names,
+                   table.n_children > 5 ? ", ...)" : ")",
+                   ", of which one can be read at a time: table.select(['", first, "']) or table['",
+                   first, "']; a dict of columns is read at once"));
+}
+
+std::optional<std::int64_t> length_in(std::string_view format) {
+  std::int64_t length = 0;
+  const char* const end = format.data() + format.size();
+  const auto [rest, error] = std::from_chars(format.data(), end, length);
+  if (error != std::errc() || rest != end || length < 0) return {};
+  return length;
+}
+
+Format format_of(const ArrowSchema& schema) {
+  const std::string_view code = schema.format;
+  for (const Scalar& scalar : scalars)
+    if (scalar.code.ends_with(':') ? code.starts_with(scalar.code) : code == scalar.code)
+      return Format(std::string(scalar.format), scalar.bytes);
+  if (code.starts_with("w:")) {
+    const std::optional<std::int64_t> bytes = length_in(code.substr(2));
+    if (!bytes) refuse_value(text("an Arrow schema of the format '", code.substr(0, 100), "'"));
+    if (*bytes == 0) refuse_type("an Arrow column of binaries of no bytes");
+    return Format(text(*bytes, "s"), *bytes);
+  }
+  // The longest code that it begins with.
+  const Refused* best = nullptr;
+  for (const Refused& row : refused)
+    if (code.starts_with(row.code) && (!best || row.code.size() > best->code.size())) best = &row;
+  refuse_type(text("an Arrow column", name_of(schema), " of ",
+                   best ? std::string(best->what)
+                        : text("the format '", code.substr(0, 100), "', which is not known")));
+}
+
+/// Looks for a key in a schema's metadata: numbers of 32 bits, of pairs and of bytes, in the
+/// machine's byte order.
+std::optional<std::string_view> metadata_of(const ArrowSchema& schema, std::string_view key) {
+  const char* at = schema.metadata;
+  if (!at) return {};
+  const auto number = [&] {
+    std::int32_t value = 0;
+    std::memcpy(&value, at, sizeof(value));
+    at += sizeof(value);
+    if (value < 0) refuse_value("an Arrow schema whose metadata has a negative size");
+    return static_cast<std::size_t>(value);
+  };
+  const auto word = [&] {
+    const std::size_t size = number();
+    const std::string_view bytes(at, size);
+    at += size;
+    return bytes;
+  };
+  for (std::size_t left = number(); left > 0; --left) {
+    const std::string_view name = word();
+    const std::string_view value = word();
+    if (name == key) return value;
+  }
+  return {};
+}
+
+/// Reads the shape of arrow.fixed_shape_tensor's rows. Its `permutation` says which axis of the
+/// tensor as it is stored each axis of a row is.
+void read_tensor(const ArrowSchema& schema, Column& column) {
+  if (metadata_of(schema, "ARROW:extension:name") != "arrow.fixed_shape_tensor" ||
+      column.lists.size() != 1)
+    return;
+  const auto described = metadata_of(schema, "ARROW:extension:metadata");
+  if (!described) return;
+  const py::dict words =
+      py::module_::import("json").attr("loads")(py::bytes(described->data(), described->size()));
+  std::vector<std::int64_t> shape = integers_argument(words["shape"], "shape");
+  std::int64_t size = 1;
+  bool fits = true;
+  for (const std::int64_t extent : shape)
+    fits = fits && extent >= 0 && !__builtin_mul_overflow(size, extent, &size);
+  if (!fits || size != column.lists[0])
+    refuse_value(text("an Arrow column of tensors of shape ", tuple_text(shape), ", in lists of ",
+                      column.lists[0]));
+  if (words.contains("permutation") && !words["permutation"].is_none()) {
+    for (const std::int64_t axis : integers_argument(words["permutation"], "permutation"))
+      column.tensor_axes.push_back(static_cast<int>(std::clamp<std::int64_t>(axis, -1, 1 << 20)));
+    std::vector<int> sorted = column.tensor_axes;
+    std::ranges::sort(sorted);
+    for (std::size_t i = 0; i < std::max(sorted.size(), shape.size()); ++i)
+      if (sorted.size() != shape.size() || sorted[i] != static_cast<int>(i))
+        refuse_value("an Arrow column of tensors whose permutation is none");
+  }
+  column.tensor_shape = std::move(shape);
+}
+
+Column describe(const ArrowSchema& top) {
+  Column column;
+  const ArrowSchema* schema = &top;
+  const auto check = [&] {
+    if (!schema->format) refuse_value("an Arrow schema without a format");
+    if (schema->dictionary)
+      refuse_type(text("an Arrow column", name_of(*schema),
+                       " of dictionary-encoded elements; decode them (dictionary_decode(), or a "
+                       "cast to the values' type)"));
+  };
+  check();
+  if (std::string_view(schema->format) == "+s") {
+    column.in_table = true;
+    schema = &only_column(*schema);
+    check();
+  }
+  const ArrowSchema& outermost = *schema;
+  while (std::string_view(schema->format).starts_with("+w:")) {
+    const std::optional<std::int64_t> length =
+        length_in(std::string_view(schema->format).substr(3));
+    if (!length)
+      refuse_value(text("an Arrow schema of the format '",
+                        std::string_view(schema->format).substr(0, 100), "'"));
+    constexpr std::size_t most_lists = 59;  // as many axes as a dataset can have, and the rows'
+    if (column.lists.size() == most_lists)
+      refuse_value(text("Arrow lists that are nested deeper than ", most_lists, " times"));
+    column.lists.push_back(*length);
+    schema = &only_child(*schema, "fixed-size lists");
+    check();
+  }
+  column.format = format_of(*schema);
+  read_tensor(outermost, column);
+  return column;
+}
+
+// ---- The elements of a batch
+
+std::optional<std::int64_t> first_zero_bit(const std::uint8_t* bits, std::int64_t begin,
+                                           std::int64_t end) {
+  const auto is_zero = [&](std::int64_t i) { return (bits[i / 8] >> (i % 8) & 1) == 0; };
+  std::int64_t i = begin;
+  for (; i < end && i % 8 != 0; ++i)
+    if (is_zero(i)) return i;
+  for (std::uint64_t word = 0; end - i >= 64; i += 64) {
+    std::memcpy(&word, bits + i / 8, sizeof(word));
+    if (word != ~std::uint64_t{0}) break;
+  }
+  for (; i < end; ++i)
+    if (is_zero(i)) return i;
+  return {};
+}
+
+/// Follows a batch down to its elements: to the part of each array on the way that the rows take.
+class Batch {
+ public:
+  Batch(const ArrowArray& top, std::size_t number) : array_(&top), number_(number) {
+    if (top.length < 0) refuse_this("a negative length");
+    rows_ = count_ = top.length;
+  }
+  std::int64_t rows() const noexcept { return rows_; }
+
+  /// Enters the one column of a table.
+  void enter_column() {
+    const std::int64_t begin = check(1);
+    enter_child();
+    begin_ = begin;
+  }
+  /// Enters the elements of fixed-size lists.
+  void enter_lists(std::int64_t length) {
+    begin_ = multiply(check(1), length);
+    count_ = multiply(count_, length);
+    per_row_ = multiply(per_row_, length);
+    enter_child();
+  }
+  /// Returns the address of the first element.
+  const std::byte* elements(std::int64_t itemsize) {
+    const std::int64_t begin = multiply(check(2), itemsize);
+    multiply(count_, itemsize);
+    const void* const buffer = array_->buffers[1];
+    if (count_ == 0) return nullptr;
+    if (!buffer) refuse_this("elements at no address");
+    std::uintptr_t address = 0;
+    std::uintptr_t end = 0;
+    if (__builtin_add_overflow(reinterpret_cast<std::uintptr_t>(buffer),
+                               static_cast<std::uintptr_t>(begin), &address) ||
+        __builtin_add_overflow(address, static_cast<std::uintptr_t>(count_ * itemsize), &end))
+      refuse_this("elements beyond all addresses");
+    return reinterpret_cast<const std::byte*>(address);
+  }
+
+ private:
+  [[noreturn]] void refuse_this(std::string_view what) const {
+    refuse_value(text("the Arrow producer's batch ", number_, " has ", what));
+  }
+  std::int64_t multiply(std::int64_t a, std::int64_t b) const {
+    std::int64_t result = 0;
+    if (__builtin_mul_overflow(a, b, &result)) refuse_this("sizes that do not fit in 64 bits");
+    return result;
+  }
+
+  /// Checks the array that we are at, and that no element of our part is null. Returns where that
+  /// begins in the buffers.
+  std::int64_t check(std::int64_t buffers) const {
+    const ArrowArray& array = *array_;
+    std::int64_t end = 0;
+    if (array.length < 0 || array.offset < 0 ||
+        __builtin_add_overflow(array.length, array.offset, &end))
+      refuse_this("a length or an offset that is negative or too large");
+    if (begin_ > array.length || array.length - begin_ < count_)
+      refuse_this(text(array.length, " elements where ", begin_, " + ", count_, " are needed"));
+    if (array.n_buffers != buffers || !array.buffers)
+      refuse_this(text(array.n_buffers, " buffers where its type has ", buffers));
+    if (array.dictionary) refuse_this("a dictionary that its schema has not");
+    const std::int64_t begin = array.offset + begin_;
+    check_nulls(begin);
+    return begin;
+  }
+  void check_nulls(std::int64_t begin) const {
+    const ArrowArray& array = *array_;
+    if (array.null_count == 0 || count_ == 0) return;
+    if (array.null_count < -1 || array.null_count > array.length)
+      refuse_this(text(array.null_count, " nulls"));
+    const auto* const bits = static_cast<const std::uint8_t*>(array.buffers[0]);
+    const auto null = bits ? first_zero_bit(bits, begin, begin + count_) : std::nullopt;
+    if (null)
+      refuse_this(text("a null in its row ", (*null - begin) / per_row_,
+                       "; drop the nulls or fill them first"));
+    const bool is_whole = begin == array.offset && count_ == array.length;
+    if (array.null_count > 0 && (is_whole || !bits))
+      refuse_this(text(array.null_count, " nulls, in rows that it does not name"));
+  }
+  void enter_child() {
+    if (array_->n_children != 1 || !array_->children || !array_->children[0])
+      refuse_this(text(array_->n_children, " children where its type has 1"));
+    array_ = array_->children[0];
+    if (!array_->release) refuse_this("a column that has been released");
+  }
+
+  const ArrowArray* array_;
+  std::size_t number_;
+  std::int64_t begin_ = 0;  ///< of our part, in the array's elements
+  std::int64_t count_ = 0;  ///< of the elements in our part
+  std::int64_t rows_ = 0;
+  std::int64_t per_row_ = 1;  ///< how many of the elements are one row
+};
+
+ArrayView view_of(const Column& column, std::int64_t rows, const std::byte* elements) {
+  std::vector<std::int64_t> shape{rows};
+  const std::vector<std::int64_t>& row = column.tensor_shape ? *column.tensor_shape : column.lists;
+  shape.insert(shape.end(), row.begin(), row.end());
+  ArrayView view = ArrayView::dense(elements, shape, column.format);
+  if (column.tensor_axes.empty()) return view;
+  std::vector<int> axes{0};
+  for (const int axis : column.tensor_axes) axes.push_back(axis + 1);
+  return view.permute(axes);
+}
+
+ArrayView view_of(const Column& column, const ArrowArray& array, std::size_t number) {
+  Batch batch(array, number);
+  if (column.in_table) batch.enter_column();
+  for (const std::int64_t length : column.lists) batch.enter_lists(length);
+  const std::byte* const elements = batch.elements(column.format.itemsize());
+  return view_of(column, batch.rows(), elements);
+}
+
+// ---- Producers
+
+/// All that is kept of what producers have handed over.
+struct Kept {
+  std::vector<Held<ArrowArray>> arrays;
+};
+
+struct Collected {
+  std::shared_ptr<Kept> kept = std::make_shared<Kept>();
+  std::vector<ArrayView> parts;
+  std::optional<Column> last;  ///< for a column without rows
+
+  void add(const Column& column, Held<ArrowArray> array) {
+    ArrayView part = view_of(column, *array, kept->arrays.size());
+    kept->arrays.push_back(std::move(array));
+    if (part.shape()[0] > 0) parts.push_back(std::move(part));
+  }
+};
+
+/// Calls a stream's functions without the GIL, which a producer in Python takes by itself: other
+/// threads that it waits for may need it.
+class Stream {
+ public:
+  explicit Stream(py::handle capsule) { take_over(stream_, capsule, "arrow_array_stream"); }
+  ~Stream() {
+    const GilReleased released;
+    stream_->release(stream_.get());
+    stream_.get()->release = nullptr;
+  }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  Held<ArrowSchema> schema() {
+    Held<ArrowSchema> schema;
+    if (!stream_->get_schema || !stream_->get_next)
+      refuse_value("an Arrow stream without its functions");
+    check(
+        without_gil([&](const Watch&) { return stream_->get_schema(stream_.get(), schema.get()); }),
+        "before its schema");
+    if (schema.is_released()) refuse_value("an Arrow stream without a schema");
+    return schema;
+  }
+  /// Returns the next batch; one that is released where there are no more.
+  Held<ArrowArray> next(std::size_t number) {
+    Held<ArrowArray> array;
+    check(without_gil([&](const Watch&) { return stream_->get_next(stream_.get(), array.get()); }),
+          text("at batch ", number));
+    return array;
+  }
+
+ private:
+  void check(int error, const std::string& where) {
+    if (PyErr_Occurred()) throw py::error_already_set();
+    if (error == 0) return;
+    const char* const words =
+        stream_->get_last_error ? stream_->get_last_error(stream_.get()) : nullptr;
+    const std::string what = words ? words : std::generic_category().message(error);
+    refuse(PyExc_OSError, text("the Arrow stream broke off ", where, ": ", what));
+  }
+
+  Held<ArrowArrayStream> stream_;
+};
+
+void read_stream(const py::object& object, Collected& collected) {
+  const py::object capsule = object.attr("__arrow_c_stream__")();
+  Stream stream(capsule);
+  const Held<ArrowSchema> schema = stream.schema();
+  const Column column = describe(*schema);
+  for (std::size_t number = 0;; ++number) {
+    Held<ArrowArray> array = stream.next(number);
+    if (array.is_released()) break;
+    collected.add(column, std::move(array));
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  }
+  collected.last = column;
+}
+
+void read_array(const py::object& object, Collected& collected) {
+  const py::object pair = object.attr("__arrow_c_array__")();
+  if (!PyTuple_Check(pair.ptr()) || PyTuple_GET_SIZE(pair.ptr()) != 2)
+    refuse_type("__arrow_c_array__() returns a tuple of two capsules");
+  Held<ArrowSchema> schema;
+  Held<ArrowArray> array;
+  take_over(schema, PyTuple_GET_ITEM(pair.ptr(), 0), "arrow_schema");
+  take_over(array, PyTuple_GET_ITEM(pair.ptr(), 1), "arrow_array");
+  const Column column = describe(*schema);
+  collected.add(column, std::move(array));
+  collected.last = column;
+}
+
+bool type_has(py::handle object, const char* method) {
+  // Of the type, since a table has its columns for attributes, under any name.
+  return py::hasattr(reinterpret_cast<PyObject*>(Py_TYPE(object.ptr())), method);
+}
+
+}  // namespace
+
+bool is_arrow(py::handle object) {
+  return type_has(object, "__arrow_c_stream__") || type_has(object, "__arrow_c_array__");
+}
+
+ArrowColumn arrow_column(const py::object& objects) {
+  Collected collected;
+  for (const py::handle each : objects) {
+    const auto object = py::reinterpret_borrow<py::object>(each);
+    if (type_has(object, "__arrow_c_stream__"))
+      read_stream(object, collected);
+    else
+      read_array(object, collected);
+  }
+  if (collected.parts.empty() && collected.last)
+    collected.parts.push_back(view_of(*collected.last, 0, nullptr));
+  return {std::move(collected.parts), std::move(collected.kept)};
+}
+
+}  // namespace multibuffer::python
