@@ -14,7 +14,12 @@ find_package(PNG QUIET)
 if(PNG_FOUND)
   target_sources(multibuffer_dataset PRIVATE files/png.cpp)
 endif()
+include(cmake/find_hdf5.cmake) # multibuffer_hdf5_FOUND and the target multibuffer_hdf5
+if(multibuffer_hdf5_FOUND)
+  target_sources(multibuffer_dataset PRIVATE files/hdf5_chunks.cpp files/hdf5_library.cpp files/hdf5_type.cpp)
+endif()
 multibuffer_file_format(png PNG_FOUND PNG::PNG)
 multibuffer_file_format(npz OFF)
-multibuffer_file_format(hdf5 OFF)
+multibuffer_file_format(hdf5 multibuffer_hdf5_FOUND
+  $<BUILD_INTERFACE:multibuffer_hdf5> $<INSTALL_INTERFACE:${multibuffer_hdf5_LIBRARY}>)
 multibuffer_file_format(safetensors OFF)
