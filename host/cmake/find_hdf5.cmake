@@ -20,10 +20,6 @@ if(NOT multibuffer_hdf5_INCLUDE_DIR OR NOT multibuffer_hdf5_LIBRARY)
   return()
 endif()
 
-add_library(multibuffer_hdf5 INTERFACE)
-target_include_directories(multibuffer_hdf5 SYSTEM INTERFACE ${multibuffer_hdf5_INCLUDE_DIR})
-target_link_libraries(multibuffer_hdf5 INTERFACE ${multibuffer_hdf5_LIBRARY})
-
 # H5Ovisit2 and H5Dread_chunk are of 1.10.3; a parallel HDF5 needs MPI.
 include(CheckCXXSourceCompiles)
 set(CMAKE_REQUIRED_INCLUDES ${multibuffer_hdf5_INCLUDE_DIR})
@@ -37,4 +33,9 @@ int main() { return H5open(); }
 " multibuffer_hdf5_WORKS)
 unset(CMAKE_REQUIRED_INCLUDES)
 unset(CMAKE_REQUIRED_LIBRARIES)
-set(multibuffer_hdf5_FOUND ${multibuffer_hdf5_WORKS})
+if(multibuffer_hdf5_WORKS)
+  set(multibuffer_hdf5_FOUND ON)
+  add_library(multibuffer_hdf5 INTERFACE)
+  target_include_directories(multibuffer_hdf5 SYSTEM INTERFACE ${multibuffer_hdf5_INCLUDE_DIR})
+  target_link_libraries(multibuffer_hdf5 INTERFACE ${multibuffer_hdf5_LIBRARY})
+endif()

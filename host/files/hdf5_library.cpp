@@ -107,6 +107,14 @@ std::string reason() {
   return innermost ? std::string(innermost).substr(0, 200) : "libhdf5 does not say why";
 }
 
+std::string version() {
+  unsigned major = 0;
+  unsigned minor = 0;
+  unsigned release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return text(major, ".", minor, ".", release);
+}
+
 Input::Input(const std::string& path) : file_(path), driver_(register_driver()) {
   const Id access(H5Pcreate(H5P_FILE_ACCESS));
   Input* const self = this;
@@ -117,7 +125,8 @@ Input::Input(const std::string& path) : file_(path), driver_(register_driver()) 
   id_ = Id(H5Fopen(path.c_str(), 0, access));
   if (id_) return;
   rethrow();
-  throw Failure(Errc::file_invalid, text(path, ": libhdf5 cannot open it: ", reason()));
+  throw Failure(Errc::file_invalid,
+                text(path, ": libhdf5 ", version(), " cannot open it: ", reason()));
 }
 
 Input::~Input() = default;

@@ -36,6 +36,8 @@ class Hold {
 
 /// Returns what libhdf5 says is wrong: the innermost line of its error stack.
 std::string reason();
+/// Returns the version of libhdf5, "1.10.8": newer ones write what older ones do not read.
+std::string version();
 
 /// An identifier of libhdf5, negative where a call has failed, which is released with this.
 class Id {

@@ -94,7 +94,9 @@ class Dataset {
     id_ = Id(H5Oopen(input.id(), text("/", name).c_str(), links));
     input.rethrow();
     if (external) refuse("a link into another file; open that file");
-    if (!id_) refuse(text("there is no such dataset (", hdf5::reason(), ")"));
+    if (!id_)
+      refuse(text("there is no such dataset, or none that libhdf5 ", hdf5::version(), " can open (",
+                  hdf5::reason(), ")"));
     if (H5Iget_type(id_) != H5I_DATASET) refuse("it is no dataset");
     creation_ = Id(H5Dget_create_plist(id_));
     if (!creation_) fail();
@@ -128,7 +130,7 @@ class Dataset {
   /// Throws what a call of libhdf5 has failed for.
   [[noreturn]] void fail() const {
     input_.rethrow();
-    refuse(text("libhdf5 cannot read it: ", hdf5::reason()));
+    refuse(text("libhdf5 ", hdf5::version(), " cannot read it: ", hdf5::reason()));
   }
   /// Refuses a dataset whose elements do not lie in the file as they are.
   [[noreturn]] void refuse_storage(const std::string& why) const {
@@ -287,8 +289,8 @@ class StoredHdf5 final : public StoredFile {
     if (found.failure) std::rethrow_exception(found.failure);
     input_->rethrow();
     if (status < 0)
-      throw Failure(Errc::file_invalid,
-                    text(path_, ": libhdf5 cannot list its datasets: ", hdf5::reason()));
+      throw Failure(Errc::file_invalid, text(path_, ": libhdf5 ", hdf5::version(),
+                                             " cannot list its datasets: ", hdf5::reason()));
     return std::move(found.names);
   }
 

@@ -1,5 +1,6 @@
 """multibuffer.open(): what it takes, and several datasets at once."""
 
+import contextlib
 import os
 import re
 import sys
@@ -56,9 +57,17 @@ def _h5py_name(source):
     h5py = _module("h5py")
     if h5py is None or not isinstance(source, h5py.Dataset):
         return None
+    if source.name is None:
+        raise ValueError("an h5py.Dataset without a name, which no file can be asked for")
     if source.file.mode != "r":
         source.file.flush()
     return f"{source.file.filename}::{source.name}"
+
+
+def _hdf5_lock():
+    """Keeps h5py's threads out of libhdf5, which it may share with this library (Debian's h5py does)."""
+    objects = _module("h5py._objects")
+    return getattr(objects, "phil", None) or contextlib.nullcontext()
 
 
 def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window=0,
@@ -114,8 +123,9 @@ def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window
         if window:
             raise ValueError("what is in memory is not read in windows")
         return _core.open_arrays(_parts_of(source), device)
-    return _core.open_files(names, join, window, how["dtype"], how["shape"], how["offset"],
-                            how["strides"], device)
+    with _hdf5_lock():
+        return _core.open_files(names, join, window, how["dtype"], how["shape"], how["offset"],
+                                how["strides"], device)
 
 
 def _parts_of(source):
