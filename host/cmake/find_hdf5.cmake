@@ -10,6 +10,13 @@ endif()
 option(MULTIBUFFER_HDF5 "Read HDF5, where libhdf5 is" ${multibuffer_hdf5_default})
 set(multibuffer_hdf5_FOUND OFF)
 if(NOT MULTIBUFFER_HDF5)
+  if(MULTIBUFFER_WHEEL)
+    set(option "CMAKE_ARGS=-DMULTIBUFFER_HDF5=ON")
+  else()
+    set(option "-D MULTIBUFFER_HDF5=ON")
+  endif()
+  set_source_files_properties(files/without_hdf5.cpp PROPERTIES
+    COMPILE_DEFINITIONS MULTIBUFFER_HDF5_OPTION="${option}")
   return()
 endif()
 

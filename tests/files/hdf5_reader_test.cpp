@@ -297,10 +297,11 @@ TEST_F(Hdf5Reader, EmptyArraysAndScalars) {
 TEST_F(Hdf5Reader, AMillionChunks) {
   {
     const Written file(path, Versions::latest);
-    create(file, "it", H5T_NATIVE_INT32, {1'000'000}, {.chunk = {1}, .set = [](hid_t creation) {
-             ok(H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY));
-             ok(H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER));
-           }});
+    create(file, "it", H5T_NATIVE_INT32, {1'000'000},
+           {.chunk = {1}, .set = [](hid_t creation) {
+              ok(H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY));
+              ok(H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER));
+            }});
   }
   const StoredArray stored = array("it");
   ASSERT_EQ(stored.offsets.size(), 1'000'000U);
