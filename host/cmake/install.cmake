@@ -22,8 +22,9 @@ install(TARGETS multibuffer multibuffer_dataset EXPORT multibuffer
   LIBRARY COMPONENT library NAMELINK_COMPONENT development
   ARCHIVE COMPONENT development
   FILE_SET HEADERS COMPONENT development)
+# So that each finds a shared library beside it, wherever both are put.
+set_target_properties(multibuffer_dataset PROPERTIES INSTALL_RPATH "$ORIGIN")
 if(TARGET multibuffer_command)
-  # So that it finds a shared library beside it, wherever both are put.
   set_target_properties(multibuffer_command PROPERTIES
     INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
   install(TARGETS multibuffer_command COMPONENT command)

@@ -25,6 +25,11 @@ herr_t take_innermost(unsigned number, const H5E_error2_t* error, void* to) {
 
 // ---- The driver: what libhdf5 calls to read a file
 
+/// What an access list of the driver has.
+struct Access {
+  Input* input;
+};
+
 /// libhdf5 knows a file by its first member alone.
 struct DriverFile {
   H5FD_t known;
@@ -38,11 +43,11 @@ const DriverFile& driver_file(const H5FD_t* file) {
 }
 
 H5FD_t* open_file(const char* /*name*/, unsigned flags, hid_t access, haddr_t /*largest*/) {
-  const auto* const input = static_cast<Input* const*>(H5Pget_driver_info(access));
-  if (flags != 0 || !input) return nullptr;  // to be written to, or by somebody else's list
+  const auto* const info = static_cast<const Access*>(H5Pget_driver_info(access));
+  if (flags != 0 || !info) return nullptr;  // to be written to, or by somebody else's list
   auto* const file = new (std::nothrow) DriverFile{};
   if (!file) return nullptr;
-  file->input = *input;
+  file->input = info->input;
   return &file->known;
 }
 herr_t close_file(H5FD_t* file) {
@@ -80,7 +85,7 @@ Id register_driver() {
   driver.name = "multibuffer";
   driver.maxaddr = static_cast<haddr_t>(-1) >> 1;
   driver.fc_degree = H5F_CLOSE_STRONG;
-  driver.fapl_size = sizeof(Input*);
+  driver.fapl_size = sizeof(Access);
   driver.open = open_file;
   driver.close = close_file;
   driver.cmp = compare;
@@ -117,8 +122,8 @@ std::string version() {
 
 Input::Input(const std::string& path) : file_(path), driver_(register_driver()) {
   const Id access(H5Pcreate(H5P_FILE_ACCESS));
-  Input* const self = this;
-  if (!driver_ || !access || H5Pset_driver(access, driver_, static_cast<const void*>(&self)) < 0)
+  const Access info{this};
+  if (!driver_ || !access || H5Pset_driver(access, driver_, &info) < 0)
     throw Failure(Errc::file_invalid, text(path, ": libhdf5: ", reason()));
   // H5F_ACC_RDONLY is 0 and a call that ends the process if the library is of another version than
   // its headers were.

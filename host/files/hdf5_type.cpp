@@ -181,6 +181,7 @@ std::string compound(hid_t type, int depth) {
   const int count = H5Tget_nmembers(type);
   if (count < 0) throw NpyTypeError("a compound that libhdf5 cannot read");
   std::vector<Member> members;
+  members.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i)
     members.push_back(member_of(type, static_cast<unsigned>(i), depth));
   const std::size_t size = H5Tget_size(type);
