@@ -59,7 +59,7 @@ libraries_of() {
   case "$1" in
     include/multibuffer | include/multibuffer/stages | host/reference | tests/install) echo "$standard" ;;
     include/multibuffer/cuda | cuda | cuda/*) echo "$standard|$system|$toolkit" ;;
-    host/files) echo "$standard|$system|<png\.h>|<nlohmann/json\.hpp>" ;;
+    host/files) echo "$standard|$system|<(hdf5|png)\.h>|<nlohmann/json\.hpp>" ;;
     host/cli) echo "$standard|$system|<CLI/.*>" ;;
     host/python | host/python/*) echo "$standard|$system|<pybind11/(numpy|pybind11)\.h>" ;;
     bench | bench/*) echo "$standard|$system|$toolkit|<(benchmark|pybind11)/.*>" ;;

@@ -2,6 +2,16 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
+# Who links a static multibuffer::dataset links what it is linked with: packages, by their targets.
+set(multibuffer_dataset_packages)
+get_target_property(kind multibuffer_dataset TYPE)
+if(kind STREQUAL "STATIC_LIBRARY")
+  get_target_property(libraries multibuffer_dataset LINK_LIBRARIES)
+  list(FILTER libraries INCLUDE REGEX "^[A-Za-z0-9_]+::")
+  list(TRANSFORM libraries REPLACE "::.*" "" OUTPUT_VARIABLE multibuffer_dataset_packages)
+  list(REMOVE_DUPLICATES multibuffer_dataset_packages)
+endif()
+
 set(multibuffer_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/multibuffer)
 configure_package_config_file(host/cmake/multibuffer-config.cmake.in multibuffer-config.cmake
   INSTALL_DESTINATION ${multibuffer_package_dir})
@@ -12,8 +22,9 @@ install(TARGETS multibuffer multibuffer_dataset EXPORT multibuffer
   LIBRARY COMPONENT library NAMELINK_COMPONENT development
   ARCHIVE COMPONENT development
   FILE_SET HEADERS COMPONENT development)
+# So that each finds a shared library beside it, wherever both are put.
+set_target_properties(multibuffer_dataset PROPERTIES INSTALL_RPATH "$ORIGIN")
 if(TARGET multibuffer_command)
-  # So that it finds a shared library beside it, wherever both are put.
   set_target_properties(multibuffer_command PROPERTIES
     INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
   install(TARGETS multibuffer_command COMPONENT command)

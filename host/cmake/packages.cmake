@@ -7,7 +7,8 @@ if(NOT MULTIBUFFER_PACKAGES)
   return()
 endif()
 
-set_target_properties(multibuffer_command PROPERTIES INSTALL_RPATH "") # the library is in /usr/lib
+# The libraries are in /usr/lib.
+set_target_properties(multibuffer_command multibuffer_dataset PROPERTIES INSTALL_RPATH "")
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_COMPONENTS_ALL library development command python)

@@ -51,8 +51,10 @@ std::span<const Reader* const> readers() { return all; }
 std::unique_ptr<StoredFile> open_stored_file(const std::string& path) {
   const Reader* const reader = reader_of(path);
   if (!reader->open)
-    throw Failure(Errc::file_invalid, text(path, ": this build cannot read ", reader->name,
-                                           "; build it where ", reader->package, " is installed"));
+    throw Failure(
+        Errc::file_invalid,
+        text(path, ": this build cannot read ", reader->name, "; build it where ", reader->package,
+             " is installed", reader->option.empty() ? "" : ", with ", reader->option));
   return reader->open(path);
 }
 

@@ -62,6 +62,8 @@ struct Reader {
   bool (*recognises)(std::string_view first_bytes);
   /// Throws `file_unreadable` or `file_invalid`. Null in a build without the format's library.
   std::unique_ptr<StoredFile> (*open)(const std::string& path);
+  /// What a build without it also lacks: an option, for one.
+  std::string_view option = {};
 };
 
 /// All formats, those that this build lacks included.

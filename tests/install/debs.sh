@@ -27,7 +27,7 @@ main() {
   chmod 755 "$root"
   mkdir "$root/packages" "$root/consumer"
   cp build/packages/*.deb "$root/packages"
-  cp tests/install/CMakeLists.txt tests/install/consumer.cpp "$root/consumer"
+  cp tests/install/CMakeLists.txt tests/install/*.cpp "$root/consumer"
   cp -r tests/data "$root/data"
 
   check "nothing of ours is there" absent
@@ -44,6 +44,8 @@ print(list(multibuffer.upload(rows)[::-1, ::-1].tobytes()))"
   check "the compiler for a consumer" inside apt-get install --yes --no-install-recommends g++ cmake make
   check "the consumer is built" inside sh -c 'cmake -S consumer -B built && cmake --build built'
   check "the consumer runs" prints "^23 22 21 20$" built/consumer
+  check "the consumer of a dataset runs" prints "^1536 233226$" built/dataset_consumer data/shards/rows_0.npy
+  check "the library reads HDF5" prints "^HDF5$" built/dataset_consumer data/shards/rows_0.npy
   check "the module without the command" without_the_command
   check "apt-get removes them" inside apt-get purge --yes '?name(multibuffer)'
   check "nothing of ours is left" absent

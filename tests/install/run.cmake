@@ -20,6 +20,13 @@ if(NOT printed STREQUAL "23 22 21 20\n3 2 1 0\n")
   message(FATAL_ERROR "the consumer printed something else than expected")
 endif()
 
+set(shard ${CMAKE_CURRENT_LIST_DIR}/../data/shards/rows_0.npy)
+execute_process(COMMAND ${SCRATCH}/build/dataset_consumer ${shard}
+  OUTPUT_VARIABLE printed ECHO_OUTPUT_VARIABLE COMMAND_ERROR_IS_FATAL ANY)
+if(NOT printed MATCHES "^1536 233226\n")
+  message(FATAL_ERROR "the consumer of a dataset printed something else than expected")
+endif()
+
 if(COMMAND)
   run(${SCRATCH}/prefix/bin/multibuffer --version)
 endif()

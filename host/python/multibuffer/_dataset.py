@@ -55,6 +55,8 @@ def _h5py_name(source):
     h5py = _module("h5py")
     if h5py is None or not isinstance(source, h5py.Dataset):
         return None
+    if source.name is None:
+        raise ValueError("an h5py.Dataset without a name, which no file can be asked for")
     if source.file.mode != "r":
         source.file.flush()
     return f"{source.file.filename}::{source.name}"
@@ -66,6 +68,15 @@ def _is_arrow(source):
     if numpy is not None and isinstance(source, numpy.ndarray):
         return False
     return any(hasattr(type(source), f"__arrow_c_{kind}__") for kind in ("stream", "array"))
+
+
+def _open_files(*arguments):
+    """Keeps h5py's threads out of libhdf5, which it may share with this library (Debian's h5py does)."""
+    lock = getattr(_module("h5py._objects"), "phil", None)
+    if lock is None:
+        return _core.open_files(*arguments)
+    with lock:
+        return _core.open_files(*arguments)
 
 
 def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window=0,
@@ -124,8 +135,8 @@ def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window
         if parts and all(map(_is_arrow, parts)):
             return _core.open_arrow(parts, device)
         return _core.open_arrays(parts, device)
-    return _core.open_files(names, join, window, how["dtype"], how["shape"], how["offset"],
-                            how["strides"], device)
+    return _open_files(names, join, window, how["dtype"], how["shape"], how["offset"],
+                       how["strides"], device)
 
 
 def _parts_of(source):
