@@ -10,15 +10,19 @@ function(multibuffer_file_format name found)
   endif()
 endfunction()
 
-find_package(PNG QUIET)
-if(PNG_FOUND)
+# A wheel takes libpng's archive, which is not made for shared objects: only its command has it then.
+set(multibuffer_png ${PNG_FOUND})
+if(MULTIBUFFER_WHEEL)
+  set(multibuffer_png OFF)
+endif()
+if(multibuffer_png)
   target_sources(multibuffer_dataset PRIVATE files/png.cpp)
 endif()
 include(cmake/find_hdf5.cmake) # multibuffer_hdf5_FOUND and the target multibuffer_hdf5
 if(multibuffer_hdf5_FOUND)
   target_sources(multibuffer_dataset PRIVATE files/hdf5_chunks.cpp files/hdf5_library.cpp files/hdf5_type.cpp)
 endif()
-multibuffer_file_format(png PNG_FOUND PNG::PNG)
+multibuffer_file_format(png multibuffer_png PNG::PNG)
 multibuffer_file_format(hdf5 multibuffer_hdf5_FOUND
   $<BUILD_INTERFACE:multibuffer_hdf5> $<INSTALL_INTERFACE:${multibuffer_hdf5_LIBRARY}>)
 find_package(nlohmann_json QUIET)
