@@ -60,11 +60,13 @@ from ._core import (
     file_formats,
 )
 from ._dataset import Datasets, open
+from ._loop import Batches
 from ._pillow import rows
 
 __all__ = [
     "Access",
     "Axis",
+    "Batches",
     "Comparison",
     "Dataset",
     "Datasets",
@@ -89,7 +91,7 @@ __all__ = [
     "verify",
 ]
 
-for _each in (rows, open, Datasets):
+for _each in (rows, open, Datasets, Batches):
     _each.__module__ = __name__
 del _each
 

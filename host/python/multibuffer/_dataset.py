@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-from . import _core
+from . import _core, _loop
 
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
           "kb": 10**3, "mb": 10**6, "gb": 10**9}
@@ -177,6 +177,22 @@ class Datasets:
     def on(self, device):
         """The same datasets, whose gathers put results on device."""
         return Datasets({name: dataset.on(device) for name, dataset in self._datasets.items()})
+
+    def batches(self, n, *, shuffle=False, seed=0, rank=0, world=1, device=None, prefetch=2,
+                drop_last=False, dtype=None, framework="torch"):
+        """Dataset.batches() of all: a batch is a dict.
+
+        dtype may be a dict too, of the datasets whose elements are to be converted.
+        """
+        return _loop.batches(self, n, shuffle=shuffle, seed=seed, rank=rank, world=world,
+                             device=device, prefetch=prefetch, drop_last=drop_last, dtype=dtype,
+                             framework=framework)
+
+    def torch(self):
+        """Dataset.torch() of all: a sample is a dict."""
+        from . import torch
+
+        return torch.Samples(self)
 
     def __reduce__(self):
         return Datasets, (self._datasets,)
