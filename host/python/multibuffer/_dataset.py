@@ -120,7 +120,8 @@ def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window
 
 def _parts_of(source):
     """The arrays in memory that one array is made of."""
-    return list(source) if isinstance(source, (list, tuple)) else [source]
+    # Not by list(), which takes memory for as many as the source's own __len__ says.
+    return [part for part in source] if isinstance(source, (list, tuple)) else [source]
 
 
 def _restored(state, device):

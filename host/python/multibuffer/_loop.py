@@ -242,15 +242,16 @@ class _Pending:
         self.done.acquire()
 
 
-def _work(waiting, gather):
+def _work(waiting, ended, gather):
     """What a thread does. It knows nothing of the epoch, which may be dropped at any time."""
-    while (pending := waiting.get()) is not None:
+    while (pending := waiting.get()) is not None and not ended:
         try:
             pending.result = gather(pending.rows)
         except BaseException as error:
             pending.error = error
         pending.done.release()
         del pending  # or the last batch would be held until there is another
+    waiting.put(None)  # for the next thread
 
 
 class _Place:
@@ -270,7 +271,7 @@ class Epoch:
         self._rows = owner._rows_of(place.epoch)
         self._next = place.batch  # the first batch that is not gathered and not on its way
         self._ahead, self._coming = owner._prefetch, deque()
-        self._waiting, self._threads = None, []
+        self._waiting, self._ended, self._threads = None, [], []
         self._process = os.getpid()
         _open_epochs.add(self)
 
@@ -332,32 +333,39 @@ class Epoch:
     def _start(self):
         self._waiting = SimpleQueue()
         for _ in range(min(self._ahead, self._length - self._next, _MOST_THREADS)):
-            thread = threading.Thread(target=_work, args=(self._waiting, self._gather),
-                                      name="multibuffer batches", daemon=True)
+            arguments = self._waiting, self._ended, self._gather
+            thread = threading.Thread(target=_work, args=arguments, daemon=True,
+                                      name="multibuffer batches")
             thread.start()
             self._threads.append(thread)
 
     def close(self):
         """Ends the threads and the epoch. A batch that is being gathered is waited for."""
         self._stop()
-        if self._process == os.getpid():
-            for thread in self._threads:
-                if thread is not threading.current_thread():
-                    thread.join()
-        self._threads = []
+        self._join()
 
     def _stop(self):
         self._next = self._length
         self._coming.clear()
-        if self._waiting is None or self._process != os.getpid():
-            return
-        try:
-            while True:  # what no thread has begun
-                self._waiting.get_nowait()
-        except Exception:  # _queue.Empty, by whatever name
-            pass
-        for _ in self._threads:
+        self._end_threads()
+
+    def _end_threads(self):
+        # A forked process may have the queue in the middle of another thread's use of it.
+        if self._waiting is not None and self._process == os.getpid():
+            self._ended.append(True)
             self._waiting.put(None)
+
+    def _join(self):
+        threads, self._threads = self._threads, []
+        if self._process == os.getpid():
+            for thread in threads:
+                if thread is not threading.current_thread():
+                    thread.join()
+
+    def end_with_the_process(self):
+        """Ends the threads alone: a thread of the user's may still be in a loop over the epoch."""
+        self._end_threads()
+        self._join()
 
     def __del__(self):
         # Without waiting: this may run in any thread, the epoch's own included.
@@ -371,7 +379,7 @@ _open_epochs = weakref.WeakSet()
 @atexit.register
 def _close_epochs():
     for epoch in list(_open_epochs):
-        epoch.close()
+        epoch.end_with_the_process()
 
 
 # ---- The loader

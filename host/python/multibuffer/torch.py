@@ -23,8 +23,9 @@ from ._dataset import Datasets
 
 __all__ = ["Rows", "Samples", "collate"]
 
-# Below this many arrays, making tensors of them one by one takes no longer.
-_FEW = 12
+# From this many arrays on, or this many bytes, addresses are sooner copied than tensors made. With
+# fewer, what a call of either kind costs by itself decides.
+_MANY, _LARGE = 8, 1 << 20
 _ARRAYS = {numpy.ndarray, numpy.memmap}
 
 
@@ -42,7 +43,11 @@ def collate(batch):
     if type(batch) is Rows and (whole := batch.whole()) is not None:
         return whole
     try:
-        return _torch.collate(batch, collate_fn_map=_functions())
+        functions = _functions()
+        own = functions.get(type(batch[0]))
+        if own is not None:  # as torch's collate() begins, without the call
+            return own(batch, collate_fn_map=functions)
+        return _torch.collate(batch, collate_fn_map=functions)
     except (RuntimeError, TypeError, ValueError, KeyError) as error:
         difference = _difference(batch)
         if difference is None:
@@ -50,24 +55,34 @@ def collate(batch):
         raise type(error)(difference) from error
 
 
+_seen, _ours = None, None
+
+
 def _functions():
-    """torch's table, with ours for arrays where it has its own."""
+    """torch's table of functions by type, with ours for arrays where it has its own."""
+    global _seen, _ours
     theirs = _torch.default_collate_fn_map
-    if theirs.get(numpy.ndarray) is not _torch.collate_numpy_array_fn:
-        return theirs
-    return {**theirs, numpy.ndarray: _collate_arrays}
+    if theirs != _seen:  # somebody has registered a type
+        ours = dict(theirs)
+        if ours.get(numpy.ndarray) is _torch.collate_numpy_array_fn:
+            ours[numpy.ndarray] = _collate_arrays
+        _ours, _seen = ours, dict(theirs)
+    return _ours
 
 
 def _collate_arrays(batch, *, collate_fn_map=None):
-    if len(batch) >= _FEW and _ARRAYS.issuperset(map(type, batch)):
-        if (tensor := _gathered(batch)) is not None:
-            return tensor
-    try:
-        return _torch.collate_numpy_array_fn(batch, collate_fn_map=collate_fn_map)
-    except ValueError:  # of negative strides
-        if _ARRAYS.issuperset(map(type, batch)) and (tensor := _gathered(batch)) is not None:
-            return tensor
-        raise
+    if _ARRAYS.issuperset(map(type, batch)):
+        first = batch[0]
+        if len(batch) >= _MANY or len(batch) * first.nbytes >= _LARGE:
+            if (tensor := _gathered(batch)) is not None:
+                return tensor
+        try:
+            return _torch.collate_tensor_fn([torch.from_numpy(array) for array in batch])
+        except (TypeError, ValueError):
+            # Negative strides, for one; and for elements that torch has not, its own words.
+            if (tensor := _gathered(batch)) is not None:
+                return tensor
+    return _torch.collate_numpy_array_fn(batch, collate_fn_map=collate_fn_map)
 
 
 _types = {}
