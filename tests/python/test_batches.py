@@ -109,6 +109,10 @@ class Batches(Files):
             expected = expected or epochs
             self.assertEqual(epochs, expected)
         self.assertEqual(len({tuple(epoch) for epoch in expected}), 3)
+        windows = multibuffer.open({"image": self.image_file, "label": self.label_file}, window=64)
+        for prefetch in (2, 9):
+            loader = windows.batches(7, shuffle=True, seed=3, prefetch=prefetch, framework="numpy")
+            self.assertEqual([self.rows_of(loader) for _ in range(3)], expected)
         self.assertNotEqual(expected[0], self.rows_of(self.loader(7, shuffle=True, seed=4)))
 
     def test_the_order_is_what_it_was(self):

@@ -150,12 +150,15 @@ class Datasets:
         return iter(self._datasets)
 
     def keys(self):
+        """The names, as of a dict."""
         return self._datasets.keys()
 
     def values(self):
+        """The datasets, as of a dict."""
         return self._datasets.values()
 
     def items(self):
+        """Names and datasets, as of a dict."""
         return self._datasets.items()
 
     def __contains__(self, name):

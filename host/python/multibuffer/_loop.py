@@ -15,9 +15,9 @@ import weakref
 from _queue import SimpleQueue
 from collections import deque
 
-# More threads than this would only wait for one another: a large gather is parallel by itself, and
-# a small one is bound by the interpreter. Two hide the wait of a read from a slow disk.
-_MOST_THREADS = 2
+# Threads of an epoch. A large gather is parallel by itself, and two threads with small ones would
+# wait for each other's turn at the interpreter; but reads by windows wait for the disk.
+_THREADS, _THREADS_THAT_READ = 1, 4
 
 
 def batches(dataset, n, *, shuffle=False, seed=0, rank=0, world=1, device=None, prefetch=2,
@@ -270,7 +270,7 @@ class Epoch:
         self._size = owner._n
         self._rows = owner._rows_of(place.epoch)
         self._next = place.batch  # the first batch that is not gathered and not on its way
-        self._ahead, self._coming = owner._prefetch, deque()
+        self._ahead, self._coming, self._most = owner._prefetch, deque(), owner._threads
         self._waiting, self._ended, self._threads = None, [], []
         self._process = os.getpid()
         _open_epochs.add(self)
@@ -332,7 +332,7 @@ class Epoch:
 
     def _start(self):
         self._waiting = SimpleQueue()
-        for _ in range(min(self._ahead, self._length - self._next, _MOST_THREADS)):
+        for _ in range(min(self._ahead, self._length - self._next, self._most)):
             arguments = self._waiting, self._ended, self._gather
             thread = threading.Thread(target=_work, args=arguments, daemon=True,
                                       name="multibuffer batches")
@@ -408,6 +408,8 @@ class Batches:
         self._rows = len(dataset)
         self._place, self._after = _Place(0, 0), None
         self._columns = self._make_columns()
+        reads = any(each.column.dataset.window for each in self._columns.values())
+        self._threads = _THREADS_THAT_READ if reads else _THREADS
 
     def _make_columns(self):
         """{name: Host or Cuda}; the name is None where a batch is no dict."""
