@@ -26,6 +26,9 @@ __all__ = ["Rows", "Samples", "collate"]
 # From this many arrays on, or this many bytes, addresses are sooner copied than tensors made. With
 # fewer, what a call of either kind costs by itself decides.
 _MANY, _LARGE = 8, 1 << 20
+# Bytes of a result that torch is asked for: malloc keeps memory of such sizes for the next batch.
+# Larger results are new memory from the kernel, which the library takes in larger pages.
+_KEPT = range(1 << 18, 1 << 25)
 _ARRAYS = {numpy.ndarray, numpy.memmap}
 
 
@@ -110,9 +113,12 @@ def _gathered(arrays):
         return None
     if rows.shape != (len(arrays), *first.shape):
         return None
-    if get_worker_info() is None:
+    if get_worker_info() is not None:
+        out = _shared(rows.shape, element)
+    elif rows.nbytes in _KEPT:
+        out = torch.empty(rows.shape, dtype=element)
+    else:
         return torch.from_numpy(numpy.asarray(rows.copy()))
-    out = _shared(rows.shape, element)
     rows.copy(out=out.numpy())
     return out
 
