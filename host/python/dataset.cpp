@@ -202,6 +202,24 @@ py::object as_numpy(const DatasetObject& object, const py::object& dtype,
   return py::module_::import("numpy").attr("asarray")(dense, numpy_dtype(dtype));
 }
 
+/// The part of the module that is written in Python does what an epoch needs.
+py::object batches(const DatasetObject& object, const py::object& n, const py::object& shuffle,
+                   const py::object& seed, const py::object& rank, const py::object& world,
+                   const py::object& device, const py::object& prefetch,
+                   const py::object& drop_last, const py::object& dtype,
+                   const py::object& framework) {
+  using py::literals::operator""_a;
+  return py::module_::import("multibuffer._loop")
+      .attr("batches")(wrap(DatasetObject(object)), n, "shuffle"_a = shuffle, "seed"_a = seed,
+                       "rank"_a = rank, "world"_a = world, "device"_a = device,
+                       "prefetch"_a = prefetch, "drop_last"_a = drop_last, "dtype"_a = dtype,
+                       "framework"_a = framework);
+}
+
+py::object for_torch(const DatasetObject& object) {
+  return py::module_::import("multibuffer.torch").attr("Samples")(wrap(DatasetObject(object)));
+}
+
 py::list formats() {
   py::list list;
   for (const FileFormat& format : file_formats())
@@ -290,6 +308,30 @@ void bind_dataset(py::module_& module) {
           "reference($self)",
           "All elements, each read from its file by itself: what gathers are checked against. A\n"
           "DeviceBuffer on the host. Slow: slice first.")
+      .method<batches>(
+          "batches($self, n, *, shuffle=False, seed=0, rank=0, world=1, device=None, prefetch=2, "
+          "drop_last=False, dtype=None, framework='torch')",
+          "The rows in batches of n, for a training loop: a Batches, each iter() of which is an\n"
+          "epoch, and len() the number of its batches. A batch is a tensor, and of a Datasets a\n"
+          "dict of tensors. It is yours as long as you hold it or a view of it; its memory is\n"
+          "used for a later batch when you do not.\n"
+          "shuffle, seed: an order for each epoch, by seed and the epoch's number alone.\n"
+          "rank, world: of the epoch's rows in order, those at rank, rank + world, ... Over all\n"
+          "ranks each row comes once; ranks may differ by one row, and so by one batch.\n"
+          "drop_last: rows // world // n batches of n rows on every rank, and no other.\n"
+          "device: where batches go, the dataset's own device if none is named. To a GPU they\n"
+          "travel on a stream of their own, which torch's current stream waits for.\n"
+          "prefetch: batches that threads gather ahead; 0: the caller gathers. The order is the\n"
+          "same. What a thread raises is raised where its batch would be, and ends the epoch.\n"
+          "dtype: as in take(); of a Datasets also a dict, of the datasets to convert.\n"
+          "framework: 'torch', or 'numpy' for NumPy arrays. NumPy is needed for both.\n"
+          "An epoch ends its threads when it is dropped, as by a break out of its loop. In a\n"
+          "forked process, which has no threads, it goes on without.")
+      .method<for_torch>(
+          "torch($self)",
+          "The rows as a map-style dataset for torch's DataLoader: multibuffer.torch.Samples. It\n"
+          "reads a batch at once (__getitems__), is pickled as the description, and goes with any\n"
+          "number of workers, forked, spawned or from a fork server.")
       .method<as_numpy>("__array__($self, dtype=None, copy=None)", "For NumPy, by a copy.")
       .method<reduce>("__reduce__($self)", "For pickle: the description, and the device's name.")
       .method<reduce_by>("__reduce_ex__($self, protocol)", "For pickle.")

@@ -12,6 +12,9 @@ from test_stubs import stubbed
 
 numpy = optional_import("numpy")
 
+FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "data", "shards",
+                    "rows_0.npy")
+
 # Every thread repeats its work for ever, and the main thread goes in the middle of it.
 PROGRAM = """
 import array, ctypes, sys, threading, time
@@ -31,6 +34,8 @@ result = a.copy()
 floats = numbers.astype("f4")
 r = multibuffer.reference(rows[:4])
 plan = a.plan_copy()
+FILE = {file!r}
+files, both = multibuffer.open(FILE), multibuffer.open({{"a": FILE, "b": FILE}})
 {setup}
 
 def work():
@@ -111,6 +116,21 @@ WORK = {
     "access": "multibuffer.access(None, a, writes=result).__enter__().__exit__(None, None, None)",
     "stack": "memoryview(multibuffer.stack(rows)).tobytes()",
     "from_pointers": "multibuffer.from_pointers([ctypes.addressof(ctypes.c_char())], 1)",
+    "open": "multibuffer.open(FILE)",
+    "open a dict": "multibuffer.open({'a': FILE, 'b': FILE})",
+    "file_formats": "multibuffer.file_formats()",
+    "Dataset.take": "files.take([1, 2, 3])",
+    "Dataset.gather": "files.gather([[1, 2], [3, 4]])",
+    "Dataset.copy": "files.copy()",
+    "Dataset.astype": "files.astype('f4')",
+    "Dataset.upload": "files.upload()",
+    "Dataset.reference": "files[:2, :9].reference()",
+    "Dataset.tobytes": "files.tobytes()",
+    "Dataset.tolist": "files[0, :2].tolist()",
+    "Dataset in windows": "files.with_window(4096).on('host').copy()",
+    "Dataset.reshape": "files.reshape((32, 256, 3))",
+    "Datasets.take": "both.take([1, 2])",
+    "Datasets.keys": "list(both.keys()), list(both.values()), list(both.items())",
     # Long enough for the work to look for signals, for which it takes the GIL.
     "long work": ("long = upload(bytes(1 << 22)).copy()", "multibuffer.verify(long, long, atol=1)"),
     # Python code of others.
@@ -147,12 +167,19 @@ if numpy:
         "numpy.asarray": ("import numpy", "numpy.asarray(a)" if DEVICE == "host" else "a.copy()"),
         "lists of numpy arrays": ("import numpy\narrays = [numpy.arange(9.0)] * 1000",
                                   "upload(arrays).copy()"),
+        "batches": ("both = multibuffer.open({'a': FILE, 'b': FILE})",
+                    "list(both.batches(3, shuffle=True, framework='numpy'))"),
+        "batches and their place": ("batches = files.batches(3, framework='numpy')",
+                                    "batches.load_state_dict(batches.state_dict())\n"
+                                    "    next(iter(batches))"),
         "numpy.from_dlpack": ("import numpy\nhost = result.to_host()", "numpy.from_dlpack(host)"),
     })
 
 # What moves no elements; the dunders are there by their operators.
 QUICK = {"transpose", "rows", "reference", "__len__", "__getitem__", "__array__", "__buffer__",
-         "__contains__", "__iter__", "__dlpack_device__"}
+         "__contains__", "__iter__", "__dlpack_device__", "__reduce__", "__reduce_ex__", "__init__"}
+# What needs torch, which takes seconds to import; what it does, it does by take().
+QUICK |= {"torch"}
 
 # Each of them, with another number of threads. Under sanitizers, once is dear enough.
 REPEATS = 1 if float(os.environ.get("MULTIBUFFER_TEST_SLOWER", 1)) > 1 else 3
@@ -167,7 +194,8 @@ class Endings(unittest.TestCase):
     def test_every_method_is_at_work(self):
         # Of what the stub lists; the rest neither releases the GIL nor runs for long.
         calls = " ".join(work if isinstance(work, str) else work[1] for work in WORK.values())
-        for name in ("DeviceArray", "DeviceBuffer", "Plan", "Reference", ""):
+        for name in ("DeviceArray", "DeviceBuffer", "Plan", "Reference", "Dataset", "Datasets",
+                     "Batches", ""):
             for member, overloads in stubbed()[name].items():
                 is_property = overloads and any(getattr(each, "id", "") == "property"
                                                 for each in overloads[0].decorator_list)
@@ -192,7 +220,7 @@ class Endings(unittest.TestCase):
 
     def start(self, work, repeat):
         setup, call = work if isinstance(work, tuple) else ("", work)
-        program = PROGRAM.format(device=DEVICE, setup=setup, work=call, threads=1 + repeat,
+        program = PROGRAM.format(device=DEVICE, file=FILE, setup=setup, work=call, threads=1 + repeat,
                                  seconds=0.02 + 0.01 * repeat)
         process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, text=True,

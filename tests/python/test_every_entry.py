@@ -36,7 +36,17 @@ ALSO = {
     "DeviceArray.__cuda_array_interface__": AttributeError,
     "DeviceArray.__array_interface__": AttributeError,  # of an array with pointer tables
     "rows": (AttributeError, ImportError),  # of what is no image; where Pillow is not installed
+    "open": OSError,
+    "Datasets.__getitem__": KeyError,  # as of a dict
+    "Datasets.take": KeyError,  # of an out that lacks a name
+    "Dataset.batches": ImportError,  # where torch is not installed
+    "Datasets.batches": ImportError,
+    "Dataset.torch": ImportError,
+    "Datasets.torch": ImportError,
 }
+# What is pickled, and what is written in Python, whose classes are called and derived from as any.
+PICKLED = {"Dataset", "Datasets", "Batches"}
+IN_PYTHON = {"Datasets", "Batches", "StaleError"}
 UNDOCUMENTED = (UnicodeError, RecursionError)
 # Words of a binding, or of the C++ library.
 NOT_OURS = re.compile(r"pybind|incompatible|Unable to c|constructor|C\+\+|std::|__n \(which|"
@@ -47,6 +57,8 @@ class Mine(Exception):
     """What the hostile objects raise: the caller's to see."""
 
 
+FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "data", "shards",
+                    "rows_0.npy")
 MEMORY = ctypes.create_string_buffer(bytes(range(64)))
 ADDRESS = ctypes.addressof(MEMORY)
 
@@ -61,6 +73,9 @@ VALID = {
     "kind": None, "error": None, "traceback": None,
     "keep_sources": False, "memory_limit": 0, "progress": None,
     "astype.dtype": "f4", "from_pointers.shape": 4,
+    "source": b"abcd", "join": "concatenate", "window": 0, "offset": 0, "open.shape": None,
+    "bytes": 64, "protocol": 2, "n": 2, "shuffle": False, "seed": 0, "rank": 0, "world": 1,
+    "prefetch": 0, "drop_last": False, "framework": "numpy", "state": {}, "name": "a",
 }
 
 
@@ -92,7 +107,11 @@ def subjects():
         "DeviceInfo": multibuffer.devices()[-1:],
         "Axis": list(indirect.axes[:1]),
         "Access": [multibuffer.access(None, indirect, writes=indirect.copy())],
+        "Dataset": [multibuffer.open(FILE), multibuffer.open(FILE, window=64)[:, 1]],
+        "StaleError": [multibuffer.StaleError("a file")],
     }
+    result["Datasets"] = [multibuffer.open({"a": FILE, "b": FILE})]
+    result["Batches"] = [result["Dataset"][0].batches(2, framework="numpy")] if numpy else []
     return result
 
 
@@ -431,11 +450,15 @@ class Walk:
                 self.values = values[number % 11::11] if number else values
                 self.one_object(name, members, subject)
             self.values = values
+            if name in IN_PYTHON:
+                continue
             self.one_class(name, getattr(multibuffer, name), members)
 
     def one_object(self, name, members, subject):
         for member, overloads in members.items():
             entry = f"{name}.{member}"
+            if member == "__init__":  # made already
+                continue
             if member == "__buffer__":
                 for flags in (0, 1, 0x8, 0x18, 0x118, 0x11c, 0x1c, 0x3c, 0x5c, 0x98, 0x4, 0x100):
                     self.check(entry, f"flags {flags}", lambda: ask_for_buffer(subject, flags))
@@ -467,15 +490,22 @@ class Walk:
                 ("float", lambda: float(subject)), ("index", lambda: [1][subject]),
                 ("sum", lambda: subject + subject), ("call", lambda: subject())):
             self.check(name, text, call)
-        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        if name in PICKLED:
+            for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+                self.check(name, f"pickle of protocol {protocol}",
+                           lambda: pickle.loads(pickle.dumps(subject, protocol)))
+        for protocol in () if name in PICKLED | IN_PYTHON else range(pickle.HIGHEST_PROTOCOL + 1):
             self.refused(name, f"pickle.dumps of protocol {protocol}",
                          lambda: pickle.dumps(subject, protocol))
             self.refused(name, f"__reduce_ex__({protocol})", lambda: subject.__reduce_ex__(protocol))
-        self.refused(name, "__reduce_ex__ of a str", lambda: subject.__reduce_ex__("\ud800"))
-        self.refused(name, "__reduce__", lambda: subject.__reduce__())
-        self.refused(name, "copy.copy", lambda: copy.copy(subject))
-        self.refused(name, "copy.deepcopy", lambda: copy.deepcopy([subject]))
+        if name not in PICKLED | IN_PYTHON:
+            self.refused(name, "__reduce_ex__ of a str", lambda: subject.__reduce_ex__("\ud800"))
+            self.refused(name, "__reduce__", lambda: subject.__reduce__())
+            self.refused(name, "copy.copy", lambda: copy.copy(subject))
+            self.refused(name, "copy.deepcopy", lambda: copy.deepcopy([subject]))
         for other in self.subjects:
+            if name in IN_PYTHON and other in IN_PYTHON:
+                continue
             self.refused(name, f"__class__ = {other}",
                          lambda: setattr(subject, "__class__", getattr(multibuffer, other)))
 

@@ -23,6 +23,8 @@ DeviceArray.plan_copy(), plan_take() and plan_gather() are gathers decided once:
 one launch.
 
 open(source)        arrays in files as one array, read as it is indexed: a Dataset
+dataset.batches(n)  its rows as a training loop takes them: torch's tensors, gathered ahead
+multibuffer.torch   a module: collate() for torch's DataLoader; dataset.torch() is for it too
 gather_in_pieces(obj, key)  obj[key] through a GPU that the array need not fit on
 stack(arrays)       an exporter with suboffsets over separate buffers, without copying one
 from_pointers(p, shape)  an array by the addresses of its parts, in host or device memory
@@ -39,7 +41,8 @@ MemoryError, AttributeError (an array interface that cannot say the array) or, w
 not there or fails, RuntimeError. What an object of yours raises while it is asked is passed on.
 
 Objects are returned by these functions and their methods alone: the classes cannot be called or
-derived from, and their objects are not pickled or copied by the copy module.
+derived from, and their objects are not pickled or copied by the copy module, but for datasets of
+files and their batches.
 """
 
 from . import _core
@@ -60,11 +63,13 @@ from ._core import (
     file_formats,
 )
 from ._dataset import Datasets, open
+from ._loop import Batches
 from ._pillow import rows
 
 __all__ = [
     "Access",
     "Axis",
+    "Batches",
     "Comparison",
     "Dataset",
     "Datasets",
@@ -89,7 +94,7 @@ __all__ = [
     "verify",
 ]
 
-for _each in (rows, open, Datasets):
+for _each in (rows, open, Datasets, Batches):
     _each.__module__ = __name__
 del _each
 

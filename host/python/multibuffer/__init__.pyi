@@ -1,6 +1,6 @@
 """Arrays of pointers as N-dimensional arrays on a GPU, or on the host."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from types import EllipsisType
 from typing import Any, ClassVar, Literal, SupportsIndex, TypeVar, overload, type_check_only
 
@@ -188,6 +188,93 @@ class Axis:
     @property
     def level(self) -> int: ...
 
+# What it yields are tensors of torch's or arrays of NumPy's; of a Datasets, dicts of them.
+class Batches:
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def state_dict(self) -> dict[str, int | bool]: ...
+    def load_state_dict(self, state: Mapping[str, int | bool]) -> None: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+class Dataset(_Verbs):
+    @property
+    def files(self) -> list[str]: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def window(self) -> int: ...
+    def on(self, device: str) -> Dataset: ...
+    def with_window(self, bytes: int) -> Dataset: ...
+    def upload(
+        self,
+        device: str | None = None,
+        *,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> DeviceArray: ...
+    def reference(self) -> DeviceBuffer: ...
+    def batches(
+        self,
+        n: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        device: Any = None,
+        prefetch: int = 2,
+        drop_last: bool = False,
+        dtype: _DType | None = None,
+        framework: Literal["torch", "numpy"] = "torch",
+    ) -> Batches: ...
+    def torch(self) -> Any: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def __reduce_ex__(self, protocol: int) -> tuple[Any, ...]: ...
+
+class Datasets:
+    def __init__(self, datasets: Mapping[str, Dataset]) -> None: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __contains__(self, name: object) -> bool: ...
+    def keys(self) -> KeysView[str]: ...
+    def values(self) -> ValuesView[Dataset]: ...
+    def items(self) -> ItemsView[str, Dataset]: ...
+    @overload
+    def __getitem__(self, key: str) -> Dataset: ...
+    @overload
+    def __getitem__(self, key: slice) -> Datasets: ...
+    @overload
+    def __getitem__(self, key: Any) -> dict[str, Any]: ...
+    def take(
+        self,
+        indices: _Indices,
+        axis: int = 0,
+        mode: _Mode = "raise",
+        out: Mapping[str, _Array] | None = None,
+        *,
+        stream: _Stream = None,
+    ) -> dict[str, Any]: ...
+    def on(self, device: str) -> Datasets: ...
+    def batches(
+        self,
+        n: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        device: Any = None,
+        prefetch: int = 2,
+        drop_last: bool = False,
+        dtype: _DType | Mapping[str, _DType] | None = None,
+        framework: Literal["torch", "numpy"] = "torch",
+    ) -> Batches: ...
+    def torch(self) -> Any: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+# A file is not what it was when its dataset was opened.
+class StaleError(OSError): ...
+
 class DeviceArray(_Verbs, _HandedOn):
     @property
     def placement(self) -> Literal["packed", "preserved", "in_place"]: ...
@@ -337,6 +424,30 @@ def gather_in_pieces(
     stream: _Stream = None,
     progress: _Progress = None,
 ) -> _Out: ...
+@overload
+def open(
+    source: Mapping[str, Any],
+    *,
+    dtype: _DType | None = None,
+    shape: int | Sequence[int] | None = None,
+    offset: int = 0,
+    join: Literal["concatenate", "stack"] = "concatenate",
+    window: int | str = 0,
+    device: str = "host",
+) -> Datasets: ...
+@overload
+def open(
+    source: Any,
+    *,
+    dtype: _DType | None = None,
+    shape: int | Sequence[int] | None = None,
+    offset: int = 0,
+    join: Literal["concatenate", "stack"] = "concatenate",
+    window: int | str = 0,
+    device: str = "host",
+) -> Dataset: ...
+# (name, Debian's package that this build lacks, or None), for each format.
+def file_formats() -> list[tuple[str, str | None]]: ...
 def stack(arrays: Sequence[_Array]) -> Stack: ...
 def from_pointers(
     pointers: _Array | Sequence[int],

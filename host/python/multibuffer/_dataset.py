@@ -3,7 +3,7 @@
 import os
 import sys
 
-from . import _core
+from . import _core, _loop
 
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
           "kb": 10**3, "mb": 10**6, "gb": 10**9}
@@ -141,7 +141,8 @@ def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window
 
 def _parts_of(source):
     """The arrays in memory that one array is made of."""
-    return list(source) if isinstance(source, (list, tuple)) else [source]
+    # Not by list(), which takes memory for as many as the source's own __len__ says.
+    return [part for part in source] if isinstance(source, (list, tuple)) else [source]
 
 
 def _restored(state, device):
@@ -175,15 +176,15 @@ class Datasets:
         return iter(self._datasets)
 
     def keys(self):
-        """The names, as dict.keys()."""
+        """The names, as of a dict."""
         return self._datasets.keys()
 
     def values(self):
-        """The datasets, as dict.values()."""
+        """The datasets, as of a dict."""
         return self._datasets.values()
 
     def items(self):
-        """(name, dataset) pairs, as dict.items()."""
+        """Names and datasets, as of a dict."""
         return self._datasets.items()
 
     def __contains__(self, name):
@@ -206,6 +207,22 @@ class Datasets:
     def on(self, device):
         """The same datasets, whose gathers put results on device."""
         return Datasets({name: dataset.on(device) for name, dataset in self._datasets.items()})
+
+    def batches(self, n, *, shuffle=False, seed=0, rank=0, world=1, device=None, prefetch=2,
+                drop_last=False, dtype=None, framework="torch"):
+        """Dataset.batches() of all: a batch is a dict.
+
+        dtype may be a dict too, of the datasets whose elements are to be converted.
+        """
+        return _loop.batches(self, n, shuffle=shuffle, seed=seed, rank=rank, world=world,
+                             device=device, prefetch=prefetch, drop_last=drop_last, dtype=dtype,
+                             framework=framework)
+
+    def torch(self):
+        """Dataset.torch() of all: a sample is a dict."""
+        from . import torch
+
+        return torch.Samples(self)
 
     def __reduce__(self):
         return Datasets, (self._datasets,)
