@@ -177,47 +177,6 @@ constexpr void store_by(int piece, Access& access, Address at, const Bytes16& ve
   visit_vector(piece, [&]<class Piece>() { store_pieces<Piece>(access, at, vector, bytes); });
 }
 
-/// Where a batch of vectors goes, and how many source bytes of each there are.
-struct VectorParts {
-  Address out[batch];
-  int bytes[batch];
-};
-
-/// Loads a batch of vectors that have been found.
-template <class Plan, class Access>
-[[gnu::always_inline]] constexpr VectorParts load_vectors(
-    const Plan& plan, const KernelConversion& c, Access& access,
-    const Vectors<typename Plan::Offset>& found, Bytes16 (&vectors)[batch]) {
-  VectorParts parts{};
-  Address source[batch];
-  for (int b = 0; b < batch; ++b) {
-    const auto before = static_cast<std::int64_t>(found.vector[b]) * c.from_bytes;
-    const std::int64_t rest = plan.run_bytes - before;
-    source[b] = found.rows.source[b] + static_cast<Address>(before);
-    parts.out[b] = output_at(plan, found.rows.out[b]) +
-                   Address{found.vector[b]} * static_cast<Address>(c.to_bytes);
-    parts.bytes[b] = !found.valid[b]       ? 0
-                     : rest < c.from_bytes ? static_cast<int>(rest)
-                                           : c.from_bytes;
-  }
-  load_sources(c, access, source, parts.bytes, vectors);
-  return parts;
-}
-
-/// Stores the vectors that were made of them.
-template <class Access>
-[[gnu::always_inline]] constexpr void store_vectors(const KernelConversion& c, Access& access,
-                                                    const VectorParts& parts,
-                                                    const Bytes16 (&vectors)[batch]) {
-  for (int b = 0; b < batch; ++b) {
-    const int bytes = parts.bytes[b];
-    const bool is_whole = bytes == c.from_bytes;
-    const int to_bytes = is_whole ? c.to_bytes : bytes * c.to_bytes / c.from_bytes;
-    const int piece = is_whole && c.aligned_output ? c.to_bytes : c.store_bytes;
-    if (bytes > 0) store_by(piece, access, parts.out[b], vectors[b], to_bytes);
-  }
-}
-
 /// Gives consecutive threads consecutive vectors of the output, row after row. The last vector of a
 /// row may be partial. `float8`: scalars are read or written as floats of 8 bits.
 template <int Levels, bool float8, class Plan, class Access>
@@ -227,10 +186,26 @@ template <int Levels, bool float8, class Plan, class Access>
   const KernelConversion& c = plan.own.conversion;
   for (const Count first : turns(plan, place)) {
     const auto found = find_vectors<Levels>(plan, access, place, first);
+    Address source[batch];
+    Address out[batch];
+    int bytes[batch];
+    for (int b = 0; b < batch; ++b) {
+      const auto before = static_cast<std::int64_t>(found.vector[b]) * c.from_bytes;
+      const std::int64_t rest = plan.run_bytes - before;
+      source[b] = found.rows.source[b] + static_cast<Address>(before);
+      out[b] = output_at(plan, found.rows.out[b]) +
+               Address{found.vector[b]} * static_cast<Address>(c.to_bytes);
+      bytes[b] = !found.valid[b] ? 0 : rest < c.from_bytes ? static_cast<int>(rest) : c.from_bytes;
+    }
     Bytes16 vectors[batch] = {};
-    const VectorParts parts = load_vectors(plan, c, access, found, vectors);
+    load_sources(c, access, source, bytes, vectors);
     convert_batch<float8>(c, vectors);
-    store_vectors(c, access, parts, vectors);
+    for (int b = 0; b < batch; ++b) {
+      const bool is_whole = bytes[b] == c.from_bytes;
+      const int to_bytes = is_whole ? c.to_bytes : bytes[b] * c.to_bytes / c.from_bytes;
+      const int piece = is_whole && c.aligned_output ? c.to_bytes : c.store_bytes;
+      if (bytes[b] > 0) store_by(piece, access, out[b], vectors[b], to_bytes);
+    }
   }
 }
 

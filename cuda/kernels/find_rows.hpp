@@ -248,7 +248,6 @@ constexpr Rows<typename Plan::Offset> find_rows(const Plan& plan, Access& access
 template <class Offset>
 struct Vectors {
   Rows<Offset> rows;
-  CountOf<Offset> row[batch];  ///< the number of each one's row
   CountOf<Offset> vector[batch];
   bool valid[batch];
 };
@@ -261,14 +260,15 @@ constexpr Vectors<typename Plan::Offset> find_vectors(const Plan& plan, Access& 
                                                       CountOf<typename Plan::Offset> first) {
   using Count = CountOf<typename Plan::Offset>;
   Vectors<typename Plan::Offset> found{};
+  Count row[batch];
   for (int b = 0; b < batch; ++b) {
     Count item = first + static_cast<Count>(b) * place.threads + place.thread;
     found.valid[b] = item < plan.items;
     item = found.valid[b] ? item : 0;
-    found.row[b] = plan.row_vectors.divide(item);
-    found.vector[b] = item - found.row[b] * plan.row_vectors.divisor;
+    row[b] = plan.row_vectors.divide(item);
+    found.vector[b] = item - row[b] * plan.row_vectors.divisor;
   }
-  found.rows = find_rows<Levels>(plan, access, found.row, found.valid);
+  found.rows = find_rows<Levels>(plan, access, row, found.valid);
   return found;
 }
 

@@ -78,6 +78,7 @@ class ConvertItems {
   const PlanScaling* scaling_;
   ScaleAlike scale_alike_ = nullptr;
   ScaleEach scale_each_ = nullptr;
+  std::int64_t scale_from_bytes_ = 4;  ///< of the numbers that are scaled
   std::array<Step, 5> steps_{};
   std::size_t step_count_ = 0;
   int from_bytes_;
