@@ -1,6 +1,7 @@
 #include "cuda/kernels/choose_kernel.hpp"
 
 #include "cuda/kernels/kernel_families.hpp"
+#include "cuda/kernels/kernel_plan.hpp"
 
 #include <algorithm>
 #include <array>
@@ -34,7 +35,7 @@ class Reach {
 /// The plan's number of levels, or `any_levels` if it is too large for the kernel's parameters.
 int levels_for(const CopyPlan& plan, const Work& work) {
   const bool small = plan.indexed.tables.size() <= compiled_levels && work.axes <= small_axes &&
-                     plan.indices.size() <= small_indices;
+                     step_rows(plan) <= small_indices;
   return small ? static_cast<int>(plan.indexed.tables.size()) : any_levels;
 }
 
@@ -69,6 +70,15 @@ bool fits_31_bits(const PlanFacts& facts, const Work& work) {
     for (std::size_t i = 0; i < plan.axes.size(); ++i)
       positions.add(indices.steps[i], stepped(plan.axes[i].extent));
     fits = fits && positions.fits();
+  }
+  if (plan.scaling) {
+    Reach places;
+    places.add(1, plan.scaling->period);
+    places.add(1, plan.scaling->first % plan.scaling->period);
+    places.add(plan.scaling->run_step, plan.run_bytes);
+    for (std::size_t i = 0; i < plan.axes.size(); ++i)
+      places.add(plan.scaling->steps[i], plan.axes[i].extent);
+    fits = fits && places.fits();
   }
   return fits && out.fits() && std::ranges::all_of(levels, &Reach::fits);
 }

@@ -29,7 +29,7 @@ struct Convert : KernelFamily {
   static constexpr int blocks(bool wide, bool /*large*/) { return wide ? 6 : 12; }
 
   static bool can_gather(const PlanFacts& facts) {
-    return facts.plan.conversion && !has_float8(*facts.plan.conversion);
+    return facts.plan.conversion && !is_scaled(facts) && !has_float8(*facts.plan.conversion);
   }
   static bool pays(const PlanFacts& /*facts*/) { return true; }
 
@@ -71,6 +71,7 @@ struct Convert : KernelFamily {
   static constexpr void gather(const Plan& plan, Access& access, const Place& place);
 
  protected:
+  static bool is_scaled(const PlanFacts& facts) { return facts.plan.scaling.has_value(); }
   static bool has_float8(const Conversion& conversion) {
     return is_float8(conversion.from) || is_float8(conversion.to);
   }

@@ -11,7 +11,7 @@ struct ConvertFloat8 : Convert {
   static constexpr int blocks(bool wide, bool /*large*/) { return wide ? 5 : 8; }
 
   static bool can_gather(const PlanFacts& facts) {
-    return facts.plan.conversion && has_float8(*facts.plan.conversion);
+    return facts.plan.conversion && !is_scaled(facts) && has_float8(*facts.plan.conversion);
   }
 
   template <int Bytes, int Levels, class Plan, class Access>

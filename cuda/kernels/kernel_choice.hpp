@@ -13,7 +13,8 @@ namespace multibuffer::cuda {
 ///     ---------+----------------------------------------+---------------------+------------------
 ///     copy     | the plan is one contiguous run         | no kernel: cudaMemcpyAsync
 ///     convert  | scalars are converted; floats of 8     | vectors of scalars  | as many scalars
-///              | bits by kernels of their own           |                     |
+///              | bits by kernels of their own, as are   |                     |
+///              | those that are scaled                  |                     |
 ///     tiles    | transposes of 16 rows and 32 B or more | words of columns    | words of rows
 ///     pixels   | small pixels at a small pitch          | 16-byte words       | the words around
 ///     strided  | other items at one stride              | 16-byte words       | item after item
@@ -26,6 +27,7 @@ namespace multibuffer::cuda {
 /// loads in flight, and was up to 5 % slower on an H200 from 4 KiB on.
 enum class Family {
   copy,
+  convert_scaled,
   convert_float8,
   convert,
   tiles,

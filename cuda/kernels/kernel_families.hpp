@@ -2,6 +2,7 @@
 
 #include "cuda/kernels/convert.hpp"
 #include "cuda/kernels/convert_float8.hpp"
+#include "cuda/kernels/convert_scaled.hpp"
 #include "cuda/kernels/elements.hpp"
 #include "cuda/kernels/pixels.hpp"
 #include "cuda/kernels/shifted.hpp"
@@ -16,8 +17,8 @@ struct FamilyList {};
 
 /// All families, in the order in which they are tried: a plan's is the first that can gather it
 /// and pays. The last one always does, except for plans that convert.
-using KernelFamilies =
-    FamilyList<ConvertFloat8, Convert, Tiles, Pixels, Strided, Shifted, Words, Elements>;
+using KernelFamilies = FamilyList<ConvertScaled, ConvertFloat8, Convert, Tiles, Pixels, Strided,
+                                  Shifted, Words, Elements>;
 
 /// Calls visit.operator()<F>() for the family that `family` names; not for `copy`.
 template <class First, class... Rest, class Visit>

@@ -66,6 +66,9 @@ void fill_parts(const PlanFacts& facts, const KernelChoice& choice, Address bad_
     for (const WalkAxis& axis : walk.axes)
       parts.steps.push_back(narrowed<Offset>(indices.steps[axis.axis] * axis.step));
   }
+  if (plan.scaling)
+    for (const WalkAxis& axis : walk.axes)
+      parts.steps.push_back(narrowed<Offset>(plan.scaling->steps[axis.axis] * axis.step));
 }
 
 template <class Offset>

@@ -41,11 +41,17 @@ struct KernelIndices {
   int bytes_each = 8;
 };
 
+/// The rows of a plan's steps: one for each index array, and then one for a scaling.
+inline std::size_t step_rows(const CopyPlan& plan) {
+  return plan.indices.size() + (plan.scaling ? 1 : 0);
+}
+
 /// The parameters of one family alone: of that which the plan is made for.
 template <class Offset>
 union FamilyParameters {
   std::byte none;
   KernelConversion conversion;
+  KernelScaling<Offset> scaling;
   KernelTiles<Offset> tiles;
   KernelPixels<Offset> pixels;
   KernelStrided<Offset> strided;
@@ -79,7 +85,7 @@ struct SmallPlan : KernelScalars<Offset> {
   KernelAxis<Offset> axes[small_axes];
   KernelTable tables[compiled_levels];
   KernelIndices<Offset> indices[small_indices];
-  Offset steps[small_indices * small_axes];  ///< row by row, of axis_count each
+  Offset steps[small_indices * small_axes];  ///< row by row, of axis_count each; see step_rows
 };
 
 /// A plan of any size, whose lists lie in device memory.

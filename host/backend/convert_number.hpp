@@ -287,6 +287,40 @@ constexpr To converted_by(const Float8Encoding& encoding, From value) {
     return converted<To, saturate>(value);
 }
 
+// Scaling: see `Scaling`.
+// -------------------------------------------------------------------------------------------
+
+/// Returns fma(value, factor, term), also where the processor has no instruction for it. The
+/// product is exact as a double, and the sum is rounded to odd (see `to_odd_float`) before it is
+/// rounded to float. The error of a sum is exact: Knuth, "The Art of Computer Programming", 4.2.2.
+constexpr float fused(float value, float factor, float term) {
+#ifdef __CUDA_ARCH__
+  if (!std::is_constant_evaluated()) return __fmaf_rn(value, factor, term);
+#endif
+  const double product = static_cast<double>(value) * static_cast<double>(factor);
+  const auto added = static_cast<double>(term);
+  const double sum = product + added;
+  const double of_added = sum - product;
+  const double error = (product - (sum - of_added)) + (added - of_added);
+  const auto bits = std::bit_cast<std::uint64_t>(sum);
+  // An infinite sum, or a NaN, has a NaN for its error, which is neither.
+  const bool is_even = (bits & 1) == 0;
+  const bool is_below = sum < 0 ? error < 0 : error > 0;  // in size, the true sum is larger
+  const bool is_above = sum < 0 ? error > 0 : error < 0;
+  const std::uint64_t up = is_even && is_below ? 1 : 0;
+  const std::uint64_t down = is_even && is_above ? 1 : 0;
+  return static_cast<float>(std::bit_cast<double>(bits + up - down));
+}
+
+/// Returns a number, or the one NaN that scaling makes.
+constexpr float with_one_nan(float value) {
+  return value == value ? value : std::bit_cast<float>(std::uint32_t{0x7fc00000});
+}
+
+constexpr float scaled(float value, float factor, float term) {
+  return with_one_nan(fused(value, factor, term));
+}
+
 // Bytes.
 // -------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ namespace {
 void erase_axis(CopyPlan& plan, std::size_t at) {
   plan.axes.erase(plan.axes.begin() + at);
   for (PlanIndices& indices : plan.indices) indices.steps.erase(indices.steps.begin() + at);
+  if (plan.scaling) plan.scaling->steps.erase(plan.scaling->steps.begin() + at);
 }
 
 void drop_single_axes(CopyPlan& plan) {
@@ -37,6 +38,13 @@ void sort_axes(CopyPlan& plan) {
   };
   reorder(plan.axes);
   for (PlanIndices& indices : plan.indices) reorder(indices.steps);
+  if (plan.scaling) reorder(plan.scaling->steps);
+}
+
+/// Returns true if places that are `step` apart, `count` times, lead to one that `next` leads to.
+bool follows_in_period(const PlanScaling& scaling, std::int64_t next, std::int64_t step,
+                       std::int64_t count) {
+  return (next - step * (count % scaling.period)) % scaling.period == 0;
 }
 
 /// Returns true if a walk along `inner` and then along `outer` is one along a longer `inner`.
@@ -46,9 +54,12 @@ bool continues(const CopyPlan& plan, std::size_t outer, std::size_t inner) {
   const auto follows = [&](std::int64_t far, std::int64_t near) { return far == near * b.extent; };
   const bool same_level = a.level == b.level || (a.stride == 0 && b.stride == 0);
   return same_level && follows(a.dense_stride, b.dense_stride) && follows(a.stride, b.stride) &&
-         std::ranges::all_of(plan.indices, [&](const PlanIndices& indices) {
-           return follows(indices.steps[outer], indices.steps[inner]);
-         });
+         std::ranges::all_of(plan.indices,
+                             [&](const PlanIndices& indices) {
+                               return follows(indices.steps[outer], indices.steps[inner]);
+                             }) &&
+         (!plan.scaling || follows_in_period(*plan.scaling, plan.scaling->steps[outer],
+                                             plan.scaling->steps[inner], b.extent));
 }
 
 void merge_axes(CopyPlan& plan) {
@@ -59,6 +70,18 @@ void merge_axes(CopyPlan& plan) {
   }
 }
 
+/// Makes an axis's places those of the run, if they are or can be.
+bool grow_scaling(CopyPlan& plan, std::size_t axis) {
+  if (!plan.scaling) return true;
+  PlanScaling& scaling = *plan.scaling;
+  const std::int64_t numbers = plan.run_bytes / bytes_of(plan.conversion->from);
+  const std::int64_t step = scaling.steps[axis];
+  if (numbers > 1) return follows_in_period(scaling, step, scaling.run_step, numbers);
+  if (step > 1) return false;
+  scaling.run_step = step;
+  return true;
+}
+
 /// Inner axes that are contiguous on both sides become part of the run.
 void grow_run(CopyPlan& plan) {
   while (!plan.axes.empty()) {
@@ -67,7 +90,7 @@ void grow_run(CopyPlan& plan) {
     const bool contiguous = axis.level == static_cast<int>(plan.indexed.tables.size()) &&
                             axis.stride == plan.run_bytes &&
                             axis.dense_stride == plan.dense_bytes(plan.run_bytes);
-    if (!contiguous || is_indexed(plan, last)) return;
+    if (!contiguous || is_indexed(plan, last) || !grow_scaling(plan, last)) return;
     plan.run_bytes *= axis.extent;
     erase_axis(plan, last);
   }
@@ -84,6 +107,13 @@ bool is_strided(const CopyPlan& plan, std::size_t axis) {
   const PlanAxis& a = plan.axes[axis];
   const bool in_leaf = a.level == static_cast<int>(plan.indexed.tables.size());
   return (in_leaf || a.stride == 0) && !is_indexed(plan, axis);
+}
+
+void insert_axis(CopyPlan& plan, std::size_t at, const PlanAxis& axis, std::int64_t scaling_step) {
+  const auto before = static_cast<std::ptrdiff_t>(at);
+  plan.axes.insert(plan.axes.begin() + before, axis);
+  for (PlanIndices& indices : plan.indices) indices.steps.insert(indices.steps.begin() + before, 0);
+  if (plan.scaling) plan.scaling->steps.insert(plan.scaling->steps.begin() + before, scaling_step);
 }
 
 void simplify(CopyPlan& plan) {

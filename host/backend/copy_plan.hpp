@@ -40,6 +40,24 @@ struct PlanTable {
   bool wide = false;  ///< std::int64_t entries, else std::uint32_t
 };
 
+/// The factors and terms of a plan that scales, in the backend's memory. Number k of a run (of
+/// float32, as converted) becomes fma(number, factors[place], terms[place]), where
+///
+///     place = (first + sum(index * steps[axis]) + k * run_step) modulo `period`
+///
+/// Since places repeat, so do axes that continue each other: channels that lie innermost on both
+/// sides become part of the run.
+struct PlanScaling {
+  const float* factors = nullptr;  ///< `period`, and `scaling_spare` more, which repeat the first
+  const float* terms = nullptr;    ///< likewise
+  std::int64_t period = 1;
+  std::int64_t first = 0;
+  SmallVector<std::int64_t, 4> steps;  ///< one for each plan axis
+  std::int64_t run_step = 0;           ///< 0 or 1
+};
+/// As many places can be read from any place on without a look at where the period ends.
+inline constexpr std::int64_t scaling_spare = 512;
+
 /// The side of a plan that indices and offset arrays lead to: an array's leaves.
 struct IndexedSide {
   const std::byte* base = nullptr;  ///< null for arrays in place, whose offsets are addresses
@@ -79,6 +97,7 @@ struct CopyPlan {
   SmallVector<PlanIndices, 2> indices;
   IndexMode mode = IndexMode::raise;
   std::optional<Conversion> conversion;  ///< from what is read to what is written
+  std::optional<PlanScaling> scaling;    ///< where the conversion says so
   std::int64_t run_bytes = 0;            ///< on the indexed side
   std::int64_t rows = 0;  ///< product of the axes' extents; 0 when there is nothing to do
 
@@ -94,6 +113,10 @@ bool is_indexed(const CopyPlan& plan, std::size_t axis);
 
 /// Returns true if index * stride, within the leaves, is all that tells the rows of an axis apart.
 bool is_strided(const CopyPlan& plan, std::size_t axis);
+
+/// Adds an axis before axis `at`, along which no index array moves. `scaling_step` is the axis's
+/// step in a scaling.
+void insert_axis(CopyPlan& plan, std::size_t at, const PlanAxis& axis, std::int64_t scaling_step);
 
 /// Brings the axes into the form that `CopyPlan` promises, and sets `rows`. Before, they may be
 /// in any order and `run_bytes` is the itemsize.

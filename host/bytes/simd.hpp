@@ -90,12 +90,14 @@ Vector<Item> interleave_upper(const Vector<Item>& a, const Vector<Item>& b) {
 // `nontemporal_store_wide_line`, `copy_wide_line`, `WideLine`, `widen_halves`, `narrow_to_halves`,
 // `truncate_floats` and `narrow_integers`. In one with MULTIBUFFER_PERMUTES, for where
 // `has_permutes`, there is `put_permuted` as well. In one with MULTIBUFFER_ARITHMETIC, for where
-// `has_wide_arithmetic`, the compiler's own vectors are of 32 bytes, of integers as well.
+// `has_wide_arithmetic`, the compiler's own vectors are of 32 bytes, of integers as well; in one
+// with MULTIBUFFER_FUSED, for where `has_fused`, `__builtin_fmaf` is an instruction besides.
 #if defined(__x86_64__)
 #define MULTIBUFFER_SHUFFLES [[gnu::target("ssse3"), gnu::flatten]]
 #define MULTIBUFFER_WIDE [[gnu::target("avx512f,avx512bw,bmi2"), gnu::flatten]]
 #define MULTIBUFFER_PERMUTES [[gnu::target("avx512f,avx512bw,avx512vbmi,bmi2"), gnu::flatten]]
 #define MULTIBUFFER_ARITHMETIC [[gnu::target("avx2"), gnu::flatten]]
+#define MULTIBUFFER_FUSED [[gnu::target("avx2,fma"), gnu::flatten]]
 /// Returns true if MULTIBUFFER_BASELINE is set: no instructions are then used that not every
 /// processor has, so that tests run that code as well.
 inline bool wants_baseline() {
@@ -113,11 +115,18 @@ inline bool has_permutes() {
 inline bool has_wide_arithmetic() {
   return __builtin_cpu_supports("avx2") != 0 && !wants_baseline();
 }
+inline bool has_fused() { return __builtin_cpu_supports("fma") != 0 && has_wide_arithmetic(); }
 #else
 #define MULTIBUFFER_SHUFFLES [[gnu::flatten]]
 #define MULTIBUFFER_WIDE [[gnu::flatten]]
 #define MULTIBUFFER_PERMUTES [[gnu::flatten]]
 #define MULTIBUFFER_ARITHMETIC [[gnu::flatten]]
+#define MULTIBUFFER_FUSED [[gnu::flatten]]
+#if defined(__aarch64__)
+inline bool has_fused() { return true; }
+#else
+inline bool has_fused() { return false; }
+#endif
 inline bool has_wide_arithmetic() { return false; }
 inline bool has_shuffles() { return true; }
 inline bool has_wide_vectors() { return false; }

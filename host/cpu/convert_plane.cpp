@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <optional>
 
 // Scalars are converted where they are contiguous. Others are first gathered into a small buffer,
 // or afterwards scattered from one: copying has its own ways for strides (see way.hpp).
@@ -31,9 +32,9 @@ constexpr std::int64_t piece_source_bytes = 2048, ahead_bytes = 4096;
 
 /// Converts `bytes` source bytes of scalars that are contiguous on both sides.
 void convert_run(std::byte* to, const std::byte* from, std::int64_t bytes,
-                 const ConvertItems& convert, bool nontemporal) {
+                 const ConvertItems& convert, const ScalingPlaces& places, bool nontemporal) {
   const std::int64_t count = bytes / convert.from_bytes(), out_bytes = convert.to_bytes();
-  if (!nontemporal || count * out_bytes < most_piece_bytes) return convert(to, from, count);
+  if (!nontemporal || count * out_bytes < most_piece_bytes) return convert(to, from, count, places);
   const std::int64_t piece_bytes =
       std::clamp(convert.out_bytes(piece_source_bytes), 4 * cache_line_bytes, most_piece_bytes);
   write_nontemporal_pieces(to, count, out_bytes, piece_bytes,
@@ -42,17 +43,45 @@ void convert_run(std::byte* to, const std::byte* from, std::int64_t bytes,
                              const std::int64_t source_bytes = items * convert.from_bytes();
                              for (std::int64_t at = 0; at < source_bytes; at += cache_line_bytes)
                                prefetch_from(source, ahead_bytes + at);
-                             convert(out, source, items);
+                             convert(out, source, items, places.from(begin));
                            });
 }
 
+/// Returns the places of groups of `count` numbers whose first ones are `group_step` apart: those
+/// of one group, where they continue each other.
+ScalingPlaces grouped(const ConvertItems& convert, std::int64_t first, std::int64_t step,
+                      std::int64_t count, std::int64_t group_step) {
+  const std::int64_t period = convert.scaling() ? convert.scaling()->period : 1;
+  if (count == 1) return {.first = first, .step = group_step % period};
+  if ((group_step - step * (count % period)) % period == 0) return {.first = first, .step = step};
+  return {.first = first, .step = step, .group = count, .group_step = group_step};
+}
+
+/// Returns the places of a whole tile whose rows have `numbers` numbers; nothing where it takes
+/// more than groups to say them.
+std::optional<ScalingPlaces> places_of_tile(const Plane& tile, const PlanePlaces& places,
+                                            std::int64_t numbers, const ConvertItems& convert) {
+  const ScalingPlaces rows =
+      grouped(convert, places.first, places.run_step, numbers, places.row_step);
+  if (tile.outer == 1) return rows;
+  if (rows.group == 0)
+    return grouped(convert, places.first, rows.step, tile.rows * numbers, places.outer_step);
+  const std::int64_t period = convert.scaling()->period;
+  const bool continues = (places.outer_step - places.row_step * (tile.rows % period)) % period == 0;
+  if (continues) return rows;
+  return std::nullopt;
+}
+
 /// Converts a plane that fits into the buffers.
-void convert_tile(const Plane& tile, const ConvertItems& convert, bool nontemporal) {
+void convert_tile(const Plane& tile, const PlanePlaces& places, const ConvertItems& convert,
+                  bool nontemporal) {
   alignas(cache_line_bytes) Buffer gathered;
   alignas(cache_line_bytes) std::array<std::byte, 2 * sizeof(Buffer)> converted;
   const std::int64_t run_bytes = tile.rows * tile.row_bytes;
   const std::int64_t out_row_bytes = convert.out_bytes(tile.row_bytes);
   const std::int64_t out_run_bytes = tile.rows * out_row_bytes;
+  const std::int64_t numbers = tile.row_bytes / convert.from_bytes();
+  const std::optional<ScalingPlaces> whole = places_of_tile(tile, places, numbers, convert);
 
   Plane gather = tile;
   gather.to = gathered.data();
@@ -63,16 +92,26 @@ void convert_tile(const Plane& tile, const ConvertItems& convert, bool nontempor
   const std::byte* from = is_dense_in ? tile.from : gathered.data();
 
   const bool is_dense_out = tile.out_stride == out_row_bytes || tile.rows == 1;
-  const bool is_one_run =
-      is_dense_out && (tile.outer == 1 || tile.outer_out_stride == out_run_bytes);
-  if (is_one_run) return convert_run(tile.to, from, tile.outer * run_bytes, convert, nontemporal);
-  if (is_dense_out) {
+  const bool is_one_run = is_dense_out && whole.has_value() &&
+                          (tile.outer == 1 || tile.outer_out_stride == out_run_bytes);
+  if (is_one_run)
+    return convert_run(tile.to, from, tile.outer * run_bytes, convert, *whole, nontemporal);
+  const auto for_each_outer = [&](const auto& use) {
     for (std::int64_t l = 0; l < tile.outer; ++l)
-      convert_run(tile.to + l * tile.outer_out_stride, from + l * run_bytes, run_bytes, convert,
-                  nontemporal);
-    return;
-  }
-  convert(converted.data(), from, tile.outer * run_bytes / convert.from_bytes());
+      use(l, from + l * run_bytes,
+          grouped(convert, places.first + l * places.outer_step, places.run_step, numbers,
+                  places.row_step));
+  };
+  if (is_dense_out)
+    return for_each_outer([&](std::int64_t l, const std::byte* run, const ScalingPlaces& at) {
+      convert_run(tile.to + l * tile.outer_out_stride, run, run_bytes, convert, at, nontemporal);
+    });
+  if (whole)
+    convert(converted.data(), from, tile.outer * run_bytes / convert.from_bytes(), *whole);
+  else
+    for_each_outer([&](std::int64_t l, const std::byte* run, const ScalingPlaces& at) {
+      convert(converted.data() + l * out_run_bytes, run, tile.rows * numbers, at);
+    });
   Plane scatter = tile;
   scatter.from = converted.data();
   scatter.outer_stride = out_run_bytes;
@@ -103,7 +142,8 @@ TileShape tile_shape(const Plane& plane, const ConvertItems& convert) {
 
 }  // namespace
 
-void convert_plane(const Plane& plane, const ConvertItems& convert, bool nontemporal) {
+void convert_plane(const Plane& plane, const PlanePlaces& places, const ConvertItems& convert,
+                   bool nontemporal) {
   const bool long_rows = plane.row_bytes >= least_run_bytes;
   const TileShape shape = long_rows ? TileShape{1, 1} : tile_shape(plane, convert);
   for (std::int64_t l = 0; l < plane.outer; l += shape.outer)
@@ -113,10 +153,13 @@ void convert_plane(const Plane& plane, const ConvertItems& convert, bool nontemp
       tile.from += l * plane.outer_stride + r * plane.stride;
       tile.outer = std::min(shape.outer, plane.outer - l);
       tile.rows = std::min(shape.rows, plane.rows - r);
+      PlanePlaces of_tile = places;
+      of_tile.first += l * places.outer_step + r * places.row_step;
       if (long_rows) {
-        convert_run(tile.to, tile.from, plane.row_bytes, convert, nontemporal);
+        convert_run(tile.to, tile.from, plane.row_bytes, convert,
+                    {.first = of_tile.first, .step = places.run_step}, nontemporal);
       } else {
-        convert_tile(tile, convert, nontemporal);
+        convert_tile(tile, of_tile, convert, nontemporal);
       }
     }
 }
@@ -125,10 +168,27 @@ namespace {
 
 constexpr std::size_t most_rows = 64;
 
+/// Returns how many of the rows, from the first on, have places that one `ScalingPlaces` says, and
+/// that.
+std::size_t leading_groups(std::span<const std::int64_t> places, std::int64_t numbers,
+                           const ConvertItems& convert, ScalingPlaces& said) {
+  const PlanScaling& scaling = *convert.scaling();
+  const auto apart = [&](std::size_t i) {
+    const std::int64_t step = (places[i] - places[i - 1]) % scaling.period;
+    return step < 0 ? step + scaling.period : step;
+  };
+  std::size_t count = 1;
+  const std::int64_t step = places.size() > 1 ? apart(1) : 0;
+  while (count < places.size() && apart(count) == step) ++count;
+  said = grouped(convert, places[0], scaling.run_step, numbers, step);
+  return count;
+}
+
 /// Rows short enough to be converted together: they are copied into one buffer, with the caches
 /// asked for those ahead.
 void convert_short_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
-                        std::int64_t row_bytes, const ConvertItems& convert, bool nontemporal) {
+                        std::span<const std::int64_t> places, std::int64_t row_bytes,
+                        const ConvertItems& convert, bool nontemporal) {
   alignas(cache_line_bytes) std::array<std::byte, most_rows * least_run_bytes> gathered;
   std::array<RowCopy, most_rows> together;
   const std::int64_t out_row_bytes = convert.out_bytes(row_bytes);
@@ -139,24 +199,39 @@ void convert_short_rows(std::span<const RowCopy> rows, std::span<const RowCopy> 
     is_dense_out = is_dense_out && rows[i].to == rows[0].to + n * out_row_bytes;
   }
   copy_rows(std::span(together).first(rows.size()), ahead, row_bytes, false);
-  if (is_dense_out)
-    return convert_run(rows[0].to, gathered.data(),
-                       static_cast<std::int64_t>(rows.size()) * row_bytes, convert, nontemporal);
-  for (const RowCopy& row : std::span(together).first(rows.size()))
-    convert(rows[static_cast<std::size_t>(&row - together.data())].to, row.to,
-            row_bytes / convert.from_bytes());
+  const std::int64_t numbers = row_bytes / convert.from_bytes();
+  for (std::size_t begin = 0; begin < rows.size();) {
+    ScalingPlaces said;
+    const std::size_t count = convert.scaling()
+                                  ? leading_groups(places.subspan(begin), numbers, convert, said)
+                                  : rows.size();
+    const std::byte* from = together[begin].to;
+    if (is_dense_out) {
+      convert_run(rows[begin].to, from, static_cast<std::int64_t>(count) * row_bytes, convert, said,
+                  nontemporal);
+    } else {
+      for (std::size_t i = 0; i < count; ++i)
+        convert(rows[begin + i].to, together[begin + i].to, numbers,
+                said.from(static_cast<std::int64_t>(i) * numbers));
+    }
+    begin += count;
+  }
 }
 
 }  // namespace
 
 void convert_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
-                  std::int64_t row_bytes, const ConvertItems& convert, bool nontemporal) {
+                  std::span<const std::int64_t> places, std::int64_t row_bytes,
+                  const ConvertItems& convert, bool nontemporal) {
   if (rows.empty()) return;
   if (row_bytes < least_run_bytes)
-    return convert_short_rows(rows, ahead, row_bytes, convert, nontemporal);
+    return convert_short_rows(rows, ahead, places, row_bytes, convert, nontemporal);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (i < ahead.size()) prefetch_row(ahead[i].from, row_bytes);
-    convert_run(rows[i].to, rows[i].from, row_bytes, convert, nontemporal);
+    ScalingPlaces at;
+    if (const PlanScaling* const scaling = convert.scaling())
+      at = {.first = places[i], .step = scaling->run_step};
+    convert_run(rows[i].to, rows[i].from, row_bytes, convert, at, nontemporal);
   }
 }
 

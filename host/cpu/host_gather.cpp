@@ -7,6 +7,7 @@
 #include "host/cpu/gather_inner_axis.hpp"
 #include "host/cpu/row_walk.hpp"
 #include "host/cpu/way.hpp"
+#include "host/support/default_floats.hpp"
 #include "host/support/rounding.hpp"
 
 #include <algorithm>
@@ -39,14 +40,26 @@ Plane plane_of(const CopyPlan& plan) {
 
 std::optional<ConvertItems> converter_of(const CopyPlan& plan) {
   if (!plan.conversion) return std::nullopt;
-  return ConvertItems(*plan.conversion);
+  return ConvertItems(*plan.conversion, plan.scaling ? &*plan.scaling : nullptr);
+}
+
+/// Returns the steps of `plane_of`, without the place of its first number.
+PlanePlaces places_of(const CopyPlan& plan) {
+  if (!plan.scaling) return {};
+  const PlanScaling& scaling = *plan.scaling;
+  const std::size_t last = plan.axes.size() - 1;
+  return {.outer_step = last > 0 ? scaling.steps[last - 1] : 0,
+          .row_step = scaling.steps[last],
+          .run_step = scaling.run_step};
 }
 
 void gather_planes(const CopyPlan& plan, std::int64_t begin, std::int64_t end, bool nontemporal) {
   const std::optional<ConvertItems> convert = converter_of(plan);
   const Plane whole = plane_of(plan);
+  PlanePlaces places = places_of(plan);
   for (RowWalk walk(plan, begin); begin < end;) {
     const RowCopy copy = walk.here();
+    places.first = walk.scaling_place();
     // Whole inner axes up to the end of the plane, or the rest of one.
     Plane plane = whole;
     plane.to = copy.to;
@@ -56,7 +69,7 @@ void gather_planes(const CopyPlan& plan, std::int64_t begin, std::int64_t end, b
     if (plane.rows == whole.rows && whole.outer > 1)
       plane.outer = std::min((end - begin) / whole.rows, walk.left_in_plane());
     if (convert) {
-      convert_plane(plane, *convert, nontemporal);
+      convert_plane(plane, places, *convert, nontemporal);
     } else {
       copy_plane(plane, nontemporal);
     }
@@ -94,18 +107,20 @@ void gather_batches(const CopyPlan& plan, std::int64_t begin, std::int64_t end, 
   const std::int64_t batch = batch_for(plan.run_bytes);
   RowWalk walk(plan, begin);
   Batch memory[2];
-  const auto read_batch = [&](Batch& into) {
+  std::array<std::int64_t, std::size_t{most_in_batch}> places[2];
+  const auto read_batch = [&](std::size_t turn) {
     const std::int64_t count = std::min(batch, end - begin);
-    const std::span<RowCopy> rows(into.data(), static_cast<std::size_t>(count));
-    walk.next(rows);
+    const std::span<RowCopy> rows(memory[turn].data(), static_cast<std::size_t>(count));
+    walk.next(rows, places[turn]);
     begin += count;
     return rows;
   };
-  std::span<RowCopy> rows = read_batch(memory[0]);
+  std::span<RowCopy> rows = read_batch(0);
   for (std::size_t turn = 1; !rows.empty(); turn ^= 1) {
-    const std::span<RowCopy> ahead = read_batch(memory[turn]);
+    const std::span<RowCopy> ahead = read_batch(turn);
     if (convert) {
-      convert_rows(rows, ahead, plan.run_bytes, *convert, nontemporal);
+      const std::span<const std::int64_t> of_rows(places[turn ^ 1].data(), rows.size());
+      convert_rows(rows, ahead, of_rows, plan.run_bytes, *convert, nontemporal);
     } else {
       copy_rows(rows, ahead, plan.run_bytes, nontemporal);
     }
@@ -120,13 +135,19 @@ std::vector<CopyPlan> in_short_runs(const CopyPlan& plan, std::int64_t piece) {
   rest.run_bytes = plan.run_bytes % piece;
   rest.indexed.origins.back() += pieces * piece;
   rest.dense.base += plan.dense_bytes(pieces * piece);
+  std::int64_t scaling_step = 0;
+  if (plan.scaling) {
+    scaling_step = piece / bytes_of(plan.conversion->from) * plan.scaling->run_step;
+    rest.scaling->first += pieces * scaling_step;
+  }
 
   CopyPlan whole = plan;
   whole.run_bytes = piece;
   whole.rows *= pieces;
-  whole.axes.push_back(
-      {pieces, plan.dense_bytes(piece), static_cast<int>(plan.indexed.tables.size()), piece});
-  for (PlanIndices& indices : whole.indices) indices.steps.push_back(0);
+  insert_axis(
+      whole, plan.axes.size(),
+      {pieces, plan.dense_bytes(piece), static_cast<int>(plan.indexed.tables.size()), piece},
+      scaling_step);
 
   if (rest.run_bytes == 0) return {std::move(whole)};
   return {std::move(whole), std::move(rest)};
@@ -139,21 +160,20 @@ CopyPlan part_of_inner_axis(const CopyPlan& plan, std::int64_t first, std::int64
   part.rows = plan.rows / inner.extent * count;
   part.dense.base += first * inner.dense_stride;
   part.indexed.origins[static_cast<std::size_t>(inner.level)] += first * inner.stride;
+  if (part.scaling) part.scaling->first += first * part.scaling->steps.back();
   inner.extent = count;
   return part;
 }
 
 /// Cuts planes into strips of `rows` rows for all outer indices; `rows` divides the inner axis.
 CopyPlan cut_into_strips(CopyPlan plan, std::int64_t rows) {
-  const auto before_outer = static_cast<std::ptrdiff_t>(plan.axes.size()) - 2;
+  const std::int64_t step = plan.scaling ? plan.scaling->steps.back() * rows : 0;
   PlanAxis strip = plan.axes.back();
   plan.axes.back().extent = rows;
   strip.extent /= rows;
   strip.dense_stride *= rows;
   strip.stride *= rows;
-  plan.axes.insert(plan.axes.begin() + before_outer, strip);
-  for (PlanIndices& indices : plan.indices)
-    indices.steps.insert(indices.steps.begin() + before_outer, 0);
+  insert_axis(plan, plan.axes.size() - 2, strip, step);
   return plan;
 }
 
@@ -184,6 +204,8 @@ std::vector<CopyPlan> host_plans(const CopyPlan& plan) {
 }
 
 void host_gather(const CopyPlan& plan, std::int64_t begin, std::int64_t end, bool nontemporal) {
+  std::optional<DefaultFloats> floats;
+  if (plan.scaling) floats.emplace();
   switch (choose_way(plan)) {
     case PlanWay::planes:
       gather_planes(plan, begin, end, nontemporal);

@@ -44,6 +44,7 @@ RowWalk::RowWalk(const CopyPlan& plan, std::int64_t first_row)
       index_(plan.axes.size()),
       origins_(plan.indexed.origins),
       places_(plan.indices.size()) {
+  if (plan.scaling) scaling_place_ = plan.scaling->first;
   fill_ = &RowWalk::fill_by_levels;
   if (terms_.fit)
     with_types([&]<class Before, class Entry, class After>() {
@@ -92,11 +93,18 @@ std::int64_t RowWalk::left_in_plane() const {
   return axes < 2 ? 1 : plan_.axes[axes - 2].extent - index_[axes - 2];
 }
 
-void RowWalk::next(std::span<RowCopy> copies) {
+void RowWalk::next(std::span<RowCopy> copies, std::span<std::int64_t> places) {
+  const bool moves = plan_.scaling && !plan_.axes.empty();
+  const std::int64_t place_step = moves ? plan_.scaling->steps.back() : 0;
   while (!copies.empty()) {
     const auto left = static_cast<std::size_t>(left_in_inner_axis());
     const std::size_t count = std::min({copies.size(), left, chunk});
     (this->*fill_)(copies.first(count));
+    if (plan_.scaling) {
+      for (std::size_t i = 0; i < count; ++i)
+        places[i] = scaling_place_ + static_cast<std::int64_t>(i) * place_step;
+      places = places.subspan(count);
+    }
     advance(static_cast<std::int64_t>(count));
     copies = copies.subspan(count);
   }
@@ -133,6 +141,7 @@ void RowWalk::move(std::size_t axis, std::int64_t steps) {
   out_ += steps * moved.dense_stride;
   for (std::size_t j = 0; j < places_.size(); ++j)
     places_[j] += steps * plan_.indices[j].steps[axis];
+  if (plan_.scaling) scaling_place_ += steps * plan_.scaling->steps[axis];
 }
 
 PlanAxis RowWalk::inner_axis() const { return plan_.axes.empty() ? PlanAxis{} : plan_.axes.back(); }

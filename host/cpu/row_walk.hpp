@@ -53,8 +53,12 @@ class RowWalk {
   /// Indices from here to the end of the second axis from the end; 1 if there is none.
   std::int64_t left_in_plane() const;
 
-  /// Fills in the copies of the next `copies.size()` rows, and moves behind them.
-  void next(std::span<RowCopy> copies);
+  /// Fills in the copies of the next `copies.size()` rows, and moves behind them. Of a plan that
+  /// scales, `places` become those of the rows' first numbers; others need none.
+  void next(std::span<RowCopy> copies, std::span<std::int64_t> places = {});
+
+  /// Returns the place of the first number here in the tables of the plan's scaling.
+  std::int64_t scaling_place() const { return scaling_place_; }
 
   /// Returns the copy of the row here, without moving.
   RowCopy here() const;
@@ -114,6 +118,7 @@ class RowWalk {
       origins_;  ///< per level: the contributions of all axes but the inner one
   SmallVector<std::int64_t, 4> places_;  ///< per index array: the position in it
   std::int64_t out_ = 0;
+  std::int64_t scaling_place_ = 0;
 };
 
 template <class Value>

@@ -6,6 +6,7 @@
 #include "host/dataset/window.hpp"
 #include "host/gather/conversion.hpp"
 #include "host/gather/result_axes.hpp"
+#include "host/gather/scaling.hpp"
 #include "host/gather/staged_indices.hpp"
 #include "host/support/checked.hpp"
 #include "host/support/text.hpp"
@@ -388,8 +389,9 @@ class Reader {
         options_(options),
         walk_(source.grid, format, layout, selection),
         touched_(source),
-        conversion_(options.format ? conversion_of(format, to_, options.overflow)
-                                   : std::optional<Conversion>()) {}
+        conversion_(conversion_of(format, options)) {
+    if (options.scaling) scaling_.emplace(*options.scaling, walk_.shape());
+  }
 
   DeviceBuffer read() {
     const Shape shape = walk_.shape();
@@ -509,16 +511,22 @@ class Reader {
     const Watch watch{.stop = options_.watch.stop,
                       .progress = is_all && on_host_ ? options_.watch.progress : nullptr};
     if (on_host_) {
-      copy_on_host(layout, addresses, parts_->data + offset, watch);
+      copy_on_host(box, layout, addresses, parts_->data + offset, watch);
     } else {
-      copy_to_device(layout, addresses, offset, watch);
+      copy_to_device(box, layout, addresses, offset, watch);
     }
     done_ += bytes;
     if (options_.watch.progress && !watch.progress) options_.watch.progress(done_, total_);
   }
 
-  void copy_on_host(const Layout& layout, const std::vector<std::int64_t>& addresses, std::byte* to,
-                    const Watch& watch) {
+  /// The part of the scaled axis that is in a box; nothing where all its numbers are alike.
+  std::optional<Range> scaled_range(const Box& box) const {
+    if (!scaling_ || !scaling_->axis()) return std::nullopt;
+    return box[*scaling_->axis()];
+  }
+
+  void copy_on_host(const Box& box, const Layout& layout,
+                    const std::vector<std::int64_t>& addresses, std::byte* to, const Watch& watch) {
     CopyPlan plan;
     plan.conversion = conversion_;
     plan.run_bytes = format_.itemsize();
@@ -534,13 +542,18 @@ class Reader {
       plan.axes.push_back({axis.extent, strides_[r], axis.level,
                            counts_pointers ? axis.stride / pointer_bytes : axis.stride});
     }
+    if (scaling_) {
+      const std::optional<Range> range = scaled_range(box);
+      plan.scaling = scaling_->of_plan(plan.axes.size(), range ? range->begin : 0);
+    }
     plan.dense.base = to;
     simplify(plan);
     backend_of(parts_->device).copy(plan, false, {}, {}, watch);
   }
 
-  void copy_to_device(const Layout& layout, const std::vector<std::int64_t>& addresses,
-                      std::int64_t offset, const Watch& watch) {
+  void copy_to_device(const Box& box, const Layout& layout,
+                      const std::vector<std::int64_t>& addresses, std::int64_t offset,
+                      const Watch& watch) {
     UploadOptions upload_options;
     upload_options.placement = PlacementKind::packed;
     upload_options.stream = options_.stream;
@@ -550,6 +563,9 @@ class Reader {
     GatherOptions copying;
     copying.format = options_.format;
     copying.overflow = options_.overflow;
+    copying.scaling = options_.scaling;
+    if (const std::optional<Range> range = scaled_range(box))
+      copying.scaling = part_of(*options_.scaling, range->begin, range->end);
     copying.stream = options_.stream;
     copying.watch = watch;
     const std::int64_t bytes = options_.out ? options_.out->bytes : total_;
@@ -567,6 +583,7 @@ class Reader {
   Walk walk_;
   Touched touched_;
   std::optional<Conversion> conversion_;
+  std::optional<ReadyScaling> scaling_;
   Shape strides_;
   bool on_host_ = true;
   std::int64_t total_ = 0;  ///< bytes of the result

@@ -85,4 +85,18 @@ std::optional<Conversion> conversion_of(const Format& from, const Format& to, Ov
   return conversion;
 }
 
+std::optional<Conversion> conversion_of(const Format& format, const GatherOptions& options) {
+  const Format& to = options.format ? *options.format : format;
+  if (!options.scaling) return conversion_of(format, to, options.overflow);
+  const bool is_float32 = !to.opaque() && !to.type().is_struct &&
+                          to.type().kind == ScalarKind::real && to.type().size == 4;
+  if (!is_float32)
+    throw Failure(Errc::format_unsupported,
+                  text("elements are scaled as they become float32, 'f', and those of this result ",
+                       options.format ? "become '" : "stay '", to.text(), "'"));
+  Conversion conversion = converting(format, to, options.overflow);
+  conversion.scaled = true;
+  return conversion;
+}
+
 }  // namespace multibuffer

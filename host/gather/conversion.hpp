@@ -14,4 +14,8 @@ namespace multibuffer {
 /// `format_unsupported` where there is no such conversion.
 std::optional<Conversion> conversion_of(const Format& from, const Format& to, Overflow overflow);
 
+/// Returns what a gather with `options` makes of elements of `format`, whether it scales them or
+/// not. Throws likewise.
+std::optional<Conversion> conversion_of(const Format& format, const GatherOptions& options);
+
 }  // namespace multibuffer

@@ -8,6 +8,7 @@
 #include "host/gather/boxes.hpp"
 #include "host/gather/conversion.hpp"
 #include "host/gather/overlap.hpp"
+#include "host/gather/scaling.hpp"
 #include "host/support/text.hpp"
 #include "host/upload/internals.hpp"
 
@@ -97,13 +98,14 @@ struct UnderWay {
 class Pieces {
  public:
   Pieces(const Whole& whole, const GatherOptions& options, const Output& out, const Shape& strides,
-         const Device& device, std::int64_t limit)
+         const Device& device, std::int64_t limit, std::optional<std::size_t> scaled_axis)
       : whole_(whole),
         options_(options),
         out_(out),
         strides_(strides),
         device_(device),
-        limit_(limit) {}
+        limit_(limit),
+        scaled_axis_(scaled_axis) {}
   Pieces(const Pieces&) = delete;
   Pieces& operator=(const Pieces&) = delete;
   /// After a failure, too, nothing writes to the caller's memory any more.
@@ -130,7 +132,7 @@ class Pieces {
       for (const Box& half : smaller) run(half);
       return;
     }
-    GatherOptions gathered = piece_options();
+    GatherOptions gathered = piece_options(box);
     const Output out = output_of(out_, box, strides_);
     const bool stays = out.space == MemorySpace::device;
     if (stays) gathered.out = out;
@@ -180,10 +182,15 @@ class Pieces {
     return selection;
   }
 
-  GatherOptions piece_options() const {
+  GatherOptions piece_options(const Box& box) const {
     GatherOptions options;
     options.format = options_.format;
     options.overflow = options_.overflow;
+    options.scaling = options_.scaling;
+    if (scaled_axis_) {
+      const Range& range = box[*scaled_axis_];
+      options.scaling = part_of(*options_.scaling, range.begin, range.end);
+    }
     options.stream = options_.stream;
     options.watch.stop = options_.watch.stop;
     return options;
@@ -195,6 +202,7 @@ class Pieces {
   const Shape& strides_;
   const Device& device_;
   std::int64_t limit_;
+  std::optional<std::size_t> scaled_axis_;
   std::int64_t done_ = 0;
   std::optional<UnderWay> under_way_;
 };
@@ -213,9 +221,11 @@ DeviceBuffer gather_in_pieces(const ArrayView& view, const Device& device,
                               const Selection& selection, const PiecesOptions& in_pieces) {
   const GatherOptions& options = in_pieces.gather;
   if (device.kind() == DeviceKind::host) return gather_on_host(view, selection, options);
-  if (options.format) conversion_of(view.format(), *options.format, options.overflow);  // or throw
+  conversion_of(view.format(), options);  // or throw
   const Whole whole = whole_of(view, selection, options);
   const Shape shape = whole.result.shape();
+  std::optional<std::size_t> scaled_axis;
+  if (options.scaling) scaled_axis = ReadyScaling(*options.scaling, shape).axis();
   const Shape dense = dense_strides(shape, whole.result_itemsize, options.order);
   const Shape strides = options.out && !options.out->strides.empty() ? options.out->strides : dense;
 
@@ -249,7 +259,7 @@ DeviceBuffer gather_in_pieces(const ArrayView& view, const Device& device,
                                    ? in_pieces.memory_limit
                                    : device.info().free_bytes.value() / 10 * 9;
     // Two pieces at a time: one is gathered, one is on its way.
-    Pieces pieces(whole, options, out, strides, device, limit / 2);
+    Pieces pieces(whole, options, out, strides, device, limit / 2, scaled_axis);
     for (const Box& box : cut(whole, limit / 2)) pieces.run(box);
     pieces.finish();
   }

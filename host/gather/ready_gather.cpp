@@ -4,6 +4,7 @@
 
 #include "host/gather/conversion.hpp"
 #include "host/gather/overlap.hpp"
+#include "host/gather/scaling.hpp"
 #include "host/gather/staged_indices.hpp"
 #include "host/support/checked.hpp"
 #include "host/support/small_vector.hpp"
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 // A selection becomes a plan in these steps, and the plan runs on the array's backend:
@@ -110,8 +112,7 @@ CopyPlan plan_of(const DeviceArray& array, const Selection& selection, const Gat
   plan.indexed.tables.assign(storage.tables.begin(), storage.tables.end());
   plan.indexed.origins.assign(layout.origins().begin(), layout.origins().end());
   plan.mode = selection.mode;
-  if (options.format)
-    plan.conversion = conversion_of(array.format(), *options.format, options.overflow);
+  plan.conversion = conversion_of(array.format(), options);
   plan.run_bytes = array.itemsize();
   for (std::size_t i = 0; i < result.axes.size(); ++i) {
     PlanAxis axis{result.axes[i].extent, out_strides[i], 0, 0};
@@ -177,6 +178,11 @@ ReadyGather make_ready(const DeviceArray& array, const Selection& selection,
   ResultPlace place(array, result, options);
   CopyPlan plan =
       plan_of(array, selection, options, result, place.staged ? place.dense : place.strides);
+  std::optional<ReadyScaling> scaling;
+  if (options.scaling) {
+    scaling.emplace(*options.scaling, place.shape);
+    plan.scaling = scaling->of_plan(place.shape.size());
+  }
 
   const bool empty = has_zero(place.shape);
   // An index array must not be written over before its last index has been read.
@@ -209,6 +215,8 @@ ReadyGather make_ready(const DeviceArray& array, const Selection& selection,
   if (plan.rows > 0 && stages_indices)
     if (auto memory = staged_indices.upload(plan, sources, device, options.stream))
       uses.push_back({std::move(memory)});
+  if (plan.rows > 0 && scaling)
+    uses.push_back({scaling->upload(*plan.scaling, device, options.stream)});
   // Also a block that the array is read from, where the output lies elsewhere in it.
   for (UsedMemory& used : uses) used.writes = used.memory->contains(plan.dense.base);
   return {std::move(plan),  check_on_device, std::move(uses),

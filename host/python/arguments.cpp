@@ -17,6 +17,11 @@ WantedElements wanted_elements(py::handle dtype, bool saturate) {
   return wanted;
 }
 
+std::optional<Scaling> scaling_argument(py::handle scale, py::handle bias, int channel_axis) {
+  if (scale.is_none() && bias.is_none()) return std::nullopt;
+  return Scaling{channel_axis, floats_argument(scale, "scale"), floats_argument(bias, "bias")};
+}
+
 StreamRef stream_argument(py::handle stream) {
   if (stream.is_none()) return {};
   py::object handle = py::reinterpret_borrow<py::object>(stream);

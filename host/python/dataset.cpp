@@ -268,6 +268,7 @@ struct Verbs<DatasetObject> {
     options.order = asked.order;
     options.format = asked.elements.format;
     options.overflow = asked.elements.overflow;
+    options.scaling = asked.elements.scaling;
     options.stream = stream_argument(stream);
     if (!out.is_none())
       options.out = output_of(out, asked.shape, options.format.value_or(object.dataset.format()));

@@ -53,6 +53,7 @@ Request request_of(const DeviceArray& array, Asked& asked, py::handle out, py::h
   options.order = asked.order;
   options.format = std::move(asked.elements.format);
   options.overflow = asked.elements.overflow;
+  options.scaling = std::move(asked.elements.scaling);
   options.stream = stream_argument(stream);
   if (!out.is_none())
     options.out = output_of(out, asked.shape, options.format.value_or(array.format()));
@@ -90,24 +91,29 @@ Plan plan(const DeviceArray& array, Asked asked, py::handle out, py::handle stre
 }
 
 Plan plan_take(const DeviceArray& array, py::handle indices, int axis, IndexMode mode,
-               py::handle out, py::handle stream, py::handle dtype, bool saturate) {
-  return plan(
-      array,
-      converted(ask_take(array.shape(), indices, axis, mode, OnDevice::borrowed), dtype, saturate),
-      out, stream);
+               py::handle out, py::handle stream, py::handle dtype, bool saturate, py::handle scale,
+               py::handle bias, int channel_axis) {
+  return plan(array,
+              converted(ask_take(array.shape(), indices, axis, mode, OnDevice::borrowed), dtype,
+                        saturate, scale, bias, channel_axis),
+              out, stream);
 }
 
 Plan plan_gather(const DeviceArray& array, py::handle coordinates, IndexMode mode, py::handle out,
-                 py::handle stream, py::handle dtype, bool saturate) {
-  return plan(
-      array,
-      converted(ask_gather(array.shape(), coordinates, mode, OnDevice::borrowed), dtype, saturate),
-      out, stream);
+                 py::handle stream, py::handle dtype, bool saturate, py::handle scale,
+                 py::handle bias, int channel_axis) {
+  return plan(array,
+              converted(ask_gather(array.shape(), coordinates, mode, OnDevice::borrowed), dtype,
+                        saturate, scale, bias, channel_axis),
+              out, stream);
 }
 
 Plan plan_copy(const DeviceArray& array, Order order, py::handle out, py::handle stream,
-               py::handle dtype, bool saturate) {
-  return plan(array, converted(ask_copy(array.shape(), order), dtype, saturate), out, stream);
+               py::handle dtype, bool saturate, py::handle scale, py::handle bias,
+               int channel_axis) {
+  return plan(array,
+              converted(ask_copy(array.shape(), order), dtype, saturate, scale, bias, channel_axis),
+              out, stream);
 }
 
 }  // namespace
@@ -159,18 +165,19 @@ void Verbs<DeviceArray>::read(const DeviceArray& array, std::byte* to) {
 void bind_plans(Class<DeviceArray>& cls) {
   cls.method<plan_take>(
       "plan_take($self, indices, axis=0, mode='raise', out=None, stream=None, *, dtype=None, "
-      "saturate=False)",
+      "saturate=False, scale=None, bias=None, channel_axis=-1)",
       "take() decided once: a Plan. Indices on the array's GPU, dense integers of 32 or 64\n"
       "bits, stay where they are, and every run reads what is there then; all others are\n"
       "copied. out must not overlap the array.");
   cls.method<plan_gather>(
       "plan_gather($self, coordinates, mode='raise', out=None, stream=None, *, dtype=None, "
-      "saturate=False)",
+      "saturate=False, scale=None, bias=None, channel_axis=-1)",
       "gather() decided once: a Plan. Coordinates on the array's GPU, dense integers of 32 or 64\n"
       "bits, stay where they are, and every run reads what is there then; all others are copied.\n"
       "out must not overlap the array.");
   cls.method<plan_copy>(
-      "plan_copy($self, order='C', out=None, stream=None, *, dtype=None, saturate=False)",
+      "plan_copy($self, order='C', out=None, stream=None, *, dtype=None, saturate=False, "
+      "scale=None, bias=None, channel_axis=-1)",
       "copy() decided once: a Plan. out must not overlap the array.");
 }
 

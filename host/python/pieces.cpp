@@ -40,7 +40,8 @@ std::vector<std::int64_t> result_shape(const ArrayView& view, const Selection& s
 py::object gather_in_pieces(const py::object& object, const py::object& key,
                             const std::string& device, std::int64_t memory_limit, IndexMode mode,
                             Order order, py::handle out, py::handle dtype, bool saturate,
-                            py::handle stream, const Progress& progress) {
+                            py::handle scale, py::handle bias, int channel_axis, py::handle stream,
+                            const Progress& progress) {
   if (memory_limit < 0)
     throw py::value_error(text("memory_limit is ", memory_limit, ", fewer bytes than none"));
   const Source source = source_of(object);
@@ -57,6 +58,7 @@ py::object gather_in_pieces(const py::object& object, const py::object& key,
   options.gather.order = order;
   options.gather.format = wanted.format;
   options.gather.overflow = wanted.overflow;
+  options.gather.scaling = scaling_argument(scale, bias, channel_axis);
   options.gather.stream = stream_argument(stream);
   for (std::size_t i = 0; i < selection.indices.size(); ++i)
     selection.indices[i].settle(mode, selection.indexed[i].axis, selection.indexed[i].extent);
@@ -86,7 +88,7 @@ void bind_pieces(py::module_& module) {
   add_function<gather_in_pieces>(
       module,
       "gather_in_pieces($module, obj, key, device, memory_limit, mode, order, out, dtype, "
-      "saturate, stream, progress)",
+      "saturate, scale, bias, channel_axis, stream, progress)",
       "As multibuffer.gather_in_pieces, which has the defaults.");
 }
 

@@ -160,9 +160,10 @@ reference::Result read(const ReferenceArray& array, const std::vector<reference:
       [&](const Watch& watch) {
         reference::Result result = reference::gather(array.description->raw(), array.operations,
                                                      groups, {.mode = mode, .watch = watch});
-        if (!wanted.format) return result;
-        return reference::converted(result, array.format, *wanted.format,
-                                    {.overflow = wanted.overflow, .watch = watch});
+        if (!wanted.format && !wanted.scaling) return result;
+        return reference::converted(
+            result, array.format, wanted.format.value_or(array.format),
+            {.overflow = wanted.overflow, .scaling = wanted.scaling, .watch = watch});
       },
       progress);
 }

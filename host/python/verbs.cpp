@@ -58,8 +58,10 @@ Asked ask_gather(const Shape& shape, py::handle coordinates, IndexMode mode, OnD
   return asked;
 }
 
-Asked converted(Asked asked, py::handle dtype, bool saturate) {
+Asked converted(Asked asked, py::handle dtype, bool saturate, py::handle scale, py::handle bias,
+                int channel_axis) {
   asked.elements = wanted_elements(dtype, saturate);
+  asked.elements.scaling = scaling_argument(scale, bias, channel_axis);
   return asked;
 }
 

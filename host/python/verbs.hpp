@@ -44,8 +44,10 @@ Asked ask_take(std::vector<std::int64_t> shape, pybind11::handle indices, int ax
                OnDevice on_device = OnDevice::copied);
 Asked ask_gather(const std::vector<std::int64_t>& shape, pybind11::handle coordinates,
                  IndexMode mode, OnDevice on_device = OnDevice::copied);
-/// Makes the elements of the result those of `dtype`, or leaves the array's own if that is None.
-Asked converted(Asked asked, pybind11::handle dtype, bool saturate);
+/// Makes the elements of the result those of `dtype`, or leaves the array's own if that is None;
+/// and scales them.
+Asked converted(Asked asked, pybind11::handle dtype, bool saturate, pybind11::handle scale,
+                pybind11::handle bias, int channel_axis);
 
 /// Specialised for each class with verbs:
 ///
@@ -105,24 +107,31 @@ struct VerbFunctions {
     }
   }
   static object take(const Self& array, handle indices, int axis, IndexMode mode, handle out,
-                     handle dtype, bool saturate, handle stream, const Progress& progress) {
-    Asked asked = converted(ask_take(V::shape(array), indices, axis, mode), dtype, saturate);
+                     handle dtype, bool saturate, handle scale, handle bias, int channel_axis,
+                     handle stream, const Progress& progress) {
+    Asked asked = converted(ask_take(V::shape(array), indices, axis, mode), dtype, saturate, scale,
+                            bias, channel_axis);
     return V::run(array, asked, out, stream, progress);
   }
   static object gather(const Self& array, handle coordinates, IndexMode mode, handle out,
-                       handle dtype, bool saturate, handle stream, const Progress& progress) {
-    Asked asked = converted(ask_gather(V::shape(array), coordinates, mode), dtype, saturate);
+                       handle dtype, bool saturate, handle scale, handle bias, int channel_axis,
+                       handle stream, const Progress& progress) {
+    Asked asked = converted(ask_gather(V::shape(array), coordinates, mode), dtype, saturate, scale,
+                            bias, channel_axis);
     return V::run(array, asked, out, stream, progress);
   }
   static object copy(const Self& array, Order order, handle out, handle dtype, bool saturate,
-                     handle stream, const Progress& progress) {
-    Asked asked = converted(ask_copy(V::shape(array), order), dtype, saturate);
+                     handle scale, handle bias, int channel_axis, handle stream,
+                     const Progress& progress) {
+    Asked asked =
+        converted(ask_copy(V::shape(array), order), dtype, saturate, scale, bias, channel_axis);
     return V::run(array, asked, out, stream, progress);
   }
-  static object as_type(const Self& array, handle dtype, Order order, bool saturate, handle out,
-                        handle stream, const Progress& progress) {
+  static object as_type(const Self& array, handle dtype, Order order, bool saturate, handle scale,
+                        handle bias, int channel_axis, handle out, handle stream,
+                        const Progress& progress) {
     if (dtype.is_none()) throw pybind11::type_error("astype(None): name the dtype");
-    return copy(array, order, out, dtype, saturate, stream, progress);
+    return copy(array, order, out, dtype, saturate, scale, bias, channel_axis, stream, progress);
   }
 
   static std::int64_t bytes_of(const Self& array) {
@@ -146,8 +155,8 @@ struct VerbFunctions {
   }
   static bool contains(const Self& array, handle item) {
     if (is_compared_by_numpy(V::format(array), item)) {  // refuses before anything is read
-      const object dense =
-          copy(array, Order::C, pybind11::none(), pybind11::none(), false, pybind11::none(), {});
+      Asked all = ask_copy(V::shape(array), Order::C);
+      const object dense = V::run(array, all, pybind11::none(), pybind11::none(), {});
       return numpy_has(dense.attr("to_host")(), item);
     }
     return any_equal(V::format(array), V::shape(array), bytes(array).data(), item);
@@ -174,10 +183,12 @@ void bind_verbs(Class<Self>& cls) {
           "ValueError. Of a Reference always a view, which reads when it is asked for elements.")
       .template method<F::take>(
           "take($self, indices, axis=0, mode='raise', out=None, *, "
-          "dtype=None, saturate=False, stream=None, progress=None)",
+          "dtype=None, saturate=False, scale=None, bias=None, channel_axis=-1, stream=None, "
+          "progress=None)",
           "numpy.take: the elements, or sub-arrays, at indices of one axis. mode says what an\n"
-          "index out of range means: 'raise', 'clip' or 'wrap'. dtype and saturate are those of\n"
-          "astype. Returns a DeviceBuffer, or out, if given, which must not overlap the array.\n"
+          "index out of range means: 'raise', 'clip' or 'wrap'. dtype, saturate, scale, bias and\n"
+          "channel_axis are those of astype. Returns a DeviceBuffer, or out, if given, which must "
+          "not overlap the array.\n"
           "On a GPU the work is enqueued on stream (of torch, of CuPy, of cuda.core, or its\n"
           "handle), or on one of the library's own. A call that names a stream does not wait,\n"
           "also where out is given: out is written in the order of that stream. A Reference\n"
@@ -187,27 +198,37 @@ void bind_verbs(Class<Self>& cls) {
           "on a GPU reports nothing.")
       .template method<F::gather>(
           "gather($self, coordinates, mode='raise', out=None, *, "
-          "dtype=None, saturate=False, stream=None, progress=None)",
-          "One element, or sub-array, for each coordinate: coordinates[i] are indices of axis i,\n"
-          "and they broadcast. dtype and saturate are those of astype. Returns a DeviceBuffer, or\n"
-          "out, if given, which must not overlap the array. stream and progress are those of\n"
-          "take().")
-      .template method<F::copy>(
-          "copy($self, order='C', out=None, *, dtype=None, saturate=False, stream=None, "
+          "dtype=None, saturate=False, scale=None, bias=None, channel_axis=-1, stream=None, "
           "progress=None)",
-          "All elements, dense in order 'C' or 'F'. dtype and saturate are those of astype.\n"
+          "One element, or sub-array, for each coordinate: coordinates[i] are indices of axis i,\n"
+          "and they broadcast. dtype, saturate, scale, bias and channel_axis are those of astype.\n"
           "Returns a DeviceBuffer, or out, if given, which must not overlap the array. stream and\n"
           "progress are those of take().")
+      .template method<F::copy>(
+          "copy($self, order='C', out=None, *, dtype=None, saturate=False, scale=None, bias=None, "
+          "channel_axis=-1, stream=None, progress=None)",
+          "All elements, dense in order 'C' or 'F'. dtype, saturate, scale, bias and channel_axis\n"
+          "are those of astype. Returns a DeviceBuffer, or out, if given, which must not overlap "
+          "the array. stream and\n"
+          "progress are those of take().")
       .template method<F::as_type>(
-          "astype($self, dtype, *, order='C', saturate=False, out=None, stream=None, "
-          "progress=None)",
+          "astype($self, dtype, *, order='C', saturate=False, scale=None, bias=None, "
+          "channel_axis=-1, out=None, stream=None, progress=None)",
           "All elements as others, converted as they are gathered: bool, integers of 8 to 64\n"
           "bits, float16, bfloat16, float32, float64, complex64 and complex128, in either byte\n"
           "order ('>f4'). As numpy.astype where that is defined: integers that do not fit wrap\n"
           "or, if saturate, become the nearest that do; reals are rounded once, to nearest; reals\n"
           "become integers towards zero, the nearest there is for those beyond, and 0 for a NaN.\n"
-          "Complex numbers become complex alone. Returns a DeviceBuffer, or out, if given, which\n"
-          "must not overlap the array. stream and progress are those of take().")
+          "Complex numbers become complex alone.\n"
+          "With scale or bias, elements that become float32 are element * scale + bias, rounded\n"
+          "once (a fused multiply-add; a NaN becomes the one NaN 0x7fc00000). Each is a number, "
+          "or\n"
+          "one for each index of channel_axis, an axis of the result: a list or an array, rounded\n"
+          "to float32. Without a scale it is 1; without a bias nothing is added. Every device "
+          "gives\n"
+          "the same bits.\n"
+          "Returns a DeviceBuffer, or out, if given, which must not overlap the array. stream and\n"
+          "progress are those of take().")
       .template method<F::to_bytes>("tobytes($self)", "The elements in C order, as bytes.")
       .template method<F::to_lists>(
           "tolist($self)",

@@ -1,6 +1,7 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/reference.hpp>
 
+#include "host/support/default_floats.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 // Written to be compared with the definition of each kind of number, rather than to be fast: every
 // number is taken apart, held as a long double, which all of them fit in, and rounded by hand.
@@ -265,6 +267,67 @@ void write(const Kind& kind, const Value& value, bool from_integer, Overflow ove
   }
 }
 
+/// Checks one of the lists of a scaling, and returns how many numbers it has for the axis.
+std::size_t checked_length(const Result& result, const Scaling& scaling,
+                           const std::vector<float>& list) {
+  if (list.size() <= 1) return list.size();
+  const auto ndim = std::ssize(result.shape);
+  const std::ptrdiff_t axis = scaling.axis < 0 ? scaling.axis + ndim : scaling.axis;
+  if (axis < 0 || axis >= ndim)
+    throw Failure(Errc::invalid_argument,
+                  text("axis ", scaling.axis, " of a result with ", ndim, " axes"));
+  if (std::cmp_not_equal(result.shape[static_cast<std::size_t>(axis)], list.size()))
+    throw Failure(Errc::invalid_argument, text(list.size(), " factors or terms for axis ", axis,
+                                               " of the result, whose extent is ",
+                                               result.shape[static_cast<std::size_t>(axis)]));
+  return list.size();
+}
+
+/// Scales floats of this machine, in C order.
+void scale(Result& result, const Scaling& scaling) {
+  const std::size_t factors = checked_length(result, scaling, scaling.factors);
+  const std::size_t terms = checked_length(result, scaling, scaling.terms);
+  std::size_t inner = 1;  // elements from one index of the axis to the next
+  std::size_t extent = 1;
+  if (factors > 1 || terms > 1) {
+    const auto ndim = std::ssize(result.shape);
+    const auto axis =
+        static_cast<std::size_t>(scaling.axis < 0 ? scaling.axis + ndim : scaling.axis);
+    extent = static_cast<std::size_t>(result.shape[axis]);
+    for (std::size_t i = axis + 1; i < result.shape.size(); ++i)
+      inner *= static_cast<std::size_t>(result.shape[i]);
+  }
+  const DefaultFloats floats;
+  for (std::size_t i = 0; i < result.bytes.size() / sizeof(float); ++i) {
+    const std::size_t index = i / inner % extent;
+    float number = 0;
+    std::memcpy(&number, result.bytes.data() + i * sizeof number, sizeof number);
+    const float factor = factors == 0 ? 1.0F : scaling.factors[factors == 1 ? 0 : index];
+    const float term = terms == 0 ? -0.0F : scaling.terms[terms == 1 ? 0 : index];
+    number = std::fmaf(number, factor, term);
+    if (std::isnan(number)) number = std::bit_cast<float>(std::uint32_t{0x7fc00000});
+    std::memcpy(result.bytes.data() + i * sizeof number, &number, sizeof number);
+  }
+}
+
+/// Converts to this machine's float32, scales, and brings the bytes into the order asked for.
+Result converted_and_scaled(Result result, const Format& from, const Format& to,
+                            const Options& options) {
+  const Elements target = elements_of(to);
+  const bool is_float32 =
+      target.parts == 1 && target.kind.kind == ScalarKind::real && target.kind.size == 4;
+  if (!is_float32)
+    throw Failure(Errc::format_unsupported,
+                  text("what is scaled becomes float32, not '", to.text(), "'"));
+  elements_of(from);
+  Options plain = options;
+  plain.scaling.reset();
+  const Format native("f", 4);
+  Result floats = converted(std::move(result), from, native, plain);
+  scale(floats, *options.scaling);
+  return converted(std::move(floats), native, to, plain);
+}
+
 bool same_kind(const Kind& a, const Kind& b) {
   return a.kind == b.kind && a.size == b.size && a.encoding == b.encoding;
 }
@@ -273,6 +336,7 @@ bool same_kind(const Kind& a, const Kind& b) {
 
 Result converted(Result result, const Format& from, const Format& to, const Options& options) {
   const Watch& watch = options.watch;
+  if (options.scaling) return converted_and_scaled(std::move(result), from, to, options);
   if (from == to) return result;
   const Elements source = elements_of(from);
   const Elements target = elements_of(to);

@@ -71,6 +71,9 @@ struct GatherOptions {
   ///    of its payload.
   std::optional<Format> format = {};
   Overflow overflow = Overflow::wrap;
+  /// Given: the result's format is float32, of either byte order, and its elements are scaled. They
+  /// come from bools, integers and reals.
+  std::optional<Scaling> scaling = {};
   std::optional<Output> out = {};
   /// The stream must exist until the call returns; a plan's as long as the plan.
   StreamRef stream = {};
@@ -83,7 +86,7 @@ struct GatherOptions {
 /// host it is done on return, as it is where `out` is host memory. Several threads may gather from
 /// one array at a time. Throws `index_out_of_range` (position in the index array, value, axis and
 /// extent), `invalid_argument`, `out_of_device_memory`, and `format_unsupported` where elements
-/// cannot be converted.
+/// cannot be converted, or scaled.
 DeviceBuffer gather(const DeviceArray& array, const Selection& selection,
                     const GatherOptions& options = {});
 

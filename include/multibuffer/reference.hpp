@@ -34,8 +34,9 @@ struct Result {
 };
 
 struct Options {
-  IndexMode mode = IndexMode::raise;   ///< of index arrays
-  Overflow overflow = Overflow::wrap;  ///< of conversions
+  IndexMode mode = IndexMode::raise;    ///< of index arrays
+  Overflow overflow = Overflow::wrap;   ///< of conversions
+  std::optional<Scaling> scaling = {};  ///< of conversions, and then of every element
   Watch watch = {};
 };
 
@@ -51,8 +52,8 @@ Addresses addresses(const BufferExport& source, std::span<const ViewOperation> o
 Result gather(const BufferExport& source, std::span<const ViewOperation> operations,
               std::span<const Group> groups = {}, const Options& options = {});
 
-/// Converts a result's elements as `GatherOptions::format` and `overflow` do, by an implementation
-/// of its own. Numbers alone: throws `format_unsupported` for all others,
+/// Converts a result's elements as `GatherOptions::format`, `overflow` and `scaling` do, by an
+/// implementation of its own. Numbers alone: throws `format_unsupported` for all others,
 /// unless the two formats are the same.
 Result converted(Result result, const Format& from, const Format& to, const Options& options = {});
 

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <vector>
@@ -41,6 +42,60 @@ constexpr int fraction_bits = std::is_same_v<T, Half> ? 10 : 7;
 template <class T>
 T from_bits(std::uint32_t bits) {
   return {static_cast<std::uint16_t>(bits)};
+}
+
+/// Floats of every size, and pairs whose product or sum is beside a number of some kind.
+TEST(Fused, IsTheProcessorsMultiplyAddInEveryBit) {
+  testing::Random random(7);
+  const auto any = [&] {
+    const float special[] = {0.0F,
+                             -0.0F,
+                             1.0F,
+                             -1.0F,
+                             1e-45F,
+                             -1e-45F,
+                             1.1754944e-38F,
+                             3.4e38F,
+                             -3.4e38F,
+                             0x1.fffffep-1F,
+                             1 / 255.0F,
+                             std::numeric_limits<float>::infinity(),
+                             -std::numeric_limits<float>::infinity(),
+                             std::nanf("")};
+    if (random.chance(20)) return special[random.next() % std::size(special)];
+    const auto bits = static_cast<std::uint32_t>(random.next());
+    return std::bit_cast<float>(bits);
+  };
+  const auto expect_same = [](float a, float b, float c) {
+    const float expected = std::fmaf(a, b, c);
+    const float made = fused(a, b, c);
+    const bool same = std::isnan(expected) ? std::isnan(made)
+                                           : std::bit_cast<std::uint32_t>(made) ==
+                                                 std::bit_cast<std::uint32_t>(expected);
+    ASSERT_TRUE(same) << a << " * " << b << " + " << c << " is " << expected << ", not " << made;
+  };
+  for (int i = 0; i < 1'000'000 && !HasFatalFailure(); ++i) {
+    const float a = any();
+    const float b = any();
+    expect_same(a, b, any());
+    // What the product leaves of a term of its size, and terms at its last place and below.
+    const float product = a * b;
+    expect_same(a, b, -product);
+    expect_same(a, b, std::ldexp(product, static_cast<int>(random.between(-60, 60))));
+    expect_same(a, b,
+                std::ldexp(1.0F, std::ilogb(product) + static_cast<int>(random.between(-30, 30))));
+    // Results that are subnormal.
+    expect_same(std::ldexp(a, -140), b, std::ldexp(any(), -140));
+  }
+}
+
+TEST(Fused, ScaledNumbersHaveOneNaN) {
+  const float nan = scaled(-std::nanf("1"), 1, 0);
+  EXPECT_EQ(std::bit_cast<std::uint32_t>(nan), 0x7fc00000U);
+  const float infinite = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(std::bit_cast<std::uint32_t>(scaled(infinite, 0, 1)), 0x7fc00000U);
+  EXPECT_EQ(std::bit_cast<std::uint32_t>(scaled(infinite, 1, -infinite)), 0x7fc00000U);
+  EXPECT_EQ(scaled(3e38F, 2, -3e38F), 3e38F);  // a product beyond float32 is no number yet
 }
 
 template <class T>

@@ -33,7 +33,7 @@ using namespace multibuffer::testing;
 /// Of the leaves, only the rows that a plan names.
 CheckedMemory checked_memory(Case& c) {
   CheckedMemory memory;
-  for (std::vector<Block>* blocks : {&c.tables, &c.index_arrays})
+  for (std::vector<Block>* blocks : {&c.tables, &c.index_arrays, &c.scaling_tables})
     for (Block& block : *blocks) memory.allow_reads(address_of(block.data()), block.bytes());
   for_each_row(c.plan, [&](const Row& row) {
     if (row.bad.empty()) memory.allow_reads(row.source, c.plan.run_bytes);
@@ -175,6 +175,20 @@ TEST(KernelBodies, ConvertNumbers) {
       9,
       {.most_axes = 12, .most_levels = 5, .most_indices = 6, .most_rows = 60, .conversions = 100},
       100);
+}
+
+TEST(KernelBodies, ScaleNumbers) {
+  auto chosen =
+      expect_all_choices_agree(12, {.most_rows = 300, .conversions = 100, .scalings = 100}, 1500);
+  EXPECT_EQ(chosen[Family::convert_scaled], 1500);
+  expect_all_choices_agree(13,
+                           {.most_axes = 12,
+                            .most_levels = 5,
+                            .most_indices = 6,
+                            .most_rows = 60,
+                            .conversions = 100,
+                            .scalings = 100},
+                           100);
 }
 
 TEST(KernelBodies, ReportTheLowestBadIndexAndSkipItsRows) {

@@ -228,7 +228,7 @@ TEST(ConversionOf, IsNoneWhereElementsStayWhatTheyAre) {
 TEST(HostGather, CopiesAndConvertsWhateverAPlanSays) {
   testing::Random random(1);
   for (int i = 0; i < 5000; ++i) {
-    testing::Case c = testing::CaseMaker(random, {.conversions = 50}).make();
+    testing::Case c = testing::CaseMaker(random, {.conversions = 60, .scalings = 40}).make();
     const std::vector<std::byte> expected = c.expected();
     std::fill_n(c.out[0].data(), c.out[0].bytes(), testing::prefill);
     for (const CopyPlan& part : host_plans(c.plan))

@@ -156,6 +156,145 @@ class LikeNumPy(unittest.TestCase):
                         upload(rows).T.astype(target), reference.T.astype(target)))
 
 
+def fma(elements, scale, bias, axis):
+    """The definition: exact products and sums of float32, rounded once, with one NaN. NumPy has no
+    fma; a long double has 64 digits, and the elements here need no more."""
+    def along(numbers, neutral):
+        numbers = numpy.float32(neutral if numbers is None else numbers)
+        shape = [1] * elements.ndim
+        if numbers.ndim:
+            shape[axis] = numbers.size
+        return numbers.reshape(shape).astype("longdouble")
+    with numpy.errstate(all="ignore"):
+        exact = elements.astype("f4").astype("longdouble") * along(scale, 1) + along(bias, -0.0)
+        result = numpy.array(exact.astype("f4"), order="C", ndmin=1)
+    result[numpy.isnan(result)] = numpy.uint32(0x7fc00000).view("f4")
+    return result.reshape(elements.shape)
+
+
+@needs(numpy, "NumPy")
+class Scaled(unittest.TestCase):
+    def setUp(self):
+        generator = numpy.random.default_rng(2)
+        self.images = generator.integers(0, 256, (5, 9, 11, 3), numpy.uint8)
+        self.scale = (1 / numpy.array([58.395, 57.12, 57.375])).astype("f4")
+        self.bias = (-numpy.array([123.675, 116.28, 103.53]) / [58.395, 57.12, 57.375]).astype("f4")
+
+    def check(self, result, expected):
+        self.assertEqual(result.dtype, "float32")
+        self.assertEqual(result.shape, expected.shape)
+        self.assertEqual(result.tobytes(), expected.tobytes())
+
+    def test_channels_of_images_in_either_order(self):
+        array = upload(list(self.images))
+        last = fma(self.images, self.scale, self.bias, 3)
+        self.check(array.astype("f4", scale=self.scale, bias=self.bias), last)
+        self.check(array.transpose(0, 3, 1, 2).astype("f4", scale=self.scale, bias=self.bias,
+                                                      channel_axis=1),
+                   last.transpose(0, 3, 1, 2))
+        self.check(array[..., ::-1].copy(dtype="f4", scale=self.scale, bias=self.bias),
+                   fma(self.images[..., ::-1], self.scale, self.bias, 3))
+        self.check(array.take([4, 0, 4], dtype="f4", scale=self.scale), # no bias
+                   fma(self.images[[4, 0, 4]], self.scale, None, 3))
+        self.check(array.take([2, 1, 0], axis=3, dtype="f4", scale=self.scale, bias=0.5),
+                   fma(self.images[..., [2, 1, 0]], self.scale, 0.5, 3))
+        self.check(array.gather([[0, 4, -1], [8, 0, 1]], dtype="f4", bias=self.bias),
+                   fma(self.images[[0, 4, -1], [8, 0, 1]], None, self.bias, 2))
+
+    def test_one_number_and_lists(self):
+        array = upload(self.images[0, 0, :, 0])
+        expected = fma(self.images[0, 0, :, 0], 1 / 255, None, 0)
+        for scale in (1 / 255, [1 / 255], (1 / 255,), numpy.float32(1 / 255),
+                      numpy.array(1 / 255), numpy.array([1 / 255] * 11)):
+            self.check(array.astype("f4", scale=scale), expected)
+        self.check(upload(self.images)[0, 0, 0, 0].astype("f4", scale=2, bias=1),
+                   fma(self.images[0, 0, 0, 0], 2, 1, 0))
+
+    @needs(torch, "torch")
+    def test_numbers_of_torch(self):
+        array = upload(self.images)
+        self.check(array.astype("f4", scale=torch.tensor(self.scale), bias=torch.tensor(0.25)),
+                   fma(self.images, self.scale, 0.25, 3))
+
+    def test_numbers_that_are_easily_got_wrong(self):
+        special = numpy.array([0.0, -0.0, numpy.inf, -numpy.inf, numpy.nan, -numpy.nan, 1e-45,
+                               -1e-45, 1.2e-38, 3.4e38, 1 + 2**-23, -1.5], "f4")
+        special.view("u4")[5] = 0xffa00001  # a NaN that signals
+        with numpy.errstate(all="ignore"):
+            sources = [special, *(special.astype(dtype) for dtype in (">f4", "f2", "f8"))]
+        for source in sources:
+            array = upload(source)
+            for scale in (None, 1, -1, 0.5, 3e38, 1e-38, 0, -0.0, numpy.inf, numpy.nan):
+                for bias in (None, 0.0, -0.0, 1, -3.4e38, 1e-45, numpy.inf, numpy.nan):
+                    if scale is None and bias is None:
+                        continue
+                    with self.subTest(f"{source.dtype} * {scale} + {bias}"):
+                        expected = fma(source, scale, bias, 0)
+                        self.check(array.astype("f4", scale=scale, bias=bias), expected)
+                        self.check(multibuffer.reference(source).astype("f4", scale=scale,
+                                                                        bias=bias), expected)
+
+    def test_into_memory_that_is_there_and_other_orders(self):
+        array = upload(list(self.images))
+        expected = fma(self.images, self.scale, self.bias, 3)
+        out = numpy.full((5, 9, 11, 6), -1, "f4")
+        self.assertIs(array.copy(out=out[..., ::2], dtype="f4", scale=self.scale,
+                                 bias=self.bias).__class__, numpy.ndarray)
+        self.assertEqual(out[..., ::2].tobytes(), expected.tobytes())
+        self.assertTrue((out[..., 1::2] == -1).all())
+        self.check(array.copy("F", dtype="f4", scale=self.scale, bias=self.bias), expected)
+        swapped = array.astype(">f4", scale=self.scale, bias=self.bias)
+        self.assertEqual(swapped.tobytes(), expected.astype(">f4").tobytes())
+
+    def test_plans_pieces_and_the_reference(self):
+        array, rows = upload(list(self.images)), list(self.images)
+        arguments = {"dtype": "f4", "scale": self.scale, "bias": self.bias}
+        whole = fma(self.images, self.scale, self.bias, 3)
+        self.check(array.plan_copy(**arguments).run(), whole)
+        self.check(array.plan_take([1, 3], **arguments).run(), whole[[1, 3]])
+        self.check(array.plan_gather([[1], [2]], **arguments).run(), whole[[1], [2]])
+        self.check(multibuffer.gather_in_pieces(rows, device=DEVICE, memory_limit=20_000,
+                                                **arguments), whole)
+        self.check(multibuffer.gather_in_pieces(rows, (slice(None), [3, 0]), device=DEVICE,
+                                                memory_limit=20_000, **arguments), whole[:, [3, 0]])
+        reference = multibuffer.reference(rows)
+        self.check(reference.copy(**arguments), whole)
+        self.check(reference.take([1, 3], **arguments), whole[[1, 3]])
+        self.check(reference.transpose(3, 0, 1, 2).copy(**{**arguments, "channel_axis": 0}),
+                   whole.transpose(3, 0, 1, 2))
+
+    def test_datasets(self):
+        dataset = multibuffer.open(list(self.images[:, None])).on(DEVICE)
+        arguments = {"dtype": "f4", "scale": self.scale, "bias": self.bias}
+        whole = fma(self.images, self.scale, self.bias, 3)
+        self.check(dataset.copy(**arguments), whole)
+        self.check(dataset.take([4, 0], **arguments), whole[[4, 0]])
+        self.check(dataset.transpose(0, 3, 1, 2).astype(channel_axis=1, **arguments),
+                   whole.transpose(0, 3, 1, 2))
+
+    def test_what_has_no_meaning(self):
+        for array in (upload(list(self.images)), multibuffer.reference(list(self.images))):
+            for arguments, error, words in [
+                    ({"scale": [1, 2]}, ValueError, "2 factors.* axis 3 .* extent is 3"),
+                    ({"bias": [1] * 4, "channel_axis": 1}, ValueError, "4 .* axis 1 .* extent is 9"),
+                    ({"bias": [1] * 4, "channel_axis": 4}, ValueError, "axis 4 "),
+                    ({"scale": []}, ValueError, "scale has no numbers"),
+                    ({"scale": 1e39}, ValueError, "scale has a number beyond float32: 1e\\+39"),
+                    ({"scale": "1"}, TypeError, "scale must be a number, or a list.*not str"),
+                    ({"bias": ["1"]}, TypeError, "bias must be real number, not str"),
+                    ({"bias": [[1, 2, 3]]}, TypeError, "bias must be numbers along one axis"),
+                    ({"bias": self.scale.reshape(3, 1)}, TypeError, "along one axis"),
+                    ({"scale": 1j}, TypeError, "scale must be real number"),
+                    ({"scale": 1, "dtype": "f2"}, TypeError, "becomes? float32"),
+                    ({"scale": 1, "dtype": "u1"}, TypeError, "becomes? float32"),
+                    ({"scale": 1, "dtype": None}, TypeError, "becomes? float32")]:
+                with self.subTest(arguments), self.assertRaisesRegex(error, words):
+                    array.copy(**{"dtype": "f4", **arguments})
+        with self.assertRaisesRegex(TypeError, "imaginary parts"):
+            upload(numpy.zeros(3, "c8")).astype("f4", scale=2)
+        self.check(upload(numpy.float32([1, 2])).copy(scale=3), numpy.float32([3, 6]))
+
+
 class Dtypes(unittest.TestCase):
     def test_names_and_python_types(self):
         array = upload([b"\1\2", b"\3\4"])

@@ -69,6 +69,7 @@ VALID = {
     "format": "B", "image": None, "indices": [0], "key": 0, "max_version": None, "mode": "raise",
     "obj": [b"ab", b"cd"], "order": "C", "out": None, "owner": None, "placement": "auto",
     "pointers": [ADDRESS, ADDRESS + 8], "result": b"ab", "rtol": 0.0, "saturate": False,
+    "scale": None, "bias": None, "channel_axis": -1,
     "reads": (), "shape": -1, "stream": None, "strides": None, "ulp": 0, "writes": (),
     "kind": None, "error": None, "traceback": None,
     "keep_sources": False, "memory_limit": 0, "progress": None,

@@ -5,10 +5,13 @@
 #include "tests/testing/random_array.hpp"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,6 +51,7 @@ class Block {
 struct Row {
   Address source = 0;
   std::int64_t out_offset = 0;
+  std::int64_t place = 0;  ///< of the first number in the tables of a scaling
   std::vector<std::pair<int, std::int64_t>> bad;  ///< index arrays and positions out of range
 };
 
@@ -67,7 +71,9 @@ inline Row interpret(const CopyPlan& plan, const std::vector<std::int64_t>& inde
   for (std::size_t i = 0; i < plan.axes.size(); ++i) {
     positions[static_cast<std::size_t>(plan.axes[i].level)] += index[i] * plan.axes[i].stride;
     row.out_offset += index[i] * plan.axes[i].dense_stride;
+    if (plan.scaling) row.place += index[i] * plan.scaling->steps[i];
   }
+  if (plan.scaling) row.place += plan.scaling->first;
   for (std::size_t k = 0; k < plan.indices.size(); ++k) {
     const PlanIndices& indices = plan.indices[k];
     std::int64_t position = 0;
@@ -109,14 +115,25 @@ inline Format format_of(ScalarType scalar, bool foreign) {
   return Format((swapped ? ">" : "") + std::string(row_of(scalar).format), bytes_of(scalar));
 }
 
-/// Converts a run of scalars by the reference.
-inline std::vector<std::byte> converted_run(const Conversion& conversion,
+/// Converts a run of scalars, whose first has a place in the tables of a scaling, by the reference.
+inline std::vector<std::byte> converted_run(const CopyPlan& plan, std::int64_t place,
                                             std::vector<std::byte> run) {
+  const Conversion& conversion = *plan.conversion;
   const auto count = static_cast<std::int64_t>(run.size()) / bytes_of(conversion.from);
+  std::optional<Scaling> scaling;
+  if (plan.scaling) {
+    scaling.emplace();
+    for (std::int64_t k = 0; k < count; ++k) {
+      const std::int64_t at = (place + k * plan.scaling->run_step) % plan.scaling->period;
+      scaling->factors.push_back(plan.scaling->factors[at]);
+      scaling->terms.push_back(plan.scaling->terms[at]);
+    }
+  }
   return reference::converted(
              {{count}, std::move(run)}, format_of(conversion.from, conversion.from_foreign),
              format_of(conversion.to, conversion.to_foreign),
-             {.overflow = conversion.saturate ? Overflow::saturate : Overflow::wrap})
+             {.overflow = conversion.saturate ? Overflow::saturate : Overflow::wrap,
+              .scaling = std::move(scaling)})
       .bytes;
 }
 
@@ -134,8 +151,9 @@ struct Case {
   CopyPlan plan;
   std::vector<Block> tables;
   std::vector<Block> index_arrays;
-  std::vector<Block> leaves;  ///< one
-  std::vector<Block> out;     ///< one, with a margin around what the plan writes
+  std::vector<Block> scaling_tables;  ///< two, where the plan scales
+  std::vector<Block> leaves;          ///< one
+  std::vector<Block> out;             ///< one, with a margin around what the plan writes
   std::int64_t alignment = 1;
 
   std::vector<std::byte> expected() {
@@ -145,7 +163,7 @@ struct Case {
       if (!row.bad.empty()) return;
       const auto* const source = reinterpret_cast<const std::byte*>(row.source);
       std::vector<std::byte> run(source, source + plan.run_bytes);
-      if (plan.conversion) run = converted_run(*plan.conversion, std::move(run));
+      if (plan.conversion) run = converted_run(plan, row.place, std::move(run));
       std::ranges::copy(run, result.data() + margin + row.out_offset);
     });
     return result;
@@ -161,6 +179,7 @@ struct Size {
   int in_place = 25;    ///< percent
   int transposes = 20;  ///< percent
   int conversions = 0;  ///< percent
+  int scalings = 0;     ///< percent of conversions
   int lines = 0;        ///< percent, whose last one or two axes are lines of items
 };
 
@@ -189,6 +208,7 @@ class CaseMaker {
     make_axes();
     make_indices();
     make_storage();
+    make_scaling();
     return std::move(result_);
   }
 
@@ -205,7 +225,10 @@ class CaseMaker {
     conversion.from_foreign = random_.chance(30);
     conversion.to_foreign = random_.chance(30);
     conversion.saturate = random_.chance(50);
-    if (conversion.from == conversion.to) {  // another order, then, where bytes have one
+    conversion.scaled = random_.chance(size_.scalings);
+    if (conversion.scaled) {
+      conversion.to = ScalarType::float32;
+    } else if (conversion.from == conversion.to) {  // another order, then, where bytes have one
       conversion.to_foreign = !conversion.from_foreign;
       if (bytes_of(conversion.from) == 1) conversion.to = ScalarType::float32;
     }
@@ -213,6 +236,38 @@ class CaseMaker {
         random_.pick<std::int64_t>({1, 1, 1, 2, 3, 4, 8, 16, 24, 32, 100, 1000});
     plan.run_bytes = count * bytes_of(conversion.from);
     out_alignment_ = random_.chance(80) ? bytes_of(conversion.to) : 1;
+  }
+
+  /// Steps along the axes may be any, and lead around the period.
+  void make_scaling() {
+    CopyPlan& plan = result_.plan;
+    if (!plan.conversion || !plan.conversion->scaled) return;
+    PlanScaling& scaling = plan.scaling.emplace();
+    scaling.period = random_.pick<std::int64_t>({1, 1, 2, 3, 3, 4, 7, 64, 511, 700});
+    scaling.first = between(0, 3 * scaling.period);
+    scaling.run_step = scaling.period == 1 ? 0 : between(0, 1);
+    for (std::size_t i = 0; i < plan.axes.size(); ++i)
+      scaling.steps.push_back(random_.chance(50) ? between(0, 1) : between(0, scaling.period - 1));
+    for (int table = 0; table < 2; ++table) {
+      const std::int64_t count = scaling.period + scaling_spare;
+      Block& block = result_.scaling_tables.emplace_back(count * 4);
+      auto* const numbers = reinterpret_cast<float*>(block.data());
+      for (std::int64_t i = 0; i < count; ++i)
+        numbers[i] = i < scaling.period ? some_float() : numbers[i - scaling.period];
+    }
+    // A Block's address changes when it moves; its bytes do not.
+    scaling.factors = reinterpret_cast<const float*>(result_.scaling_tables[0].data());
+    scaling.terms = reinterpret_cast<const float*>(result_.scaling_tables[1].data());
+  }
+
+  /// Of any size, or one that cancels or overflows more often than others.
+  float some_float() {
+    std::array<std::byte, 4> bytes;
+    random_.fill(bytes);
+    if (random_.chance(50)) return std::bit_cast<float>(bytes);
+    return random_.pick({0.0F, -0.0F, 1.0F, -1.0F, 1 / 255.0F, -127.5F, 3e38F, 1e-45F,
+                         std::numeric_limits<float>::infinity(),
+                         std::numeric_limits<float>::quiet_NaN()});
   }
 
   /// A stride for `level`, whose positions count bytes at the leaves and entries elsewhere.
@@ -386,7 +441,7 @@ class CaseMaker {
 inline KernelChoice random_choice(Random& random, const CopyPlan& plan) {
   const cuda::PlanFacts facts(plan);
   std::vector<Family> families;
-  for (int family = static_cast<int>(Family::convert_float8);
+  for (int family = static_cast<int>(Family::convert_scaled);
        family <= static_cast<int>(Family::elements); ++family)
     if (cuda::can_gather(facts, static_cast<Family>(family)))
       families.push_back(static_cast<Family>(family));

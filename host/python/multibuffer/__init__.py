@@ -143,6 +143,9 @@ def gather_in_pieces(
     out=None,
     dtype=None,
     saturate=False,
+    scale=None,
+    bias=None,
+    channel_axis=-1,
     stream=None,
     progress=None,
 ):
@@ -155,13 +158,26 @@ def gather_in_pieces(
     memory_limit: the bytes of the device's memory that the call may have in use at a time, out
       apart; 0 is nine tenths of what is free. MemoryError if one element needs more.
     mode: what an index out of range means, as in take().
-    order, out, dtype, saturate: as in array.copy().
+    order, out, dtype, saturate, scale, bias, channel_axis: as in array.copy().
     stream, progress: as in upload(); progress counts the bytes of the result.
 
     Returns a DeviceBuffer in host memory, or out, which may be on the device; it is complete.
     """
     return _core.gather_in_pieces(
-        obj, key, device, memory_limit, mode, order, out, dtype, saturate, stream, progress
+        obj,
+        key,
+        device,
+        memory_limit,
+        mode,
+        order,
+        out,
+        dtype,
+        saturate,
+        scale,
+        bias,
+        channel_axis,
+        stream,
+        progress,
     )
 
 

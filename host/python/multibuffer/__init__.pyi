@@ -15,6 +15,8 @@ _Stream = Any
 _BasicKey = SupportsIndex | slice | EllipsisType | None
 # A dtype of NumPy, torch or JAX, its name, a type string, or one of bool, int, float and complex.
 _DType = Any
+# A number, or numbers along one axis: a list, a tuple, or any array that has tolist().
+_Floats = Any
 _Mode = Literal["raise", "clip", "wrap"]
 _Order = Literal["C", "F"]
 # Called with the bytes done and the bytes in all.
@@ -65,6 +67,9 @@ class _Verbs(_Described):
         *,
         dtype: _DType | None = None,
         saturate: bool = False,
+        scale: _Floats = None,
+        bias: _Floats = None,
+        channel_axis: int = -1,
         stream: _Stream = None,
         progress: _Progress = None,
     ) -> DeviceBuffer: ...
@@ -78,6 +83,9 @@ class _Verbs(_Described):
         out: _Out,
         dtype: _DType | None = None,
         saturate: bool = False,
+        scale: _Floats = None,
+        bias: _Floats = None,
+        channel_axis: int = -1,
         stream: _Stream = None,
         progress: _Progress = None,
     ) -> _Out: ...
@@ -90,6 +98,9 @@ class _Verbs(_Described):
         *,
         dtype: _DType | None = None,
         saturate: bool = False,
+        scale: _Floats = None,
+        bias: _Floats = None,
+        channel_axis: int = -1,
         stream: _Stream = None,
         progress: _Progress = None,
     ) -> DeviceBuffer: ...
@@ -102,6 +113,9 @@ class _Verbs(_Described):
         out: _Out,
         dtype: _DType | None = None,
         saturate: bool = False,
+        scale: _Floats = None,
+        bias: _Floats = None,
+        channel_axis: int = -1,
         stream: _Stream = None,
         progress: _Progress = None,
     ) -> _Out: ...
@@ -113,6 +127,9 @@ class _Verbs(_Described):
         *,
         dtype: _DType | None = None,
         saturate: bool = False,
+        scale: _Floats = None,
+        bias: _Floats = None,
+        channel_axis: int = -1,
         stream: _Stream = None,
         progress: _Progress = None,
     ) -> DeviceBuffer: ...
@@ -124,6 +141,9 @@ class _Verbs(_Described):
         out: _Out,
         dtype: _DType | None = None,
         saturate: bool = False,
+        scale: _Floats = None,
+        bias: _Floats = None,
+        channel_axis: int = -1,
         stream: _Stream = None,
         progress: _Progress = None,
     ) -> _Out: ...
@@ -134,6 +154,9 @@ class _Verbs(_Described):
         *,
         order: _Order = "C",
         saturate: bool = False,
+        scale: _Floats = None,
+        bias: _Floats = None,
+        channel_axis: int = -1,
         out: None = None,
         stream: _Stream = None,
         progress: _Progress = None,
@@ -145,6 +168,9 @@ class _Verbs(_Described):
         *,
         order: _Order = "C",
         saturate: bool = False,
+        scale: _Floats = None,
+        bias: _Floats = None,
+        channel_axis: int = -1,
         out: _Out,
         stream: _Stream = None,
         progress: _Progress = None,
@@ -298,6 +324,9 @@ class DeviceArray(_Verbs, _HandedOn):
         *,
         dtype: _DType | None = None,
         saturate: bool = False,
+        scale: _Floats = None,
+        bias: _Floats = None,
+        channel_axis: int = -1,
     ) -> Plan: ...
     def plan_gather(
         self,
@@ -308,6 +337,9 @@ class DeviceArray(_Verbs, _HandedOn):
         *,
         dtype: _DType | None = None,
         saturate: bool = False,
+        scale: _Floats = None,
+        bias: _Floats = None,
+        channel_axis: int = -1,
     ) -> Plan: ...
     def plan_copy(
         self,
@@ -317,6 +349,9 @@ class DeviceArray(_Verbs, _HandedOn):
         *,
         dtype: _DType | None = None,
         saturate: bool = False,
+        scale: _Floats = None,
+        bias: _Floats = None,
+        channel_axis: int = -1,
     ) -> Plan: ...
     def native(self, *, stream: _Stream = None, progress: _Progress = None) -> DeviceBuffer: ...
     def update(
@@ -406,6 +441,9 @@ def gather_in_pieces(
     out: None = None,
     dtype: _DType | None = None,
     saturate: bool = False,
+    scale: _Floats = None,
+    bias: _Floats = None,
+    channel_axis: int = -1,
     stream: _Stream = None,
     progress: _Progress = None,
 ) -> DeviceBuffer: ...
@@ -421,6 +459,9 @@ def gather_in_pieces(
     out: _Out,
     dtype: _DType | None = None,
     saturate: bool = False,
+    scale: _Floats = None,
+    bias: _Floats = None,
+    channel_axis: int = -1,
     stream: _Stream = None,
     progress: _Progress = None,
 ) -> _Out: ...

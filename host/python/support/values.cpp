@@ -5,6 +5,7 @@
 #include "host/support/text.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -186,6 +187,32 @@ bool flag_argument(py::handle object, const char* name) {
 
 std::vector<std::int64_t> integers_argument(py::handle object, const char* name) {
   return integers<std::int64_t>(object, name);
+}
+
+std::vector<float> floats_argument(py::handle object, const char* name) {
+  if (object.is_none()) return {};
+  // Arrays of NumPy, torch and others, also those of no axes, on whatever device.
+  const py::object numbers = !PyType_Check(object.ptr()) && py::hasattr(object, "tolist")
+                                 ? py::object(object.attr("tolist")())
+                                 : py::reinterpret_borrow<py::object>(object);
+  const bool is_list = PyList_Check(numbers.ptr()) || PyTuple_Check(numbers.ptr());
+  const auto float_of = [name](py::handle item) {
+    if (PyList_Check(item.ptr()) || PyTuple_Check(item.ptr()))
+      throw py::type_error(text(name, " must be numbers along one axis, not lists of lists"));
+    const double number = number_argument(item, name);
+    const auto rounded = static_cast<float>(number);
+    if (std::isinf(rounded) && !std::isinf(number))
+      throw py::value_error(text(name, " has a number beyond float32: ", repr_of(item)));
+    return rounded;
+  };
+  if (!is_list && !PyNumber_Check(numbers.ptr()))
+    throw py::type_error(text(name, " must be a number, or a list, tuple or array of numbers, not ",
+                              Py_TYPE(numbers.ptr())->tp_name));
+  if (!is_list) return {float_of(numbers)};
+  std::vector<float> result;
+  for (const py::handle item : numbers) result.push_back(float_of(item));
+  if (result.empty()) throw py::value_error(text(name, " has no numbers"));
+  return result;
 }
 
 std::vector<std::int64_t> shape_argument(const py::object& wanted, std::int64_t size) {

@@ -44,6 +44,11 @@ std::pair<std::int64_t, std::int64_t> pair_argument(pybind11::handle object, con
 /// One integer, or a sequence of them. Errors call them `name`.
 std::vector<std::int64_t> integers_argument(pybind11::handle object, const char* name);
 
+/// None, a number, or a list, a tuple or an array of numbers along one axis, as float32: as many.
+/// Errors call them `name`: TypeError for anything else, ValueError for no numbers, and for those
+/// that float32 cannot hold but as infinite.
+std::vector<float> floats_argument(pybind11::handle object, const char* name);
+
 /// An address that Python has as an integer. Throws TypeError for anything else, a bool too, and
 /// ValueError for a number that is none. Errors call it `name`.
 std::uintptr_t address_argument(pybind11::handle object, const char* name);
