@@ -98,7 +98,7 @@ def _taken_by(framework, element):
 
 
 class Column:
-    """One of the arrays that a batch is made of, and what take() is told to make of its elements."""
+    """One of the arrays of a batch, and what take() is told to make of its elements."""
 
     def __init__(self, dataset, dtype, framework):
         self.dataset = dataset.on("host")
@@ -417,8 +417,8 @@ class Batches:
             try:
                 import torch
             except ImportError as error:
-                raise ImportError("torch is not installed; framework='numpy' gives NumPy's arrays") \
-                    from error
+                raise ImportError(
+                    "torch is not installed; framework='numpy' gives NumPy's arrays") from error
         elif self._framework == "numpy":
             torch = None
         else:
@@ -484,7 +484,7 @@ class Batches:
         return -(-len(range(self._rank, self._rows, self._world)) // self._n)
 
     def __iter__(self):
-        if self._after is not None:  # an epoch was begun: this is the next, though that one ended early
+        if self._after is not None:  # the epoch after the one begun last, however that ended
             self._place = _Place(self._after, 0)
         place = self._place
         if place.batch >= len(self):
