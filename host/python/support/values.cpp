@@ -210,7 +210,10 @@ std::vector<float> floats_argument(py::handle object, const char* name) {
                               Py_TYPE(numbers.ptr())->tp_name));
   if (!is_list) return {float_of(numbers)};
   std::vector<float> result;
-  for (const py::handle item : numbers) result.push_back(float_of(item));
+  // As many as there are now: an item may make the list grow.
+  const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(numbers.ptr()));
+  if (!items) throw py::error_already_set();
+  for (const py::handle item : items) result.push_back(float_of(item));
   if (result.empty()) throw py::value_error(text(name, " has no numbers"));
   return result;
 }
