@@ -24,14 +24,15 @@ namespace multibuffer::cuda {
 template <class Plan, class Count>
 constexpr void find_places(const Plan& plan, const Place& place, Count first,
                            Count (&places)[batch]) {
-  const auto& scaling = plan.own.scaling;
+  const auto& scaling = plan.scaling;
+  const auto vector_step =
+      static_cast<Count>(scaling.run_step) * static_cast<Count>(plan.own.conversion.count);
   Count row[batch];
   for (int b = 0; b < batch; ++b) {
     const Count item = first + static_cast<Count>(b) * place.threads + place.thread;
     row[b] = plan.row_vectors.divide(item < plan.items ? item : 0);
     const Count vector = (item < plan.items ? item : 0) - row[b] * plan.row_vectors.divisor;
-    places[b] =
-        static_cast<Count>(scaling.first) + vector * static_cast<Count>(scaling.vector_step);
+    places[b] = static_cast<Count>(scaling.first) + vector * vector_step;
   }
   walk_axes(plan, row, [&](int axis, const Count(&index)[batch]) {
     const auto step = static_cast<Count>(plan.steps[plan.index_count * plan.axis_count + axis]);
@@ -49,12 +50,12 @@ constexpr float load_float(Access& access, Address table, std::uint64_t place) {
 /// Scales the numbers of a vector, the first of which has that place. The tables go on behind the
 /// period.
 template <class Scaling, class Access>
-constexpr Bytes16 scaled_vector(const Scaling& scaling, Access& access, const Bytes16& vector,
-                                std::uint64_t place) {
+constexpr Bytes16 scaled_vector(const Scaling& scaling, int count, Access& access,
+                                const Bytes16& vector, std::uint64_t place) {
   Bytes16 made;
   for (int i = 0; i < word_bytes / static_cast<int>(sizeof(float)); ++i) {
-    if (i >= scaling.conversion.count) continue;
-    const auto at = place + static_cast<std::uint64_t>(i * scaling.number_step);
+    if (i >= count) continue;
+    const auto at = place + static_cast<std::uint64_t>(i * scaling.run_step);
     const float number = std::bit_cast<float>(item_of<std::uint32_t>(vector, i));
     set_item(made, i,
              std::bit_cast<std::uint32_t>(scaled(number, load_float(access, scaling.factors, at),
@@ -63,14 +64,12 @@ constexpr Bytes16 scaled_vector(const Scaling& scaling, Access& access, const By
   return made;
 }
 
-/// The loop of `gather_converted` with a step more: a function for both of its halves makes ptxas
-/// spill registers of `convert`, which has none to spare.
+/// The loop of `gather_converted`, with a step more.
 template <int /*Bytes*/, int Levels, class Plan, class Access>
 [[gnu::always_inline]] constexpr void ConvertScaled::gather(const Plan& plan, Access& access,
                                                             const Place& place) {
   using Count = CountOf<typename Plan::Offset>;
-  const auto& scaling = plan.own.scaling;
-  const KernelConversion& c = scaling.conversion;
+  const KernelConversion& c = plan.own.conversion;
   for (const Count first : turns(plan, place)) {
     const auto found = find_vectors<Levels>(plan, access, place, first);
     Address source[batch];
@@ -91,7 +90,7 @@ template <int /*Bytes*/, int Levels, class Plan, class Access>
     Count places[batch];
     find_places(plan, place, first, places);
     for (int b = 0; b < batch; ++b)
-      vectors[b] = scaled_vector(scaling, access, vectors[b], places[b]);
+      vectors[b] = scaled_vector(plan.scaling, c.count, access, vectors[b], places[b]);
     if (c.reversed_after != 0) reverse_vectors(c.reversed_after, vectors);
     for (int b = 0; b < batch; ++b) {
       const bool is_whole = bytes[b] == c.from_bytes;

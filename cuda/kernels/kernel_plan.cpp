@@ -23,6 +23,17 @@ KernelIndices<Offset> indices_of(const PlanIndices& indices, int leaf, std::int6
   return result;
 }
 
+template <class Offset>
+KernelScaling<Offset> scaling_of(const PlanScaling& scaling) {
+  KernelScaling<Offset> result;
+  result.factors = address_of(scaling.factors);
+  result.terms = address_of(scaling.terms);
+  result.period = make_divisor(narrowed<CountOf<Offset>>(scaling.period));
+  result.first = narrowed<Offset>(scaling.first % scaling.period);
+  result.run_step = narrowed<Offset>(scaling.run_step);
+  return result;
+}
+
 template <class F, class Offset>
 void fill_parts(const PlanFacts& facts, const KernelChoice& choice, Address bad_index,
                 PlanParts<Offset>& parts) {
@@ -66,9 +77,10 @@ void fill_parts(const PlanFacts& facts, const KernelChoice& choice, Address bad_
     for (const WalkAxis& axis : walk.axes)
       parts.steps.push_back(narrowed<Offset>(indices.steps[axis.axis] * axis.step));
   }
-  if (plan.scaling)
-    for (const WalkAxis& axis : walk.axes)
-      parts.steps.push_back(narrowed<Offset>(plan.scaling->steps[axis.axis] * axis.step));
+  if (!plan.scaling) return;
+  parts.scaling = scaling_of<Offset>(*plan.scaling);
+  for (const WalkAxis& axis : walk.axes)
+    parts.steps.push_back(narrowed<Offset>(plan.scaling->steps[axis.axis] * axis.step));
 }
 
 template <class Offset>
@@ -79,6 +91,7 @@ SmallPlan<Offset> small_plan_of(const PlanParts<Offset>& parts) {
   std::ranges::copy(parts.tables, plan.tables);
   std::ranges::copy(parts.indices, plan.indices);
   std::ranges::copy(parts.steps, plan.steps);
+  plan.scaling = parts.scaling;
   return plan;
 }
 
@@ -117,6 +130,7 @@ LargePlan large_plan(const PlanParts<std::int64_t>& parts, std::byte* at,
                      std::vector<std::byte>& lists) {
   LargePlan plan{};
   static_cast<KernelScalars<std::int64_t>&>(plan) = parts.scalars;
+  plan.scaling = parts.scaling;
   lists.clear();
   plan.axes = append(lists, parts.axes, at);
   plan.tables = append(lists, parts.tables, at);

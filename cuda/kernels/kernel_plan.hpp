@@ -41,6 +41,17 @@ struct KernelIndices {
   int bytes_each = 8;
 };
 
+/// Where a kernel finds the factors and terms of a `PlanScaling`. Behind all else in a plan: before
+/// the lists, ptxas spilled `convert` on sm_90.
+template <class Offset>
+struct KernelScaling {
+  Address factors = 0;
+  Address terms = 0;
+  Divisor<CountOf<Offset>> period;
+  Offset first = 0;
+  Offset run_step = 0;  ///< 0 or 1
+};
+
 /// The rows of a plan's steps: one for each index array, and then one for a scaling.
 inline std::size_t step_rows(const CopyPlan& plan) {
   return plan.indices.size() + (plan.scaling ? 1 : 0);
@@ -51,7 +62,6 @@ template <class Offset>
 union FamilyParameters {
   std::byte none;
   KernelConversion conversion;
-  KernelScaling<Offset> scaling;
   KernelTiles<Offset> tiles;
   KernelPixels<Offset> pixels;
   KernelStrided<Offset> strided;
@@ -86,6 +96,7 @@ struct SmallPlan : KernelScalars<Offset> {
   KernelTable tables[compiled_levels];
   KernelIndices<Offset> indices[small_indices];
   Offset steps[small_indices * small_axes];  ///< row by row, of axis_count each; see step_rows
+  KernelScaling<Offset> scaling;
 };
 
 /// A plan of any size, whose lists lie in device memory.
@@ -94,6 +105,7 @@ struct LargePlan : KernelScalars<std::int64_t> {
   const KernelTable* tables = nullptr;
   const KernelIndices<Offset>* indices = nullptr;
   const Offset* steps = nullptr;
+  KernelScaling<Offset> scaling;
 };
 
 /// The parameter of a kernel: in 32 bits, in 64 bits, or with its lists in device memory.
@@ -141,6 +153,7 @@ struct PlanParts {
   SmallVector<KernelTable, compiled_levels> tables;
   SmallVector<KernelIndices<Offset>, small_indices> indices;
   SmallVector<Offset, std::size_t{small_indices} * small_axes> steps;
+  KernelScaling<Offset> scaling;
 };
 
 /// `bad_index` is the address of a word in the device's memory, or 0.

@@ -174,6 +174,25 @@ TEST(ChooseKernel, PutsWordsTogetherFromItemsThatLieEvenly) {
             Family::elements);  // items of a list
 }
 
+TEST(ChooseKernel, ScalesByKernelsOfTheirOwn) {
+  const auto choose = [](ScalarType from, std::int64_t count, std::int64_t period) {
+    CopyPlan plan = rows_plan(1'000'000, count * bytes_of(from));
+    plan.conversion = Conversion{.from = from, .to = ScalarType::float32, .scaled = true};
+    plan.axes[0].dense_stride = plan.dense_bytes(plan.run_bytes);
+    plan.scaling.emplace();
+    plan.scaling->period = period;
+    plan.scaling->steps = {0};
+    return choose_kernel(plan);
+  };
+  constexpr std::int64_t beyond_31_bits = std::int64_t{1} << 31;
+  EXPECT_EQ(choose(ScalarType::uint8, 64, 3), (KernelChoice{Family::convert_scaled, 4, false, 1}));
+  EXPECT_EQ(choose(ScalarType::float32, 64, 3),
+            (KernelChoice{Family::convert_scaled, 16, false, 1}));
+  EXPECT_EQ(choose(ScalarType::float8_e5m2, 1, 3),
+            (KernelChoice{Family::convert_scaled, 1, false, 1}));
+  EXPECT_TRUE(choose(ScalarType::uint8, 64, beyond_31_bits).wide);
+}
+
 TEST(ChooseKernel, ConvertsAsManyNumbersAtOnceAsFitIntoAWordOnBothSides) {
   const auto as_it_is = [](CopyPlan&) {};
   const auto vector_for = [](ScalarType from, ScalarType to, std::int64_t count, auto change) {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -135,8 +136,8 @@ TEST_P(ScalingTest, OfRandomViewsIsWhatTheReferenceMakesOfThem) {
       shape.push_back(random.pick<std::int64_t>({1, 2, 3, 3, 4, 7, 16, 33, 70}));
     const Source source = random_source(random, shape, format);
     DeviceArray array = upload(source.view(), device());
-    std::vector<int> axes;
-    for (int axis = 0; axis < array.ndim(); ++axis) axes.push_back(axis);
+    std::vector<int> axes(shape.size());
+    std::iota(axes.begin(), axes.end(), 0);
     for (std::size_t n = axes.size(); n > 1; --n) std::swap(axes[n - 1], axes[random.next() % n]);
     if (random.chance(60)) array = array.permute(axes);
     for (int axis = 0; axis < array.ndim(); ++axis)

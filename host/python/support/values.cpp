@@ -210,7 +210,14 @@ std::vector<float> floats_argument(py::handle object, const char* name) {
                               Py_TYPE(numbers.ptr())->tp_name));
   if (!is_list) return {float_of(numbers)};
   std::vector<float> result;
-  for (const py::handle item : numbers) result.push_back(float_of(item));
+  // As many as there are now, whatever a class of its own says of them: an item may make a list
+  // grow.
+  const auto items = PyTuple_Check(numbers.ptr())
+                         ? numbers
+                         : py::reinterpret_steal<py::object>(PyList_AsTuple(numbers.ptr()));
+  if (!items) throw py::error_already_set();
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.ptr()); ++i)
+    result.push_back(float_of(PyTuple_GET_ITEM(items.ptr(), i)));
   if (result.empty()) throw py::value_error(text(name, " has no numbers"));
   return result;
 }
