@@ -206,13 +206,15 @@ py::object as_numpy(const DatasetObject& object, const py::object& dtype,
 py::object batches(const DatasetObject& object, const py::object& n, const py::object& shuffle,
                    const py::object& seed, const py::object& rank, const py::object& world,
                    const py::object& device, const py::object& prefetch,
-                   const py::object& drop_last, const py::object& dtype,
+                   const py::object& drop_last, const py::object& dtype, const py::object& scale,
+                   const py::object& bias, const py::object& channel_axis,
                    const py::object& framework) {
   using py::literals::operator""_a;
   return py::module_::import("multibuffer._loop")
       .attr("batches")(wrap(DatasetObject(object)), n, "shuffle"_a = shuffle, "seed"_a = seed,
                        "rank"_a = rank, "world"_a = world, "device"_a = device,
                        "prefetch"_a = prefetch, "drop_last"_a = drop_last, "dtype"_a = dtype,
+                       "scale"_a = scale, "bias"_a = bias, "channel_axis"_a = channel_axis,
                        "framework"_a = framework);
 }
 
@@ -311,7 +313,8 @@ void bind_dataset(py::module_& module) {
           "DeviceBuffer on the host. Slow: slice first.")
       .method<batches>(
           "batches($self, n, *, shuffle=False, seed=0, rank=0, world=1, device=None, prefetch=2, "
-          "drop_last=False, dtype=None, framework='torch')",
+          "drop_last=False, dtype=None, scale=None, bias=None, channel_axis=-1, "
+          "framework='torch')",
           "The rows in batches of n, for a training loop: a Batches, each iter() of which is an\n"
           "epoch, and len() the number of its batches. A batch is a tensor, and of a Datasets a\n"
           "dict of tensors. It is yours as long as you hold it or a view of it; its memory is\n"
@@ -324,7 +327,8 @@ void bind_dataset(py::module_& module) {
           "travel on a stream of their own, which torch's current stream waits for.\n"
           "prefetch: batches that threads gather ahead; 0: the caller gathers. The order is the\n"
           "same. What a thread raises is raised where its batch would be, and ends the epoch.\n"
-          "dtype: as in take(); of a Datasets also a dict, of the datasets to convert.\n"
+          "dtype, scale, bias, channel_axis: as in take(), the axis being one of the batch; of a\n"
+          "Datasets also dicts, of the datasets to convert.\n"
           "framework: 'torch', or 'numpy' for NumPy arrays. NumPy is needed for both.\n"
           "An epoch ends its threads when it is dropped, as by a break out of its loop. In a\n"
           "forked process, which has no threads, it goes on without.")

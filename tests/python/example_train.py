@@ -33,20 +33,20 @@ def train(folder, epochs=30):
     torch.manual_seed(0)
     # What README shows begins here.
     data = multibuffer.open({"x": f"{folder}/train_pieces.npy", "y": f"{folder}/train_lower.npy"})
-    loader = data.batches(64, shuffle=True, dtype={"x": "float32"})
+    loader = data.batches(64, shuffle=True, dtype={"x": "float32"}, scale={"x": 1 / 255})
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3), torch.nn.ReLU(), torch.nn.Flatten(),
                                 torch.nn.Linear(16 * 6 * 6, 2))
     optimizer, losses = torch.optim.Adam(model.parameters(), 1e-3), []
     for _ in range(epochs):
         for batch in loader:
-            loss = torch.nn.functional.cross_entropy(model(batch["x"] / 255), batch["y"])
+            loss = torch.nn.functional.cross_entropy(model(batch["x"]), batch["y"])
             optimizer.zero_grad(), loss.backward(), optimizer.step()
             losses.append(loss.item())
     # And ends here.
     test = multibuffer.open({"x": f"{folder}/test_pieces.npy", "y": f"{folder}/test_lower.npy"})
     with torch.no_grad():
-        right = [(model(batch["x"] / 255).argmax(1) == batch["y"]).float().mean().item()
-                 for batch in test.batches(256, dtype={"x": "float32"})]
+        right = [(model(batch["x"]).argmax(1) == batch["y"]).float().mean().item()
+                 for batch in test.batches(256, dtype={"x": "float32"}, scale={"x": 1 / 255})]
     return losses, sum(right) / len(right)
 
 

@@ -483,6 +483,35 @@ if __name__ == "__main__":
 
 
 @needs(numpy, "NumPy")
+class Scaled(Files):
+    def test_each_channel_has_a_factor_and_a_term(self):
+        scale, bias = numpy.float32([0.5, 2, 0.1]), [1, -0.25, 0]
+        expected = (self.images * scale[:, None]
+                    + numpy.float32(bias)[:, None]).astype("f4")  # exact but for a rounding
+        for prefetch in (0, 2):
+            loader = self.dataset.batches(10, dtype="float32", scale=scale, bias=bias,
+                                          channel_axis=1, prefetch=prefetch, framework="numpy")
+            found = numpy.concatenate(list(loader))
+            numpy.testing.assert_allclose(found, expected, rtol=3e-7)
+            exact = self.dataset.copy(dtype="float32", scale=scale, bias=bias, channel_axis=1)
+            self.assertTrue(multibuffer.verify(found, exact))
+            again = pickle.loads(pickle.dumps(loader))
+            self.assertTrue((numpy.concatenate(list(again)) == found).all())
+
+    def test_one_of_several_datasets(self):
+        loader = self.both.batches(50, dtype={"image": "float32"}, scale={"image": 0.5},
+                                   framework="numpy")
+        batch = next(iter(loader))
+        self.assertTrue((batch["image"] == self.images[:50] * 0.5).all())
+        self.assertTrue((batch["label"] == self.labels[:50]).all())
+        with self.assertRaisesRegex(ValueError, "scale names 'other'"):
+            self.both.batches(2, scale={"other": 1}, framework="numpy")
+        with self.assertRaisesRegex(ValueError, "3"):
+            self.dataset.batches(2, dtype="float32", scale=[1, 2], channel_axis=1,
+                                 framework="numpy")
+
+
+@needs(numpy, "NumPy")
 @needs(torch, "torch")
 class Training(unittest.TestCase):
     def test_a_model_learns_from_a_picture(self):

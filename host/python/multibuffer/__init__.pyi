@@ -251,6 +251,9 @@ class Dataset(_Verbs):
         prefetch: int = 2,
         drop_last: bool = False,
         dtype: _DType | None = None,
+        scale: Any = None,
+        bias: Any = None,
+        channel_axis: Any = -1,
         framework: Literal["torch", "numpy"] = "torch",
     ) -> Batches: ...
     def torch(self) -> Any: ...
@@ -293,6 +296,9 @@ class Datasets:
         prefetch: int = 2,
         drop_last: bool = False,
         dtype: _DType | Mapping[str, _DType] | None = None,
+        scale: Any = None,
+        bias: Any = None,
+        channel_axis: Any = -1,
         framework: Literal["torch", "numpy"] = "torch",
     ) -> Batches: ...
     def torch(self) -> Any: ...

@@ -191,6 +191,7 @@ class Datasets:
         return name in self._datasets
 
     def __getitem__(self, key):
+        """A dataset by its name; else a dict of dataset[key], and of a slice a Datasets."""
         if isinstance(key, str):
             return self._datasets[key]
         results = {name: dataset[key] for name, dataset in self._datasets.items()}
@@ -209,13 +210,16 @@ class Datasets:
         return Datasets({name: dataset.on(device) for name, dataset in self._datasets.items()})
 
     def batches(self, n, *, shuffle=False, seed=0, rank=0, world=1, device=None, prefetch=2,
-                drop_last=False, dtype=None, framework="torch"):
+                drop_last=False, dtype=None, scale=None, bias=None, channel_axis=-1,
+                framework="torch"):
         """Dataset.batches() of all: a batch is a dict.
 
-        dtype may be a dict too, of the datasets whose elements are to be converted.
+        dtype, scale, bias and channel_axis may be dicts too, of the datasets whose elements are to
+        be converted.
         """
         return _loop.batches(self, n, shuffle=shuffle, seed=seed, rank=rank, world=world,
                              device=device, prefetch=prefetch, drop_last=drop_last, dtype=dtype,
+                             scale=scale, bias=bias, channel_axis=channel_axis,
                              framework=framework)
 
     def torch(self):

@@ -21,9 +21,11 @@ _THREADS, _THREADS_THAT_READ = 1, 4
 
 
 def batches(dataset, n, *, shuffle=False, seed=0, rank=0, world=1, device=None, prefetch=2,
-            drop_last=False, dtype=None, framework="torch"):
+            drop_last=False, dtype=None, scale=None, bias=None, channel_axis=-1,
+            framework="torch"):
     """Dataset.batches() and Datasets.batches(): see there."""
-    return Batches(dataset, n, shuffle, seed, rank, world, device, prefetch, drop_last, dtype,
+    elements = {"dtype": dtype, "scale": scale, "bias": bias, "channel_axis": channel_axis}
+    return Batches(dataset, n, shuffle, seed, rank, world, device, prefetch, drop_last, elements,
                    framework)
 
 
@@ -100,10 +102,10 @@ def _taken_by(framework, element):
 class Column:
     """One of the arrays of a batch, and what take() is told to make of its elements."""
 
-    def __init__(self, dataset, dtype, framework):
+    def __init__(self, dataset, elements, framework):
         self.dataset = dataset.on("host")
-        # Whatever else becomes of elements as they are gathered belongs here.
-        self.words = {} if dtype is None else {"dtype": dtype}
+        # What take() makes of elements as it gathers them.
+        self.words = {word: value for word, value in elements.items() if value is not None}
         self.view_as = None  # torch's type for elements that NumPy has no name for
         self._settle(framework)
 
@@ -392,7 +394,7 @@ class Batches:
     load_state_dict() say and set the place from which an epoch goes on, also in another process.
     """
 
-    def __init__(self, dataset, n, shuffle, seed, rank, world, device, prefetch, drop_last, dtype,
+    def __init__(self, dataset, n, shuffle, seed, rank, world, device, prefetch, drop_last, elements,
                  framework):
         self._n = _integer(n, "n", 1)
         self._shuffle = _flag(shuffle, "shuffle")
@@ -403,7 +405,7 @@ class Batches:
             raise ValueError(f"rank {rank} of a world of {world}")
         self._prefetch = _integer(prefetch, "prefetch", 0)
         self._drop_last = _flag(drop_last, "drop_last")
-        self._dataset, self._device, self._dtype = dataset, device, dtype
+        self._dataset, self._device, self._elements = dataset, device, elements
         self._framework = framework
         self._rows = len(dataset)
         self._place, self._after = _Place(0, 0), None
@@ -429,15 +431,17 @@ class Batches:
         several = isinstance(self._dataset, Datasets)
         datasets = dict(self._dataset.items()) if several else {None: self._dataset}
         for name, dataset in datasets.items():
-            dtype = self._dtype.get(name) if isinstance(self._dtype, dict) else self._dtype
-            column = Column(dataset, dtype, torch)
+            # One for all datasets, or a dict of those that it is for.
+            elements = {word: value.get(name) if isinstance(value, dict) else value
+                        for word, value in self._elements.items()}
+            column = Column(dataset, elements, torch)
             device = self._device_of(dataset, torch)
             columns[name] = Host(column, self._n, self._prefetch, torch) if device is None else \
                 Cuda(column, self._n, self._prefetch, torch, device)
-        if isinstance(self._dtype, dict):
-            for name in self._dtype:
+        for word, value in self._elements.items():
+            for name in value if isinstance(value, dict) else ():
                 if name not in columns:
-                    raise ValueError(f"dtype names {name!r}, which is none of the datasets")
+                    raise ValueError(f"{word} names {name!r}, which is none of the datasets")
         return columns
 
     def _device_of(self, dataset, torch):
@@ -521,7 +525,7 @@ class Batches:
 
     def __reduce__(self):
         return _restored, (self._dataset, self._n, self._shuffle, self._seed, self._rank,
-                           self._world, self._device, self._prefetch, self._drop_last, self._dtype,
+                           self._world, self._device, self._prefetch, self._drop_last, self._elements,
                            self._framework, self.state_dict())
 
     def __repr__(self):
