@@ -263,7 +263,7 @@ class _Column:
     def __init__(self, dataset):
         from . import _loop
 
-        column = _loop.Column(dataset, None, torch)
+        column = _loop.Column(dataset, {}, torch)
         self._column, self._element = column, column.view_as
         none = column.take([])
         self._shape = none.shape[1:]
