@@ -26,9 +26,9 @@ constexpr const char* about =
     R"(Arrays of pointers as N-dimensional arrays on a GPU: resolved, uploaded, gathered,
 and checked against a reference that follows the original pointers.
 
-Inputs are .npy files, which are mapped, and PNGs, whose rows are decoded behind an
-array of pointers. Several equal ones become one array, through one more table of
-pointers.)";
+Inputs are .npy files, which are mapped, PNGs, whose rows are decoded behind an array
+of pointers, and arrays in HDF5, safetensors and stored .npz files (FILE::ARRAY).
+Several equal ones become one array, through one more table of pointers.)";
 
 constexpr const char* examples = R"(Examples:
   multibuffer gather picture.png --index '::-1, 10:200' --out flipped.png --verify

@@ -1,13 +1,13 @@
 #include "host/cli/dataset_input.hpp"
 
 #include "host/cli/file_kind.hpp"
+#include "host/files/stored_file.hpp"
 #include "host/support/text.hpp"
 
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cstddef>
-#include <filesystem>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -23,8 +23,11 @@ bool exists(const std::string& name) {
 bool names_dataset(const std::string& input) {
   if (!exists(input))
     return input.find_first_of("*?[") != std::string::npos || input.find("::") != std::string::npos;
-  const std::string ending = std::filesystem::path(input).extension().string();
-  return ending == ".npz" || ending == ".h5" || ending == ".hdf5" || ending == ".safetensors";
+  struct stat status {};
+  if (kind_of_name(input) || stat(input.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
+    return false;
+  const files::Reader* const reader = files::recognised(input);
+  return reader != &files::npy_reader && reader != &files::png_reader;
 }
 
 }  // namespace

@@ -113,6 +113,13 @@ void find_in(const std::string& path, const std::string& array, const OpenOption
              FileList& list, Found& found) {
   const std::uint32_t number = list.add(path);
   if (options.raw) {
+    // Whoever names a place in the file knows what is there.
+    if (options.raw->offset == 0 && options.raw->strides.empty())
+      if (const files::Reader* const reader = files::recognised(path))
+        throw Failure(Errc::invalid_argument,
+                      text(path, ": a ", reader->name,
+                           " file, which says itself what it holds; "
+                           "open it without a type, and convert what you read"));
     found.parts.push_back({raw_array(*options.raw, list[number]), number, path});
     return;
   }

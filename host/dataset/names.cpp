@@ -113,8 +113,7 @@ StarGrid grid_of_stars(const std::vector<std::vector<std::string>>& captures,
   for (std::size_t star = 0; star < stars; ++star) {
     for (const auto& captured : captures) values[star].push_back(captured[star]);
     std::ranges::sort(values[star], natural_less);
-    const auto [rest, end] = std::ranges::unique(values[star]);
-    values[star].erase(rest, end);
+    values[star].erase(std::unique(values[star].begin(), values[star].end()), values[star].end());
     grid.extents.push_back(std::ssize(values[star]));
     places = checked_multiply(places, grid.extents.back(), "the number of arrays of a pattern");
   }

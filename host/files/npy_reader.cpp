@@ -9,7 +9,7 @@ namespace {
 
 class StoredNpy final : public StoredFile {
  public:
-  explicit StoredNpy(const std::string& path) {
+  explicit StoredNpy(const std::string& path) : path_(path) {
     const InputFile file(path);
     const NpyHeader header = read_npy_header(
         path, file.bytes(),
@@ -18,9 +18,13 @@ class StoredNpy final : public StoredFile {
     check_inside(array_, file.bytes(), path);
   }
   std::vector<std::string> names() const override { return {""}; }
-  StoredArray array(const std::string&) const override { return array_; }
+  StoredArray array(const std::string& name) const override {
+    require_no_name(path_, name);
+    return array_;
+  }
 
  private:
+  std::string path_;
   StoredArray array_;
 };
 

@@ -10,10 +10,11 @@ namespace {
 /// A picture, whose elements are decoded whole: offsets count in that.
 class StoredPng final : public StoredFile {
  public:
-  explicit StoredPng(const std::string& path) : file_(path) {}
+  explicit StoredPng(const std::string& path) : path_(path), file_(path) {}
   std::vector<std::string> names() const override { return {""}; }
   std::int64_t decoded_bytes() const override { return file_.nbytes(); }
-  StoredArray array(const std::string&) const override {
+  StoredArray array(const std::string& name) const override {
+    require_no_name(path_, name);
     const ArrayView view = file_.view();
     return in_one_piece(file_.descr(), view.format().text(), view.itemsize(), view.shape(), 0);
   }
@@ -29,6 +30,7 @@ class StoredPng final : public StoredFile {
   }
 
  private:
+  std::string path_;
   PngFile file_;
 };
 

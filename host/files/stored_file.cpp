@@ -33,13 +33,7 @@ const Reader* reader_of(const std::string& path) {
   const std::string ending = lower_ending(path);
   for (const Reader* reader : all)
     if (ending == reader->ending) return reader;
-  const InputFile file(path);
-  std::array<std::byte, 16> start{};
-  const auto bytes = static_cast<std::size_t>(std::min<std::int64_t>(file.bytes(), start.size()));
-  file.read(0, std::span(start).first(bytes));
-  const std::string_view first(reinterpret_cast<const char*>(start.data()), bytes);
-  for (const Reader* reader : all)
-    if (reader->recognises && reader->recognises(first)) return reader;
+  if (const Reader* const reader = recognised(path)) return reader;
   throw Failure(Errc::file_invalid, text(path, ": of no format that can be read (", known_formats(),
                                          "); for plain numbers, give their type and shape"));
 }
@@ -47,6 +41,23 @@ const Reader* reader_of(const std::string& path) {
 }  // namespace
 
 std::span<const Reader* const> readers() { return all; }
+
+const Reader* recognised(const std::string& path) {
+  const InputFile file(path);
+  std::array<std::byte, 16> start{};
+  const auto bytes = static_cast<std::size_t>(std::min<std::int64_t>(file.bytes(), start.size()));
+  file.read(0, std::span(start).first(bytes));
+  const std::string_view first(reinterpret_cast<const char*>(start.data()), bytes);
+  for (const Reader* reader : all)
+    if (reader->recognises && reader->recognises(first)) return reader;
+  return nullptr;
+}
+
+void require_no_name(const std::string& path, const std::string& name) {
+  if (!name.empty())
+    throw Failure(Errc::file_invalid,
+                  text(path, ": a file of this format is one array, and has none called ", name));
+}
 
 std::unique_ptr<StoredFile> open_stored_file(const std::string& path) {
   const Reader* const reader = reader_of(path);
@@ -105,8 +116,9 @@ void check_inside(const StoredArray& array, std::int64_t bytes, const std::strin
     std::int64_t end = 0;
     if (offset < 0 || offset + before < 0 || __builtin_add_overflow(offset, after, &end) ||
         end > bytes)
-      refuse(text("elements at byte ", offset, " that reach from ", before, " to ", after,
-                  " bytes beyond it, in a file of ", bytes));
+      refuse(text("its shape ", tuple_text(array.shape), " of elements of ", array.itemsize,
+                  " bytes, from byte ", offset, " on, takes bytes ", offset + before, " to ",
+                  offset, " + ", after, " of a file of ", bytes));
   }
 }
 

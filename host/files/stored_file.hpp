@@ -37,6 +37,9 @@ StoredArray in_one_piece(std::string descr, std::string format, std::int64_t ite
 /// bytes; and `size_overflow`. What a reader is told by a file is checked here, once.
 void check_inside(const StoredArray& array, std::int64_t bytes, const std::string& name);
 
+/// Throws `file_invalid` for a name, in a format whose files are one array.
+void require_no_name(const std::string& path, const std::string& name);
+
 /// An open file with arrays in it.
 class StoredFile {
  public:
@@ -68,6 +71,9 @@ struct Reader {
 
 /// All formats, those that this build lacks included.
 std::span<const Reader* const> readers();
+
+/// The format that the first bytes of a file are of; null if they say nothing.
+const Reader* recognised(const std::string& path);
 
 /// Opens a file by its name's ending or, where that says nothing, by its first bytes. Throws
 /// `file_invalid` for a format that is not known, and for one that this build lacks.

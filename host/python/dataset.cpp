@@ -54,8 +54,7 @@ DatasetObject open_files(const py::object& sources, const std::string& join, std
     if (!strides.is_none()) raw.strides = integers_argument(strides, "strides");
     options.raw = std::move(raw);
   } else if (!shape.is_none() || !strides.is_none() || offset != 0) {
-    throw py::value_error(
-        "shape, strides and offset are of numbers without a header; give their dtype");
+    throw py::value_error("shape and offset are of numbers without a header; give their dtype");
   }
   const std::vector<std::string> names = words_of(sources, "source");
   return without_gil([&](const Watch&) {
@@ -151,8 +150,11 @@ std::int64_t window_of(const DatasetObject& object) { return object.dataset.wind
 DatasetObject on(const DatasetObject& object, const std::string& device) {
   return {object.dataset, Device::open(device), object.origin};
 }
-DatasetObject with_window(const DatasetObject& object, std::int64_t bytes) {
-  return {object.dataset.with_window(bytes), object.device};
+/// `bytes` may be words: "64 MiB".
+DatasetObject with_window(const DatasetObject& object, const py::object& bytes) {
+  const py::object number =
+      py::module_::import("multibuffer._dataset").attr("_bytes_of")(bytes, "bytes");
+  return {object.dataset.with_window(long_argument(number, "bytes")), object.device};
 }
 
 DeviceBuffer read(const DatasetObject& object, const multibuffer::Selection& selection,
@@ -302,8 +304,10 @@ void bind_dataset(py::module_& module) {
       .property<device_of>("device", "Where gathers put their results: 'host', 'cuda:0', ...")
       .property<window_of>("window", "Bytes read at a time; 0 where files are mapped.")
       .method<on>("on($self, device)", "The same dataset, whose gathers put results on device.")
-      .method<with_window>("with_window($self, bytes)",
-                           "The same dataset, read in windows of so many bytes; 0 maps files.")
+      .method<with_window>(
+          "with_window($self, bytes)",
+          "The same dataset, read in windows of so many bytes, an int or '64 MiB'; 0 maps\n"
+          "files.")
       .method<upload_all>("upload($self, device=None, *, stream=None, progress=None)",
                           "All elements as a DeviceArray, on the dataset's device if none is "
                           "named.")

@@ -433,7 +433,7 @@ TEST_F(Command, BadPicturesAreRefused) {
   damaged[whole.size() / 2] = static_cast<char>(damaged[whole.size() / 2] ^ 1);
   expect_bad(damaged, "a broken PNG: ");
   write_file(files_ / "text", "neither");
-  expect_refused({"gather", files_ / "text"}, {"neither a .npy file nor a PNG"});
+  expect_refused({"gather", files_ / "text"}, {"of no format that can be read"});
 }
 
 TEST_F(Command, ShardsThatDifferAreRefused) {

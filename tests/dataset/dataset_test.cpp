@@ -339,10 +339,11 @@ TEST_F(Files, OfPlainNumbersHaveTheShapeTheyAreGiven) {
   };
   refused({.format = Format("<i", 4), .shape = {-1, 5}, .offset = 8},
           "no whole number of 20 bytes");
-  refused({.format = Format("<i", 4), .shape = {13}, .offset = 8}, "in a file of 56");
+  refused({.format = Format("<i", 4), .shape = {13}, .offset = 8}, "of a file of 56");
   refused({.format = Format("<i", 4), .shape = {}, .offset = 57}, "there is no byte 57");
   refused({.format = Format("<i", 4), .shape = {}, .offset = -1}, "there is no byte -1");
-  refused({.format = Format("<i", 4), .shape = {2}, .offset = 52, .strides = {-60}}, "reach");
+  refused({.format = Format("<i", 4), .shape = {2}, .offset = 52, .strides = {-60}},
+          "takes bytes -8 to");
 }
 
 TEST_F(Files, ThatChangeAreNoticedAndNamed) {

@@ -37,8 +37,9 @@ devices()           what upload(obj, device=...) can name
 What cannot be done raises TypeError (an argument of another kind than is asked for), ValueError (of
 that kind, but with no meaning here), IndexError, BufferError (memory that its owner does not give,
 or that cannot be read or written as is asked for), OverflowError (an integer beyond 64 bits),
-MemoryError, AttributeError (an array interface that cannot say the array) or, where a device is
-not there or fails, RuntimeError. What an object of yours raises while it is asked is passed on.
+MemoryError, OSError (a file that cannot be read; StaleError, one that has changed), AttributeError
+(an array interface that cannot say the array) or, where a device is not there or fails,
+RuntimeError. What an object of yours raises while it is asked is passed on.
 
 Objects are returned by these functions and their methods alone: the classes cannot be called or
 derived from, and their objects are not pickled or copied by the copy module, but for datasets of

@@ -90,7 +90,8 @@ def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window
       arrays of Arrow (pyarrow, polars, ...), one column of numbers or fixed-size lists without
       nulls; a list of arrays of the host. Or a dict of all these: the result is then a Datasets,
       which reads several at once.
-    dtype, shape, offset: of numbers in a file without a header: one extent of shape may be -1.
+    dtype, shape, offset: of numbers in a file without a header: one extent of shape may be -1. They
+      say what is in the file; to convert what is read, give take() or batches() a dtype.
     join: how several files become one array: "concatenate" along their axis 0, or "stack" along a
       new one.
     window: 0 maps files, and a file that is cut while it is read ends the process (SIGBUS), as with
@@ -115,6 +116,9 @@ def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window
     if isinstance(source, dict):
         if not source:
             raise ValueError("a dict of datasets has at least one")
+        if dtype is not None or shape is not None or offset:
+            raise ValueError("dtype, shape and offset are of one file: open it by itself, and give "
+                             "the Dataset as the dict's value")
         return Datasets({name: open(each, join=join, window=window, device=device)
                          for name, each in source.items()})
     if isinstance(source, _core.Dataset):
