@@ -72,7 +72,7 @@ files::StoredArray raw_array(const RawNumbers& raw, const DatasetFile& file) {
   const std::int64_t there = file.stamp.bytes - raw.offset;
   if (raw.offset < 0 || there < 0)
     refuse(text("there is no byte ", raw.offset, ", of ", file.stamp.bytes));
-  std::vector<std::int64_t> shape = raw.shape.empty() ? std::vector<std::int64_t>{-1} : raw.shape;
+  std::vector<std::int64_t> shape = raw.shape.value_or(std::vector<std::int64_t>{-1});
   std::int64_t known = itemsize;
   std::int64_t* free_extent = nullptr;
   for (std::int64_t& extent : shape) {
@@ -82,13 +82,13 @@ files::StoredArray raw_array(const RawNumbers& raw, const DatasetFile& file) {
     if (extent == -1) {
       free_extent = &extent;
     } else if (__builtin_mul_overflow(known, extent, &known)) {
-      throw Failure(Errc::size_overflow, text("the shape ", tuple_text(raw.shape)));
+      throw Failure(Errc::size_overflow, text("the shape ", tuple_text(shape)));
     }
   }
   if (free_extent) {
     if (known == 0 || there % known != 0)
       refuse(text(there, " bytes are no whole number of ", known, " bytes, which is what one ",
-                  raw.shape.size() > 1 ? "index of the free axis" : "number", " takes"));
+                  shape.size() > 1 ? "index of the free axis" : "number", " takes"));
     *free_extent = there / known;
   }
   files::StoredArray array = files::in_one_piece(descr_of(raw.format), raw.format.text(), itemsize,
@@ -96,7 +96,7 @@ files::StoredArray raw_array(const RawNumbers& raw, const DatasetFile& file) {
   if (!raw.strides.empty()) {
     if (raw.strides.size() != array.shape.size() || free_extent)
       throw Failure(Errc::invalid_argument, text(raw.strides.size(), " strides for the shape ",
-                                                 tuple_text(raw.shape), " of ", file.path));
+                                                 tuple_text(array.shape), " of ", file.path));
     array.strides = raw.strides;
   }
   files::check_inside(array, file.stamp.bytes, file.path);
@@ -113,6 +113,10 @@ void find_in(const std::string& path, const std::string& array, const OpenOption
              FileList& list, Found& found) {
   const std::uint32_t number = list.add(path);
   if (options.raw) {
+    if (!array.empty())
+      throw Failure(
+          Errc::invalid_argument,
+          text(path, "::", array, ": an array by name has a type and a shape of its own"));
     // Whoever names a place in the file knows what is there.
     if (options.raw->offset == 0 && options.raw->strides.empty())
       if (const files::Reader* const reader = files::recognised(path))
@@ -129,8 +133,9 @@ void find_in(const std::string& path, const std::string& array, const OpenOption
     found.parts.push_back({file->array(name), number, full_name(path, name)});
   };
   if (!is_pattern(array)) return take(array.empty() ? only_name(*file, path) : array);
+  const std::string_view pattern = std::string_view(array).substr(array.starts_with('/') ? 1 : 0);
   for (const std::string& name : file->names())
-    if (auto captured = match_array(array, name)) {
+    if (auto captured = match_array(pattern, name)) {
       take(name);
       found.captures.push_back(std::move(*captured));
     }

@@ -73,28 +73,11 @@ std::size_t take_count(std::string_view& from) {
 
 /// Throws unless the elements of each piece lie in its file.
 void check_offsets(const Grid& grid, const std::vector<DatasetFile>& files) {
-  std::vector<std::int64_t> at(grid.axes.size(), 0);  // the piece, on each axis
-  for (std::size_t piece = 0; piece < grid.offsets.size(); ++piece) {
-    std::int64_t least = grid.offsets[piece];
-    std::int64_t end = 0;
-    bool fits = !__builtin_add_overflow(least, grid.format.itemsize(), &end);
-    for (std::size_t i = 0; i < at.size(); ++i) {
-      const GridAxis& axis = grid.axes[i];
-      const std::int64_t first = at[i] == 0 ? 0 : axis.end_of(at[i] - 1);
-      std::int64_t reach = 0;
-      fits = fits && !__builtin_mul_overflow(axis.end_of(at[i]) - first - 1, axis.stride, &reach);
-      std::int64_t& side = reach < 0 ? least : end;
-      fits = fits && !__builtin_add_overflow(side, reach, &side);
-    }
-    const DatasetFile& file = files[grid.file_of(static_cast<std::int64_t>(piece))];
-    if (!fits || least < 0 ||
-        end > (file.decoded_bytes > 0 ? file.decoded_bytes : file.stamp.bytes))
-      throw_damaged();
-    for (std::size_t i = at.size(); i-- > 0;) {
-      if (++at[i] < grid.axes[i].pieces()) break;
-      at[i] = 0;
-    }
-  }
+  const auto lies_inside = [&](std::uint32_t number, std::int64_t begin, std::int64_t end) {
+    const DatasetFile& file = files[number];
+    return begin >= 0 && end <= (file.decoded_bytes > 0 ? file.decoded_bytes : file.stamp.bytes);
+  };
+  if (!grid.every_piece(lies_inside)) throw_damaged();
 }
 
 void put_source(std::string& to, const DatasetSource& source) {

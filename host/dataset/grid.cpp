@@ -49,17 +49,22 @@ void check_alike(const Part& first, const Part& other, std::size_t free_axes) {
     if (i >= free_axes && a.piece[i] != b.piece[i])
       unlike(
           text("it is stored in chunks of ", tuple_text(b.piece), ", not ", tuple_text(a.piece)));
-    if (a.strides[i] != b.strides[i] && (i < free_axes || a.shape[i] > 1))
-      unlike(
-          "it lies in memory differently (Fortran order); save it in C order "
-          "(numpy.ascontiguousarray)");
+    if (a.strides[i] != b.strides[i] && b.shape[i] > 1)
+      unlike(text("its strides are ", tuple_text(b.strides), " bytes, not ", tuple_text(a.strides),
+                  "; make it contiguous in C order (numpy.ascontiguousarray)"));
   }
 }
 
-/// The first part that has elements, since the strides of others say nothing.
+/// The first part that has elements and, if there is one, several along axis 0: the strides of
+/// others say nothing.
 std::size_t model_of(const std::vector<Part>& parts) {
-  const auto some =
-      std::ranges::find_if(parts, [](const Part& part) { return !is_empty(part.array); });
+  const auto first = [&](std::int64_t least) {
+    return std::ranges::find_if(parts, [=](const Part& part) {
+      return !is_empty(part.array) && (part.array.shape.empty() || part.array.shape[0] >= least);
+    });
+  };
+  auto some = first(2);
+  if (some == parts.end()) some = first(1);
   return some == parts.end() ? 0 : static_cast<std::size_t>(some - parts.begin());
 }
 
@@ -113,6 +118,29 @@ GridAxis::Place GridAxis::locate(std::int64_t index) const noexcept {
 std::int64_t GridAxis::end_of(std::int64_t at) const noexcept {
   if (starts.empty()) return std::min((at + 1) * piece, extent);
   return starts[static_cast<std::size_t>(at) + 1];
+}
+
+bool Grid::every_piece(const VisitPiece& visit) const {
+  std::vector<std::int64_t> at(axes.size(), 0);  // the piece, on each axis
+  for (std::size_t piece = 0; piece < offsets.size(); ++piece) {
+    std::int64_t least = offsets[piece];
+    std::int64_t end = 0;
+    if (__builtin_add_overflow(least, format.itemsize(), &end)) return false;
+    for (std::size_t i = 0; i < at.size(); ++i) {
+      const std::int64_t first = at[i] == 0 ? 0 : axes[i].end_of(at[i] - 1);
+      std::int64_t reach = 0;
+      if (__builtin_mul_overflow(axes[i].end_of(at[i]) - first - 1, axes[i].stride, &reach))
+        return false;
+      std::int64_t& side = reach < 0 ? least : end;
+      if (__builtin_add_overflow(side, reach, &side)) return false;
+    }
+    if (!visit(file_of(static_cast<std::int64_t>(piece)), least, end)) return false;
+    for (std::size_t i = at.size(); i-- > 0;) {
+      if (++at[i] < axes[i].pieces()) break;
+      at[i] = 0;
+    }
+  }
+  return true;
 }
 
 std::vector<std::int64_t> Grid::shape() const {
@@ -179,7 +207,7 @@ Grid concatenated(std::vector<Part> parts) {
     for (std::int64_t end = first; end < rows.extent;)
       rows.starts.push_back(end = rows.extent - end > step ? end + step : rows.extent);
   }
-  if (rows.extent > 0 && rows.starts.size() < 2) rows.starts.clear();
+  if (rows.starts.size() < 2) rows.starts.clear();
   // Pieces of one extent, the last apart, are found by a division.
   const auto regular = [&] {
     if (rows.starts.size() < 2) return false;

@@ -6,6 +6,7 @@
 #include "host/files/stored_file.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,6 +44,10 @@ struct Grid {
   std::uint32_t file_of(std::int64_t piece) const {
     return files.empty() ? 0 : files[static_cast<std::size_t>(piece)];
   }
+  /// Calls `visit(file, begin, end)` with the bytes that the elements of each piece lie in, until
+  /// it returns false. Returns false then, and for bytes beyond 64 bits.
+  using VisitPiece = std::function<bool(std::uint32_t file, std::int64_t begin, std::int64_t end)>;
+  bool every_piece(const VisitPiece& visit) const;
   /// Throws `invalid_argument` unless sizes, pieces and files fit together: for what has been
   /// deserialized.
   void check(std::size_t file_count) const;

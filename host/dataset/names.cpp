@@ -73,9 +73,15 @@ bool natural_less(std::string_view a, std::string_view b) {
 }
 
 SourceName split_source(const std::string& source) {
-  const std::size_t colons = source.find("::");
-  if (colons == std::string::npos || exists(source)) return {source, ""};
-  return {source.substr(0, colons), source.substr(colons + 2)};
+  const auto split_at = [&](std::size_t colons) {
+    return SourceName{source.substr(0, colons), source.substr(colons + 2)};
+  };
+  const std::size_t first = source.find("::");
+  if (first == std::string::npos || exists(source)) return {source, ""};
+  // A file's own name may have colons.
+  for (std::size_t at = first; at != std::string::npos; at = source.find("::", at + 1))
+    if (exists(source.substr(0, at))) return split_at(at);
+  return split_at(first);
 }
 
 std::vector<std::string> files_of(const std::string& name_or_pattern) {

@@ -400,6 +400,7 @@ class Reader {
     Device device = options_.device;
     if (options_.out) {
       check_output(*options_.out, shape, strides_, to_.itemsize());
+      check_apart();
       device = options_.out->space == MemorySpace::host ? Device::host()
                                                         : Device::of_memory(options_.out->data);
     }
@@ -430,6 +431,21 @@ class Reader {
   }
 
  private:
+  /// Throws for an output that lies in the memory of a dataset in memory, which is read meanwhile.
+  void check_apart() const {
+    if (!source_.owner) return;
+    const auto begin =
+        static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(options_.out->data));
+    std::int64_t end = begin + to_.itemsize();
+    for (std::size_t r = 0; r < strides_.size(); ++r)
+      end += strides_[r] * std::max<std::int64_t>(walk_.axes()[r].extent - 1, 0);
+    const auto is_apart = [&](std::uint32_t, std::int64_t first, std::int64_t last) {
+      return last <= begin || end <= first;
+    };
+    if (!source_.grid.every_piece(is_apart))
+      throw Failure(Errc::invalid_argument,
+                    "the output overlaps an array of the dataset, which is read from it");
+  }
   static std::int64_t count_of_elements(const Shape& shape) {
     std::int64_t count = 1;
     for (const std::int64_t extent : shape) count *= extent;

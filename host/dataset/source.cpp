@@ -3,11 +3,13 @@
 #include <multibuffer/error.hpp>
 
 #include "host/files/stored_file.hpp"
+#include "host/support/process_lock.hpp"
 #include "host/support/text.hpp"
 
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
@@ -46,7 +48,7 @@ files::InputFile DatasetSource::open(std::uint32_t file) const {
 const std::byte* DatasetSource::contents(std::uint32_t file) const {
   const DatasetFile& known = files[file];
   if (known.path.empty()) return nullptr;
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(process_mutex(ProcessLock::contents));
   if (contents_.empty()) contents_.resize(files.size());
   Contents& contents = contents_[file];
   if (known.decoded_bytes > 0) {

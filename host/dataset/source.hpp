@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -51,8 +50,8 @@ struct DatasetSource {
     std::unique_ptr<files::MappedFile> mapped;
     std::shared_ptr<const std::byte[]> decoded;
   };
-  mutable std::mutex mutex_;
-  mutable std::vector<Contents> contents_;  ///< one for each file, once one is needed
+  /// One for each file, once one is needed. ProcessLock::contents guards it.
+  mutable std::vector<Contents> contents_;
 };
 
 }  // namespace multibuffer

@@ -2,6 +2,7 @@
 
 #include <multibuffer/error.hpp>
 
+#include "host/support/process_lock.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>
@@ -12,11 +13,6 @@
 
 namespace multibuffer::files::hdf5 {
 namespace {
-
-std::mutex& mutex() {
-  static std::mutex one;
-  return one;
-}
 
 herr_t take_innermost(unsigned number, const H5E_error2_t* error, void* to) {
   if (number == 0 && error->desc) *static_cast<const char**>(to) = error->desc;
@@ -100,7 +96,7 @@ Id register_driver() {
 
 }  // namespace
 
-Hold::Hold() : lock_(mutex()) {
+Hold::Hold() : lock_(process_mutex(ProcessLock::hdf5)) {
   H5Eget_auto2(H5E_DEFAULT, &printer_, &printer_data_);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }

@@ -2,6 +2,7 @@
 
 #include <multibuffer/error.hpp>
 
+#include "host/support/process_lock.hpp"
 #include "host/support/text.hpp"
 
 #include <sys/mman.h>
@@ -26,10 +27,7 @@ struct Mapping {
   std::size_t size = 0;
   std::string path;
 };
-struct Mappings {
-  std::mutex mutex;
-  std::map<const std::byte*, Mapping> all;
-};
+using Mappings = std::map<const std::byte*, Mapping>;
 
 Mappings& mappings() {
   static Mappings& mappings = *new Mappings;  // never destroyed: threads may outlive main
@@ -87,8 +85,8 @@ void MappedFile::read_all(const InputFile& file) {
 
 void MappedFile::map(int descriptor) {
   const auto size = static_cast<std::size_t>(state_.size);
-  const std::lock_guard lock(mappings().mutex);
-  auto& all = mappings().all;
+  const std::lock_guard lock(process_mutex(ProcessLock::mappings));
+  auto& all = mappings();
   if (all.size() >= most_files()) throw_too_many(path_, all.size());
   void* const address = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
   if (address == MAP_FAILED) throw_unreadable(path_, errno);
@@ -110,8 +108,8 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
 
 MappedFile::~MappedFile() {
   if (bytes_.empty() || memory_) return;
-  const std::lock_guard lock(mappings().mutex);
-  mappings().all.erase(bytes_.data());
+  const std::lock_guard lock(process_mutex(ProcessLock::mappings));
+  mappings().erase(bytes_.data());
   munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
@@ -142,8 +140,8 @@ void MappedFile::check_unchanged() const {
 }
 
 const char* path_of_mapping(const void* address) noexcept {
-  const std::lock_guard lock(mappings().mutex);
-  const auto& all = mappings().all;
+  const std::lock_guard lock(process_mutex(ProcessLock::mappings));
+  const auto& all = mappings();
   const auto* const byte = static_cast<const std::byte*>(address);
   const auto after = all.upper_bound(byte);
   if (after == all.begin()) return nullptr;

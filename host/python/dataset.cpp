@@ -35,11 +35,44 @@ Join join_of(const std::string& name) {
   throw py::value_error(text("join '", name, "': there are concatenate and stack"));
 }
 
-std::vector<std::string> words_of(const py::object& list, const char* name) {
-  std::vector<std::string> words;
-  for (const py::handle item : list) words.push_back(text_argument(item, name));
-  return words;
+/// Names of files and arrays, in the bytes that the file system has.
+std::vector<std::string> names_of_files(const py::object& list) {
+  std::vector<std::string> names;
+  for (const py::handle item : list) {
+    const auto bytes = py::reinterpret_steal<py::object>(PyUnicode_EncodeFSDefault(item.ptr()));
+    if (!bytes) throw py::error_already_set();
+    names.emplace_back(PyBytes_AS_STRING(bytes.ptr()),
+                       static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.ptr())));
+    if (names.back().find('\0') != std::string::npos)
+      throw py::value_error("the name of a file with a null character");
+  }
+  return names;
 }
+
+/// A number by its dtype; anything else that NumPy has, as its buffers describe it.
+Format format_in_file(const py::object& dtype) {
+  if (std::optional<Format> format = find_format_of_dtype(dtype)) return *format;
+  const py::module_ numpy = py::module_::import("numpy");
+  return source_of(numpy.attr("empty")(1, dtype)).view.format();
+}
+
+/// What keeps many arrays, side by side.
+struct KeptArrays {
+  py::object arrays;
+  std::vector<Owner> owners;
+
+  KeptArrays() = default;
+  KeptArrays(const KeptArrays&) = delete;
+  KeptArrays& operator=(const KeptArrays&) = delete;
+  ~KeptArrays() {
+    const py::gil_scoped_acquire gil;
+    arrays = {};
+  }
+  int traverse(visitproc visit, void* arg) const {
+    Py_VISIT(arrays.ptr());
+    return 0;
+  }
+};
 
 DatasetObject open_files(const py::object& sources, const std::string& join, std::int64_t window,
                          const py::object& dtype, const py::object& shape, std::int64_t offset,
@@ -48,7 +81,7 @@ DatasetObject open_files(const py::object& sources, const std::string& join, std
   options.join = join_of(join);
   options.window = window;
   if (!dtype.is_none()) {
-    RawNumbers raw{.format = format_of_dtype(dtype)};
+    RawNumbers raw{.format = format_in_file(dtype)};
     if (!shape.is_none()) raw.shape = integers_argument(shape, "shape");
     raw.offset = offset;
     if (!strides.is_none()) raw.strides = integers_argument(strides, "strides");
@@ -56,7 +89,7 @@ DatasetObject open_files(const py::object& sources, const std::string& join, std
   } else if (!shape.is_none() || !strides.is_none() || offset != 0) {
     throw py::value_error("shape and offset are of numbers without a header; give their dtype");
   }
-  const std::vector<std::string> names = words_of(sources, "source");
+  const std::vector<std::string> names = names_of_files(sources);
   return without_gil([&](const Watch&) {
     return DatasetObject{Dataset::open(names, options), Device::open(device)};
   });
@@ -65,15 +98,16 @@ DatasetObject open_files(const py::object& sources, const std::string& join, std
 /// Joins arrays in host memory, each of which is kept, along their axis 0.
 DatasetObject open_arrays(const py::object& arrays, const std::string& device) {
   std::vector<ArrayView> parts;
-  Owner owner = keep(arrays);
+  auto kept = std::make_unique<KeptArrays>();
+  kept->arrays = arrays;
   for (const py::handle array : arrays) {
-    const Source source = source_of(array);
+    Source source = source_of(array);
     if (source.device != "host")
       throw py::value_error("the parts of a dataset are files, or lie in host memory");
     parts.push_back(source.view);
-    owner = keep_both(std::move(owner), source.owner);
+    kept->owners.push_back(std::move(source.owner));
   }
-  return {Dataset::of_memory(parts, std::move(owner)), Device::open(device)};
+  return {Dataset::of_memory(parts, keep(std::move(kept))), Device::open(device)};
 }
 
 /// Joins Arrow's columns, where they lie.

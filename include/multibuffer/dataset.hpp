@@ -27,9 +27,9 @@ enum class Join {
 /// Numbers in a file without a header.
 struct RawNumbers {
   Format format;
-  /// C order; one extent may be -1, which is then as large as the file allows. Empty: one axis, as
-  /// long as the file allows.
-  std::vector<std::int64_t> shape = {};
+  /// C order; one extent may be -1, which is then as large as the file allows. Not given: one axis,
+  /// as long as the file allows.
+  std::optional<std::vector<std::int64_t>> shape = {};
   std::int64_t offset = 0;  ///< of the element at index 0, in bytes
   /// Bytes, one for each axis of a `shape` without -1; empty: C order.
   std::vector<std::int64_t> strides = {};
@@ -59,8 +59,8 @@ struct DatasetSource;
 ///
 /// Files are mapped in each process when they are first needed. At each call the sizes and times of
 /// the files that it touches are compared with those at opening, before and after: a call throws
-/// `file_changed`, naming the file, and never returns half a result. (A file that is changed within
-/// the resolution of its file system's times and keeps its size cannot be told from itself.)
+/// `file_changed`, naming the file, and never returns half a result; an `out` of yours is then
+/// unspecified. (A file that is replaced by one of the same size and time cannot be told from it.)
 ///
 /// Copies and views share the description. Several threads may use one at a time.
 class Dataset : public ViewOperations<Dataset> {

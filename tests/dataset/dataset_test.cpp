@@ -313,7 +313,7 @@ TEST_F(Files, ThatDoNotFitAreNamed) {
   refused({"a.npy", "b.npy"}, "b.npy cannot be joined to");
   refused({"a.npy", "b.npy"}, "its shape is (2, 4), not (2, 3)");
   refused({"a.npy", "c.npy"}, "its elements are '<f4', not '<i4'");
-  refused({"a.npy", "d.npy"}, "Fortran order");
+  refused({"a.npy", "d.npy"}, "its strides are (4, 8) bytes, not (12, 4)");
   refused({"e.npy", "e.npy"}, "no axis 0");
   refused({"a.npy", "f.npy"}, "can be concatenated", Join::stack);
   expect_error(Errc::file_unreadable, "no such files", [&] { Dataset::open(path("x*.npy")); });
@@ -325,25 +325,43 @@ TEST_F(Files, ThatDoNotFitAreNamed) {
 
 TEST_F(Files, OfPlainNumbersHaveTheShapeTheyAreGiven) {
   write_file(path("raw"), "header__" + bytes_of(counting(12)));
-  RawNumbers raw{.format = Format("<i", 4), .shape = {-1, 3}, .offset = 8};
+  RawNumbers raw{.format = Format("<i", 4), .shape = Numbers{-1, 3}, .offset = 8};
   EXPECT_EQ(Dataset::open(path("raw"), {.raw = raw}).shape(), (Numbers{4, 3}));
   raw.shape = {};
   EXPECT_EQ(values_of(copy(Dataset::open(path("raw"), {.raw = raw}))), counting(12));
-  raw.shape = {2, 2};
+  raw.shape = Numbers{2, 2};
   raw.strides = {24, -4};
   raw.offset = 12;
   EXPECT_EQ(values_of(copy(Dataset::open(path("raw"), {.raw = raw}))),
             (std::vector<std::int32_t>{1, 0, 7, 6}));
+  const RawNumbers one{.format = Format("<i", 4), .shape = Numbers{}, .offset = 16};
+  const Dataset single = Dataset::open(path("raw"), {.raw = one});
+  EXPECT_EQ(single.shape(), Numbers{});
+  EXPECT_EQ(values_of(copy(single)), (std::vector<std::int32_t>{2}));
+  expect_error(Errc::invalid_argument, "by name",
+               [&] { Dataset::open(path("raw") + "::x", {.raw = raw}); });
   const auto refused = [&](const RawNumbers& numbers, const std::string& part) {
     expect_error(Errc::file_invalid, part, [&] { Dataset::open(path("raw"), {.raw = numbers}); });
   };
-  refused({.format = Format("<i", 4), .shape = {-1, 5}, .offset = 8},
+  refused({.format = Format("<i", 4), .shape = Numbers{-1, 5}, .offset = 8},
           "no whole number of 20 bytes");
-  refused({.format = Format("<i", 4), .shape = {13}, .offset = 8}, "of a file of 56");
+  refused({.format = Format("<i", 4), .shape = Numbers{13}, .offset = 8}, "of a file of 56");
   refused({.format = Format("<i", 4), .shape = {}, .offset = 57}, "there is no byte 57");
   refused({.format = Format("<i", 4), .shape = {}, .offset = -1}, "there is no byte -1");
-  refused({.format = Format("<i", 4), .shape = {2}, .offset = 52, .strides = {-60}},
+  refused({.format = Format("<i", 4), .shape = Numbers{2}, .offset = 52, .strides = {-60}},
           "takes bytes -8 to");
+}
+
+TEST_F(Files, WithoutRowsAreDescribed) {
+  write_file(path("none.npy"), npy_bytes_of("'<i4'", "(0, 3)", ""));
+  const std::vector<std::string> names{path("none.npy"), path("none.npy")};
+  const Dataset none = Dataset::open(names);
+  EXPECT_EQ(Dataset::deserialize(none.serialize()).shape(), (Numbers{0, 3}));
+}
+
+TEST_F(Files, MayHaveColonsInTheirNames) {
+  write_rows(path("a::b.npy"), 2, 0);
+  EXPECT_EQ(values_of(copy(Dataset::open(path("a::b.npy")))), counting(6));
 }
 
 TEST_F(Files, ThatChangeAreNoticedAndNamed) {
@@ -443,6 +461,19 @@ TEST(Memory, PartsAreOneArray) {
   EXPECT_TRUE(dataset.in_memory());
   expect_error(Errc::invalid_argument, "in memory", [&] { dataset.serialize(); });
   expect_error(Errc::invalid_argument, "not read in windows", [&] { dataset.with_window(10); });
+}
+
+TEST(Memory, AnOutputThatIsReadIsRefused) {
+  std::vector<std::int32_t> values = counting(12);
+  const std::vector<ArrayView> parts{
+      ArrayView::dense(values.data(), Numbers{4, 3}, Format("i", 4))};
+  const Dataset dataset = Dataset::of_memory(parts, std::make_shared<int>(0));
+  ReadOptions options;
+  options.out = Output{values.data() + 3, 36, MemorySpace::host, {}};
+  const std::vector<std::int64_t> rows{2, 1, 0};
+  expect_error(Errc::invalid_argument, "overlaps",
+               [&] { take(dataset, 0, Indices(rows), options); });
+  EXPECT_EQ(values, counting(12));
 }
 
 TEST(Reading, IndicesThatAreOutOfRangeReadNothing) {

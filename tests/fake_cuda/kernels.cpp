@@ -8,6 +8,7 @@
 #include "tests/fake_cuda/fake_cuda.hpp"
 
 #include <algorithm>
+#include <cfenv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -34,6 +35,21 @@ class HostMemory final : public testing::KernelMemory {
 
 constexpr testing::Grid grid{3, 32};
 
+/// A GPU's threads know nothing of how this one rounds and what it flushes to zero.
+class DefaultFloats {
+ public:
+  DefaultFloats() {
+    std::fegetenv(&before_);
+    std::fesetenv(FE_DFL_ENV);
+  }
+  ~DefaultFloats() { std::fesetenv(&before_); }
+  DefaultFloats(const DefaultFloats&) = delete;
+  DefaultFloats& operator=(const DefaultFloats&) = delete;
+
+ private:
+  std::fenv_t before_{};
+};
+
 }  // namespace
 
 void launch_gather(const KernelPlan& plan, const KernelChoice& choice, cudaStream_t stream) {
@@ -41,6 +57,7 @@ void launch_gather(const KernelPlan& plan, const KernelChoice& choice, cudaStrea
   fake_cuda::enqueue(
       stream,
       [=] {
+        const DefaultFloats floats;
         HostMemory memory;
         for (std::uint32_t block = 0; block < grid.blocks; ++block)
           testing::run_block(plan, choice, memory, block, grid);

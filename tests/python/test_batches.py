@@ -483,6 +483,30 @@ if __name__ == "__main__":
 
 
 @needs(numpy, "NumPy")
+class Shared(Files):
+    def test_threads_share_an_epoch(self):
+        for prefetch in (0, 3):
+            epoch = iter(self.dataset.batches(4, prefetch=prefetch, framework="numpy"))
+            rows = []
+
+            def read():
+                for batch in epoch:
+                    rows.extend(int(first) // 12 for first in batch[:, 0, 0])
+
+            readers = [threading.Thread(target=read) for _ in range(4)]
+            for reader in readers:
+                reader.start()
+            for reader in readers:
+                reader.join()
+            self.assertEqual(sorted(rows), list(range(ROWS)))
+
+    def test_a_state_of_another_length_is_refused(self):
+        loader = self.dataset.batches(4, framework="numpy")
+        with self.assertRaisesRegex(ValueError, "batch 1000"):
+            loader.load_state_dict({**loader.state_dict(), "batch": 1000})
+
+
+@needs(numpy, "NumPy")
 class Scaled(Files):
     def test_each_channel_has_a_factor_and_a_term(self):
         scale, bias = numpy.float32([0.5, 2, 0.1]), [1, -0.25, 0]

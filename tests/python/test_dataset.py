@@ -3,7 +3,9 @@
 import os
 import pickle
 import random
+import signal
 import tempfile
+import threading
 import unittest
 
 import multibuffer
@@ -163,6 +165,75 @@ class Sources(Files):
             pickle.dumps(dataset)
         with self.assertRaisesRegex(ValueError, "windows"):
             self.open(parts, window=10)
+
+    def test_memory_maps_of_other_elements_and_files(self):
+        for dtype in ("S3", "<U2", [("a", "i2"), ("b", "f4")]):
+            mapped = numpy.memmap(self.path(f"m{len(str(dtype))}"), dtype=dtype, shape=(4,), mode="w+")
+            self.assertTrue(multibuffer.verify(self.open(mapped).copy(), numpy.array(mapped)))
+        self.save("a.npy", numpy.arange(100))
+        mapped = numpy.load(self.path("a.npy"), mmap_mode="r")
+        self.assertEqual(host(self.open(mapped[7, ...])).tolist(), 7)
+        os.rename(self.path("a.npy"), self.path("b.npy"))
+        self.save("a.npy", numpy.zeros(100, int))
+        with self.assertRaisesRegex(ValueError, "not the file"):
+            self.open(mapped)
+
+    def test_options_that_mean_nothing_are_refused(self):
+        name = self.save("o.npy", numpy.arange(6))
+        for source in (multibuffer.open(name), numpy.load(name, mmap_mode="r"), numpy.arange(6)):
+            with self.assertRaisesRegex(ValueError, "by name"):
+                self.open(source, dtype="f4", shape=(3,))
+        with self.assertRaisesRegex(ValueError, "by name"):
+            self.open(name + "::x", dtype="u1")
+        with self.assertRaisesRegex(ValueError, "axis 0"):
+            self.open([numpy.arange(3)] * 2, join="stack")
+        with self.assertRaisesRegex(ValueError, "nonsense"):
+            self.open(name, join="nonsense")
+        with self.assertRaises(TypeError):
+            self.open(name, window=True)
+        with self.assertRaises(TypeError):
+            self.open({"x": {"y": name}})
+        self.assertEqual(self.open(multibuffer.open(name), window="1 KiB").window, 1024)
+
+    def test_names_in_any_encoding(self):
+        try:
+            name = os.fsdecode(b"\xff\xfe.npy")
+            with open(self.path(name), "wb") as file:
+                numpy.save(file, numpy.arange(3))
+        except (OSError, UnicodeError):
+            self.skipTest("the file system has no such names")
+        self.assertEqual(host(self.open(self.path(name))).tolist(), [0, 1, 2])
+        self.assertEqual(host(self.open(os.fsencode(self.path(name)))).tolist(), [0, 1, 2])
+
+    def test_many_arrays_in_memory(self):
+        dataset = self.open([numpy.full(2, i) for i in range(100_000)])
+        self.assertEqual(host(dataset[[-1, 0]]).tolist(), [99_999, 0])
+        del dataset
+
+    @unittest.skipUnless(DEVICE == "host", "a fork")
+    def test_a_fork_in_the_middle_of_opening(self):
+        names = [self.save(f"f{i}.npy", numpy.full((200, 100), i)) for i in range(4)]
+        ends = threading.Event()
+
+        def read():
+            while not ends.is_set():
+                multibuffer.open(names)[::50].copy()
+
+        threads = [threading.Thread(target=read) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(20):
+                child = os.fork()
+                if child == 0:
+                    signal.alarm(20)
+                    right = host(multibuffer.open(names)[[0, -1]])[:, 0].tolist() == [0, 3]
+                    os._exit(0 if right else 1)
+                self.assertEqual(os.waitpid(child, 0)[1], 0)
+        finally:
+            ends.set()
+            for thread in threads:
+                thread.join()
 
     @needs(Image, "Pillow")
     def test_pictures(self):

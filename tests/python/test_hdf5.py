@@ -185,7 +185,7 @@ class BesideH5py(Files):
     def test_what_has_no_file(self):
         with h5py.File("nowhere.h5", "w", driver="core", backing_store=False) as file:
             file["a"] = numpy.arange(3)
-            with self.assertRaises(OSError):
+            with self.assertRaisesRegex(ValueError, "does not name"):
                 multibuffer.open(file["a"])
             with self.assertRaisesRegex(ValueError, "without a name"):
                 multibuffer.open(file.create_dataset(None, data=[1]))

@@ -480,7 +480,7 @@ def open(
     offset: int = 0,
     join: Literal["concatenate", "stack"] = "concatenate",
     window: int | str = 0,
-    device: str = "host",
+    device: str | None = None,
 ) -> Datasets: ...
 @overload
 def open(
@@ -491,7 +491,7 @@ def open(
     offset: int = 0,
     join: Literal["concatenate", "stack"] = "concatenate",
     window: int | str = 0,
-    device: str = "host",
+    device: str | None = None,
 ) -> Dataset: ...
 # (name, Debian's package that this build lacks, or None), for each format.
 def file_formats() -> list[tuple[str, str | None]]: ...

@@ -1,5 +1,7 @@
 """multibuffer.open(): what it takes, and several datasets at once."""
 
+import io
+import mmap
 import os
 import sys
 
@@ -11,6 +13,8 @@ _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
 
 def _bytes_of(size, name):
     """An int, or a str such as "64 MiB", as bytes."""
+    if isinstance(size, bool):
+        raise TypeError(f"{name} is a number of bytes, not a bool")
     if not isinstance(size, str):
         return size
     number = size.strip().rstrip("BGKMbgikm")
@@ -21,7 +25,11 @@ def _bytes_of(size, name):
 
 
 def _is_name(source):
-    return isinstance(source, (str, os.PathLike))
+    return isinstance(source, (str, bytes, os.PathLike))
+
+
+def _are_names(source):
+    return isinstance(source, (list, tuple)) and len(source) > 0 and all(map(_is_name, source))
 
 
 def _name(source):
@@ -45,9 +53,22 @@ def _memmap_file(source):
     if root.mode == "c":
         raise ValueError("a numpy.memmap of mode 'c' may differ from its file; open the file")
     source.flush()
+    _check_mapped(root)
     offset = root.offset + source.ctypes.data - root.ctypes.data
     return source.filename, {"dtype": source.dtype, "shape": source.shape, "offset": offset,
                              "strides": source.strides}
+
+
+def _check_mapped(root):
+    """Compares the ends of a mapping with the file of its name, which another may have by now."""
+    ends = ((0, min(4096, len(root._mmap))), (max(0, len(root._mmap) - 4096), len(root._mmap)))
+    # The mapping begins at the last page before the array.
+    start = root.offset - root.offset % mmap.ALLOCATIONGRANULARITY
+    with io.open(root.filename, "rb") as file:
+        for first, last in ends:
+            file.seek(start + first)
+            if file.read(last - first) != root._mmap[first:last]:
+                raise ValueError(f"{root.filename} is not the file that this numpy.memmap maps")
 
 
 def _h5py_name(source):
@@ -55,11 +76,27 @@ def _h5py_name(source):
     h5py = _module("h5py")
     if h5py is None or not isinstance(source, h5py.Dataset):
         return None
+    if not source:
+        raise ValueError("an h5py.Dataset whose file is closed")
     if source.name is None:
         raise ValueError("an h5py.Dataset without a name, which no file can be asked for")
     if source.file.mode != "r":
         source.file.flush()
+    _check_opened(source.file)
     return f"{source.file.filename}::{source.name}"
+
+
+def _check_opened(file):
+    """Compares an h5py.File with the file of its name, which is another's where the directory was
+    changed since."""
+    try:
+        opened = os.fstat(file.id.get_vfd_handle())
+        named = os.stat(file.filename)
+    except (AttributeError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError):
+        named = None
+    if named is None or not os.path.samestat(opened, named):
+        raise ValueError(f"an h5py.File that {file.filename} does not name, from here; open the "
+                         "file by its full name")
 
 
 def _is_arrow(source):
@@ -80,7 +117,7 @@ def _open_files(*arguments):
 
 
 def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window=0,
-         device="host"):
+         device=None):
     """Arrays in files as one array, a Dataset, without reading more than headers.
 
     source: the name of a file; FILE::ARRAY for formats with arrays by name; a pattern, "shards/*.npy"
@@ -98,8 +135,8 @@ def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window
       any mapping. Else the bytes that are read at a time by preadv, an int or "64 MiB": a file that
       is cut is then a StaleError, and no more memory is taken. For network file systems, and for
       workers whose memory is limited.
-    device: where gathers put their results: "host", "auto", "cuda" or "cuda:N". A GPU receives the
-      elements that are selected, and no others.
+    device: where gathers put their results: "host", which None is, too, "auto", "cuda" or "cuda:N".
+      A GPU receives the elements that are selected, and no others.
 
     Formats: .npy, .npz (stored), HDF5 (contiguous or chunked, without filters), safetensors, PNG
     (decoded whole when it is first needed), and plain numbers.
@@ -113,20 +150,30 @@ def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window
         >>> ds.on("cuda").take(order[:1024])    # 1,024 rows, on the GPU
     """
     window = _bytes_of(window, "window")
+    if join not in ("concatenate", "stack"):
+        raise ValueError(f"join {join!r}: there are 'concatenate' and 'stack'")
+    described = dtype is not None or shape is not None or offset != 0
     if isinstance(source, dict):
         if not source:
             raise ValueError("a dict of datasets has at least one")
-        if dtype is not None or shape is not None or offset:
+        if described:
             raise ValueError("dtype, shape and offset are of one file: open it by itself, and give "
                              "the Dataset as the dict's value")
+        for name, each in source.items():
+            if not isinstance(name, str) or isinstance(each, (dict, Datasets)):
+                raise TypeError("a dict of datasets has names, which are str, and one source each")
         return Datasets({name: open(each, join=join, window=window, device=device)
                          for name, each in source.items()})
+    if not _is_name(source) and not _are_names(source) and described:
+        raise ValueError("dtype, shape and offset are of numbers in a file, which is given by name")
     if isinstance(source, _core.Dataset):
-        return source.on(device)
+        source = source if device is None else source.on(device)
+        return source.with_window(window) if window else source
+    device = "host" if device is None else device
     how = {"dtype": dtype, "shape": shape, "offset": offset, "strides": None}
     if _is_name(source):
         names = [_name(source)]
-    elif isinstance(source, (list, tuple)) and source and all(map(_is_name, source)):
+    elif _are_names(source):
         names = list(map(_name, source))
     elif (found := _memmap_file(source)) is not None:
         names, how = [found[0]], found[1]
@@ -135,6 +182,9 @@ def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window
     else:
         if window:
             raise ValueError("what is in memory is not read in windows")
+        if join != "concatenate":
+            raise ValueError("what is in memory is joined along its axis 0; multibuffer.stack() "
+                             "stacks arrays")
         parts = _parts_of(source)
         if parts and all(map(_is_arrow, parts)):
             return _core.open_arrow(parts, device)
@@ -205,6 +255,10 @@ class Datasets:
 
     def take(self, indices, axis=0, mode="raise", out=None, *, stream=None):
         """Dataset.take() of each; out, if given, is a dict of the same names."""
+        if out is not None and not isinstance(out, dict):
+            raise TypeError(f"out is a dict, as the result is, not {type(out).__name__}")
+        if out is not None and out.keys() != self._datasets.keys():
+            raise ValueError(f"out has the names {list(out)}, not {list(self._datasets)}")
         return {name: dataset.take(indices, axis, mode, None if out is None else out[name],
                                    stream=stream)
                 for name, dataset in self._datasets.items()}

@@ -274,13 +274,24 @@ class Epoch:
         self._next = place.batch  # the first batch that is not gathered and not on its way
         self._ahead, self._coming, self._most = owner._prefetch, deque(), owner._threads
         self._waiting, self._ended, self._threads = None, [], []
-        self._process = os.getpid()
+        self._process, self._is_forked = os.getpid(), False
+        self._lock = _thread.allocate_lock()
         _open_epochs.add(self)
 
     def __iter__(self):
         return self
 
     def __next__(self):
+        with self._turn():
+            return self._next_batch()
+
+    def _turn(self):
+        """One thread at a time. What another thread of the parent held, a forked process has not."""
+        if self._process != os.getpid() and not self._is_forked:
+            self._lock, self._is_forked = _thread.allocate_lock(), True
+        return self._lock
+
+    def _next_batch(self):
         if self._ahead and self._process == os.getpid():
             result = self._from_threads()
         else:
@@ -515,8 +526,11 @@ class Batches:
                 raise ValueError(f"the state has no {name!r}")
             if state[name] != value:
                 raise ValueError(f"the state is of {name} {state[name]!r}, not {value!r}")
-        self._place = _Place(_integer(state.get("epoch", 0), "epoch", 0),
-                             _integer(state.get("batch", 0), "batch", 0))
+        place = _Place(_integer(state.get("epoch", 0), "epoch", 0),
+                       _integer(state.get("batch", 0), "batch", 0))
+        if place.batch > len(self):
+            raise ValueError(f"the state is at batch {place.batch}, of {len(self)}")
+        self._place = place
         self._after = None
 
     def _order(self):

@@ -207,7 +207,7 @@ class Rows(tuple):
         if not isinstance(self._columns, dict):
             return self._columns[0]
         for name, (_, rows) in self._columns.items():
-            if not all(map(operator.is_, map(operator.itemgetter(name), self), rows)):
+            if not all(map(operator.is_, (sample.get(name) for sample in self), rows)):
                 return None
         if any(len(sample) != len(self._columns) for sample in self):
             return None
