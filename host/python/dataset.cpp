@@ -39,12 +39,13 @@ Join join_of(const std::string& name) {
 std::vector<std::string> names_of_files(const py::object& list) {
   std::vector<std::string> names;
   for (const py::handle item : list) {
+    names.push_back(text_argument(item, "source"));
     const auto bytes = py::reinterpret_steal<py::object>(PyUnicode_EncodeFSDefault(item.ptr()));
-    if (!bytes) throw py::error_already_set();
-    names.emplace_back(PyBytes_AS_STRING(bytes.ptr()),
-                       static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.ptr())));
-    if (names.back().find('\0') != std::string::npos)
-      throw py::value_error("the name of a file with a null character");
+    if (bytes)
+      names.back().assign(PyBytes_AS_STRING(bytes.ptr()),
+                          static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.ptr())));
+    else
+      PyErr_Clear();  // no file has such a name, which is then said by the error for that
   }
   return names;
 }
@@ -52,8 +53,11 @@ std::vector<std::string> names_of_files(const py::object& list) {
 /// A number by its dtype; anything else that NumPy has, as its buffers describe it.
 Format format_in_file(const py::object& dtype) {
   if (std::optional<Format> format = find_format_of_dtype(dtype)) return *format;
-  const py::module_ numpy = py::module_::import("numpy");
-  return source_of(numpy.attr("empty")(1, dtype)).view.format();
+  try {
+    return source_of(py::module_::import("numpy").attr("empty")(1, dtype)).view.format();
+  } catch (const py::error_already_set&) {
+    return format_of_dtype(dtype);  // which says what there is
+  }
 }
 
 /// What keeps many arrays, side by side.
