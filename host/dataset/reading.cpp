@@ -629,7 +629,7 @@ std::optional<MappedTable> map_whole(const DatasetSource& source, const Format& 
   const std::int64_t pointers = walk.pointers(box);
   // A table that is as large as what it leads to is no help.
   constexpr std::int64_t few = 4096;
-  if (pointers > few && pointers > walk.leaf(box).extent() / pointer_bytes * pointers) return {};
+  if (pointers > few && walk.leaf(box).extent() <= pointer_bytes) return {};
   Touched touched(source);
   MappedTable table;
   table.addresses = touched.addresses(walk.places(box));
