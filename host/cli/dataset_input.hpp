@@ -20,7 +20,7 @@ Dataset open_dataset(std::span<const std::string> inputs, Join join);
 /// "a.h5::x", or "3 files stacked".
 std::string describe_dataset(const Dataset& dataset, std::span<const std::string> inputs);
 
-/// What a gather must give: each element by a read of its own.
+/// Returns what a gather must give, each element read by itself.
 reference::Result expected_of(const Dataset& dataset, const std::optional<Take>& take);
 
 }  // namespace multibuffer::cli

@@ -103,7 +103,7 @@ std::string what_it_is(const std::string& name, const std::string& descr, const 
               bytes_text(array.nbytes()));
 }
 
-/// What the stages make of a view.
+/// Prints what the stages make of a view.
 int inspect(const ArrayView& view, const std::string& what, const InspectOptions& options,
             Progress& progress) {
   std::cout << what << ", " << levels_text(view.layout().levels(), "pointers") << '\n';

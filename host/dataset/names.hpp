@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-// What the names that users give stand for: files, and arrays in files.
+// The names that users give stand for files, and for arrays in files.
 
 namespace multibuffer {
 

@@ -49,7 +49,7 @@ struct WalkAxis {
   std::int64_t stride = 0;  ///< of a slice: indices of that axis, or bytes
 };
 
-/// What one index array adds to the indices of one axis of the files.
+/// An index array, as it adds to the indices of one axis of the files.
 struct Added {
   std::size_t level = 0;
   std::vector<std::int64_t> values;
@@ -236,7 +236,7 @@ class Walk {
 Places Walk::places(const Box& box) const {
   const std::size_t count = static_cast<std::size_t>(pointers(box));
   const std::size_t levels = grid_.axes.size();
-  // What does not depend on the pointer axes.
+  // This part does not depend on the pointer axes.
   std::vector<std::int64_t> fixed = origins_;
   std::vector<std::size_t> walked;  // the pointer axes
   for (std::size_t r = 0; r < box.size(); ++r) {

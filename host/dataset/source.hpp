@@ -22,7 +22,7 @@ struct DatasetFile {
   std::int64_t decoded_bytes = 0;
 };
 
-/// What all views of a dataset share: its description, and what this process has mapped of it.
+/// The state that all views of a dataset share: its description, and what this process has mapped.
 struct DatasetSource {
   DatasetSource(Grid grid, std::vector<DatasetFile> files, std::int64_t window,
                 std::shared_ptr<const void> owner = nullptr);
