@@ -402,6 +402,7 @@ class Reference(unittest.TestCase):
             return {name for name in dir(cls) if name in dir(multibuffer.DeviceArray)}
 
         only_there = set(dir(multibuffer.DeviceArray)) - names(multibuffer.Reference)
+        only_there -= {"__buffer__", "__release_buffer__"}  # from CPython 3.12 on
         self.assertEqual(only_there, {"axes", "origins", "levels", "placement", "plan_copy",
                                       "plan_gather", "plan_take", "storage_bytes", "update",
                                       "update_pointers", "device", "native", "__dlpack__",
