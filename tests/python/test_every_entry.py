@@ -461,7 +461,9 @@ class Walk:
             if member == "__init__":  # made already
                 continue
             if member == "__buffer__":
-                for flags in (0, 1, 0x8, 0x18, 0x118, 0x11c, 0x1c, 0x3c, 0x5c, 0x98, 0x4, 0x100):
+                # PyBUF_READ, 0x100, is no request: CPython refuses it by a SystemError from 3.12 on.
+                for flags in (0, 1, 0x8, 0x18, 0x118, 0x11c, 0x1c, 0x3c, 0x5c, 0x98, 0x4,
+                              *((0x100,) if sys.version_info < (3, 12) else ())):
                     self.check(entry, f"flags {flags}", lambda: ask_for_buffer(subject, flags))
                 self.check(entry, "memoryview", lambda: memoryview(subject).tobytes())
             elif member == "__len__":
@@ -549,7 +551,9 @@ class Walk:
                 elif hasattr(value, "__get__") and hasattr(value, "__set__"):
                     self.check(f"{name}.{member}", f"of {type(stranger).__name__}",
                                lambda: value.__get__(stranger))
-            if callable(value) and member != "__new__":
+            # CPython 3.13.0 crashes by itself where one call has had objects and then has none:
+            # list.sort does, too.
+            if callable(value) and member != "__new__" and sys.version_info[:2] != (3, 13):
                 self.check(f"{name}.{member}", "on nothing", lambda: value())
 
 
