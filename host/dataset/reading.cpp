@@ -5,6 +5,7 @@
 #include "host/backend/backend.hpp"
 #include "host/dataset/window.hpp"
 #include "host/gather/conversion.hpp"
+#include "host/gather/overlap.hpp"
 #include "host/gather/result_axes.hpp"
 #include "host/gather/scaling.hpp"
 #include "host/gather/staged_indices.hpp"
@@ -53,7 +54,7 @@ struct WalkAxis {
 struct Added {
   std::size_t level = 0;
   std::vector<std::int64_t> values;
-  std::vector<std::int64_t> steps;  ///< in `values`, along each axis of the result
+  SmallVector<std::int64_t, 4> steps;  ///< in `values`, along each axis of the result
 };
 
 constexpr std::int64_t most_pointers = std::int64_t{1} << 20;
@@ -182,17 +183,7 @@ class Walk {
     // As in NumPy, what is broadcast away may be anything.
     const bool checked = std::ranges::find(group.shape, 0) == group.shape.end();
     added.values = values_of(indices, axis, selection.mode, indexed.stride, checked);
-    std::vector<std::int64_t> steps(group.shape.size(), 0);
-    std::int64_t step = 1;
-    for (std::size_t n = 0; n < indices.shape().size(); ++n) {
-      const std::int64_t extent = indices.shape()[indices.shape().size() - 1 - n];
-      if (extent != 1) steps[steps.size() - 1 - n] = step;
-      step *= extent;
-    }
-    for (const ResultAxis& axis_of_result : result_.axes)
-      added.steps.push_back(!axis_of_result.array_axis && axis_of_result.group == g
-                                ? steps[axis_of_result.group_axis]
-                                : 0);
+    added.steps = index_steps(result_, g, indices.shape());
     added_.push_back(std::move(added));
   }
 
@@ -434,13 +425,11 @@ class Reader {
   /// Throws for an output that lies in the memory of a dataset in memory, which is read meanwhile.
   void check_apart() const {
     if (!source_.owner) return;
-    const auto begin =
-        static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(options_.out->data));
-    std::int64_t end = begin + to_.itemsize();
-    for (std::size_t r = 0; r < strides_.size(); ++r)
-      end += strides_[r] * std::max<std::int64_t>(walk_.axes()[r].extent - 1, 0);
-    const auto is_apart = [&](std::uint32_t, std::int64_t first, std::int64_t last) {
-      return last <= begin || end <= first;
+    const Shape shape = walk_.shape();
+    const OutputPlace out{options_.out->data, shape, strides_, to_.itemsize()};
+    const auto is_apart = [range = out.range()](std::uint32_t, std::int64_t begin,
+                                                std::int64_t end) {
+      return !range.meets({static_cast<std::uintptr_t>(begin), static_cast<std::uintptr_t>(end)});
     };
     if (!source_.grid.every_piece(is_apart))
       throw Failure(Errc::invalid_argument,

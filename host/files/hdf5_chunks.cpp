@@ -28,7 +28,7 @@ class Grid {
     if (bytes != static_cast<hsize_t>(bytes_)) ++chunks_.other_sizes;
   }
 
-  /// The same, for the chunk that begins at an index; there may be chunks outside of the shape.
+  /// Puts the chunk that begins at the index `at`, unless it lies outside of the shape.
   void put(const hsize_t* at, haddr_t address, hsize_t bytes) noexcept {
     std::size_t number = 0;
     for (std::size_t i = 0; i < shape_.size(); ++i) {

@@ -21,7 +21,7 @@ herr_t take_innermost(unsigned number, const H5E_error2_t* error, void* to) {
 
 // ---- The driver: what libhdf5 calls to read a file
 
-/// What an access list of the driver has.
+/// The file that an access list of the driver names.
 struct Access {
   Input* input;
 };

@@ -231,7 +231,7 @@ class Dataset {
     if (chunks.other_sizes > 0)
       refuse(text(chunks.other_sizes, " of its chunks do not have ", bytes, " bytes"));
     if (chunks.missing == 0) return;
-    // What was never written is not found, and what a damaged index hides neither.
+    // A chunk is not found if it was never written, or if a damaged index hides it.
     hsize_t written = 0;
     const Id space(H5Dget_space(id_));
     if (!space || H5Dget_num_chunks(id_, space, &written) < 0) fail();

@@ -9,7 +9,7 @@
 
 namespace multibuffer::files {
 
-/// What tells a file that has been changed, cut or replaced from the one that was opened.
+/// The size and the time by which a file that was changed, cut or replaced is told.
 struct FileStamp {
   std::int64_t bytes = 0;
   std::int64_t modified = 0;  ///< nanoseconds since 1970

@@ -17,7 +17,7 @@
 
 namespace multibuffer::files {
 
-/// What the header of a .npy says.
+/// The header of a .npy, read.
 struct NpyHeader {
   NpyType type;
   bool fortran_order = false;

@@ -60,7 +60,7 @@ const ScalarRow* scalar_of(std::string_view dtype) {
   return found == type_names.end() ? nullptr : &row_of(found->scalar);
 }
 
-/// What a header says of one tensor.
+/// One tensor, as the header describes it.
 struct Tensor {
   std::string dtype;
   std::vector<std::int64_t> shape;

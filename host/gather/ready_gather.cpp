@@ -77,29 +77,16 @@ bool any_meets_output(const Selection& selection, const GatherOptions& options,
 /// Makes the index array's part of a plan, still with the caller's pointer.
 PlanIndices plan_indices(const Layout& layout, const Result& result, std::size_t group,
                          std::size_t member, const Indices& indices) {
-  const ReadyGroup& ready_group = result.groups[group];
-  const int axis = ready_group.axes[member];
+  const int axis = result.groups[group].axes[member];
   const Axis& indexed = layout.axes()[static_cast<std::size_t>(axis)];
-  PlanIndices plan{.data = indices.data(),
-                   .bytes_each = indices.bytes_each(),
-                   .axis = axis,
-                   .extent = indexed.extent,
-                   .level = indexed.level,
-                   .stride = indexed.stride,
-                   .shape = SmallVector<std::int64_t, 4>(indices.shape()),
-                   .steps = {}};
-  // Steps in the common shape: 0 where this array is broadcast.
-  SmallVector<std::int64_t, 4> steps(ready_group.shape.size(), 0);
-  std::int64_t step = 1;
-  for (std::size_t n = 0; n < indices.shape().size(); ++n) {
-    const std::int64_t extent = indices.shape()[indices.shape().size() - 1 - n];
-    if (extent != 1) steps[steps.size() - 1 - n] = step;
-    step *= extent;
-  }
-  for (const ResultAxis& result_axis : result.axes)
-    plan.steps.push_back(
-        !result_axis.array_axis && result_axis.group == group ? steps[result_axis.group_axis] : 0);
-  return plan;
+  return {.data = indices.data(),
+          .bytes_each = indices.bytes_each(),
+          .axis = axis,
+          .extent = indexed.extent,
+          .level = indexed.level,
+          .stride = indexed.stride,
+          .shape = SmallVector<std::int64_t, 4>(indices.shape()),
+          .steps = index_steps(result, group, indices.shape())};
 }
 
 CopyPlan plan_of(const DeviceArray& array, const Selection& selection, const GatherOptions& options,

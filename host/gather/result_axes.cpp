@@ -85,6 +85,21 @@ Result result_of(const Layout& layout, const Selection& selection) {
   return result;
 }
 
+SmallVector<std::int64_t, 4> index_steps(const Result& result, std::size_t group,
+                                         const Shape& shape) {
+  SmallVector<std::int64_t, 4> common(result.groups[group].shape.size(), 0);
+  std::int64_t step = 1;
+  for (std::size_t n = 0; n < shape.size(); ++n) {
+    const std::int64_t extent = shape[shape.size() - 1 - n];
+    if (extent != 1) common[common.size() - 1 - n] = step;
+    step *= extent;
+  }
+  SmallVector<std::int64_t, 4> steps;
+  for (const ResultAxis& axis : result.axes)
+    steps.push_back(!axis.array_axis && axis.group == group ? common[axis.group_axis] : 0);
+  return steps;
+}
+
 Shape dense_strides(const Shape& shape, std::int64_t itemsize, Order order) {
   Shape strides(shape.size(), itemsize);
   if (std::ranges::find(shape, 0) != shape.end()) return strides;

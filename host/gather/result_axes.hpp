@@ -47,6 +47,11 @@ struct Result {
 /// for groups that make no sense for the layout.
 Result result_of(const Layout& layout, const Selection& selection);
 
+/// Returns how far an index array of `shape`, of a group, moves in C order along each axis of the
+/// result: 0 where it is broadcast, and along axes that are not the group's.
+SmallVector<std::int64_t, 4> index_steps(const Result& result, std::size_t group,
+                                         const Shape& shape);
+
 /// Dense strides in `order`. Throws `size_overflow` if the result has elements and their size in
 /// bytes does not fit.
 Shape dense_strides(const Shape& shape, std::int64_t itemsize, Order order);

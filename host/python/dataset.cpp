@@ -223,13 +223,8 @@ DeviceArray upload_all(const DatasetObject& object, const py::object& device, py
       progress);
 }
 
-/// All elements, read one at a time.
-DeviceBuffer reference_copy(const DatasetObject& object) {
-  const Dataset dataset = object.dataset;
-  return without_gil([&](const Watch&) {
-    const std::vector<std::byte> bytes = dataset.reference();
-    return DeviceBuffer::from_host(Device::host(), bytes.data(), dataset.shape(), dataset.format());
-  });
+DeviceBuffer one_by_one(const DatasetObject& object) {
+  return reference_copy(Dataset(object.dataset));  // a copy, as owner.hpp asks for
 }
 
 py::object as_numpy(const DatasetObject& object, const py::object& dtype,
@@ -349,7 +344,7 @@ void bind_dataset(py::module_& module) {
       .method<upload_all>("upload($self, device=None, *, stream=None, progress=None)",
                           "All elements as a DeviceArray, on the dataset's device if none is "
                           "named.")
-      .method<reference_copy>(
+      .method<one_by_one>(
           "reference($self)",
           "All elements, each read from its file by itself: what gathers are checked against. A\n"
           "DeviceBuffer on the host. Slow: slice first.")

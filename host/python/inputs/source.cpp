@@ -57,17 +57,13 @@ Source source_from_list(py::handle list, Route route) {
 /// A dataset as the pointers into its mapped files or, where these do not say it, as a copy. The
 /// reference reads it element by element.
 Source source_from_dataset(const Dataset& dataset, Route route) {
-  if (route == Route::shortest)
-    if (const auto mapped = without_gil([&](const Watch&) { return dataset.mapped(); }))
-      return {.view = mapped->view, .owner = mapped->owner, .description = nullptr};
+  if (route == Route::protocols) return source_of(reference_copy(dataset));
+  if (const auto mapped = without_gil([&](const Watch&) { return dataset.mapped(); }))
+    return {.view = mapped->view, .owner = mapped->owner, .description = nullptr};
   return source_of(without_gil([&](const Watch& watch) {
-    if (route == Route::shortest) {
-      ReadOptions options;
-      options.watch = watch;
-      return copy(dataset, options);
-    }
-    const std::vector<std::byte> bytes = dataset.reference();
-    return DeviceBuffer::from_host(Device::host(), bytes.data(), dataset.shape(), dataset.format());
+    ReadOptions options;
+    options.watch = watch;
+    return copy(dataset, options);
   }));
 }
 
@@ -98,6 +94,13 @@ Source source_of(py::handle object, Route route) {
       "expected an object with the buffer protocol, __dlpack__ or __cuda_array_interface__, or "
       "a list of such objects, not ",
       Py_TYPE(object.ptr())->tp_name, advice_on(object)));
+}
+
+DeviceBuffer reference_copy(const Dataset& dataset) {
+  return without_gil([&](const Watch&) {
+    const std::vector<std::byte> bytes = dataset.reference();
+    return DeviceBuffer::from_host(Device::host(), bytes.data(), dataset.shape(), dataset.format());
+  });
 }
 
 DeviceArray in_place(const Source& source) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multibuffer/dataset.hpp>
 #include <multibuffer/device_array.hpp>
 #include <multibuffer/device_buffer.hpp>
 
@@ -42,6 +43,10 @@ Source source_of(pybind11::handle object, Route route = Route::shortest);
 
 /// Tells whether `object` is one of these, lists apart. Throws nothing.
 bool is_array(pybind11::handle object);
+
+/// The elements of a dataset, each read from its file by itself, in memory of the host. Releases
+/// the GIL.
+DeviceBuffer reference_copy(const Dataset& dataset);
 
 /// The array where it lies, uploaded without moving it.
 DeviceArray in_place(const Source& source);
