@@ -135,7 +135,7 @@ template <bool float8>
   if (c.reversed_after != 0) reverse_vectors(c.reversed_after, vectors);
 }
 
-/// Of vectors that are aligned to their size, all bytes, also those after a row's end.
+/// Loads whole vectors, which are aligned to their size; some bytes may lie after a row's end.
 template <class Vector, class Access>
 constexpr void load_aligned(Access& access, const Address (&at)[batch], const int (&bytes)[batch],
                             Bytes16 (&vectors)[batch]) {

@@ -120,7 +120,7 @@ constexpr void transpose_words(Word (&words)[PerWord]) {
   if constexpr (PerWord > 1) {
     constexpr std::size_t bits = 8 * sizeof(Item);
     static_assert(PerWord * bits == 8 * sizeof(Word));
-    // Of each pair of squares, the lower half of the bits.
+    // Selects the lower half of the bits of each pair of squares.
     Word mask = std::numeric_limits<Word>::max();
     for (std::size_t side = PerWord / 2; side > 0; side /= 2) {
       mask ^= mask << (side * bits);

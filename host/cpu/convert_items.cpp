@@ -50,7 +50,7 @@ struct Reverse {
   }
 };
 
-/// Of the floats of 8 bits, whose encoding is an argument, so that one loop does for all of them.
+/// Widens floats of 8 bits. Their encoding is an argument, so that one loop does for all of them.
 /// It is copied: what is written might be a part of it, for all that a compiler knows.
 struct WidenFloat8 {
   static void run(std::byte* to, const std::byte* from, std::int64_t count,

@@ -174,8 +174,8 @@ std::int64_t rows_at_once(const Plane& plane) {
   const PlaneWay way = choose_way(plane, false);
   if (way == PlaneWay::interleave) return 0;
   if (way == PlaneWay::transpose) return transposed_rows(plane.row_bytes);
-  // Of many outer indices, a few cache lines each, so that lines read for one are there for the
-  // next.
+  // Many outer indices take a few cache lines each, so that lines read for one are still in the
+  // cache for the next.
   const std::int64_t bytes = (plane.outer >= cache_line_bytes ? 4 : 64) * cache_line_bytes;
   return std::max<std::int64_t>(1, bytes / plane.row_bytes);
 }

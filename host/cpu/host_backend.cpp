@@ -28,7 +28,7 @@
 namespace multibuffer {
 namespace {
 
-/// Of memory, and of what it is swapped to.
+/// Returns the bytes of memory and of what it is swapped to.
 std::int64_t all_bytes() {
   struct sysinfo system {};
   if (sysinfo(&system) != 0) return std::numeric_limits<std::int64_t>::max();

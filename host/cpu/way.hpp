@@ -40,7 +40,7 @@ struct WayThresholds {
   std::int64_t least_transposed_outer = 8;
   /// Rows up to this size are worth a buffer: longer ones are written one by one.
   std::int64_t most_buffered_bytes = 1024;
-  /// Of shorter dense output, too many bytes are in partial cache lines.
+  /// Shorter dense output has too many of its bytes in partial cache lines.
   std::int64_t least_permuted_bytes = 64 * cache_line_bytes;
   /// Up to this size the few rows of an outer index are a pixel.
   std::int64_t most_pixel_bytes = cache_line_bytes;

@@ -242,7 +242,7 @@ struct Reader {
       throw std::bad_alloc();
     }
     png_set_user_limits(png, largest_side, largest_side);
-    // Of the chunks kept, libpng could skip a broken transparency, which must be an error instead.
+    // Without this, libpng skips a broken transparency chunk, which must be an error instead.
     png_set_crc_action(png, PNG_CRC_DEFAULT, PNG_CRC_ERROR_QUIT);
     // Some programs claim a zlib window that is smaller than the distances that follow.
     png_set_option(png, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);

@@ -174,7 +174,7 @@ class Parser {
   int nesting_ = 0;
   bool has_objects_ = false;
   bool ends_padded_ = false;  // the last type is a struct that '@' has padded at its end
-  // Of the other reading:
+  // These three belong to the other reading.
   std::int64_t tight_at_ = 0;     // where the next item begins, in the whole element
   std::int64_t tight_size_ = 0;   // of the last type
   bool tight_is_aligned_ = true;  // all that '@' reaches is where NumPy writes one

@@ -18,7 +18,7 @@ Accessed::Accessed(const DeviceArray& array) : device_(array.device()), owner_(s
 
 Accessed::Accessed(const DeviceBuffer& buffer)
     : device_(buffer.device()), owner_(owner_of(buffer)), readonly_(buffer.readonly()) {
-  // Of memory that is not the library's, the work on it cannot be waited for later.
+  // Work on memory that is not the library's cannot be waited for later.
   if (!memory_of(buffer)) buffer.synchronize();
   if (memory_of(buffer)) blocks_.push_back(memory_of(buffer));
 }

@@ -11,7 +11,7 @@ namespace multibuffer {
 
 struct Plan::State {
   DeviceArray array;  ///< whose storage stays
-  /// Of index arrays on the device in memory that is not the library's, and of the stream.
+  /// Keep the stream, and index arrays on the device that are not in the library's memory.
   std::vector<std::shared_ptr<const void>> owners;
   DeviceBuffer result;
   std::shared_ptr<PreparedCopy> gather;  ///< null where there is nothing to do

@@ -143,8 +143,8 @@ py::object Verbs<DeviceArray>::run(const DeviceArray& array, Asked& asked, py::h
       [&](const Watch& watch) {
         request.options.watch = watch;
         DeviceBuffer buffer = gather(array, request.selection, request.options);
-        // Of the caller's memory nobody can wait for the work but who has the buffer, or named the
-        // stream; and nobody else can ask whether indices on the device were in range.
+        // Only who has the buffer, or named the stream, can wait for work on the caller's memory,
+        // or ask whether indices on the device were in range.
         if (request.options.out && (!named_stream || checks_on_device)) buffer.synchronize();
         return buffer;
       },

@@ -65,7 +65,7 @@ Source addresses_of(const py::object& pointers) {
   if (!is_sequence) return source_of(pointers);
   std::vector<std::uintptr_t> addresses;
   for (const py::handle item : pointers) {
-    // Of arrays, then, which may be pointer tables.
+    // The list is one of arrays, then, which may be pointer tables.
     if (addresses.empty() && !PyLong_Check(item.ptr())) return source_of(pointers);
     addresses.push_back(address_argument(item, text("pointers[", addresses.size(), "]").c_str()));
   }

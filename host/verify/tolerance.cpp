@@ -101,7 +101,7 @@ bool close_integers(const Type& type, const std::byte* actual, const std::byte* 
                     const Tolerance& tolerance) {
   const Integer a = read_integer(type, actual);
   const Integer e = read_integer(type, expected);
-  // Of different signs only where they are signed; then the sum of the magnitudes fits as well.
+  // Signs differ only where numbers are signed; then the sum of the magnitudes fits as well.
   const std::uint64_t difference = a.negative != e.negative    ? a.magnitude + e.magnitude
                                    : a.magnitude < e.magnitude ? e.magnitude - a.magnitude
                                                                : a.magnitude - e.magnitude;

@@ -66,7 +66,7 @@ class Format {
   /// opaque.
   const Type& type() const;
   /// Returns true if elements hold references to Python objects, which must not be copied as bytes.
-  /// Of an opaque format it is true if the part of the text that could be understood has any.
+  /// For an opaque format it is true if the part of the text that could be understood has any.
   bool has_objects() const noexcept { return has_objects_; }
 
   /// Compares text and itemsize. An opaque format equals opaque formats only.

@@ -32,8 +32,8 @@ enum class Order { C, F };
 /// Subnormal numbers are numbers, whatever the mode of the caller's thread. Hosts, devices and the
 /// reference agree in every bit.
 struct Scaling {
-  /// Of the result; negative ones count from its last axis. It need not exist where both lists have
-  /// at most one number.
+  /// The axis of the result; negative ones count from its last. It need not exist where both lists
+  /// have at most one number.
   int axis = -1;
   std::vector<float> factors = {};  ///< one for each index, or one for all; none: 1
   /// Likewise; none: nothing is added, and a zero keeps the sign that the product has.

@@ -30,7 +30,7 @@ namespace {
 
 using namespace multibuffer::testing;
 
-/// Of the leaves, only the rows that a plan names.
+/// Names the tables, and of the leaves only the rows that a plan reads.
 CheckedMemory checked_memory(Case& c) {
   CheckedMemory memory;
   for (std::vector<Block>* blocks : {&c.tables, &c.index_arrays, &c.scaling_tables})
@@ -278,7 +278,7 @@ void expect_far_ends(const CopyPlan& plan, const KernelChoice& choice) {
   const auto turns =
       static_cast<std::uint32_t>(ceil_divide(work_of(PlanFacts(plan), choice).items, turn));
   PatternMemory memory;
-  // Of lines that might have begun elsewhere, the very last word may be empty.
+  // Where lines might have begun elsewhere, the very last word may be empty.
   std::vector<std::uint32_t> ends{0, turns - 1};
   if (turns > 2) ends.push_back(turns - 2);
   run_blocks(plan, choice, memory, {turns, threads_per_block}, ends);

@@ -84,8 +84,8 @@ void expect_scaled_along_every_axis(Random& random, const Dataset& dataset) {
     }
 }
 
-/// Of arrays of few bytes for an index, one part of the result is read after the other; of others,
-/// all by pointers.
+/// Arrays of few bytes for an index are read one part of the result after the other, others all by
+/// pointers.
 TEST(ScaledReads, AreWhatTheReferenceMakesOfThem) {
   Random random(6);
   for (const Numbers& shape : {Numbers{2000}, Numbers{1500, 2}, Numbers{5, 8, 30}}) {

@@ -322,7 +322,7 @@ cudaError_t allocate(void** data, std::size_t bytes) {
   return cudaSuccess;
 }
 
-/// Of what a pool has, `bytes` that an allocation on `stream` may have at once; else new ones.
+/// Takes `bytes` of the pool that an allocation on `stream` may have at once, or else new ones.
 void take_from_pool(const CUstream_st& stream, std::size_t bytes) {
   DeviceState& device = machine().devices[stream.device];
   const auto found = std::ranges::find_if(device.pool, [&](const FreedBytes& block) {

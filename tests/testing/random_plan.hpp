@@ -260,7 +260,7 @@ class CaseMaker {
     scaling.terms = reinterpret_cast<const float*>(result_.scaling_tables[1].data());
   }
 
-  /// Of any size, or one that cancels or overflows more often than others.
+  /// Returns a float of any size, or one that cancels or overflows more often than others.
   float some_float() {
     std::array<std::byte, 4> bytes;
     random_.fill(bytes);

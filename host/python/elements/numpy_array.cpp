@@ -112,7 +112,8 @@ py::object numpy_dtype(py::handle dtype) {
   try {
     return py::module_::import("numpy").attr("dtype")(dtype);
   } catch (py::error_already_set& error) {
-    // Of names that are no Unicode, and of objects that cannot say what they are.
+    // NumPy fails like this for names that are no Unicode, and objects that cannot say what they
+    // are.
     const bool is_said = !error.matches(PyExc_UnicodeError) && !str_of(error.value()).empty();
     if (is_said || !error.matches(PyExc_Exception)) throw;
   }

@@ -530,7 +530,7 @@ void read_array(const py::object& object, Collected& collected) {
 }
 
 bool type_has(py::handle object, const char* method) {
-  // Of the type, since a table has its columns for attributes, under any name.
+  // The type is asked, since a table has its columns for attributes, under any name.
   return py::hasattr(reinterpret_cast<PyObject*>(Py_TYPE(object.ptr())), method);
 }
 

@@ -183,7 +183,7 @@ void check_mask(py::handle object) {
   if (!ndarray || type == ndarray ||
       PyType_IsSubtype(type, const_cast<PyTypeObject*>(ndarray)) == 0)
     return;
-  // Of the type, since a record array has a field of any name for an attribute.
+  // The type is asked, since a record array has a field of any name for an attribute.
   if (PyObject_HasAttrString(reinterpret_cast<PyObject*>(type), "mask") == 0) return;
   const py::object mask = object.attr("mask");
   if (PyCallable_Check(mask.ptr()) != 0) return;  // a verb

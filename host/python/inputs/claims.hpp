@@ -15,7 +15,7 @@ namespace multibuffer::python {
 /// Which of these methods and attributes the objects of a type have, as one of them shows.
 class TensorClaims {
  public:
-  /// Of nobody.
+  /// Makes the claims of no tensor.
   TensorClaims() = default;
   explicit TensorClaims(pybind11::handle example);
 

@@ -55,7 +55,7 @@ class Description {
  public:
   explicit Description(const Py_buffer& buffer) : Description(borrowed(buffer)) {}
   explicit Description(const BufferExport& source);
-  /// Of an array without pointers.
+  /// Describes an array without pointers.
   explicit Description(const ArrayView& direct);
 
   /// Valid while this object lives.

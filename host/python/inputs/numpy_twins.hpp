@@ -15,8 +15,8 @@ class NumpyTwins {
  public:
   /// Without a model nothing is its twin.
   NumpyTwins() = default;
-  /// Of `model`, which said this of itself; of nothing, if it is no ndarray or some subclass, whose
-  /// answers are its own.
+  /// Takes twins of `model`, which said this of itself; takes none if it is no ndarray or some
+  /// subclass, whose answers are its own.
   NumpyTwins(pybind11::handle model, const Py_buffer& said);
 
   /// Tells whether an export of `object` would say what the model's did of the address

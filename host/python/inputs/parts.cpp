@@ -65,7 +65,8 @@ class Holder {
     }
     return buffer;
   }
-  /// Of an exporter that is not told when its export is released, the reference is all there is.
+  /// Keeps the export itself only for an exporter that is told when it is released; of others the
+  /// reference is all there is.
   void keep_last() {
     PyObject* const exporter = exports_.back().obj;
     const PyBufferProcs* const calls = exporter ? Py_TYPE(exporter)->tp_as_buffer : nullptr;

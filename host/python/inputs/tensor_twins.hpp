@@ -27,8 +27,8 @@ class TensorTwins {
  public:
   /// Without a model nothing is its twin.
   TensorTwins() = default;
-  /// Of `model`, whose managed tensor said this; of nothing if the type lends none, or lends
-  /// another than that.
+  /// Takes twins of `model`, whose managed tensor said this; takes none if the type lends none, or
+  /// lends another than that.
   TensorTwins(const dlpack::ExchangeTable& table, pybind11::handle model,
               const dlpack::Tensor& said);
 
