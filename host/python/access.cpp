@@ -94,7 +94,7 @@ void leave(py::handle self, py::handle, py::handle, py::handle) {
   });
 }
 
-std::string represent(const AccessObject& self) {
+std::string represent_access(const AccessObject& self) {
   return text("Access(", self.state->reads.size(), " read, ", self.state->writes.size(), " written",
               self.state->open ? ", open)" : ")");
 }
@@ -108,7 +108,7 @@ void bind_access(py::module_& module) {
       .method<enter>("__enter__($self)", "Begins the use.")
       .method<leave>("__exit__($self, kind, error, traceback)",
                      "Ends it: what is on the stream by now is what the library waits for.")
-      .repr<represent>()
+      .repr<represent_access>()
       .collected<visit_access>()
       .add_to(module);
   add_function<access>(module, "access($module, stream, reads, writes)",

@@ -157,7 +157,7 @@ py::tuple reduce(const DatasetObject& object) {
 }
 py::tuple reduce_by(const DatasetObject& object, int /*protocol*/) { return reduce(object); }
 
-std::string represent(const DatasetObject& object) {
+std::string represent_dataset(const DatasetObject& object) {
   const std::vector<std::string> files = object.dataset.files();
   std::string result =
       text("Dataset(", shape_text(object.dataset.shape(), object.dataset.format()));
@@ -182,7 +182,7 @@ int visit_origin(const DatasetObject& object, visitproc visit, void* arg) {
   return 0;
 }
 
-std::string device_of(const DatasetObject& object) { return object.device.name(); }
+std::string device_of_dataset(const DatasetObject& object) { return object.device.name(); }
 std::int64_t window_of(const DatasetObject& object) { return object.dataset.window(); }
 
 DatasetObject on(const DatasetObject& object, const std::string& device) {
@@ -227,8 +227,8 @@ DeviceBuffer one_by_one(const DatasetObject& object) {
   return reference_copy(Dataset(object.dataset));  // a copy, as owner.hpp asks for
 }
 
-py::object as_numpy(const DatasetObject& object, const py::object& dtype,
-                    std::optional<bool> copy) {
+py::object dataset_as_numpy(const DatasetObject& object, const py::object& dtype,
+                            std::optional<bool> copy) {
   if (!copy.value_or(true))
     throw py::value_error("an array in files becomes a NumPy array by a copy");
   DatasetObject here = object;
@@ -334,7 +334,8 @@ void bind_dataset(py::module_& module) {
       "columns in memory is pickled with the objects that it was opened from.");
   bind_verbs(cls);
   cls.property<files_of>("files", "The names of the files, absolute, a list of str.")
-      .property<device_of>("device", "Where gathers put their results: 'host', 'cuda:0', ...")
+      .property<device_of_dataset>("device",
+                                   "Where gathers put their results: 'host', 'cuda:0', ...")
       .property<window_of>("window", "Bytes read at a time; 0 where files are mapped.")
       .method<on>("on($self, device)", "The same dataset, whose gathers put results on device.")
       .method<with_window>(
@@ -374,10 +375,10 @@ void bind_dataset(py::module_& module) {
           "The rows as a map-style dataset for torch's DataLoader: multibuffer.torch.Samples. It\n"
           "reads a batch at once (__getitems__), is pickled as the description, and goes with any\n"
           "number of workers, forked, spawned or from a fork server.")
-      .method<as_numpy>("__array__($self, dtype=None, copy=None)", "For NumPy, by a copy.")
+      .method<dataset_as_numpy>("__array__($self, dtype=None, copy=None)", "For NumPy, by a copy.")
       .method<reduce>("__reduce__($self)", "For pickle: the description, and the device's name.")
       .method<reduce_by>("__reduce_ex__($self, protocol)", "For pickle.")
-      .repr<represent>()
+      .repr<represent_dataset>()
       .collected<visit_origin>()
       .add_to(module);
 

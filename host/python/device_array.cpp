@@ -91,7 +91,7 @@ DeviceArray upload_object(const py::object& object, const std::string& device,
   }
 }
 
-std::string represent(const DeviceArray& array) {
+std::string represent_array(const DeviceArray& array) {
   const int levels = array.layout().levels();
   std::string result =
       text("DeviceArray(", shape_text(array.shape(), array.format()), ", device='",
@@ -111,7 +111,7 @@ std::string represent_axis(const Axis& axis) {
 
 // ---- What an array says of itself
 
-std::string device_of(const DeviceArray& array) { return array.device().name(); }
+std::string device_of_array(const DeviceArray& array) { return array.device().name(); }
 const char* name_of_placement(const DeviceArray& array) { return name_of(array.placement()); }
 int levels_of(const DeviceArray& array) { return array.layout().levels(); }
 py::tuple origins_of(const DeviceArray& array) { return to_tuple(array.layout().origins()); }
@@ -163,7 +163,7 @@ void bind_device_array(py::module_& module) {
       "and\n"
       "masks gather into a DeviceBuffer.");
   bind_verbs(cls);
-  cls.property<device_of>("device", "Where it is: 'host', 'cuda:0', ...")
+  cls.property<device_of_array>("device", "Where it is: 'host', 'cuda:0', ...")
       .property<name_of_placement>(
           "placement", "How its memory was placed: 'packed', 'preserved' or 'in_place'.")
       .property<&DeviceArray::storage_bytes>("storage_bytes",
@@ -179,7 +179,7 @@ void bind_device_array(py::module_& module) {
          "native($self, *, stream=None, progress=None)",
          "All elements, dense, in this machine's byte order: a DeviceBuffer. stream and\n"
          "progress are those of take().")
-      .repr<represent>()
+      .repr<represent_array>()
       .collected();
   bind_plans(cls);
   bind_update(cls);

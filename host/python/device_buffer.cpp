@@ -23,13 +23,6 @@ namespace {
 
 bool on_host(const DeviceBuffer& buffer) { return buffer.device().kind() == DeviceKind::host; }
 
-void synchronize(const DeviceBuffer& buffer) {
-  without_gil([&](const Watch&) {
-    buffer.synchronize();
-    return true;
-  });
-}
-
 /// The elements in C order: where they are, or a copy.
 class HostBytes {
  public:
@@ -72,7 +65,8 @@ py::object to_lists(const DeviceBuffer& buffer) {
   return to_list(buffer.format(), buffer.shape(), HostBytes(buffer).data());
 }
 
-DeviceBuffer native(const DeviceBuffer& buffer, py::handle stream, const Progress& progress) {
+DeviceBuffer native_buffer(const DeviceBuffer& buffer, py::handle stream,
+                           const Progress& progress) {
   const StreamRef handle = stream_argument(stream);
   const DeviceArray array = in_place(source_of(buffer));
   return without_gil(
@@ -90,11 +84,13 @@ DeviceBuffer as_type(const DeviceBuffer& buffer, const py::object& dtype, bool s
 }
 
 py::tuple strides_of(const DeviceBuffer& buffer) { return to_tuple(buffer.strides()); }
-std::string device_of(const DeviceBuffer& buffer) { return buffer.device().name(); }
-const std::vector<std::int64_t>& shape_of(const DeviceBuffer& buffer) { return buffer.shape(); }
+std::string device_of_buffer(const DeviceBuffer& buffer) { return buffer.device().name(); }
+const std::vector<std::int64_t>& shape_of_buffer(const DeviceBuffer& buffer) {
+  return buffer.shape();
+}
 const Format& format_of_buffer(const DeviceBuffer& buffer) { return buffer.format(); }
 
-std::string represent(const DeviceBuffer& buffer) {
+std::string represent_buffer(const DeviceBuffer& buffer) {
   return text("DeviceBuffer(", shape_text(buffer.shape(), buffer.format()), ", device='",
               buffer.device().name(), "')");
 }
@@ -108,9 +104,10 @@ void bind_device_buffer(py::module_& module) {
       "On the host it is an exporter: memoryview, numpy.asarray and torch.from_dlpack share its\n"
       "memory. On a GPU it goes to CuPy, torch, JAX and Numba through __dlpack__ and\n"
       "__cuda_array_interface__, without a copy.");
-  bind_properties<shape_of, format_of_buffer>(cls);
+  bind_properties<shape_of_buffer, format_of_buffer>(cls);
   cls.property<strides_of>("strides", "Bytes from one element to the next, for each axis.")
-      .property<device_of>("device", "Whose memory the elements are in: 'host', 'cuda:0', ...")
+      .property<device_of_buffer>("device",
+                                  "Whose memory the elements are in: 'host', 'cuda:0', ...")
       .method<synchronize>(
           "synchronize($self)",
           "Wait for the work that fills this array; raise IndexError if an index that was on the\n"
@@ -121,14 +118,14 @@ void bind_device_buffer(py::module_& module) {
           "The elements as nested lists; structs are tuples. TypeError where the format has no "
           "meaning.")
       .method<to_host>("to_host($self)", "The same array in host memory: itself, if it is there.")
-      .method<native>("native($self, *, stream=None, progress=None)",
-                      "A copy in this machine's byte order.")
+      .method<native_buffer>("native($self, *, stream=None, progress=None)",
+                             "A copy in this machine's byte order.")
       .method<as_type>(
           "astype($self, dtype, *, saturate=False, stream=None, progress=None)",
           "A copy whose elements are converted, as DeviceArray.astype does while it gathers.")
       .contains<contains>()
       .collected()
-      .repr<represent>();
+      .repr<represent_buffer>();
   bind_hand_on(cls);
   bind_dlpack(cls);
   add_exchange_table(cls.add_to(module));

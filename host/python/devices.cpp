@@ -13,7 +13,7 @@ namespace multibuffer::python {
 
 namespace {
 
-std::string represent(const DeviceInfo& device) {
+std::string represent_device(const DeviceInfo& device) {
   const std::string free = device.free_bytes ? text(*device.free_bytes >> 20, " of ") : "";
   return text("DeviceInfo('", device.name, "', '", device.description, "', ", free,
               device.memory_bytes >> 20, device.free_bytes ? " MiB free)" : " MiB)");
@@ -40,7 +40,7 @@ void bind_devices(py::module_& module) {
       .property<free_bytes>(
           "free_bytes",
           "What was free when devices() asked; None for a GPU that this process does not use.")
-      .repr<represent>()
+      .repr<represent_device>()
       .add_to(module);
   add_function<devices>(module, "devices($module)",
                         "The devices of this machine, a list of DeviceInfo, the host last.");

@@ -80,19 +80,20 @@ int current_stream(std::int32_t, std::int32_t, void** out) {
   return 0;
 }
 
-constexpr dlpack::ExchangeTable table{.header = {dlpack::exchange_version, nullptr},
-                                      .allocate = allocate,
-                                      .from_object = from_object,
-                                      .to_object = to_object,
-                                      // Our strides are in bytes, and DLPack's have no place here.
-                                      .borrow = nullptr,
-                                      .current_stream = current_stream};
+constexpr dlpack::ExchangeTable exchange_table{
+    .header = {dlpack::exchange_version, nullptr},
+    .allocate = allocate,
+    .from_object = from_object,
+    .to_object = to_object,
+    // Our strides are in bytes, and DLPack's have no place here.
+    .borrow = nullptr,
+    .current_stream = current_stream};
 
 }  // namespace
 
 void add_exchange_table(PyTypeObject* type) {
-  const auto capsule = py::reinterpret_steal<py::object>(
-      PyCapsule_New(const_cast<dlpack::ExchangeTable*>(&table), "dlpack_exchange_api", nullptr));
+  const auto capsule = py::reinterpret_steal<py::object>(PyCapsule_New(
+      const_cast<dlpack::ExchangeTable*>(&exchange_table), "dlpack_exchange_api", nullptr));
   // Past `setattr`, which the type refuses: it is immutable.
   if (!capsule ||
       PyDict_SetItemString(type->tp_dict, "__dlpack_c_exchange_api__", capsule.ptr()) != 0)

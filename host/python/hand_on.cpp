@@ -27,13 +27,6 @@ template <class Self>
 constexpr const char* to_host_call =
     std::is_same_v<Self, DeviceArray> ? "copy().to_host()" : "to_host()";
 
-void synchronize(const DeviceBuffer& buffer) {
-  without_gil([&](const Watch&) {
-    buffer.synchronize();
-    return true;
-  });
-}
-
 // ---- The buffer protocol
 
 /// The shape and the strides of an export, which are made for it and go with it. The memory is kept
@@ -211,6 +204,13 @@ py::object as_numpy(py::handle self, const py::object& dtype, std::optional<bool
 }
 
 }  // namespace
+
+void synchronize(const DeviceBuffer& buffer) {
+  without_gil([&](const Watch&) {
+    buffer.synchronize();
+    return true;
+  });
+}
 
 std::optional<HandedOn> find_handed_on(const DeviceBuffer& buffer) {
   return HandedOn{buffer, buffer.readonly()};

@@ -46,6 +46,9 @@ HandedOn handed_on(const Self& array) {
 /// structs may lie at any address; empty if it can.
 std::string misalignment(const DeviceBuffer& buffer);
 
+/// Waits, without the GIL, for the work that fills an array.
+void synchronize(const DeviceBuffer& buffer);
+
 /// Adds the buffer protocol, `__array__` and the array interfaces.
 template <class Self>
 void bind_hand_on(Class<Self>& cls);

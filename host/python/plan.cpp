@@ -17,7 +17,7 @@ DeviceBuffer run(const Plan& plan) {
 
 DeviceBuffer result_of(const Plan& plan) { return plan.result(); }
 
-std::string represent(const Plan& plan) {
+std::string represent_plan(const Plan& plan) {
   const DeviceBuffer& result = plan.result();
   return text("Plan(", shape_text(result.shape(), result.format()), ", device='",
               result.device().name(), "')");
@@ -44,7 +44,7 @@ void bind_plan(py::module_& module) {
           "What runs write: a DeviceBuffer, over out where that was given. Nothing is written "
           "before\n"
           "the first run(): until then it holds what out did, or whatever its memory did.")
-      .repr<represent>()
+      .repr<represent_plan>()
       .collected()
       .add_to(module);
 }

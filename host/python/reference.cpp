@@ -189,12 +189,12 @@ DeviceBuffer delivered(const reference::Result& result, const Format& format, Or
   });
 }
 
-std::string represent(const ReferenceArray& array) {
+std::string represent_reference(const ReferenceArray& array) {
   return text("Reference(", shape_text(array.shape.shape(), array.format), ")");
 }
 
-py::object as_numpy(const ReferenceArray& array, const py::object& dtype,
-                    std::optional<bool> copy) {
+py::object reference_as_numpy(const ReferenceArray& array, const py::object& dtype,
+                              std::optional<bool> copy) {
   if (!copy.value_or(true))
     throw py::value_error("an array that is read by its pointers becomes a NumPy array by a copy");
   const reference::Result result = read(array, {}, IndexMode::raise, {}, {});
@@ -265,8 +265,8 @@ void bind_reference(py::module_& module) {
       "An exporter read by its own pointers, one element at a time: what results are checked\n"
       "against. It has the verbs of DeviceArray, and holds the exporter. It is not fast.");
   bind_verbs(cls);
-  cls.method<as_numpy>("__array__($self, dtype=None, copy=None)", "For NumPy, by a copy.")
-      .repr<represent>()
+  cls.method<reference_as_numpy>("__array__($self, dtype=None, copy=None)", "For NumPy, by a copy.")
+      .repr<represent_reference>()
       .collected()
       .add_to(module);
 

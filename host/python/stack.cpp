@@ -128,7 +128,7 @@ int traverse_stack(const StackObject& object, visitproc visit, void* arg) {
   return object.traverse(visit, arg);
 }
 
-int get_buffer(PyObject* self, Py_buffer* view, int flags) {
+int get_stack_buffer(PyObject* self, Py_buffer* view, int flags) {
   view->obj = nullptr;
   try {
     const auto& object = value_in<const StackObject>(self);
@@ -147,20 +147,22 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
 
 /// NumPy asks for this where the buffer protocol refuses, and makes an array of one Python object
 /// of whatever has nothing to answer.
-py::object as_numpy(const StackObject& object, const py::object&, const py::object&) {
+py::object stack_as_numpy(const StackObject& object, const py::object&, const py::object&) {
   const std::string on = object.device == "host" ? "" : " on " + object.device;
   throw py::buffer_error("a stack of pointers" + on +
                          " is no NumPy array; upload() takes it, and numpy.asarray() what copy() "
                          "of that returns");
 }
 
-std::string represent(const StackObject& object) {
+std::string represent_stack(const StackObject& object) {
   const ArrayView& view = object.stack.view();
   return text("Stack(", shape_text(view.shape(), view.format()), ", device='", object.device,
               view.readonly() ? "', readonly)" : "')");
 }
 
-std::vector<std::int64_t> shape_of(const StackObject& stack) { return stack.stack.view().shape(); }
+std::vector<std::int64_t> shape_of_stack(const StackObject& stack) {
+  return stack.stack.view().shape();
+}
 const Format& format_of_stack(const StackObject& stack) { return stack.stack.view().format(); }
 bool is_readonly(const StackObject& stack) { return stack.stack.view().readonly(); }
 
@@ -171,13 +173,13 @@ void bind_stack(py::module_& module) {
       "Stack",
       "A table of pointers to separate buffers, which it holds: itself an exporter of the buffer\n"
       "protocol, with suboffsets. memoryview(), Cython and upload() read it; nothing is copied.");
-  bind_properties<shape_of, format_of_stack>(cls);
+  bind_properties<shape_of_stack, format_of_stack>(cls);
   cls.property<is_readonly>("readonly", "Whether some part is read-only.")
       .property<&StackObject::device>("device", "Whose memory the parts are in.")
-      .method<as_numpy>("__array__($self, dtype=None, copy=None)",
-                        "For NumPy: BufferError, since it cannot follow pointers.")
-      .slot(Py_bf_getbuffer, get_buffer)
-      .repr<represent>()
+      .method<stack_as_numpy>("__array__($self, dtype=None, copy=None)",
+                              "For NumPy: BufferError, since it cannot follow pointers.")
+      .slot(Py_bf_getbuffer, get_stack_buffer)
+      .repr<represent_stack>()
       .collected<traverse_stack>()
       .add_to(module);
 

@@ -48,7 +48,7 @@ py::object first_of(const Comparison& comparison) {
   return comparison.equal() ? py::object(py::none()) : to_tuple(comparison.first);
 }
 
-std::string represent(const Comparison& comparison) {
+std::string represent_comparison(const Comparison& comparison) {
   return "Comparison(" + describe(comparison) + ")";
 }
 
@@ -63,7 +63,7 @@ void bind_verify(py::module_& module) {
       .property<&Comparison::expected>("expected", "What it should have been, as text.")
       .property<&Comparison::equal>("equal", "Whether all elements are equal.")
       .truth<&Comparison::equal>()
-      .repr<represent>()
+      .repr<represent_comparison>()
       .add_to(module);
   add_function<verify_objects>(module,
                                "verify($module, result, expected, atol, rtol, ulp, progress)",

@@ -18,8 +18,6 @@ namespace py = pybind11;
 namespace multibuffer::python {
 namespace {
 
-constexpr bool native_little = std::endian::native == std::endian::little;
-
 /// Names are the exporter's bytes, of any kind.
 py::object decoded(const std::string& text) {
   auto str = py::reinterpret_steal<py::object>(to_python(text));
@@ -84,7 +82,8 @@ Format format_of_type_string(std::string_view given) {
   }
   Type type;
   type.size = given[1] == 'U' ? 4 * size : size;
-  type.little_endian = given[0] == '|' ? native_little : given[0] != '>';
+  type.little_endian =
+      given[0] == '|' ? std::endian::native == std::endian::little : given[0] != '>';
   type.kind = given[1] == 'S'   ? ScalarKind::bytes
               : given[1] == 'U' ? ScalarKind::ucs4
                                 : ScalarKind::padding;

@@ -22,15 +22,9 @@ namespace py = pybind11;
 namespace multibuffer::python {
 namespace {
 
-constexpr bool native_little = std::endian::native == std::endian::little;
-
 [[noreturn]] void refuse_elements(const Format& format) {
   throw py::index_error(
       text("arrays used as indices must be of integer or boolean type, not '", format.text(), "'"));
-}
-
-bool type_is_native(const Type& type) {
-  return type.size == 1 || type.little_endian == native_little;
 }
 
 bool is_index_type(const Type& type) {
@@ -40,7 +34,7 @@ bool is_index_type(const Type& type) {
 
 /// Tells whether gathers read such indices as they are.
 bool gathers_read(const Type& type) {
-  return type.kind == ScalarKind::signed_integer && type.size >= 4 && type_is_native(type);
+  return type.kind == ScalarKind::signed_integer && type.size >= 4 && is_native(type);
 }
 
 const Type& index_type(const Format& format) {
@@ -56,7 +50,7 @@ struct Numbers {
   std::span<const std::int64_t> strides;
   const Type& type;
 
-  bool is_native() const { return type_is_native(type); }
+  bool is_native() const { return multibuffer::is_native(type); }
   bool is_mask() const { return type.kind == ScalarKind::boolean; }
   /// Tells whether a gather, or a walk over a mask, can read them where they are.
   bool are_readable() const {

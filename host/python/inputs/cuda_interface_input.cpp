@@ -36,7 +36,7 @@ py::object entry(const py::dict& interface, const char* name) {
 }
 
 /// "data": the address, and whether the memory is read-only.
-std::pair<std::uintptr_t, bool> data_of(const py::dict& interface) {
+std::pair<std::uintptr_t, bool> pointer_in(const py::dict& interface) {
   const py::object data = entry(interface, "data");
   constexpr const char* what = "__cuda_array_interface__: data";
   if (!PyTuple_Check(data.ptr()) || PyTuple_GET_SIZE(data.ptr()) != 2)
@@ -67,7 +67,7 @@ void wait_for(const py::object& stream, const Device& device) {
 
 }  // namespace
 
-bool cuda_interface_is_readonly(py::handle object) { return data_of(interface_of(object)).second; }
+bool cuda_interface_is_readonly(py::handle object) { return pointer_in(interface_of(object)).second; }
 
 Source source_from_cuda_interface(py::handle object) {
   const py::dict interface = interface_of(object);
@@ -80,7 +80,7 @@ Source source_from_cuda_interface(py::handle object) {
 
   const std::vector<std::int64_t> shape =
       integers_argument(entry(interface, "shape"), "__cuda_array_interface__: shape");
-  const auto [pointer, readonly] = data_of(interface);
+  const auto [pointer, readonly] = pointer_in(interface);
   const void* base = reinterpret_cast<const void*>(pointer);
   Format format = format_of_type_string(
       text_argument(entry(interface, "typestr"), "__cuda_array_interface__: typestr"));

@@ -15,9 +15,8 @@ namespace py = pybind11;
 namespace multibuffer::python {
 namespace {
 
-bool has(py::handle object, const char* attribute) { return py::hasattr(object, attribute); }
 bool has_dlpack(py::handle object) {
-  return has(object, "__dlpack__") && has(object, "__dlpack_device__");
+  return py::hasattr(object, "__dlpack__") && py::hasattr(object, "__dlpack_device__");
 }
 
 /// Tells whether it says that its memory is a GPU's. Some that do are exporters of the buffer
@@ -25,7 +24,7 @@ bool has_dlpack(py::handle object) {
 /// host without waiting for anybody.
 bool is_on_gpu(py::handle object) {
   if (NumpyArray::of(object)) return false;  // its answer is known, and takes long
-  if (!has_dlpack(object)) return has(object, "__cuda_array_interface__");
+  if (!has_dlpack(object)) return py::hasattr(object, "__cuda_array_interface__");
   try {
     const dlpack::Device device = dlpack_device_of(object);
     return device.type == dlpack::device_cuda || device.type == dlpack::device_cuda_managed;
@@ -81,7 +80,7 @@ void check_claims(py::handle object, Route route) {
 bool offers_more_than_buffer(py::handle object) {
   // NumPy's buffers say all that its DLPack does, and refuse in better words.
   if (NumpyArray::of(object)) return false;
-  return has_dlpack(object) || has(object, "__cuda_array_interface__");
+  return has_dlpack(object) || py::hasattr(object, "__cuda_array_interface__");
 }
 
 bool is_exporter(py::handle object) {

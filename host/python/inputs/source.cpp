@@ -26,7 +26,6 @@ namespace py = pybind11;
 namespace multibuffer::python {
 namespace {
 
-bool has(py::handle object, const char* attribute) { return py::hasattr(object, attribute); }
 bool is_list(py::handle object) {
   return PyList_Check(object.ptr()) || PyTuple_Check(object.ptr());
 }
@@ -73,7 +72,7 @@ bool is_array(py::handle object) {
   return NumpyArray::of(object) || object_in<DeviceBuffer>(object) ||
          object_in<DeviceArray>(object) || object_in<StackObject>(object) ||
          object_in<DatasetObject>(object) || PyObject_CheckBuffer(object.ptr()) ||
-         has(object, "__dlpack__") || has(object, "__cuda_array_interface__");
+         py::hasattr(object, "__dlpack__") || py::hasattr(object, "__cuda_array_interface__");
 }
 
 Source source_of(py::handle object, Route route) {

@@ -9,7 +9,7 @@ namespace {
 
 /// Tells whether both lie alike at one address. Strides that nobody walks are one's own business:
 /// torch makes them 1 in a managed tensor alone.
-bool same(const dlpack::Tensor& a, const dlpack::Tensor& b) {
+bool lie_alike(const dlpack::Tensor& a, const dlpack::Tensor& b) {
   if (data_of(a) != data_of(b) || a.ndim != b.ndim || !(a.dtype == b.dtype) ||
       a.device.type != b.device.type || a.device.id != b.device.id ||
       !std::equal(a.shape, a.shape + a.ndim, b.shape) || !a.strides != !b.strides)
@@ -24,7 +24,7 @@ bool same(const dlpack::Tensor& a, const dlpack::Tensor& b) {
 TensorTwins::TensorTwins(const dlpack::ExchangeTable& table, py::handle model,
                          const dlpack::Tensor& said) {
   dlpack::Tensor lent{};
-  if (!table.borrow || table.borrow(model.ptr(), &lent) != 0 || !same(lent, said)) {
+  if (!table.borrow || table.borrow(model.ptr(), &lent) != 0 || !lie_alike(lent, said)) {
     PyErr_Clear();
     return;
   }
