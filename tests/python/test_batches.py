@@ -12,6 +12,7 @@ import threading
 import time
 import unittest
 from types import SimpleNamespace
+from unittest import mock
 
 import multibuffer
 from packages import numpy, torch
@@ -226,6 +227,24 @@ class Batches(Files):
                 next(iterator)
             self.assertEqual(list(iterator), [])
             self.assertEqual(loader.state_dict()["batch"], 5)
+
+    def test_without_threads_where_none_can_be_had(self):
+        # As when there are too many, or when a daemon thread goes on while the interpreter ends.
+        dataset = multibuffer.open(numpy.arange(100).reshape(50, 2))
+        expected = [batch.tolist() for batch in dataset.batches(8, prefetch=0, framework="numpy")]
+        for can_start in (0, 1):
+            left = [can_start]
+
+            def start(thread, left=left, begin=threading.Thread.start):
+                if not left[0]:
+                    raise RuntimeError("can't start new thread")
+                left[0] -= 1
+                begin(thread)
+
+            with mock.patch.object(threading.Thread, "start", start):
+                found = [batch.tolist()
+                         for batch in dataset.batches(8, prefetch=2, framework="numpy")]
+            self.assertEqual(found, expected)
 
     def test_threads_end_with_the_loop(self):
         before = threads()

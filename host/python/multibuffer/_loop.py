@@ -324,6 +324,8 @@ class Epoch:
     def _from_threads(self):
         if self._waiting is None:
             self._start()
+        if not self._threads:
+            return self._by_itself()
         while self._next < self._length and len(self._coming) <= self._ahead:
             pending = _Pending(self._rows_of_next())
             self._coming.append(pending)
@@ -349,7 +351,10 @@ class Epoch:
             arguments = self._waiting, self._ended, self._gather
             thread = threading.Thread(target=_work, args=arguments, daemon=True,
                                       name="multibuffer batches")
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # there are too many, or (from 3.12 on) the interpreter is ending
+                break
             self._threads.append(thread)
 
     def close(self):
