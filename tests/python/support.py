@@ -9,6 +9,8 @@ import multibuffer
 from _exporters import Exporter
 
 DEVICE = os.environ.get("MULTIBUFFER_TEST_DEVICE", "host")
+# How many random files, tables or samples a reader is compared on, beyond the few that each run takes.
+AT_LEAST = int(os.environ.get("MULTIBUFFER_TEST_RANDOM", 0))
 
 
 def require_device():
@@ -27,6 +29,11 @@ def optional_import(name):
 
 def needs(module, name):
     return unittest.skipIf(module is None, f"{name} is not installed")
+
+
+def sampled(count):
+    """Random cases, by number: `count` of them, or as many as a long run asks for."""
+    return range(max(count, AT_LEAST))
 
 
 def upload(obj, **options):

@@ -13,7 +13,7 @@ import unittest
 
 import multibuffer
 from packages import numpy, polars, pyarrow
-from support import needs
+from support import needs, sampled
 
 # ---- A producer
 
@@ -367,7 +367,7 @@ class Nulls(Case):
         return bytes(bits)
 
     def test_they_are_refused_with_their_place(self):
-        for seed in range(300):
+        for seed in sampled(300):
             choice = random.Random(seed)
             offset, rows, per_row = choice.randrange(70), choice.randrange(1, 300), \
                 choice.randrange(1, 4)
@@ -598,7 +598,7 @@ class Lifetimes(Case):
 class Random(Case):
     def test_columns_of_our_own(self):
         """Random batches, offsets and lists, against what they were made of."""
-        for seed in range(150):
+        for seed in sampled(150):
             choice = random.Random(seed)
             lists = [choice.randrange(1, 4) for _ in range(choice.randrange(3))]
             field = INT32
@@ -646,7 +646,7 @@ class Pyarrow(Case):
              "float32", "float64")
 
     def test_random_tables(self):
-        for seed in range(60):
+        for seed in sampled(60):
             choice = numpy.random.default_rng(seed)
             name = str(choice.choice(self.TYPES))
             lists = [int(n) for n in choice.integers(1, 5, choice.integers(0, 3))]

@@ -16,7 +16,7 @@ from unittest import mock
 
 import multibuffer
 from packages import numpy, torch
-from support import needs
+from support import AT_LEAST, needs
 
 if torch and numpy:
     import multibuffer.torch
@@ -24,7 +24,6 @@ if torch and numpy:
 if numpy:
     from multibuffer import _loop
 
-SLOW = os.environ.get("MULTIBUFFER_TEST_SLOW") == "1"
 ROWS = 103
 # The orders of ten rows, by seed and epoch.
 GOLDEN = {(0, 0): [3, 2, 1, 8, 6, 0, 7, 4, 5, 9],
@@ -491,7 +490,7 @@ if __name__ == "__main__":
         loader = DataLoader(dataset.torch(), 64, num_workers=4, persistent_workers=True,
                             collate_fn=multibuffer.torch.collate, multiprocessing_context="fork")
         used = []
-        for _ in range(10 if SLOW else 4):
+        for _ in range(10 if AT_LEAST else 4):
             for _ in loader:
                 pass
             processes = [worker.pid for worker in loader._iterator._workers] + [os.getpid()]

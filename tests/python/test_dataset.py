@@ -10,7 +10,7 @@ import unittest
 
 import multibuffer
 from packages import Image, numpy
-from support import DEVICE, needs, require_device
+from support import DEVICE, needs, require_device, sampled
 
 
 def setUpModule():
@@ -68,15 +68,15 @@ class Random(Files):
 
     def test_selections_are_numpys(self):
         chooser = random.Random(3)
-        for round_ in range(60):
+        for round_ in sampled(60):
             rest = tuple(chooser.randrange(1, 6) for _ in range(chooser.randrange(0, 3)))
             dtype = chooser.choice(("i4", ">f8", "u1", "f2", "?", [("a", "i2"), ("b", "f4", (2,))]))
             stacked = chooser.random() < 0.3
             lengths = [4] * 3 if stacked else [chooser.randrange(0, 6) for _ in range(3)]
-            parts = [numpy.frombuffer(chooser.randbytes(1000), "u1")[:numpy.dtype(dtype).itemsize
+            parts = [numpy.frombuffer(chooser.randbytes(2000), "u1")[:numpy.dtype(dtype).itemsize
                      * n * int(numpy.prod(rest))].view(dtype).reshape(n, *rest) for n in lengths]
             if dtype == "?":
-                parts = [numpy.frombuffer(chooser.randbytes(1000), "u1")[:n * int(numpy.prod(rest))]
+                parts = [numpy.frombuffer(chooser.randbytes(2000), "u1")[:n * int(numpy.prod(rest))]
                          .reshape(n, *rest) % 2 == 1 for n in lengths]
             names = [self.save(f"r{round_}-{i}.npy", part) for i, part in enumerate(parts)]
             # NumPy joins numbers of the other byte order to this machine's.
