@@ -20,8 +20,8 @@
 #include <utility>
 #include <vector>
 
-// The verbs that `DeviceArray` and `Reference` have alike, bound once: a[key], take, gather, copy,
-// astype, transpose, reshape, tobytes, tolist and `in`. A class says by a `Verbs<Self>` what it is
+// The verbs that `DeviceArray`, `Reference` and `Dataset` share, bound once: a[key], take, gather,
+// copy, astype, transpose, reshape, tobytes, tolist and `in`. A class says by a `Verbs<Self>` what it is
 // and how it reads; `bind_verbs` adds the rest.
 
 namespace multibuffer::python {

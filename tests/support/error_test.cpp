@@ -7,17 +7,37 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace multibuffer {
 namespace {
 
+/// Returns the enumerator's name as GCC writes it, "multibuffer::Errc::NAME"; for a number that
+/// none has, "(multibuffer::Errc)NUMBER".
+template <Errc code>
+std::string_view spelled() {
+  const std::string_view text = __PRETTY_FUNCTION__;
+  const std::size_t begin = text.find("code = ") + 7;
+  return text.substr(begin, text.find_first_of(";]", begin) - begin);
+}
+template <std::size_t... codes>
+std::vector<std::string_view> spelled(std::index_sequence<codes...> /*first codes*/) {
+  return {spelled<static_cast<Errc>(codes)>()...};
+}
+
 TEST(Error, TableHasEveryCodeInOrder) {
   const auto table = error_table();
-  ASSERT_EQ(table.size(), static_cast<std::size_t>(Errc::file_unwritable) + 1)
-      << "the last code has moved, or a row is missing";
+  std::vector<std::string> names_of_codes;
+  for (const std::string_view text : spelled(std::make_index_sequence<64>()))
+    if (text.find("::Errc::") != text.npos)
+      names_of_codes.emplace_back(text.substr(text.rfind(':') + 1));
+  ASSERT_EQ(table.size(), names_of_codes.size()) << "a code has no row, or a row no code";
   std::set<std::string_view> names, sentences;
   for (std::size_t i = 0; i < table.size(); ++i) {
     EXPECT_EQ(static_cast<std::size_t>(table[i].code), i) << table[i].name;
+    EXPECT_EQ(table[i].name, names_of_codes[i]);
     EXPECT_TRUE(names.insert(table[i].name).second) << table[i].name;
     EXPECT_TRUE(sentences.insert(table[i].sentence).second) << table[i].sentence;
   }
