@@ -100,6 +100,9 @@ def load_tests(loader, tests, pattern):
             check(result)
 
     test_buffer.ndarray = ndarray
+    # Up to 3.11 these tests also call a method that NumPy has no more; without NumPy they leave it out.
+    if getattr(test_buffer, "numpy_array", None) and not hasattr(test_buffer.numpy_array, "tostring"):
+        test_buffer.numpy_array = None
     suite = unittest.TestSuite()
     suite.addTests(loader.loadTestsFromTestCase(Conformance))
     suite.addTest(loader.loadTestsFromTestCase(Counted))
