@@ -13,6 +13,7 @@ if(kind STREQUAL "STATIC_LIBRARY")
 endif()
 
 set(multibuffer_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/multibuffer)
+get_target_property(multibuffer_type multibuffer TYPE)
 configure_package_config_file(host/cmake/multibuffer-config.cmake.in multibuffer-config.cmake
   INSTALL_DESTINATION ${multibuffer_package_dir})
 write_basic_package_version_file(multibuffer-config-version.cmake COMPATIBILITY SameMinorVersion)
