@@ -20,6 +20,7 @@ host/resolve             host/view host/bytes host/support
 host/place               host/resolve host/view host/support
 host/backend             host/format host/place host/bytes host/support
 host/upload              host/backend host/place host/view host/support
+host/elements            host/upload host/backend host/format host/place host/view host/support
 host/cpu                 host/backend host/bytes host/support
 host/gather              host/upload host/backend host/place host/resolve host/format host/view host/support
 host/reference           host/view host/support
@@ -49,6 +50,12 @@ gather_modes   host/support
 scalar_kind    host/format
 sequence       host/resolve
 segments       host/resolve
+host_device    host/support
+divisor        host/support
+random_access  host/elements
+row_view       host/elements
+element_view   host/elements
+element_iterator host/elements
 multibuffer    public
 '
 # What is not ours, by the folders that may have it.

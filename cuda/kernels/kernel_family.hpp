@@ -1,7 +1,8 @@
 #pragma once
 
+#include <multibuffer/divisor.hpp>
+
 #include "cuda/kernels/kernel_choice.hpp"
-#include "cuda/plan/divisor.hpp"
 #include "cuda/plan/plan_facts.hpp"
 #include "host/support/rounding.hpp"
 #include "host/support/small_vector.hpp"

@@ -1,8 +1,9 @@
 #pragma once
 
+#include <multibuffer/divisor.hpp>
+
 #include "cuda/kernels/kernel_families.hpp"
 #include "cuda/plan/bytes16.hpp"
-#include "cuda/plan/divisor.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -165,6 +165,18 @@ void check_apart(const DeviceArray& array, const OutputPlace& out) {
   const Storage& storage = *storage_of(array);
   const Layout& whole = storage.layout;
   if (array.layout().empty()) return;
+  if (storage.through) {
+    const DeviceBuffer& table = storage.through->table;
+    Block entries{{}, table.format().itemsize()};
+    for (std::size_t i = 0; i < table.shape().size(); ++i)
+      entries.axes.push_back({table.shape()[i], table.strides()[i]});
+    if (OutputBytes(out).meet(entries, number_of(table.data())))
+      throw Failure(Errc::invalid_argument,
+                    "the output overlaps the table that an axis goes through: some entries would "
+                    "be read after they have been written over");
+    // Its entries may lead to any index of the axis, and to others by then.
+    return check_apart(storage.through->before, out);
+  }
   const AddressRange range = out.range();
   if (storage.placement != PlacementKind::in_place) {
     // Copied leaves are in blocks of the library, which gives them away read-only (`as_buffer`),

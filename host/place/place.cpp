@@ -137,7 +137,10 @@ void store_tables(Placement& placement, OffsetTables& tables, bool narrow) {
     const std::int64_t unit = last && narrow ? found.factor : 1;
     const bool fits = narrow && (found.most - least) / unit <= narrow_limit;
     placement.tables[level] = counted(tables.table(level), reached, least, unit, fits);
-    if (!last || !narrow) continue;
+    if (!last) continue;
+    const std::int64_t apart = found.least == found.most ? 0 : found.factor;
+    placement.entry_alignment = alignment_of((found.first - least) | apart);
+    if (!narrow) continue;
     placement.unit = unit;
     tables.move_origin(level + 1, least);
     placement.notes.push_back(text("offsets take ", fits ? 32 : 64, " bits, in units of ", unit,

@@ -183,6 +183,7 @@ void bind_device_array(py::module_& module) {
       .collected();
   bind_plans(cls);
   bind_update(cls);
+  bind_element_access(cls);
   bind_hand_on(cls);
   bind_dlpack(cls);
   add_exchange_table(cls.add_to(module));

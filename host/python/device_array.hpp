@@ -37,6 +37,8 @@ struct Verbs<DeviceArray> {
 
 /// Adds plan_copy, plan_take and plan_gather.
 void bind_plans(Class<DeviceArray>& cls);
+/// Adds through, and what kernels of others need: element_view, tables, address, unit.
+void bind_element_access(Class<DeviceArray>& cls);
 /// Adds update and update_pointers.
 void bind_update(Class<DeviceArray>& cls);
 

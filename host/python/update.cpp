@@ -21,7 +21,7 @@ Source new_elements(const DeviceArray& array, py::handle object) {
   Source source = uploaded ? source_of(dense_copy(*uploaded)) : source_of(object);
   // The library writes elements from the host.
   if (source.view.space() == MemorySpace::device) source = source_of(fetched(dense_copy(source)));
-  const Format& format = storage_of(array)->format;
+  const Format& format = uploaded_storage(array).format;
   if (same_meaning(format, source.view.format()))
     source.view = ArrayView(source.view.base(), format, source.view.layout(),
                             source.view.readonly(), source.view.space());

@@ -50,6 +50,37 @@ std::optional<DeviceBuffer> DeviceArray::as_buffer() const {
   return DeviceBuffer(std::move(parts));
 }
 
+std::vector<DeviceBuffer> DeviceArray::tables() const {
+  const Storage& storage = *storage_;
+  std::vector<DeviceBuffer> tables;
+  if (storage.through) {
+    tables = storage.through->before.tables();
+    tables.insert(tables.begin(), storage.through->table);
+    return tables;
+  }
+  for (std::size_t level = 0; level < storage.tables.size(); ++level) {
+    const PlanTable& table = storage.tables[level];
+    Format format = table.wide ? native_format<std::int64_t>() : native_format<std::uint32_t>();
+    const std::int64_t itemsize = format.itemsize();
+    tables.push_back(make_buffer({.device = device(),
+                                  .format = std::move(format),
+                                  .shape = {storage.table_entries[level]},
+                                  .strides = {itemsize},
+                                  .data = static_cast<std::byte*>(const_cast<void*>(table.data)),
+                                  .memory = storage.memory,
+                                  .stream = {},
+                                  .pending = nullptr,
+                                  .owner = storage_,
+                                  .readonly = true}));
+  }
+  return tables;
+}
+
+std::uintptr_t DeviceArray::address() const noexcept {
+  return reinterpret_cast<std::uintptr_t>(storage_->base);
+}
+std::int64_t DeviceArray::unit() const noexcept { return storage_->unit; }
+
 DeviceBuffer DeviceArray::require_buffer() const {
   std::optional<DeviceBuffer> buffer = as_buffer();
   if (!buffer)

@@ -21,6 +21,10 @@ struct Internals {
   static const std::shared_ptr<Memory>& memory(const DeviceBuffer& buffer) noexcept {
     return buffer.parts_.memory;
   }
+  /// True if work that the block does not know may still spoil the contents.
+  static bool has_pending_work(const DeviceBuffer& buffer) noexcept {
+    return buffer.parts_.pending != nullptr;
+  }
   /// Keeps the elements, where the library's block does not alone.
   static const std::shared_ptr<const void>& owner(const DeviceBuffer& buffer) noexcept {
     return buffer.parts_.owner;
@@ -46,6 +50,9 @@ inline DeviceBuffer make_buffer(BufferParts parts) {
 }
 inline const std::shared_ptr<Memory>& memory_of(const DeviceBuffer& buffer) noexcept {
   return detail::Internals::memory(buffer);
+}
+inline bool has_pending_work(const DeviceBuffer& buffer) noexcept {
+  return detail::Internals::has_pending_work(buffer);
 }
 inline const std::shared_ptr<const void>& owner_of(const DeviceBuffer& buffer) noexcept {
   return detail::Internals::owner(buffer);

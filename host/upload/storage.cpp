@@ -23,9 +23,12 @@ std::int64_t table_bytes(const OffsetArray& table) {
 }  // namespace
 
 Storage::~Storage() {
-  if (!owner || memory->wait()) return;
-  // The device refuses to wait. Then the owner stays for ever: memory that is lost does no harm.
+  // A block of the library's waits by itself.
+  const bool borrows_table = through && !memory_of(through->table);
+  if ((!owner && !borrows_table) || memory->wait()) return;
+  // The device refuses to wait. Then they stay for ever: memory that is lost does no harm.
   static_cast<void>(new (std::nothrow) std::shared_ptr<const void>(std::move(owner)));
+  static_cast<void>(new (std::nothrow) std::shared_ptr<const void>(std::move(through)));
 }
 
 std::vector<UsedMemory> blocks_of(const Storage& storage) {
@@ -34,7 +37,16 @@ std::vector<UsedMemory> blocks_of(const Storage& storage) {
   for (const std::shared_ptr<Memory>& arena : storage.arenas) blocks.push_back({arena});
   if (storage.memory) blocks.push_back({storage.memory});
   if (storage.lent) blocks.push_back({storage.lent});
+  for (const ThroughTable* at = storage.through.get(); at != nullptr;
+       at = storage_of(at->before)->through.get())
+    if (const std::shared_ptr<Memory>& memory = memory_of(at->table)) blocks.push_back({memory});
   return blocks;
+}
+
+const Storage& uploaded_storage(const DeviceArray& array) {
+  const Storage* storage = storage_of(array).get();
+  while (storage->through) storage = storage_of(storage->through->before).get();
+  return *storage;
 }
 
 ArenaMap map_arena(const Placement& placement) {
@@ -55,9 +67,14 @@ std::shared_ptr<Storage> make_storage(const Placement& placement, const Device& 
   if (map.bytes > 0) backend.upload(placement, map.tables, *memory, options.stream, options.watch);
 
   std::vector<PlanTable> tables;
-  for (std::size_t level = 0; level < placement.tables.size(); ++level)
+  std::vector<std::int64_t> table_entries;
+  for (std::size_t level = 0; level < placement.tables.size(); ++level) {
+    const OffsetArray& table = placement.tables[level];
     tables.push_back({memory->data() + map.tables[level],
-                      std::holds_alternative<LargeVector<std::int64_t>>(placement.tables[level])});
+                      std::holds_alternative<LargeVector<std::int64_t>>(table)});
+    table_entries.push_back(
+        std::visit([](const auto& entries) { return std::ssize(entries); }, table));
+  }
   const bool in_place = placement.kind == PlacementKind::in_place;
   const std::byte* base = in_place ? nullptr : memory->data();
   return std::shared_ptr<Storage>(new Storage{.device = device,
@@ -69,7 +86,9 @@ std::shared_ptr<Storage> make_storage(const Placement& placement, const Device& 
                                               .base = base,
                                               .unit = placement.unit,
                                               .arena_bytes = placement.arena_bytes,
+                                              .entry_alignment = placement.entry_alignment,
                                               .tables = std::move(tables),
+                                              .table_entries = std::move(table_entries),
                                               .owner = in_place ? options.owner : nullptr,
                                               .lent = in_place ? options.memory : nullptr,
                                               .known = nullptr,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <multibuffer/device_array.hpp>
+#include <multibuffer/device_buffer.hpp>
 #include <multibuffer/stages/place.hpp>
 
 #include "host/backend/backend.hpp"
@@ -26,27 +27,42 @@ struct KnownLeaves {
   std::unordered_map<const std::byte*, Leaf> leaves;
 };
 
+struct ThroughTable;
+
 /// The state that the views of an uploaded array share.
 struct Storage {
   Device device;
   Format format;
   PlacementKind placement;
-  Simplify simplify;                         ///< what it was placed with
-  Layout layout;                             ///< of all of it, before any view
-  std::shared_ptr<Memory> memory;            ///< the arena, then the tables
-  const std::byte* base = nullptr;           ///< of the leaves; null where offsets are addresses
-  std::int64_t unit = 1;                     ///< bytes that the last level's entries count in
-  std::int64_t arena_bytes = 0;              ///< of the leaves in `memory`
-  std::vector<PlanTable> tables;             ///< one per level
-  std::shared_ptr<const void> owner;         ///< of what is used in place
+  Simplify simplify;                ///< what it was placed with
+  Layout layout;                    ///< of all of it, before any view
+  std::shared_ptr<Memory> memory;   ///< the arena, then the tables
+  const std::byte* base = nullptr;  ///< of the leaves; null where offsets are addresses
+  std::int64_t unit = 1;            ///< bytes that the last level's entries count in
+  std::int64_t arena_bytes = 0;     ///< of the leaves in `memory`
+  std::int64_t entry_alignment = any_alignment;  ///< as in `Placement`
+  std::vector<PlanTable> tables;                 ///< one per level
+  std::vector<std::int64_t> table_entries;       ///< how many each of them has
+  std::shared_ptr<const void> owner;             ///< of what is used in place
   std::shared_ptr<Memory> lent;              ///< a block of others that is used in place, or null
   std::shared_ptr<const KnownLeaves> known;  ///< null unless sources are kept
-  std::vector<std::shared_ptr<Memory>> arenas;  ///< then, where its leaves are
-  mutable ClearRanges clear = {};               ///< of what is used in place
+  std::vector<std::shared_ptr<Memory>> arenas;       ///< then, where its leaves are
+  mutable ClearRanges clear = {};                    ///< of what is used in place
+  std::shared_ptr<const ThroughTable> through = {};  ///< of an array by `through`, else null
 
   /// Waits for queued work that may still read what is used in place; only then may its owner go.
   ~Storage();
 };
+
+/// The first level of an array by `DeviceArray::through`: a table of the caller's, which is read at
+/// each use.
+struct ThroughTable {
+  DeviceArray before;  ///< whose axis goes through it
+  DeviceBuffer table;
+};
+
+/// The storage of what was uploaded, from that of an array with any number of tables before it.
+const Storage& uploaded_storage(const DeviceArray& array);
 
 /// All blocks that reading the array's elements may touch, to be read.
 std::vector<UsedMemory> blocks_of(const Storage& storage);

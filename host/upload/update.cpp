@@ -58,7 +58,7 @@ std::string difference(const Placement& placement, const Storage& storage) {
           &PlanTable::data);
   if (placement.kind != storage.placement || placement.layout != storage.layout ||
       placement.unit != storage.unit || placement.arena_bytes != storage.arena_bytes ||
-      !same_tables || !same_places)
+      placement.entry_alignment < storage.entry_alignment || !same_tables || !same_places)
     return "its rows need another layout on the device than the array's";
   return {};
 }
@@ -162,7 +162,7 @@ std::shared_ptr<KnownLeaves> shared_leaves(const Resolution& resolution, const S
 }  // namespace
 
 void update(const DeviceArray& array, const ArrayView& view, const CallOptions& options) {
-  const Storage& storage = *storage_of(array);
+  const Storage& storage = uploaded_storage(array);
   if (storage.placement == PlacementKind::in_place)
     throw Failure(Errc::invalid_argument,
                   "an array in place reads its source where it lies: there is nothing to update");
@@ -191,7 +191,7 @@ void update(const DeviceArray& array, const ArrayView& view, const CallOptions& 
 
 DeviceArray update_pointers(const DeviceArray& array, const ArrayView& view,
                             const UpdateOptions& options) {
-  const Storage& before = *storage_of(array);
+  const Storage& before = uploaded_storage(array);
   if (!before.known)
     throw Failure(Errc::invalid_argument,
                   "the array was not uploaded with keep_sources: it does not know where its leaves "

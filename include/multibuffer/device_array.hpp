@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace multibuffer {
 
@@ -63,6 +64,43 @@ class DeviceArray : public ViewOperations<DeviceArray> {
   std::span<const T> as_span() const {
     return require_buffer().template as_span<const T>();
   }
+
+  /// The array with `axis` indexed through `table`: where it has an index i along the axis, the
+  /// result has the indices j... of the table, and reads at i = table[j...]. The table's axes, any
+  /// number at any strides, take the place of the axis. Nothing moves.
+  ///
+  ///     pages.through(0, block_table)     // (sequences, blocks, ...) of a paged cache's pages
+  ///
+  /// The entries are int32 or int64 on the array's device. They are read at each use and so may
+  /// change between uses: work that reads the array comes after the library's earlier work on the
+  /// table; what others write must be there, or ordered by you. The table is kept; memory that is
+  /// not the library's, and has no owner, is the caller's to keep. `owner` is kept likewise.
+  ///
+  /// Entries are not checked, since they may change: one outside of [0, extent) that is read leads
+  /// out of the array (`check_table` of <multibuffer/through.hpp> looks at all of them at once).
+  /// Entries that no index leads to may be anything.
+  ///
+  /// `update` of the result is one of what was uploaded, as of any view. Throws `invalid_argument`
+  /// for entries of another type, device or alignment; and for an array behind tables, unless the
+  /// axis moves by single entries of the first one. Throws `index_out_of_range` for entries along
+  /// an axis of extent 0.
+  DeviceArray through(int axis, const DeviceBuffer& table,
+                      std::shared_ptr<const void> owner = nullptr) const;
+
+  /// What code of your own needs to find elements, beside `layout()`: an element lies
+  ///
+  ///     entry = 0
+  ///     for each level:  entry = tables()[level][entry + origins[level] + sum(index * stride)]
+  ///     entry * unit() + origins[levels] + sum(index * stride)
+  ///
+  /// bytes from `address()`. In C++, `elements` of <multibuffer/elements.hpp> does that.
+  ///
+  /// The offset tables where they are, of std::uint32_t or std::int64_t, read-only; they keep the
+  /// storage. That of `through` is the caller's, whose axes are those of level 0.
+  std::vector<DeviceBuffer> tables() const;
+  /// 0 where the entries are addresses.
+  std::uintptr_t address() const noexcept;
+  std::int64_t unit() const noexcept;
 
  private:
   friend ViewOperations<DeviceArray>;

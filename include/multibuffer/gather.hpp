@@ -26,10 +26,10 @@ struct Selection {
   static Selection at(std::span<const Indices> coordinates, IndexMode mode = IndexMode::raise);
 };
 
-/// The caller's own memory for a result. It must not overlap the elements of an array in place, nor
-/// indices on the device: a gather throws `invalid_argument` if it does. It cannot detect this for
-/// arrays that lie in place on a device behind pointers. Indices in host memory may lie inside of
-/// it: all of them are then read first.
+/// The caller's own memory for a result. It must not overlap the elements of an array in place,
+/// indices on the device, or a table that an axis goes through: a gather throws `invalid_argument`
+/// if it does. It cannot detect this for arrays that lie in place on a device behind pointers.
+/// Indices in host memory may lie inside of it: all of them are then read first.
 struct Output {
   void* data = nullptr;
   std::int64_t bytes = 0;  ///< how much there is

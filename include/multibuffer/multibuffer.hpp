@@ -8,6 +8,7 @@
 #include <multibuffer/device_array.hpp>
 #include <multibuffer/device_buffer.hpp>
 #include <multibuffer/dlpack.hpp>
+#include <multibuffer/elements.hpp>
 #include <multibuffer/error.hpp>
 #include <multibuffer/fields.hpp>
 #include <multibuffer/format.hpp>
@@ -24,6 +25,7 @@
 #include <multibuffer/stages/place.hpp>
 #include <multibuffer/stages/resolve.hpp>
 #include <multibuffer/stream.hpp>
+#include <multibuffer/through.hpp>
 #include <multibuffer/update.hpp>
 #include <multibuffer/verify.hpp>
 #include <multibuffer/view_operations.hpp>

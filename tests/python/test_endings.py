@@ -68,6 +68,9 @@ WORK = {
         "numbers.__array_interface__" if DEVICE == "host" else "numbers.__cuda_array_interface__",
     "memoryview of an uploaded array":
         "memoryview(numbers).release()" if DEVICE == "host" else "numbers.__dlpack__()",
+    "through": "a.through(0, memoryview(bytes(400)).cast('i')).copy()" if DEVICE == "host" else
+        "a.through(0, upload(memoryview(bytes(400)).cast('i')).copy()).copy()",
+    "check_table": "a.check_table(0, upload(memoryview(bytes(400)).cast('i')).copy())",
     "take": "a.take(indices)",
     "take of many": "a.take(memoryview(bytes(8 * 200_000)).cast('q'))",
     "take of indices that are widened": "a.take(memoryview(bytes(2 * 60_000)).cast('h'))",
@@ -176,7 +179,7 @@ if numpy:
     })
 
 # What moves no elements; the dunders are there by their operators.
-QUICK = {"transpose", "rows", "reference", "__len__", "__getitem__", "__array__", "__buffer__",
+QUICK = {"transpose", "element_view", "include_dir", "rows", "reference", "__len__", "__getitem__", "__array__", "__buffer__",
          "__contains__", "__iter__", "__dlpack_device__", "__reduce__", "__reduce_ex__", "__init__"}
 # What needs torch, which takes seconds to import; what it does, it does by take().
 QUICK |= {"torch"}

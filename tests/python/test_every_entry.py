@@ -78,6 +78,7 @@ VALID = {
     "astype.dtype": "f4", "from_pointers.shape": 4,
     "source": b"abcd", "join": "concatenate", "window": 0, "offset": 0, "open.shape": None,
     "bytes": 64, "protocol": 2, "n": 2, "shuffle": False, "seed": 0, "rank": 0, "world": 1,
+    "table": memoryview(bytes(8)).cast("i"), "allow_negative": False, "levels": 1,
     "prefetch": 0, "drop_last": False, "framework": "numpy", "state": {}, "name": "a",
 }
 

@@ -19,6 +19,9 @@ tables raises BufferError: hand on copy().
 astype() converts elements as it gathers, and so do copy(), take() and gather() where they are given
 a dtype: "float16", "bfloat16", ">i4" and their like; saturate=True is for integers that do not fit.
 
+array.through(axis, table) indexes an axis through a table that lies on the device and may change, as
+the block table of a paged cache.
+
 DeviceArray.plan_copy(), plan_take() and plan_gather() are gathers decided once: Plan.run() is then
 one launch.
 
@@ -32,6 +35,7 @@ rows(image)         a Pillow image by its rows
 reference(obj)      the same verbs by the original pointers, to check results against
 verify(a, b)        true if they are equal; else it says the first difference
 access(stream, a)   for kernels of your own: orders them with the library's work, and keeps a
+include_dir()       the C++ header with which such a kernel reads a.element_view()
 devices()           what upload(obj, device=...) can name
 
 What cannot be done raises TypeError (an argument of another kind than is asked for), ValueError (of
@@ -45,6 +49,8 @@ Objects are returned by these functions and their methods alone: the classes can
 derived from, and their objects are not pickled or copied by the copy module, but for datasets of
 files and their batches.
 """
+
+import os as _os
 
 from . import _core
 from ._core import (
@@ -87,6 +93,7 @@ __all__ = [
     "file_formats",
     "from_pointers",
     "gather_in_pieces",
+    "include_dir",
     "open",
     "reference",
     "rows",
@@ -248,6 +255,20 @@ def access(stream, *reads, writes=()):
     if isinstance(writes, (DeviceArray, DeviceBuffer)):
         writes = (writes,)
     return _core.access(stream, reads, tuple(writes))
+
+
+def include_dir():
+    """The folder of the C++ headers with which a kernel reads an array by its element_view().
+
+    Compilers take it as '-I' + include_dir(); the kernel includes <multibuffer/element_view.hpp>, which
+    needs no other header under NVRTC, and C++17.
+
+        >>> kernel = cupy.RawKernel(source, "sum_rows", options=("--std=c++17",
+        ...                         "-I" + multibuffer.include_dir()))
+        >>> with multibuffer.access(cupy.cuda.get_current_stream(), array):
+        ...     kernel((blocks,), (threads,), (array.element_view(), sums))
+    """
+    return _os.path.join(_os.path.dirname(_os.path.abspath(__file__)), "include")
 
 
 def verify(result, expected, *, atol=0.0, rtol=0.0, ulp=0, progress=None):

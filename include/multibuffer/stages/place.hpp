@@ -22,6 +22,14 @@ struct PackAxis {
 /// The entries of a level, in the place of its pointers, of 32 or 64 bits.
 using OffsetArray = std::variant<LargeVector<std::uint32_t>, LargeVector<std::int64_t>>;
 
+/// What a distance of 0 is aligned to.
+inline constexpr std::int64_t any_alignment = std::int64_t{1} << 62;
+/// Returns the largest power of two that divides `distance`, which may be negative.
+constexpr std::int64_t alignment_of(std::int64_t distance) {
+  const auto bits = static_cast<std::uint64_t>(distance | any_alignment);
+  return static_cast<std::int64_t>(bits & -bits);
+}
+
 /// Says which bytes travel, where they land, and how elements are addressed there. An element is at
 ///
 ///     entry = 0
@@ -36,6 +44,9 @@ struct Placement {
   Layout layout;
   std::int64_t unit = 1;  ///< bytes that the last level's entries count in
   std::vector<OffsetArray> tables;
+  /// The largest power of two that divides the bytes of every entry of the last level, entry *
+  /// unit; `any_alignment` where all are 0, and without tables.
+  std::int64_t entry_alignment = any_alignment;
   /// The address of index 0 of each of the resolution's leaves. Each leaf takes `leaf_span` bytes.
   Sequence leaves;
   std::int64_t leaf_below = 0;  ///< from its lowest byte to index 0
