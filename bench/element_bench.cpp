@@ -13,8 +13,8 @@
 #include <vector>
 
 // Sums over rows behind shuffled pointers, through views, beside the same loop over the T** itself.
-// The two take turns, so that a machine that changes its speed changes it for both; `of_pointers` is
-// the median of the ratios of neighbours: above 1 is faster than the T**.
+// The two take turns, so that a machine that changes its speed changes it for both; `of_pointers`
+// is the median of the ratios of neighbours: above 1 is faster than the T**.
 
 namespace {
 
@@ -30,8 +30,10 @@ struct Rows {
   DeviceArray array;
 
   explicit Rows(std::int64_t row_length)
-      : length(row_length), memory(elements_in_all + elements_in_all / row_length * 8),
-        pointers(shuffled()), array(uploaded()) {}
+      : length(row_length),
+        memory(static_cast<std::size_t>(elements_in_all + elements_in_all / row_length * 8)),
+        pointers(shuffled()),
+        array(uploaded()) {}
 
  private:
   std::vector<const T*> shuffled() {
@@ -151,7 +153,8 @@ void add(const std::string& type) {
   with("iterator", [=](const DeviceArray& array) { return by_iterator(view(array)); });
   with("accumulate", [=](const DeviceArray& array) { return by_algorithm(view(array)); });
   with("indices", [=](const DeviceArray& array) { return by_indices(view(array)); });
-  with("device_iterator", [=](const DeviceArray& array) { return by_device_iterator(view(array)); });
+  with("device_iterator",
+       [=](const DeviceArray& array) { return by_device_iterator(view(array)); });
 }
 
 const bool added = [] {

@@ -7,8 +7,8 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 // `cuda::std::mdspan` over arrays of pointers, compiled by a host's compiler alone.
@@ -71,46 +71,6 @@ TEST_F(Mdspan, LayoutsAreEqualIfTheyLeadToTheSamePlaces) {
   EXPECT_TRUE(span.mapping() == (cuda::mdspan<float, 2>(*array_).mapping()));
   EXPECT_FALSE(span.mapping() == (cuda::mdspan<float, 2>(array_->reverse(0)).mapping()));
 }
-
-/// A layout as ours is, with the function that the standard lets it bring for submdspan.
-struct Own {
-  template <class Extents>
-  struct mapping {
-    using extents_type = Extents;
-    using index_type = typename Extents::index_type;
-    using size_type = typename Extents::size_type;
-    using rank_type = typename Extents::rank_type;
-    using layout_type = Own;
-    Extents extents_{};
-    constexpr const Extents& extents() const noexcept { return extents_; }
-    constexpr index_type required_span_size() const noexcept { return 1; }
-    template <class... Indices>
-    constexpr index_type operator()(Indices... /*indices*/) const noexcept {
-      return 0;
-    }
-    static constexpr bool is_always_unique() noexcept { return false; }
-    static constexpr bool is_always_exhaustive() noexcept { return false; }
-    static constexpr bool is_always_strided() noexcept { return false; }
-    static constexpr bool is_unique() noexcept { return false; }
-    static constexpr bool is_exhaustive() noexcept { return false; }
-    static constexpr bool is_strided() noexcept { return false; }
-    friend constexpr bool operator==(const mapping&, const mapping&) noexcept { return true; }
-    template <class... Slices>
-    friend constexpr auto submdspan_mapping(const mapping& from, Slices... /*slices*/) {
-      return ::cuda::std::submdspan_mapping_result<mapping>{from, 0};
-    }
-  };
-};
-using OwnSpan = ::cuda::std::mdspan<const float, ::cuda::std::dextents<std::int64_t, 1>, Own>;
-
-template <class T>
-concept HasOwnSubmdspan = requires(T span) {
-  { ::cuda::std::submdspan(span, ::cuda::std::full_extent) } -> std::same_as<T>;
-};
-
-// CCCL calls its own submdspan_mapping alone. Where this fails, it has learnt to look for that of a
-// layout: then `row` can become one, and cuda::mdspan's comment can go.
-TEST_F(Mdspan, ASubmdspanOfOnesOwnIsStillNotFound) { EXPECT_FALSE(HasOwnSubmdspan<OwnSpan>); }
 
 }  // namespace
 }  // namespace multibuffer

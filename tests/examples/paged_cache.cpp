@@ -30,7 +30,8 @@ int main(int argc, char** argv) {
 
   // Token by token: three of the first sequence, one of the second.
   const std::vector<std::int64_t> sequence{0, 0, 0, 1}, block{0, 0, 1, 0}, slot{0, 1, 0, 1};
-  const std::vector<multibuffer::Indices> tokens{sequence, block, slot};
+  using multibuffer::Indices;
+  const std::vector<Indices> tokens{Indices(sequence), Indices(block), Indices(slot)};
   const auto keys = gather(paged, multibuffer::Selection::at(tokens));  // one launch
   for (const float number : keys.to_host<float>()) std::cout << number << ' ';
 }

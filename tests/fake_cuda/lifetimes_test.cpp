@@ -861,5 +861,152 @@ TEST_F(Lifetimes, ASlotWhoseCopyCouldNotBeMarkedIsNotFilledAgainTooEarly) {
   EXPECT_EQ(seen, values);
 }
 
+// Kernels of the caller's over views, and tables of the caller's before arrays.
+
+/// Rows of 250 behind a table, which hold what `counting(first)` has.
+struct ShuffledRows {
+  explicit ShuffledRows(std::int32_t first) : memory(counting(first)) {
+    for (const int row : {2, 0, 3, 1}) pointers.push_back(memory.data() + row * 250);
+  }
+  ArrayView view() const { return ArrayView::from_rows(pointers, 250); }
+  Numbers expected() const {
+    Numbers all;
+    for (const std::int32_t* row : pointers) all.insert(all.end(), row, row + 250);
+    return all;
+  }
+  Numbers memory;
+  std::vector<const std::int32_t*> pointers;
+};
+
+/// A kernel that reads every element of a view.
+class Kernel {
+ public:
+  void launch(const ElementView<const std::int32_t, 2>& view, cudaStream_t stream) {
+    fake_cuda::enqueue(stream, [seen = seen_, view] {
+      for (std::int64_t row = 0; row < view.extent(0); ++row)
+        for (const std::int32_t element : view.row(row)) seen->push_back(element);
+    });
+  }
+  const Numbers& seen() const { return *seen_; }
+
+ private:
+  std::shared_ptr<Numbers> seen_ = std::make_shared<Numbers>();
+};
+
+DeviceArray behind_a_table(const ShuffledRows& rows) {
+  UploadOptions options;
+  options.placement = PlacementKind::preserved;  // as packed rows in their order need no table
+  return upload(rows.view(), Device::open("cuda:0"), options);
+}
+
+TEST_F(Lifetimes, AKernelOverAViewReadsBeforeALaterUpdate) {
+  const ShuffledRows rows(0), others(5000);
+  const DeviceArray array = behind_a_table(rows);
+  ASSERT_EQ(array.layout().levels(), 1);
+  const Stream stream = make_stream();
+  Kernel kernel;
+  {
+    const Access access(stream_ref(stream), {array});
+    kernel.launch(elements<std::int32_t, 2>(array), stream.get());
+  }
+  update(array, others.view());
+  EXPECT_EQ(numbers_of(copy(array)), others.expected());
+  ASSERT_EQ(cudaStreamSynchronize(stream.get()), cudaSuccess);
+  EXPECT_EQ(kernel.seen(), rows.expected());
+}
+
+TEST_F(Lifetimes, AKernelOverAViewReadsAfterAnEarlierUpdate) {
+  const ShuffledRows rows(0), others(5000);
+  const DeviceArray array = behind_a_table(rows);
+  update(array, others.view());
+  const Stream stream = make_stream();
+  Kernel kernel;
+  {
+    const Access access(stream_ref(stream), {array});
+    kernel.launch(elements<std::int32_t, 2>(array), stream.get());
+  }
+  ASSERT_EQ(cudaStreamSynchronize(stream.get()), cudaSuccess);
+  EXPECT_EQ(kernel.seen(), others.expected());
+}
+
+TEST_F(Lifetimes, AKernelOverAViewOutlivesTheArray) {
+  const ShuffledRows rows(0);
+  const Stream stream = make_stream();
+  Kernel kernel;
+  {
+    const DeviceArray array = behind_a_table(rows);
+    const Access access(stream_ref(stream), {array});
+    kernel.launch(elements<std::int32_t, 2>(array), stream.get());
+  }
+  reclaim_memory();
+  ASSERT_EQ(cudaStreamSynchronize(stream.get()), cudaSuccess);
+  EXPECT_EQ(kernel.seen(), rows.expected());
+}
+
+DeviceBuffer table_of(const Numbers& entries) {
+  const std::int64_t shape[] = {static_cast<std::int64_t>(entries.size())};
+  return DeviceBuffer::from_host(Device::open("cuda:0"), entries.data(), shape, Format("i", 4));
+}
+/// Writes other entries, on a stream of the library's own.
+void rewrite(const DeviceBuffer& table, const Numbers& entries) {
+  GatherOptions options;
+  options.out = output_of(table);
+  copy(uploaded(entries), options);
+}
+
+TEST_F(Lifetimes, ATableIsReadBeforeItIsWrittenAgain) {
+  const DeviceArray array = uploaded(counting());
+  const DeviceBuffer table = table_of(backwards());
+  const Stream stream = make_stream();
+  GatherOptions options;
+  options.stream = stream_ref(stream);
+  const DeviceBuffer result = copy(array.through(0, table), options);
+  rewrite(table, counting());
+  EXPECT_EQ(numbers_of(table), counting());
+  EXPECT_EQ(numbers_of(result), backwards());
+}
+
+TEST_F(Lifetimes, AndAfterItWasWrittenOnAnotherStream) {
+  const DeviceArray array = uploaded(counting());
+  const DeviceBuffer table = table_of(counting());
+  const DeviceArray through = array.through(0, table);
+  rewrite(table, backwards());
+  const Stream stream = make_stream();
+  GatherOptions options;
+  options.stream = stream_ref(stream);
+  EXPECT_EQ(numbers_of(copy(through, options)), backwards());
+}
+
+TEST_F(Lifetimes, ATableOutlivesTheGathersThatReadIt) {
+  const Stream stream = make_stream();
+  std::optional<DeviceBuffer> result;
+  {
+    const DeviceArray array = uploaded(counting());
+    GatherOptions options;
+    options.stream = stream_ref(stream);
+    result = copy(array.through(0, table_of(backwards())), options);
+  }
+  reclaim_memory();
+  EXPECT_EQ(numbers_of(*result), backwards());
+}
+
+TEST_F(Lifetimes, AnAccessToAnArrayThroughATableCoversTheTable) {
+  const DeviceArray array = uploaded(counting());
+  const DeviceBuffer table = table_of(backwards());
+  const DeviceArray through = array.through(0, table);
+  const Stream stream = make_stream();
+  const auto seen = std::make_shared<Numbers>();
+  {
+    const Access access(stream_ref(stream), {through});
+    fake_cuda::enqueue(stream.get(), [seen, view = elements<std::int32_t, 1>(through)] {
+      for (std::int64_t i = 0; i < view.size(); ++i) seen->push_back(view(i));
+    });
+  }
+  rewrite(table, counting());
+  EXPECT_EQ(numbers_of(table), counting());
+  ASSERT_EQ(cudaStreamSynchronize(stream.get()), cudaSuccess);
+  EXPECT_EQ(*seen, backwards());
+}
+
 }  // namespace
 }  // namespace multibuffer::cuda

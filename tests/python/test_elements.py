@@ -25,7 +25,7 @@ def on_device(values, code="i"):
 
 def dense(count=4):
     """Pages of three int32 each, 10 * page + slot."""
-    return upload(array.array("i", [10 * (i // 3) + i % 3 for i in range(3 * count)])).reshape(count, 3)
+    return upload(array.array("i", [10 * (i // 3) + i % 3 for i in range(3 * count)])).reshape((count, 3))
 
 
 class Through(unittest.TestCase):
@@ -43,7 +43,7 @@ class Through(unittest.TestCase):
         self.assertEqual(through[1].tolist(), [12, 12, 10])
 
     def test_a_table_has_any_number_of_axes(self):
-        two = upload(array.array("i", [3, 1, 0, 2])).reshape(2, 2)
+        two = upload(array.array("i", [3, 1, 0, 2])).reshape((2, 2))
         through = dense().through(0, two)
         self.assertEqual(through.shape, (2, 2, 3))
         self.assertEqual(through[:, :, 0].tolist(), [[30, 10], [0, 20]])
@@ -51,7 +51,7 @@ class Through(unittest.TestCase):
         self.assertEqual(dense().through(0, two[1])[:, 0].tolist(), [0, 20])
 
     def test_a_paged_cache_is_gathered_token_by_token(self):  # as the guide has it
-        pool = upload(array.array("f", range(8 * 2 * 3))).reshape(8, 2, 3)
+        pool = upload(array.array("f", range(8 * 2 * 3))).reshape((8, 2, 3))
         blocks = memoryview(array.array("i", [5, 2, 7, -1])).cast("B").cast("i", (2, 2))
         paged = pool.through(0, upload(blocks).copy())
         self.assertEqual(paged.shape, (2, 2, 2, 3))
