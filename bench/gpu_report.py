@@ -79,12 +79,12 @@ NEW_PEERS = ("pixels", "slices", "transposes", "lists", "small")
 OTHER_PEERS = ("rows", "in_l2", "misaligned", "elements", "uploads", "copies", "levels", "tables",
                "converted", "building")
 
-# Likewise: reads of pieces alone have not run on a GPU yet.
-BENCHMARKS = ("device_pieces_bench", "device_gather_bench", "device_phases_bench",
+# Likewise: reads of pieces, and views in kernels of others, have not run on a GPU yet.
+BENCHMARKS = ("device_pieces_bench", "device_element_bench", "device_gather_bench", "device_phases_bench",
               "device_upload_bench", "gather_bench")
 
 DEVICE_TESTS = ("backend", "conversion", "cuda_backend", "kernels", "upload", "plan",
-                "pieces", "update", "verify")
+                "pieces", "through", "update", "verify")
 
 # Tests for compute-sanitizer, under which all is some thousand times slower: a few of each way to
 # gather and to convert, and every kernel there is.
