@@ -176,7 +176,7 @@ py::object element_view(const DeviceArray& array, int levels) {
       view_bytes(detail::find_elements(array, {std::nullopt, format.itemsize(), alignment},
                                        array.ndim(), levels),
                  levels);
-  const py::bytes object(bytes);
+  py::object object = py::bytes(bytes);
   try {
     return py::module_::import("numpy").attr("void")(object);
   } catch (py::error_already_set& error) {

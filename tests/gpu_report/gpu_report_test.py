@@ -28,7 +28,7 @@ BEGINNING = ["configure", "build"]
 PYTHON = ["import multibuffer torch", "import torch multibuffer", "python tests"]
 PEERS = ["peers new", "peers others"]
 BENCHMARKS = [*(f"bench device_{program}_bench-{part}"
-                for program in ("pieces", "gather", "phases", "upload")
+                for program in ("pieces", "element", "gather", "phases", "upload")
                 for part in ("one-rows", "two")), "bench gather_bench"]
 SANITIZERS = [f"sanitizer {tool} {tests}"
               for tool in ("memcheck", "racecheck", "initcheck", "synccheck")
