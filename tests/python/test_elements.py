@@ -74,6 +74,26 @@ class Through(unittest.TestCase):
         table[1] = 3
         self.assertEqual(through[:, 0].tolist(), [0, 30])
 
+    @unittest.skipIf(DEVICE == "host", "on a GPU")
+    def test_a_table_of_another_package_is_read_where_it_is(self):
+        class Foreign:
+            def __init__(self, table):
+                self.table = table
+                self.__cuda_array_interface__ = table.__cuda_array_interface__
+
+        table = on_device([0, 1])
+        foreign = Foreign(table)
+        gone = weakref.ref(foreign)
+        through = dense().through(0, foreign)
+        upload(array.array("i", [3, 2])).copy(out=table)
+        table.synchronize()
+        del foreign
+        self.assertIsNotNone(gone())
+        self.assertEqual(through[:, 0].tolist(), [30, 20])
+        del through
+        gc.collect()
+        self.assertIsNone(gone())
+
     def test_bad_entries_are_found_when_asked_for(self):
         pages_ = dense()
         self.assertIsNone(pages_.check_table(0, on_device([3, 0])))

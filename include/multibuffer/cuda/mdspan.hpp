@@ -1,5 +1,8 @@
 #pragma once
 
+/// Arrays of pointers as `cuda::std::mdspan`. By nvcc or by a host's compiler alone, which then needs
+/// the CUDA Toolkit's folder include/cccl.
+
 #include <multibuffer/elements.hpp>
 
 #include <cstddef>
