@@ -2,6 +2,7 @@
 #include <multibuffer/through.hpp>
 
 #include "host/backend/backend.hpp"
+#include "host/support/checked.hpp"
 #include "host/support/text.hpp"
 #include "host/upload/internals.hpp"
 #include "host/upload/storage.hpp"
@@ -145,6 +146,7 @@ DeviceArray DeviceArray::through(int axis, const DeviceBuffer& table,
   std::vector<std::int64_t> table_entries = before.table_entries;
   table_entries.insert(table_entries.begin(), table.size());
   Layout layout = layout_through(layout_, axis, table);
+  checked_multiply(layout.size(), itemsize(), "the size of the array");
   return make_array(
       std::shared_ptr<const Storage>(
           new Storage{.device = before.device,

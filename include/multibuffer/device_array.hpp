@@ -83,7 +83,7 @@ class DeviceArray : public ViewOperations<DeviceArray> {
   /// `update` of the result is one of what was uploaded, as of any view. Throws `invalid_argument`
   /// for entries of another type, device or alignment; and for an array behind tables, unless the
   /// axis moves by single entries of the first one. Throws `index_out_of_range` for entries along
-  /// an axis of extent 0.
+  /// an axis of extent 0, and `size_overflow`.
   DeviceArray through(int axis, const DeviceBuffer& table,
                       std::shared_ptr<const void> owner = nullptr) const;
 

@@ -243,6 +243,19 @@ TEST_P(ThroughTest, ItsTablesAreTheCallersThenTheArraysOwn) {
   EXPECT_EQ(through.address(), array.address());
 }
 
+TEST(Through, AnArrayThatWouldBeTooLargeIsRefused) {
+  const Ints memory(24), entry{0};
+  const Numbers shape{4, 3, 2}, one{1};
+  const std::int64_t many = std::int64_t{1} << 30;
+  const DeviceArray array =
+      upload(ArrayView::dense(memory.data(), shape, Format("i", 4)), Device::host());
+  const DeviceBuffer broadcast =
+      DeviceBuffer::from_host(Device::host(), entry.data(), one, Format("i", 4))
+          .reinterpret(Format("i", 4), {many, many}, {0, 0});
+  expect_error(Errc::size_overflow, "the size of the array", [&] { array.through(0, broadcast); });
+  EXPECT_EQ(array.through(0, broadcast.reinterpret(Format("i", 4), {many}, {0})).shape()[0], many);
+}
+
 TEST(Through, AFieldOfStructsGoesThroughATable) {
   const std::vector<std::array<std::int32_t, 2>> structs{{0, 1}, {10, 11}, {20, 21}};
   const Numbers shape{3}, two{2};
