@@ -171,6 +171,7 @@ class ElementView {
   }
   /// The same by an array of indices, of which the last one is 0.
   MULTIBUFFER_HOST_DEVICE RowView<T> row_at(const typename Layout::Index& index) const {
+    device_code::check_rows(has_rows(), Rank - 1);
     check(index, Rank - 1);
     return {device_code::element_at<T>(base_, layout_.offset_of(index)), layout_.strides[Rank - 1],
             layout_.extents[Rank - 1]};

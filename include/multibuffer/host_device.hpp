@@ -51,19 +51,23 @@ using UInt32 = std::uint32_t;
 #endif
 static_assert(sizeof(Int64) == 8 && sizeof(UInt32) == 4 && sizeof(void*) == 8);
 
+inline namespace MULTIBUFFER_VIEWS {
+
 #ifdef MULTIBUFFER_CHECKED
-/// Reports an index out of range and stops. `%lld` is the one length that every printf has.
-MULTIBUFFER_HOST_DEVICE inline void stop_at(int axis, Int64 index, Int64 extent) {
 #ifdef __CUDA_ARCH__
-  printf("multibuffer: index %lld on axis %d, whose extent is %lld\n",
-         static_cast<long long>(index), axis, static_cast<long long>(extent));
-  __trap();
+#define MULTIBUFFER_STOP(...) (printf("multibuffer: " __VA_ARGS__), __trap())
 #else
-  std::fprintf(stderr, "multibuffer: index %lld on axis %d, whose extent is %lld\n",
-               static_cast<long long>(index), axis, static_cast<long long>(extent));
-  std::abort();
+#define MULTIBUFFER_STOP(...) (std::fprintf(stderr, "multibuffer: " __VA_ARGS__), std::abort())
 #endif
+/// Stops at an index. `%lld` is the one length that every printf has.
+MULTIBUFFER_HOST_DEVICE inline void stop_at(int axis, Int64 index, Int64 extent) {
+  MULTIBUFFER_STOP("index %lld on axis %d, whose extent is %lld\n", static_cast<long long>(index),
+                   axis, static_cast<long long>(extent));
 }
+MULTIBUFFER_HOST_DEVICE inline void stop_at_rows(int axis) {
+  MULTIBUFFER_STOP("no rows along axis %d, which counts entries of a pointer table\n", axis);
+}
+#undef MULTIBUFFER_STOP
 #endif
 
 /// Stops at an index outside of [0, extent), in a program that asks for it.
@@ -76,6 +80,18 @@ MULTIBUFFER_HOST_DEVICE constexpr void check_index(int axis, Int64 index, Int64 
   static_cast<void>(extent);
 #endif
 }
+
+/// Likewise, at a row of an array that has none.
+MULTIBUFFER_HOST_DEVICE constexpr void check_rows(bool has_rows, int axis) {
+#ifdef MULTIBUFFER_CHECKED
+  if (!has_rows) stop_at_rows(axis);
+#else
+  static_cast<void>(has_rows);
+  static_cast<void>(axis);
+#endif
+}
+
+}  // namespace MULTIBUFFER_VIEWS
 
 /// An element type by its constness, which is the direction in which a view goes: const elements
 /// are read from const bytes, others would be written to as well.
