@@ -1,7 +1,7 @@
 #pragma once
 
-/// Arrays of pointers as `cuda::std::mdspan`. By nvcc or by a host's compiler alone, which then needs
-/// the CUDA Toolkit's folder include/cccl.
+/// Arrays of pointers as `cuda::std::mdspan`. By nvcc or by a host's compiler alone, which then
+/// needs the CUDA Toolkit's folder include/cccl.
 
 #include <multibuffer/elements.hpp>
 
