@@ -1,5 +1,6 @@
 #pragma once
 
+#include "host/bytes/short_copy.hpp"
 #include "host/bytes/simd.hpp"
 #include "host/bytes/wide_copy.hpp"
 
@@ -41,6 +42,14 @@ class NontemporalWriter {
     for (; at + cache_line_bytes <= bytes; at += cache_line_bytes, line_ += cache_line_bytes)
       Moves::nontemporal_store_line(line_, from + at);
     put(from + at, bytes - at);
+  }
+
+  /// Appends fewer bytes than a vector has.
+  void append_short(const std::byte* from, std::int64_t bytes) {
+    make_room(bytes);
+    copy_short(buffer_ + filled_, from, bytes);
+    filled_ += bytes;
+    write_up_to(filled_ - lag);
   }
 
   /// Writes the buffer, partial cache lines by ordinary stores.

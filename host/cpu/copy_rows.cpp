@@ -1,6 +1,7 @@
 #include "host/cpu/copy_rows.hpp"
 
 #include "host/bytes/nontemporal_writer.hpp"
+#include "host/bytes/short_copy.hpp"
 #include "host/bytes/simd.hpp"
 #include "host/bytes/wide_copy.hpp"
 
@@ -16,16 +17,6 @@ constexpr std::int64_t large_row_bytes = 2048;
 /// Each batch begins and ends with partial cache lines, which does not pay for smaller ones.
 constexpr std::int64_t least_nontemporal_bytes = 2048;
 
-/// Copies Bytes to 2 * Bytes bytes by two copies of `Bytes` that overlap in the middle.
-template <std::size_t Bytes>
-void copy_ends(std::byte* to, const std::byte* from, std::int64_t bytes) {
-  std::byte first[Bytes], last[Bytes];
-  std::memcpy(first, from, Bytes);
-  std::memcpy(last, from + bytes - Bytes, Bytes);
-  std::memcpy(to, first, Bytes);
-  std::memcpy(to + bytes - Bytes, last, Bytes);
-}
-
 /// Rows of a size known when this is compiled.
 template <int Bytes>
 struct FixedRow {
@@ -35,9 +26,7 @@ struct FixedRow {
 };
 struct TinyRow {  ///< 3 to 15 bytes
   void operator()(std::byte* to, const std::byte* from, std::int64_t bytes) const {
-    if (bytes >= 8) return copy_ends<8>(to, from, bytes);
-    if (bytes >= 4) return copy_ends<4>(to, from, bytes);
-    copy_ends<2>(to, from, bytes);
+    copy_short(to, from, bytes);
   }
 };
 struct LargeRow {
