@@ -185,17 +185,18 @@ void check_readable_in_place(const Placement& placement, const Context& context)
   const auto check = [&](std::int64_t leaf) {
     const std::byte* const begin =
         reinterpret_cast<const std::byte*>(placement.leaves[leaf] - placement.leaf_below);
-    const std::byte* const end = begin + placement.leaf_span;
+    const std::int64_t bytes = span_of_leaf(placement, leaf);
+    const std::byte* const end = begin + bytes;
     if (readable.surely(begin, end)) return;
     const std::string why = readable.why_not(begin, end);
     if (!why.empty())
       throw Failure(Errc::invalid_argument,
-                    text("leaf ", leaf, " of ", placement.leaves.size(), " (", placement.leaf_span,
-                         " bytes at ", static_cast<const void*>(begin), ") ", why));
+                    text("leaf ", leaf, " of ", placement.leaves.size(), " (", bytes, " bytes at ",
+                         static_cast<const void*>(begin), ") ", why));
   };
   const std::int64_t leaves = placement.leaves.size();
   if (leaves == 0) return;
-  if (placement.leaves.is_affine()) {
+  if (placement.leaves.is_affine() && placement.leaf_spans.empty()) {
     // Affine addresses lie between their ends.
     const auto [low, high] = std::minmax({placement.leaves[0], placement.leaves[leaves - 1]});
     check(0);

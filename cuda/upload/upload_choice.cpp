@@ -41,7 +41,7 @@ UploadFacts upload_facts(const Placement& placement, std::int64_t threads,
   for (const Segment& segment : placement.segments) facts.bytes += segment.bytes;
   facts.runs = placement.packing.empty() ? static_cast<std::int64_t>(placement.segments.size())
                                          : facts.bytes / placement.run_bytes;
-  facts.equal_leaves = placement.kind == PlacementKind::packed;
+  facts.equal_leaves = placement.kind == PlacementKind::packed && placement.run_bytes > 0;
   if (facts.bytes < upload_thresholds::bytes_a_question) return facts;
   if (are_short(facts, threads)) return facts;
 

@@ -5,6 +5,7 @@
 #include <multibuffer/watch.hpp>
 
 #include "host/backend/copy_plan.hpp"
+#include "host/backend/ragged_plan.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -118,6 +119,17 @@ class Backend {
   /// Prepares a copy to be run later. Returns when all that a run reads is there; keeps `uses`.
   virtual std::shared_ptr<PreparedCopy> prepare(const CopyPlan& plan, bool check,
                                                 std::vector<UsedMemory> uses, StreamRef stream) = 0;
+
+  /// Copy rows of unequal length, and prepare that, as `copy` and `prepare` do other plans. `check`
+  /// asks for `plan.indices` to be checked and, for a packed side, whether the rows that they
+  /// select have more items than there is room for: the pending work then throws
+  /// `invalid_argument`.
+  virtual std::shared_ptr<PendingWork> copy_ragged(const RaggedPlan& plan, bool check,
+                                                   const std::vector<UsedMemory>& uses,
+                                                   StreamRef stream, const Watch& watch) = 0;
+  virtual std::shared_ptr<PreparedCopy> prepare_ragged(const RaggedPlan& plan, bool check,
+                                                       std::vector<UsedMemory> uses,
+                                                       StreamRef stream) = 0;
 
   /// Compares `elements` elements of `itemsize` bytes in two dense arrays of this device, which lie
   /// in `uses`, or are written already.

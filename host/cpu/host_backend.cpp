@@ -6,6 +6,7 @@
 #include "host/bytes/nontemporal_copy.hpp"
 #include "host/bytes/simd.hpp"
 #include "host/cpu/host_gather.hpp"
+#include "host/cpu/ragged_copy.hpp"
 #include "host/support/parallel.hpp"
 #include "host/support/text.hpp"
 
@@ -124,6 +125,20 @@ class HostPreparedCopy final : public PreparedCopy {
   std::vector<UsedMemory> uses_;
 };
 
+class HostPreparedRaggedCopy final : public PreparedCopy {
+ public:
+  HostPreparedRaggedCopy(Backend& backend, RaggedPlan plan, std::vector<UsedMemory> uses)
+      : backend_(backend), plan_(std::move(plan)), uses_(std::move(uses)) {}
+  void run() override { backend_.copy_ragged(plan_, false, uses_, {}, {}); }
+  void end_runs() noexcept override {}
+  void wait() override {}
+
+ private:
+  Backend& backend_;
+  RaggedPlan plan_;
+  std::vector<UsedMemory> uses_;
+};
+
 class HostBackend final : public Backend {
  public:
   DeviceKind kind() const override { return DeviceKind::host; }
@@ -184,6 +199,24 @@ class HostBackend final : public Backend {
   std::shared_ptr<PreparedCopy> prepare(const CopyPlan& plan, bool, std::vector<UsedMemory> uses,
                                         StreamRef) override {
     return std::make_shared<HostPreparedCopy>(*this, plan, std::move(uses));
+  }
+
+  std::shared_ptr<PendingWork> copy_ragged(const RaggedPlan& plan, bool,
+                                           const std::vector<UsedMemory>&, StreamRef,
+                                           const Watch& watch) override {
+    if (plan.dense_bytes() == 0) return nullptr;
+    switch (plan.direction) {
+      case Direction::gather: {
+        const RaggedCopy copy(plan);
+        parallel_for(copy.parts(), copy.part_bytes(), watch, std::cref(copy));
+      }
+    }
+    return nullptr;
+  }
+
+  std::shared_ptr<PreparedCopy> prepare_ragged(const RaggedPlan& plan, bool,
+                                               std::vector<UsedMemory> uses, StreamRef) override {
+    return std::make_shared<HostPreparedRaggedCopy>(*this, plan, std::move(uses));
   }
 
   FirstMismatch compare(const std::byte* actual, const std::byte* expected, std::int64_t elements,

@@ -19,6 +19,11 @@
 #include <multibuffer/pieces.hpp>
 #include <multibuffer/placement_options.hpp>
 #include <multibuffer/plan.hpp>
+#include <multibuffer/ragged.hpp>
+#include <multibuffer/ragged_array.hpp>
+#include <multibuffer/ragged_plan.hpp>
+#include <multibuffer/ragged_reference.hpp>
+#include <multibuffer/ragged_view.hpp>
 #include <multibuffer/reference.hpp>
 #include <multibuffer/scalar_kind.hpp>
 #include <multibuffer/stack.hpp>

@@ -5,6 +5,7 @@
 #include <multibuffer/stages/resolve.hpp>
 #include <multibuffer/stages/segments.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -51,11 +52,13 @@ struct Placement {
   Sequence leaves;
   std::int64_t leaf_below = 0;  ///< from its lowest byte to index 0
   std::int64_t leaf_span = 0;   ///< from its lowest byte to one past its highest
+  /// The span of each leaf, where they differ: for rows of unequal length. Else empty.
+  LargeVector<std::int64_t> leaf_spans;
   /// The segments to copy, ascending and disjoint in the arena; none for arrays in place.
   Segments segments;
   /// The walk that reads a segment: runs of `run_bytes` along these axes. Empty: one run.
   std::vector<PackAxis> packing;
-  std::int64_t run_bytes = 0;
+  std::int64_t run_bytes = 0;    ///< 0 where segments are rows of unequal length
   std::int64_t arena_bytes = 0;  ///< bytes of the leaves in the arena; at most 2^63 - 1
   /// One sentence for each simplification that was made.
   std::vector<std::string> notes;
@@ -64,6 +67,12 @@ struct Placement {
 /// Returns the memory that the leaves take, merged into ascending ranges that neither overlap nor
 /// touch. Their offsets are 0.
 std::vector<Segment> leaf_hulls(const Placement& placement);
+
+/// The bytes that leaf number `leaf` spans.
+inline std::int64_t span_of_leaf(const Placement& placement, std::int64_t leaf) {
+  return placement.leaf_spans.empty() ? placement.leaf_span
+                                      : placement.leaf_spans[static_cast<std::size_t>(leaf)];
+}
 
 /// Decides what travels and turns entries into offsets. Throws `invalid_argument` for packed or
 /// preserved leaves in device memory, `format_unsupported` for elements that hold Python objects,

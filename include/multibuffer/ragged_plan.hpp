@@ -1,0 +1,46 @@
+#pragma once
+
+#include <multibuffer/ragged.hpp>
+
+#include <memory>
+
+namespace multibuffer {
+
+/// Packs the rows of one array any number of times, into the same memory, as `Plan` gathers: no
+/// allocation and no synchronization in a run, which a CUDA graph may capture. Indices in host
+/// memory are copied; those on the device are read again by every run, so that other rows may be
+/// named there. What `Plan` says of threads, streams and graphs holds here.
+///
+/// A run is one launch, or three where indices on the device select (their rows are looked up, and
+/// their lengths summed, before they are copied).
+class PackPlan {
+ public:
+  /// Throws what `pack` throws, and `invalid_argument` for indices on a CUDA device without
+  /// `items`, and for an array on a CUDA device and an output in host memory.
+  PackPlan(const RaggedArray& array, const RowSelection& rows = {},
+           const PackOptions& options = {});
+
+  /// Packs once more. On the host it is done on return.
+  const PackedRows& run() const;
+  /// Returns the buffers that runs write to.
+  const PackedRows& result() const noexcept;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+/// Likewise for `pad`. A run is one launch, or two where indices on the device select.
+class PadPlan {
+ public:
+  PadPlan(const RaggedArray& array, const RowSelection& rows = {}, const PadOptions& options = {});
+
+  const DeviceBuffer& run() const;
+  const DeviceBuffer& result() const noexcept;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace multibuffer
