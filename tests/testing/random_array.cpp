@@ -2,9 +2,6 @@
 
 #include "host/support/text.hpp"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -18,7 +15,6 @@ namespace multibuffer::testing {
 namespace {
 
 constexpr std::int64_t pointer_bytes = sizeof(void*);
-constexpr std::int64_t sparse_from = 1 << 18;  // larger blocks are not filled, only their elements
 
 std::size_t as_size(std::int64_t value) { return static_cast<std::size_t>(value); }
 
@@ -30,50 +26,6 @@ template <class T>
 void keep_distinct(std::vector<T>& values) {
   std::ranges::sort(values);
   values.erase(std::unique(values.begin(), values.end()), values.end());
-}
-
-std::byte* map_pages(std::size_t bytes, int protection) {
-  void* const pages =
-      mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (pages == MAP_FAILED) throw std::runtime_error("mmap failed");
-  return static_cast<std::byte*>(pages);
-}
-
-/// Pages between pages that nobody may touch. They are mapped once and lent to one array after
-/// another, since mapping them anew would take longer than all else.
-class GuardedPages {
- public:
-  static constexpr std::size_t regions = 64;
-
-  GuardedPages() : page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {
-    const std::size_t pitch = usable() + page_;
-    std::byte* const all = map_pages(pitch * regions + page_, PROT_NONE);
-    for (std::size_t i = 0; i < regions; ++i) {
-      std::byte* const region = all + page_ + i * pitch;
-      if (mprotect(region, usable(), PROT_READ | PROT_WRITE) != 0) {
-        throw std::runtime_error("mprotect failed");
-      }
-      free_.push_back(region);
-    }
-  }
-  std::size_t usable() const { return 2 * page_; }
-  /// nullptr if none is left.
-  std::byte* borrow() {
-    if (free_.empty()) return nullptr;
-    std::byte* const region = free_.back();
-    free_.pop_back();
-    return region;
-  }
-  void give_back(std::byte* region) { free_.push_back(region); }
-
- private:
-  std::size_t page_;
-  std::vector<std::byte*> free_;
-};
-
-GuardedPages& guarded_pages() {
-  static GuardedPages pages;
-  return pages;
 }
 
 }  // namespace
@@ -105,37 +57,8 @@ void Random::fill(std::span<std::byte> bytes) {
 // ---------------------------------------------------------------------------------------------
 // Memory
 
-struct RandomArray::Memory {
-  explicit Memory(MemoryMode chosen) : mode(chosen) {}
-  Memory(const Memory&) = delete;
-  Memory& operator=(const Memory&) = delete;
-  ~Memory() {
-    for (std::byte* region : regions) guarded_pages().give_back(region);
-    for (const auto& [pages, bytes] : maps) munmap(pages, bytes);
-  }
-
-  /// Exactly `bytes` bytes, at any alignment.
-  std::byte* allocate(Random& random, std::int64_t bytes) {
-    const std::size_t size = as_size(bytes);
-    if (bytes >= sparse_from) {
-      maps.emplace_back(map_pages(size, PROT_READ | PROT_WRITE), size);
-      return maps.back().first;
-    }
-    if (mode == MemoryMode::guarded && size <= guarded_pages().usable()) {
-      if (std::byte* const region = guarded_pages().borrow()) {
-        regions.push_back(region);
-        return random.chance(50) ? region : region + guarded_pages().usable() - size;
-      }
-    }
-    const std::size_t lead = random.chance(50) ? 0 : as_size(random.between(0, 15));
-    heap.push_back(std::make_unique_for_overwrite<std::byte[]>(lead + size));
-    return heap.back().get() + lead;
-  }
-
-  MemoryMode mode;
-  std::vector<std::unique_ptr<std::byte[]>> heap;
-  std::vector<std::byte*> regions;
-  std::vector<std::pair<std::byte*, std::size_t>> maps;
+struct RandomArray::Memory : TestMemory {
+  using TestMemory::TestMemory;
 };
 
 /// The axes that are evaluated together, and which offsets from index 0 they reach.
@@ -302,7 +225,7 @@ std::vector<RandomArray::Level> RandomArray::choose_strides(Random& random,
 std::vector<std::byte*> RandomArray::place_blocks(Random& random, const Level& level,
                                                   std::size_t count) {
   const auto prepare = [&](std::byte* at, std::int64_t bytes) {
-    if (bytes >= sparse_from) return at;
+    if (bytes >= TestMemory::sparse_from) return at;
     const std::span block(at, as_size(bytes));
     if (!level.is_table) {
       random.fill(block);
@@ -316,7 +239,7 @@ std::vector<std::byte*> RandomArray::place_blocks(Random& random, const Level& l
   Kind kind = random.pick({Kind::separate, Kind::shared, Kind::row, Kind::row, Kind::windows});
   // Tables may only share memory where slots then coincide or do not touch.
   const std::int64_t step = level.is_table ? (level.unit == 0 ? pointer_bytes : level.unit) : 1;
-  const bool large = level.bytes() >= sparse_from;
+  const bool large = level.bytes() >= TestMemory::sparse_from;
   if (kind == Kind::windows && level.is_table && step < pointer_bytes) kind = Kind::row;
   if (kind == Kind::separate && count > 40) kind = Kind::row;
   if (large) kind = Kind::shared;
@@ -381,7 +304,7 @@ void RandomArray::build(Random& random, const std::vector<Level>& levels) {
 
     if (!level.is_table) {
       // Mapped memory is too large to be filled but for its elements.
-      if (!memory_->maps.empty()) {
+      if (!memory_->has_maps()) {
         for (std::byte* element : reached) random.fill({element, as_size(itemsize_)});
       }
       return;
@@ -420,7 +343,7 @@ void RandomArray::publish(Random& random) {
 std::string RandomArray::describe() const {
   return text("shape ", tuple_text(shape_), ", strides ", tuple_text(strides_), ", suboffsets ",
               tuple_text(suboffsets_), ", itemsize ", itemsize_, ", format \"", format_, "\", ",
-              memory_->mode == MemoryMode::guarded ? "guarded" : "ordinary", " memory at ",
+              memory_->mode() == MemoryMode::guarded ? "guarded" : "ordinary", " memory at ",
               source_.buf);
 }
 

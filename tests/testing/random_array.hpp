@@ -5,6 +5,7 @@
 #include <multibuffer/reference.hpp>
 
 #include "tests/testing/request.hpp"
+#include "tests/testing/test_memory.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -44,12 +45,6 @@ class Random {
 
  private:
   std::uint64_t state_;
-};
-
-/// The memory that leaves and tables lie in.
-enum class MemoryMode {
-  ordinary,  ///< a heap block each, of exactly the bytes needed: a sanitizer sees what lies outside
-  guarded,   ///< flush with the start or the end of pages between pages that cannot be touched
 };
 
 /// Properties that a random array must have. The others are random.
