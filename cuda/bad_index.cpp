@@ -1,6 +1,9 @@
 #include "cuda/bad_index.hpp"
 
+#include <multibuffer/error.hpp>
+
 #include "cuda/memory/check.hpp"
+#include "host/support/text.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -23,16 +26,32 @@ std::uint64_t fetch_word(const DeviceMemory& word, const Context& context) {
   return answer;
 }
 
-std::int64_t fetch_index(const PlanIndices& indices, std::int64_t position,
-                         const Context& context) {
-  const auto* at = static_cast<const std::byte*>(indices.data) + position * indices.bytes_each;
+std::int64_t IndexReport::value_of(const BadIndex& bad, const Context& context) const {
+  const auto array = static_cast<std::size_t>(bad.array);
+  if (array >= indices.size()) return bad.position;
+  const int bytes_each = indices[array].bytes_each;
+  const auto* at = static_cast<const std::byte*>(indices[array].data) + bad.position * bytes_each;
   std::int32_t narrow = 0;
   std::int64_t wide = 0;
-  if (indices.bytes_each == 4)
+  if (bytes_each == 4)
     fetch_bytes(&narrow, at, sizeof(narrow), context);
   else
     fetch_bytes(&wide, at, sizeof(wide), context);
-  return indices.bytes_each == 4 ? narrow : wide;
+  return bytes_each == 4 ? narrow : wide;
+}
+
+void IndexReport::fail(const BadIndex& bad, std::int64_t value) const {
+  const auto array = static_cast<std::size_t>(bad.array);
+  if (array < indices.size()) throw_bad_index(indices[array], bad.position, value);
+  throw Failure(Errc::invalid_argument,
+                text("the selected rows have ", value, " items, and there is room for ", room));
+}
+
+IndexReport report_of(const RaggedPlan& plan) {
+  IndexReport report;
+  if (plan.indices) report.indices.push_back(*plan.indices);
+  report.room = plan.items;
+  return report;
 }
 
 void BadIndexWord::prepare(cudaStream_t stream) const {
@@ -61,15 +80,15 @@ void BadIndexWords::put_back(BadIndexWord word) {
 }
 
 BadIndexCheck::BadIndexCheck(Context& context, BadIndexWords& words, BadIndexWord word,
-                             const CopyPlan& plan, const std::vector<UsedMemory>& uses, Event done)
+                             IndexReport report, const std::vector<UsedMemory>& uses, Event done)
     : context_(context),
       words_(words),
-      indices_(plan.indices),
+      report_(std::move(report)),
       done_(std::move(done)),
       word_(std::move(word)) {
   word_.clean = false;
   for (const UsedMemory& used : uses)
-    if (std::ranges::any_of(indices_, [&](const PlanIndices& indices) {
+    if (std::ranges::any_of(report_.indices, [&](const PlanIndices& indices) {
           return used.memory->contains(indices.data);
         }))
       index_memory_.push_back(used.memory);
@@ -83,10 +102,7 @@ void BadIndexCheck::fetch() {
   const DeviceGuard guard(context_);
   MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(done_.get()));
   answer_ = fetch_word(*word_.memory, context_);
-  if (answer_ != BadIndex::none) {
-    const BadIndex bad = BadIndex::from_word(answer_);
-    value_ = fetch_index(indices_[static_cast<std::size_t>(bad.array)], bad.position, context_);
-  }
+  if (answer_ != BadIndex::none) value_ = report_.value_of(BadIndex::from_word(answer_), context_);
   word_.clean = answer_ == BadIndex::none;
   words_.put_back(std::move(word_));
   index_memory_.clear();
@@ -97,8 +113,7 @@ void BadIndexCheck::wait() {
   const std::lock_guard lock(mutex_);
   if (done_) fetch();
   if (answer_ == BadIndex::none) return;
-  const BadIndex bad = BadIndex::from_word(answer_);
-  throw_bad_index(indices_[static_cast<std::size_t>(bad.array)], bad.position, value_);
+  report_.fail(BadIndex::from_word(answer_), value_);
 }
 
 }  // namespace multibuffer::cuda

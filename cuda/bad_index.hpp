@@ -21,11 +21,21 @@ struct BadIndexWord {
   void prepare(cudaStream_t stream) const;
 };
 
+/// What the word may say: which indices are checked, and of a ragged plan how many items there is
+/// room for.
+struct IndexReport {
+  decltype(CopyPlan::indices) indices;
+  std::int64_t room = 0;
+
+  /// Returns the value that `bad` is about, from the device's memory if it is an index.
+  std::int64_t value_of(const BadIndex& bad, const Context& context) const;
+  [[noreturn]] void fail(const BadIndex& bad, std::int64_t value) const;
+};
+
+IndexReport report_of(const RaggedPlan& plan);
+
 /// Reads the word. The work that may write it must have ended.
 std::uint64_t fetch_word(const DeviceMemory& word, const Context& context);
-/// Reads the value at `position` of an index array.
-std::int64_t fetch_index(const PlanIndices& indices, std::int64_t position, const Context& context);
-
 /// Reuses words: a gather whose word is known to be clean costs only its kernel.
 class BadIndexWords {
  public:
@@ -47,7 +57,7 @@ class BadIndexWords {
 /// the outcome is known, because a bad index is read again for the message.
 class BadIndexCheck final : public PendingWork {
  public:
-  BadIndexCheck(Context& context, BadIndexWords& words, BadIndexWord word, const CopyPlan& plan,
+  BadIndexCheck(Context& context, BadIndexWords& words, BadIndexWord word, IndexReport report,
                 const std::vector<UsedMemory>& uses, Event done);
   ~BadIndexCheck() override;
   void wait() override;
@@ -57,14 +67,14 @@ class BadIndexCheck final : public PendingWork {
 
   Context& context_;
   BadIndexWords& words_;
-  decltype(CopyPlan::indices) indices_;
+  IndexReport report_;
 
   std::mutex mutex_;
   Event done_;  ///< null once the outcome is known
   BadIndexWord word_;
   std::vector<std::shared_ptr<Memory>> index_memory_;
   std::uint64_t answer_ = BadIndex::none;
-  std::int64_t value_ = 0;  ///< of the bad index
+  std::int64_t value_ = 0;  ///< that the answer is about
 };
 
 }  // namespace multibuffer::cuda

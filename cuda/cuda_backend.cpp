@@ -11,6 +11,7 @@
 #include "cuda/memory/staging.hpp"
 #include "cuda/memory/stream_use.hpp"
 #include "cuda/prepared_copy.hpp"
+#include "cuda/ragged_launch.hpp"
 #include "cuda/upload/pointers.hpp"
 #include "cuda/upload/upload.hpp"
 #include "host/backend/backend.hpp"
@@ -94,6 +95,12 @@ class CudaBackend final : public Backend {
                                     const Watch& watch) override;
   std::shared_ptr<PreparedCopy> prepare(const CopyPlan& plan, bool check,
                                         std::vector<UsedMemory> uses, StreamRef stream) override;
+  std::shared_ptr<PendingWork> copy_ragged(const RaggedPlan& plan, bool check,
+                                           const std::vector<UsedMemory>& uses, StreamRef stream,
+                                           const Watch& watch) override;
+  std::shared_ptr<PreparedCopy> prepare_ragged(const RaggedPlan& plan, bool check,
+                                               std::vector<UsedMemory> uses,
+                                               StreamRef stream) override;
   FirstMismatch compare(const std::byte* actual, const std::byte* expected, std::int64_t elements,
                         std::int64_t itemsize,
                         const std::vector<std::shared_ptr<Memory>>& uses) override;
@@ -105,8 +112,8 @@ class CudaBackend final : public Backend {
 
  private:
   void launch(const CopyPlan& plan, Address bad_index, cudaStream_t stream);
-  /// Throws unless `uses` and what the plan writes lie on this device.
-  void require_own(const CopyPlan& plan, const std::vector<UsedMemory>& uses) const;
+  /// Throws unless `uses` and the address that is written, if not null, lie on this device.
+  void require_own(const std::byte* written, const std::vector<UsedMemory>& uses) const;
 
   Context context_;
   StagingRing ring_;
@@ -178,17 +185,29 @@ bool any_is_written(const std::vector<UsedMemory>& uses) {
   return std::ranges::any_of(uses, &UsedMemory::writes);
 }
 
-void CudaBackend::require_own(const CopyPlan& plan, const std::vector<UsedMemory>& uses) const {
+void CudaBackend::require_own(const std::byte* written, const std::vector<UsedMemory>& uses) const {
   for (const UsedMemory& used : uses)
     if (const auto& block = static_cast<DeviceMemory&>(*used.memory);
         block.ordinal() != context_.ordinal())
       throw Failure(Errc::invalid_argument, text("memory of cuda:", block.ordinal(),
                                                  " in a gather on cuda:", context_.ordinal()));
-  if (plan.rows == 0 || any_is_written(uses)) return;
+  if (written && !any_is_written(uses)) check_writable(written, context_);
+}
+
+/// The address that a plan writes to; null for one that writes nothing.
+const std::byte* written_by(const CopyPlan& plan) {
   switch (plan.direction) {
     case Direction::gather:
-      check_writable(plan.dense.base, context_);
+      return plan.rows == 0 ? nullptr : plan.dense.base;
   }
+  return nullptr;
+}
+const std::byte* written_by(const RaggedPlan& plan) {
+  switch (plan.direction) {
+    case Direction::gather:
+      return plan.dense_bytes() == 0 ? nullptr : plan.dense.base;
+  }
+  return nullptr;
 }
 
 std::shared_ptr<PendingWork> CudaBackend::copy(const CopyPlan& plan, bool check,
@@ -199,7 +218,7 @@ std::shared_ptr<PendingWork> CudaBackend::copy(const CopyPlan& plan, bool check,
   const DeviceGuard guard(context_);
   cudaStream_t stream = context_.stream(handle);
   const bool checked = check && plan.mode == IndexMode::raise && !plan.indices.empty();
-  require_own(plan, uses);
+  require_own(written_by(plan), uses);
   BadIndexWord word = checked ? bad_index_words_.take(stream) : BadIndexWord{};
   StreamUse use(context_, stream);  // must end before the word does
   use.add(uses);
@@ -212,14 +231,49 @@ std::shared_ptr<PendingWork> CudaBackend::copy(const CopyPlan& plan, bool check,
     if (any_is_written(uses)) return nullptr;
     return std::make_shared<PendingEvent>(context_, std::move(done));
   }
-  return std::make_shared<BadIndexCheck>(context_, bad_index_words_, std::move(word), plan, uses,
-                                         std::move(done));
+  return std::make_shared<BadIndexCheck>(context_, bad_index_words_, std::move(word),
+                                         IndexReport{plan.indices}, uses, std::move(done));
 }
 
 std::shared_ptr<PreparedCopy> CudaBackend::prepare(const CopyPlan& plan, bool check,
                                                    std::vector<UsedMemory> uses, StreamRef stream) {
   const DeviceGuard guard(context_);
-  require_own(plan, uses);
+  require_own(written_by(plan), uses);
+  return std::make_shared<CudaPreparedCopy>(context_, ring_, plan, check, std::move(uses), stream);
+}
+
+std::shared_ptr<PendingWork> CudaBackend::copy_ragged(const RaggedPlan& plan, bool check,
+                                                      const std::vector<UsedMemory>& uses,
+                                                      StreamRef handle, const Watch& watch) {
+  stop_if_asked(watch);
+  if (plan.dense_bytes() == 0 && !plan.indices) return nullptr;
+  const DeviceGuard guard(context_);
+  cudaStream_t stream = context_.stream(handle);
+  const bool checked = check && plan.indices;
+  require_own(written_by(plan), uses);
+  BadIndexWord word = checked ? bad_index_words_.take(stream) : BadIndexWord{};
+  const RaggedLaunch launch(plan, checked ? word.address() : 0, context_, ring_, stream);
+  StreamUse use(context_, stream);  // must end before the word and the launch do
+  use.add(uses);
+  if (launch.scratch()) use.writes(*launch.scratch());
+  if (checked) use.writes(*word.memory);
+  use.begin();
+  if (checked) word.prepare(stream);
+  launch(stream);
+  Event done = use.finish();
+  if (!checked) {
+    if (any_is_written(uses)) return nullptr;
+    return std::make_shared<PendingEvent>(context_, std::move(done));
+  }
+  return std::make_shared<BadIndexCheck>(context_, bad_index_words_, std::move(word),
+                                         report_of(plan), uses, std::move(done));
+}
+
+std::shared_ptr<PreparedCopy> CudaBackend::prepare_ragged(const RaggedPlan& plan, bool check,
+                                                          std::vector<UsedMemory> uses,
+                                                          StreamRef stream) {
+  const DeviceGuard guard(context_);
+  require_own(written_by(plan), uses);
   return std::make_shared<CudaPreparedCopy>(context_, ring_, plan, check, std::move(uses), stream);
 }
 

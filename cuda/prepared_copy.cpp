@@ -6,29 +6,38 @@
 #include <utility>
 
 namespace multibuffer::cuda {
-namespace {
 
-std::shared_ptr<DeviceMemory> word_for(Context& context, const CopyPlan& plan, bool check,
-                                       cudaStream_t stream) {
-  if (!check || plan.mode != IndexMode::raise || plan.indices.empty()) return nullptr;
-  return std::make_shared<DeviceMemory>(context, static_cast<std::int64_t>(sizeof(BadIndex::none)),
-                                        stream);
-}
-
-}  // namespace
+CudaPreparedCopy::CudaPreparedCopy(Context& context, IndexReport report, bool checks,
+                                   std::vector<UsedMemory> uses, cudaStream_t stream)
+    : context_(context),
+      stream_(stream),
+      report_(std::move(report)),
+      uses_(std::move(uses)),
+      word_(checks ? std::make_shared<DeviceMemory>(
+                         context, static_cast<std::int64_t>(sizeof(BadIndex::none)), stream)
+                   : nullptr) {}
 
 CudaPreparedCopy::CudaPreparedCopy(Context& context, StagingRing& ring, const CopyPlan& plan,
                                    bool check, std::vector<UsedMemory> uses, StreamRef stream)
-    : context_(context),
-      stream_(context.stream(stream)),
-      indices_(plan.indices),
-      uses_(std::move(uses)),
-      word_(word_for(context, plan, check, stream_)),
-      launch_(plan, word_ ? reinterpret_cast<std::uintptr_t>(word_->data()) : 0, context, ring,
-              stream_) {
-  if (launch_.lists()) uses_.push_back({launch_.lists(), false});
-  if (word_) uses_.push_back({word_, true});
+    : CudaPreparedCopy(context, {plan.indices},
+                       check && plan.mode == IndexMode::raise && !plan.indices.empty(),
+                       std::move(uses), context.stream(stream)) {
+  const auto& launch = launch_.emplace<GatherLaunch>(plan, word_address(), context, ring, stream_);
+  get_ready(launch.lists(), false);
+}
+
+CudaPreparedCopy::CudaPreparedCopy(Context& context, StagingRing& ring, const RaggedPlan& plan,
+                                   bool check, std::vector<UsedMemory> uses, StreamRef stream)
+    : CudaPreparedCopy(context, report_of(plan), check && plan.indices, std::move(uses),
+                       context.stream(stream)) {
+  const auto& launch = launch_.emplace<RaggedLaunch>(plan, word_address(), context, ring, stream_);
+  get_ready(launch.scratch(), true);
+}
+
+void CudaPreparedCopy::get_ready(const std::shared_ptr<DeviceMemory>& memory, bool is_written) {
+  if (memory) uses_.push_back({memory, is_written});
   if (word_) {
+    uses_.push_back({word_, true});
     StreamUse use(context_, stream_);
     use.writes(*word_);
     use.begin();
@@ -38,6 +47,16 @@ CudaPreparedCopy::CudaPreparedCopy(Context& context, StagingRing& ring, const Co
   // A captured run cannot wait for work outside of its graph.
   for (const UsedMemory& used : uses_) used.memory->wait();
   if (!context_.is_own(stream_)) context_.add_plan_stream(stream_);
+  can_run_ = true;
+}
+
+Address CudaPreparedCopy::word_address() const {
+  return word_ ? reinterpret_cast<std::uintptr_t>(word_->data()) : 0;
+}
+
+void CudaPreparedCopy::launch() const {
+  if (const auto* const gather = std::get_if<GatherLaunch>(&launch_)) (*gather)(stream_);
+  if (const auto* const ragged = std::get_if<RaggedLaunch>(&launch_)) (*ragged)(stream_);
 }
 
 CudaPreparedCopy::~CudaPreparedCopy() { end_runs(); }
@@ -56,7 +75,7 @@ void CudaPreparedCopy::run() {
     const std::lock_guard lock(mutex_);
     // Drops the bad index that an earlier launch of the graph has found.
     if (word_) clean_word();
-    launch_(stream_);
+    launch();
     return;
   }
   StreamUse use(context_, stream_);
@@ -66,7 +85,7 @@ void CudaPreparedCopy::run() {
   const std::lock_guard lock(mutex_);
   if (word_ && dirty_) clean_word();
   dirty_ = false;
-  launch_(stream_);
+  launch();
   done_ = use.finish();
 }
 
@@ -80,8 +99,7 @@ void CudaPreparedCopy::wait() {
   dirty_ = word != BadIndex::none;
   if (!dirty_) return;
   const BadIndex bad = BadIndex::from_word(word);
-  const PlanIndices& indices = indices_[static_cast<std::size_t>(bad.array)];
-  throw_bad_index(indices, bad.position, fetch_index(indices, bad.position, context_));
+  report_.fail(bad, report_.value_of(bad, context_));
 }
 
 }  // namespace multibuffer::cuda

@@ -4,20 +4,25 @@
 #include "cuda/gather_launch.hpp"
 #include "cuda/memory/context.hpp"
 #include "cuda/memory/device_memory.hpp"
+#include "cuda/ragged_launch.hpp"
 #include "host/backend/backend.hpp"
 
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <variant>
 #include <vector>
 
 namespace multibuffer::cuda {
 
-/// A copy that runs many times. A run is a launch and, unless the stream is being captured, an
-/// event behind it, which orders other streams' work on the same blocks.
+/// A copy that runs many times. A run is a launch, or the few of a ragged copy, and, unless the
+/// stream is being captured, an event behind it, which orders other streams' work on the same
+/// blocks.
 class CudaPreparedCopy final : public PreparedCopy {
  public:
   CudaPreparedCopy(Context& context, StagingRing& ring, const CopyPlan& plan, bool check,
+                   std::vector<UsedMemory> uses, StreamRef stream);
+  CudaPreparedCopy(Context& context, StagingRing& ring, const RaggedPlan& plan, bool check,
                    std::vector<UsedMemory> uses, StreamRef stream);
   ~CudaPreparedCopy() override;
   CudaPreparedCopy(const CudaPreparedCopy&) = delete;
@@ -28,19 +33,25 @@ class CudaPreparedCopy final : public PreparedCopy {
   void wait() override;
 
  private:
+  /// What both constructors begin and end with.
+  CudaPreparedCopy(Context& context, IndexReport report, bool checks, std::vector<UsedMemory> uses,
+                   cudaStream_t stream);
+  void get_ready(const std::shared_ptr<DeviceMemory>& memory, bool is_written);
+  Address word_address() const;
+  void launch() const;
   void clean_word();
 
   Context& context_;
   cudaStream_t stream_;
-  decltype(CopyPlan::indices) indices_;
+  IndexReport report_;
   std::vector<UsedMemory> uses_;
   std::shared_ptr<DeviceMemory> word_;  ///< of bad indices; null where nothing is checked
-  GatherLaunch launch_;
+  std::variant<std::monostate, GatherLaunch, RaggedLaunch> launch_;  ///< one, once constructed
 
   std::mutex mutex_;
-  Event done_;  ///< the last run that was not captured
-  std::atomic<bool> can_run_ = true;
-  bool dirty_ = false;  ///< the word was not BadIndex::none when last seen
+  Event done_;                         ///< the last run that was not captured
+  std::atomic<bool> can_run_ = false;  ///< from when the stream is registered on
+  bool dirty_ = false;                 ///< the word was not BadIndex::none when last seen
 };
 
 }  // namespace multibuffer::cuda

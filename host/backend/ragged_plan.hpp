@@ -97,7 +97,7 @@ struct RaggedPlan {
 };
 
 /// The entry at `position` of a table that this thread can read.
-inline std::int64_t entry_of(const PlanTable& table, std::int64_t position) {
+inline std::int64_t table_entry(const PlanTable& table, std::int64_t position) {
   return table.wide ? static_cast<const std::int64_t*>(table.data)[position]
                     : std::int64_t{static_cast<const std::uint32_t*>(table.data)[position]};
 }

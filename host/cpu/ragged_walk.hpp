@@ -23,13 +23,13 @@ class HostRows {
     return plan_.rows.entries ? plan_.rows.entries[row] : plan_.rows.first + row * plan_.rows.step;
   }
   const std::byte* start_of_entry(std::int64_t entry) const {
-    const std::int64_t start = entry_of(plan_.ragged.starts, entry) * plan_.ragged.unit;
+    const std::int64_t start = table_entry(plan_.ragged.starts, entry) * plan_.ragged.unit;
     // NOLINTNEXTLINE(performance-no-int-to-ptr): an address found in a table
     return reinterpret_cast<const std::byte*>(base_ + static_cast<std::uintptr_t>(start));
   }
   const std::byte* start(std::int64_t row) const { return start_of_entry(entry(row)); }
   std::int64_t length_of_entry(std::int64_t entry) const {
-    return entry_of(plan_.ragged.lengths, entry);
+    return table_entry(plan_.ragged.lengths, entry);
   }
 
   /// Prefetches the row some rows after `row`, if there is one.

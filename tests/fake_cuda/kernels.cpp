@@ -1,10 +1,12 @@
-// Runs the kernels that launch.cpp and compare.cu launch as work of a fake stream: every thread of
-// a small grid, one after the other.
+// Runs the kernels that launch.cpp, launch_ragged.cpp, ragged_rows.cu and compare.cu launch as work
+// of a fake stream: every thread of a small grid, one after the other.
 
 #include "cuda/kernels/compare.hpp"
 #include "cuda/kernels/compare_body.hpp"
 #include "cuda/kernels/launch.hpp"
+#include "cuda/kernels/launch_ragged.hpp"
 #include "tests/cuda/kernel_grid/run_block.hpp"
+#include "tests/cuda/kernel_grid/run_ragged.hpp"
 #include "tests/fake_cuda/fake_cuda.hpp"
 
 #include <algorithm>
@@ -12,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <numeric>
 #include <variant>
 
 namespace multibuffer::cuda {
@@ -66,6 +69,43 @@ void launch_gather(const KernelPlan& plan, const KernelChoice& choice, cudaStrea
 }
 
 const void* any_gather_kernel() { return nullptr; }
+
+void launch_ragged(const RaggedKernel& kernel, cudaStream_t stream) {
+  const auto out = std::visit([](const auto& plan) { return plan.out; }, kernel.plan);
+  fake_cuda::enqueue(
+      stream,
+      [=] {
+        const DefaultFloats floats;
+        HostMemory memory;
+        for (std::uint32_t block = 0; block < grid.blocks; ++block)
+          testing::run_ragged_block(kernel, memory, block, grid);
+      },
+      reinterpret_cast<const void*>(out));
+}
+
+void launch_look_up(const RowIndices& rows, cudaStream_t stream) {
+  fake_cuda::enqueue(
+      stream,
+      [=] {
+        HostMemory memory;
+        testing::run_look_up(rows, memory);
+      },
+      reinterpret_cast<const void*>(rows.entries));
+}
+
+std::int64_t sum_bytes(std::int64_t) { return 1; }
+
+void launch_offsets(const RowOffsets& rows, std::byte*, std::int64_t, cudaStream_t stream) {
+  fake_cuda::enqueue(
+      stream,
+      [=] {
+        auto* const sums = reinterpret_cast<std::int64_t*>(rows.sums);
+        std::partial_sum(sums, sums + rows.rows, sums);
+        HostMemory memory;
+        testing::run_offsets(rows, memory);
+      },
+      reinterpret_cast<const void*>(rows.offsets.data));
+}
 
 Difference compare(const Comparands& arrays, cudaStream_t stream) {
   cudaStreamSynchronize(stream);
