@@ -192,7 +192,7 @@ TEST(RaggedKernels, DoWhatTheReferenceDoes) {
 TEST(RaggedKernels, CopyAndConvertFields) {
   Random random(1);
   for (int i = 0; i < 200 && !HasFailure(); ++i) {
-    std::vector<std::byte> memory(3000);
+    std::vector<std::byte> memory(60 * 2 * 26 + 7);
     random.fill(memory);
     const auto items = random.between(std::int64_t{1}, std::int64_t{60});
     const Format format("T{b:a:3x(2)<f:x:(3)<h:y:<d:z:}", 26);
