@@ -32,17 +32,17 @@ void check_apart(const RaggedArray& array, const AddressRange& out) {
   const RaggedStorage& ragged = storage_of(array);
   const Storage& storage = *ragged.storage;
   if (out.begin == out.end) return;
-  if (storage.placement != PlacementKind::in_place) {
-    const auto begin = reinterpret_cast<std::uintptr_t>(storage.memory->data());
-    if (out.meets({begin, begin + static_cast<std::uintptr_t>(storage.memory->bytes())})) refuse();
-    return;
-  }
+  const auto refuse_within = [&](const Memory& block) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(block.data());
+    if (out.meets({begin, begin + static_cast<std::uintptr_t>(block.bytes())})) refuse();
+  };
+  if (storage.placement != PlacementKind::in_place) return refuse_within(*storage.memory);
   if (storage.clear.has(out)) return;
   const RowEntries rows = entries_of(array);
   for (std::int64_t row = 0; row < rows.count; ++row)
     if (out.meets(row_range(ragged, rows.first + row * rows.step))) refuse();
-  // What a view of some rows does not meet, others may.
-  if (rows.count == storage.layout.axes()[0].extent) storage.clear.add(out);
+  // What some of the rows do not meet, others may.
+  if (!ragged.tables && rows.count == storage.layout.axes()[0].extent) storage.clear.add(out);
 }
 
 }  // namespace multibuffer

@@ -64,7 +64,7 @@ std::vector<std::int64_t> RaggedArray::item_shape() const {
 const Device& RaggedArray::device() const noexcept { return storage_->storage->device; }
 PlacementKind RaggedArray::placement() const noexcept { return storage_->storage->placement; }
 std::int64_t RaggedArray::storage_bytes() const noexcept {
-  return storage_->storage->memory->bytes();
+  return storage_->storage->memory->bytes() + (storage_->tables ? storage_->tables->bytes() : 0);
 }
 
 DeviceArray RaggedArray::row(std::int64_t row) const {

@@ -10,12 +10,14 @@
 #include <memory>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace multibuffer {
 
 /// The state that the views of an uploaded ragged array share.
 struct RaggedStorage {
   std::shared_ptr<const Storage> storage;  ///< of the elements; its tables are here
+  std::shared_ptr<Memory> tables;          ///< null where they lie in the storage's own block
   PlanTable starts;                        ///< in the device's memory
   PlanTable lengths;
   // The same on the host, so that what follows from them waits for no device.
@@ -29,6 +31,13 @@ inline std::int64_t entry_of(const OffsetArray& table, std::int64_t position) {
         return static_cast<std::int64_t>(entries[static_cast<std::size_t>(position)]);
       },
       table);
+}
+
+/// All blocks that reading the rows may touch, to be read.
+inline std::vector<UsedMemory> blocks_of(const RaggedStorage& ragged) {
+  std::vector<UsedMemory> blocks = blocks_of(*ragged.storage);
+  if (ragged.tables) blocks.push_back({ragged.tables});
+  return blocks;
 }
 
 namespace detail {

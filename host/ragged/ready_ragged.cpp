@@ -159,7 +159,7 @@ std::shared_ptr<Memory> upload_entries(RaggedPlan& plan, const SelectedRows& sel
 std::vector<UsedMemory> uses_of(const RaggedArray& array, const RowSelection& rows,
                                 const SelectedRows& selected, const ReadyRagged& ready,
                                 std::shared_ptr<Memory> entries) {
-  std::vector<UsedMemory> uses = blocks_of(*storage_of(array).storage);
+  std::vector<UsedMemory> uses = blocks_of(storage_of(array));
   if (selected.indices)
     if (const auto& memory = memory_of(*rows.indices->buffer())) uses.push_back({memory});
   if (entries) uses.push_back({std::move(entries)});

@@ -10,6 +10,7 @@ namespace multibuffer {
 
 class DeviceArray;
 class DeviceBuffer;
+class RaggedArray;
 class Memory;
 class MemoryUse;
 
@@ -18,6 +19,7 @@ class Accessed {
  public:
   Accessed(const DeviceArray& array);    // NOLINT: an array is something to access
   Accessed(const DeviceBuffer& buffer);  // NOLINT
+  Accessed(const RaggedArray& array);    // NOLINT
 
  private:
   friend class Access;

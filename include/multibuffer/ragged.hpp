@@ -92,4 +92,10 @@ PackedRows pack(const RaggedArray& array, const RowSelection& rows = {},
 DeviceBuffer pad(const RaggedArray& array, const RowSelection& rows = {},
                  const PadOptions& options = {});
 
+/// The selected rows as an array, in their order: no row moves, and the result shares the storage
+/// of `array`. It has tables of its own, which are written to the device. Indices on a CUDA device
+/// are waited for and fetched. Throws as `pack` throws for indices.
+RaggedArray take(const RaggedArray& array, const RowSelection& rows,
+                 const CallOptions& options = {});
+
 }  // namespace multibuffer

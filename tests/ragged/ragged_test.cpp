@@ -332,6 +332,23 @@ TEST_P(RaggedTest, IndicesMayLieInTheOutput) {
   EXPECT_EQ(out, (Ints{10, 20, 21, 22}));
 }
 
+TEST_P(RaggedTest, TakenRowsAreAnArrayThatSharesThem) {
+  const Numbers indices{2, -4, 1, 2};
+  std::optional<RaggedArray> taken;
+  {
+    const RaggedArray all = array();
+    taken.emplace(take(all, {Indices(indices)}));
+  }
+  EXPECT_EQ(taken->lengths(), (Numbers{2, 3, 0, 2}));
+  EXPECT_EQ(ints(pack(*taken).values), (Ints{0, 1, 20, 21, 22, 0, 1}));
+  EXPECT_EQ(ints(copy(taken->row(1))), (Ints{20, 21, 22}));
+  const RaggedArray again = take(taken->slice({{}, {}, -1}), {Indices(index_buffer({2, 0}))});
+  EXPECT_EQ(ints(pad(again)), (Ints{20, 21, 22, 0, 1, 0}));
+  EXPECT_EQ(take(again, {Indices(Numbers{})}).rows(), 0);
+  expect_error(Errc::index_out_of_range, "index 2 at position (0,)",
+               [&] { take(again, {Indices(Numbers{2})}); });
+}
+
 // ---- pad
 
 TEST_P(RaggedTest, PadsToTheLongestRow) {
