@@ -47,6 +47,22 @@ Numbers backwards(std::int32_t first = 0) {
   return values;
 }
 
+/// Rows {0 ... 9}, {10 ... 19} and so on of `values`, the last first.
+RaggedArray rows_of(const Numbers& values) {
+  std::vector<const std::int32_t*> rows;
+  for (std::size_t at = values.size(); at >= 10; at -= 10) rows.push_back(values.data() + at - 10);
+  const std::vector<std::int64_t> lengths(rows.size(), 10);
+  return upload(RaggedView::from_rows(rows.data(), lengths), Device::open("cuda"));
+}
+
+/// What packing rows_of(counting()) makes.
+Numbers rows_backwards() {
+  Numbers values;
+  for (std::int32_t row = count / 10 - 1; row >= 0; --row)
+    for (std::int32_t i = 0; i < 10; ++i) values.push_back(10 * row + i);
+  return values;
+}
+
 DeviceArray uploaded(const Numbers& values, StreamRef stream = {}, const char* device = "cuda:0") {
   const std::int64_t shape[] = {static_cast<std::int64_t>(values.size())};
   UploadOptions options;
@@ -630,6 +646,61 @@ TEST_F(Lifetimes, SoIsAResultThatIsNotReadyYet) {
   EXPECT_EQ(consumer.seen(), backwards());
 }
 
+TEST_F(Lifetimes, PlansOfRaggedRowsAreCapturedWithTheLookUpOfTheirRows) {
+  const Stream stream = make_stream();
+  const std::vector<std::int64_t> values{1, 0};
+  const std::int64_t shape[] = {2};
+  const Indices indices(
+      DeviceBuffer::from_host(Device::open("cuda"), values.data(), shape, Format("q", 8)));
+  PackOptions options{.stream = stream_ref(stream)};
+  const PackPlan whole(rows_of(counting()), {}, options);
+  options.items = 20;
+  const PackPlan some(rows_of(counting()), {indices}, options);
+  const PadPlan padded(rows_of(counting()), {indices},
+                       {.length = 11, .stream = stream_ref(stream)});
+  Capture capture(stream);
+  whole.run();
+  some.run();
+  padded.run();
+  capture.launch();
+  EXPECT_EQ(numbers_of(whole.result().values), rows_backwards());
+  EXPECT_EQ(some.result().offsets.to_host<std::int64_t>(), (std::vector<std::int64_t>{0, 10, 20}));
+  EXPECT_EQ(numbers_of(some.result().values)[0], count - 20);
+  EXPECT_EQ(numbers_of(padded.result())[11], count - 10);
+  EXPECT_EQ(numbers_of(padded.result())[10], 0);
+}
+
+TEST_F(Lifetimes, RaggedRowsAndTheirTablesOutliveTheirWork) {
+  const Stream stream = make_stream();
+  PackOptions options{.stream = stream_ref(stream)};
+  std::optional<RaggedArray> array = rows_of(counting());
+  std::vector<std::int64_t> all(count / 10);
+  std::iota(all.begin(), all.end(), 0);
+  std::optional<RaggedArray> taken = take(*array, {Indices(all)});
+  const PackedRows packed = pack(*taken, {}, options);
+  const DeviceBuffer row = reversed(array->row(0), stream_ref(stream));
+  array.reset();
+  taken.reset();
+  reclaim_memory();
+  EXPECT_EQ(numbers_of(packed.values), rows_backwards());
+  EXPECT_EQ(numbers_of(row).front(), count - 1);
+}
+
+TEST_F(Lifetimes, AnAccessToRaggedRowsKeepsThem) {
+  const Stream stream = make_stream();
+  std::optional<RaggedArray> array = rows_of(counting());
+  const std::byte* const first = array->row(count / 10 - 1).as_buffer()->data();
+  std::int32_t seen = -1;
+  {
+    const Access access(stream_ref(stream), {*array});
+    array.reset();
+    fake_cuda::enqueue(stream.get(), [&seen, first] { std::memcpy(&seen, first + 4, 4); });
+  }
+  reclaim_memory();
+  ASSERT_EQ(cudaStreamSynchronize(stream.get()), cudaSuccess);
+  EXPECT_EQ(seen, 1);
+}
+
 TEST_F(Lifetimes, AnAccessMayLieWithinACapture) {
   const Stream stream = make_stream();
   const DeviceBuffer result = reversed(uploaded(counting()));
@@ -692,6 +763,10 @@ TEST_F(Lifetimes, NothingElseDisturbsAThreadsCapture) {
         DeviceBuffer::from_host(array.device(), values.data(), shape, Format("q", 8));
     EXPECT_EQ(numbers_of(take(array, 0, Indices(indices))), (Numbers{5, 2}));
     EXPECT_TRUE(verify(result, result).equal());
+    EXPECT_EQ(numbers_of(pack(rows_of(counting()), {}, {}).values), rows_backwards());
+    PackOptions room{.items = 20};
+    EXPECT_EQ(numbers_of(pack(rows_of(counting()), {Indices(indices)}, room).values)[0],
+              count - 60);
     Plan plan(other, Selection{});
     plan.run().synchronize();
     result.order_before(stream_ref(cudaStream_t{nullptr}));

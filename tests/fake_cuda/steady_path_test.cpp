@@ -64,5 +64,17 @@ TEST_F(SteadyPath, SoIsOneWithDeviceIndicesThatAreChecked) {
   EXPECT_EQ(cost_of([&] { plan.run(); }), (Counts{.launches = 1, .events = 1}));
 }
 
+TEST_F(SteadyPath, SoAreRunsOfPlansThatPackAndPad) {
+  const std::vector<std::int32_t> values(100, 7);
+  const std::vector<const std::int32_t*> rows{values.data(), values.data() + 10};
+  const std::vector<std::int64_t> lengths{10, 90}, indices{1, 0, 1};
+  const RaggedArray array =
+      upload(RaggedView::from_rows(rows.data(), lengths), Device::open("cuda"));
+  const PackPlan packs(array, {Indices(indices)});
+  EXPECT_EQ(cost_of([&] { packs.run(); }), (Counts{.launches = 1, .events = 1}));
+  const PadPlan pads(array);
+  EXPECT_EQ(cost_of([&] { pads.run(); }), (Counts{.launches = 1, .events = 1}));
+}
+
 }  // namespace
 }  // namespace multibuffer
