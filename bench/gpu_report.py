@@ -81,10 +81,10 @@ OTHER_PEERS = ("rows", "in_l2", "misaligned", "elements", "uploads", "copies", "
 
 # Likewise: reads of pieces, and views in kernels of others, have not run on a GPU yet.
 BENCHMARKS = ("device_pieces_bench", "device_element_bench", "device_gather_bench", "device_phases_bench",
-              "device_upload_bench", "gather_bench")
+              "device_upload_bench", "gather_bench", "ragged_bench")
 
 DEVICE_TESTS = ("backend", "conversion", "cuda_backend", "kernels", "upload", "plan",
-                "pieces", "through", "update", "verify")
+                "pieces", "through", "ragged", "ragged_kernels", "ragged_on_device", "update", "verify")
 
 # Tests for compute-sanitizer, under which all is some thousand times slower: a few of each way to
 # gather and to convert, and every kernel there is.
@@ -95,6 +95,7 @@ SANITIZED = {
         "*DeviceIndicesAreChecked*/cuda", "*ElementsOfAnySize/cuda", "*VerifyFinds*/cuda",
         "*ViewsOfAnUploadedArray*/cuda", "*FortranOrder*/cuda")),
     "conversion": "*IsPartOfAnyGather/cuda:*TheFormatSaysTheByteOrder/cuda:*ComplexNumbers*/cuda",
+    "ragged": "*Packs*/cuda:*Pads*/cuda:*Fields*/cuda:*IndicesOnTheDevice*/cuda:*Converts*/cuda",
 }
 
 # Seconds that a step may take; the deadline may be nearer.
@@ -415,7 +416,7 @@ class GpuReport:
     def parts_of(self, program):
         """(name, pattern) of each: the benchmarks whose names begin alike, by two words where they
         have three."""
-        if program == "gather_bench":  # it has the host's cases as well
+        if program in ("gather_bench", "ragged_bench"):  # they have the host's cases as well
             return [(program, "cuda:0")]
         listed = self.report.goes_on() and self.report.output_of(
             [self.benchmark(program), "--benchmark_list_tests"], self.environment)

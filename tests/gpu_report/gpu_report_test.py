@@ -29,10 +29,10 @@ PYTHON = ["import multibuffer torch", "import torch multibuffer", "python tests"
 PEERS = ["peers new", "peers others"]
 BENCHMARKS = [*(f"bench device_{program}_bench-{part}"
                 for program in ("pieces", "element", "gather", "phases", "upload")
-                for part in ("one-rows", "two")), "bench gather_bench"]
+                for part in ("one-rows", "two")), "bench gather_bench", "bench ragged_bench"]
 SANITIZERS = [f"sanitizer {tool} {tests}"
               for tool in ("memcheck", "racecheck", "initcheck", "synccheck")
-              for tests in ("cuda_backend", "backend", "conversion")]
+              for tests in ("cuda_backend", "backend", "conversion", "ragged")]
 ALL = [*BEGINNING, *PYTHON, "hazards", *PEERS, *BENCHMARKS, "tests", *SANITIZERS]
 
 # A call in each step, and the row of the summary that it belongs to.
