@@ -26,7 +26,6 @@
 namespace multibuffer::testing {
 namespace {
 
-using cuda::RaggedBody;
 using cuda::RaggedKernel;
 using Numbers = std::vector<std::int64_t>;
 

@@ -215,6 +215,38 @@ TEST(RaggedInPlace, RowsOnTheHostNeedNotMove) {
   expect_error(Errc::invalid_argument, "overlaps", [&] { pack(array.slice({0, 1, 1}), {}, over); });
 }
 
+/// Large results are written past the caches, and shared by threads wherever rows end.
+TEST(LargeRagged, IsPackedAndPaddedAsTheReferenceDoes) {
+  std::vector<std::byte> memory(std::size_t{40} << 20);
+  for (std::size_t i = 0; i < memory.size(); ++i) memory[i] = static_cast<std::byte>(i * 31 >> 3);
+  // One row has half of the bytes; the others are long, short and empty.
+  Numbers lengths{std::int64_t{20} << 20};
+  std::vector<const std::byte*> starts{memory.data() + 1};
+  for (std::int64_t at = lengths[0] + 3, i = 0; i < 1000; ++i) {
+    lengths.push_back(i % 4 == 0 ? 70001 : i % 4 == 1 ? i % 90 : i % 4 == 2 ? 0 : 1);
+    starts.push_back(memory.data() + at);
+    at += lengths.back() + i % 3;
+  }
+  ASSERT_LE(starts.back() + lengths.back(), memory.data() + memory.size());
+  const RaggedView view(starts, lengths, Format("B", 1));
+  const RaggedArray array = upload(view, Device::host());
+  const auto expected = reference::pack(view);
+  EXPECT_TRUE(verify(pack(array).values, expected.values.bytes).equal());
+  PackOptions as_shorts;
+  as_shorts.format = native_format<std::int16_t>();
+  const auto shorts = reference::pack(view, {}, as_shorts.format);
+  EXPECT_TRUE(verify(pack(array, {}, as_shorts).values, shorts.values.bytes).equal());
+  const auto fill = std::byte{7};
+  for (const bool before : {false, true}) {
+    PadOptions options{.length = 60007, .fill = &fill};
+    options.side = before ? PadSide::before : PadSide::after;
+    options.truncation = before ? Truncation::drop_begin : Truncation::drop_end;
+    const auto padded = reference::pad(
+        view, {.length = 60007, .fill = &fill, .before = before, .keeps_end = before});
+    EXPECT_TRUE(verify(pad(array, {}, options), padded.bytes).equal());
+  }
+}
+
 // ---- pack
 
 TEST_P(RaggedTest, PacksRowsOneAfterTheOther) {
