@@ -33,8 +33,12 @@ class PlainSink {
  public:
   explicit PlainSink(std::byte* to) : to_(to) {}
   void append(const std::byte* from, std::int64_t bytes) {
-    if (bytes < vector)
+    if (bytes <= vector)
       copy_short(to_, from, bytes);
+    else if (bytes <= 2 * vector)
+      copy_ends<vector_bytes>(to_, from, bytes);
+    else if (bytes <= 4 * vector)
+      copy_ends<2 * vector_bytes>(to_, from, bytes);
     else if (bytes < large_row_bytes)
       Moves::copy(to_, from, bytes);
     else
