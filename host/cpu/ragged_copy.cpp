@@ -20,7 +20,7 @@ constexpr auto vector = static_cast<std::int64_t>(vector_bytes);
 constexpr std::int64_t large_row_bytes = 2048;
 
 /// The mean size of a dense row from which on non-temporal stores pay, where the result is large.
-/// On an AMD EPYC (Zen 4) they took 1.6 times as long at 1 KiB, where lines are collected in a
+/// On an AMD EPYC (Zen 5) they took 1.6 times as long at 1 KiB, where lines are collected in a
 /// buffer, 1.2 times at 4 KiB, and 0.9 times at 1 MiB.
 constexpr std::int64_t least_nontemporal_row = std::int64_t{16} << 10;
 
