@@ -11,8 +11,8 @@ namespace multibuffer {
 /// memory are copied; those on the device are read again by every run, so that other rows may be
 /// named there. What `Plan` says of threads, streams and graphs holds here.
 ///
-/// A run is one launch, or three where indices on the device select (their rows are looked up, and
-/// their lengths summed, before they are copied).
+/// A run is one launch. Where indices on the device select, some come before it: the rows are
+/// looked up, and their lengths summed.
 class PackPlan {
  public:
   /// Throws what `pack` throws, and `invalid_argument` for indices on a CUDA device without
@@ -30,7 +30,8 @@ class PackPlan {
   std::shared_ptr<State> state_;
 };
 
-/// Likewise for `pad`. A run is one launch, or two where indices on the device select.
+/// Likewise for `pad`. A run is one launch, and the look-up of rows before it where indices on the
+/// device select them.
 class PadPlan {
  public:
   PadPlan(const RaggedArray& array, const RowSelection& rows = {}, const PadOptions& options = {});

@@ -165,6 +165,11 @@ void check_pack(Random& random, const RaggedView& view, const Viewed& viewed) {
     require_equal(packed.values, expected.values, what);
   };
   check(pack(viewed.array, selection, options));
+  if (random.chance(30)) {
+    PackOptions all = options;
+    all.items.reset();
+    check(pack(take(viewed.array, selection), {}, all));
+  }
   const bool on_host = viewed.array.device().kind() == DeviceKind::host;
   if (random.chance(70) || (options.out && !on_host)) return;
   const PackPlan plan(viewed.array, selection, options);
