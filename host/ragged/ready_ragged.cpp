@@ -231,6 +231,34 @@ BufferParts offsets_buffer(const RaggedArray& array, std::int64_t rows, bool wid
   return offsets;
 }
 
+void check(const PackOptions& options, const RowSelection& rows, bool for_plan) {
+  if (options.offset_bytes != 4 && options.offset_bytes != 8)
+    refuse(text("offsets of ", options.offset_bytes, " bytes; they take 4 or 8"));
+  if (options.items && *options.items < 0) refuse(text("room for ", *options.items, " items"));
+  const bool on_device = rows.indices && rows.indices->space() == MemorySpace::device;
+  if (for_plan && on_device && !options.items)
+    refuse(
+        "a plan that reads row indices on the device needs `items`, the items that it has room "
+        "for");
+}
+
+/// Counts the items of a pack: those of the rows or, where these are not known, those there is room
+/// for. Throws if 32 bits cannot, or there is no room.
+std::int64_t items_of_pack(const RaggedArray& array, const SelectedRows& selected, bool wide,
+                           BufferParts& offsets, const PackOptions& options) {
+  if (!selected.indices) {
+    const std::int64_t items = make_offsets(array, selected, wide, offsets, options.stream);
+    if (options.items && items > *options.items)
+      refuse(
+          text("the selected rows have ", items, " items, and there is room for ", *options.items));
+    return items;
+  }
+  if (!wide && *options.items > std::numeric_limits<std::int32_t>::max())
+    throw Failure(Errc::size_overflow, text("room for ", *options.items,
+                                            " items, which offsets of 32 bits cannot count"));
+  return *options.items;
+}
+
 // ---- Pads
 
 /// The longest of the rows that may be selected; refuses those that do not fit.
@@ -267,36 +295,19 @@ void set_fill(PaddedSide& padded, const void* fill, std::int64_t itemsize) {
 
 ReadyRagged ready_pack(const RaggedArray& array, const RowSelection& rows,
                        const PackOptions& options, bool for_plan) {
-  if (options.offset_bytes != 4 && options.offset_bytes != 8)
-    refuse(text("offsets of ", options.offset_bytes, " bytes; they take 4 or 8"));
-  if (options.items && *options.items < 0) refuse(text("room for ", *options.items, " items"));
-  const bool on_device = rows.indices && rows.indices->space() == MemorySpace::device;
-  if (for_plan && on_device && !options.items)
-    refuse(
-        "a plan that reads row indices on the device needs `items`, the items that it has room "
-        "for");
+  check(options, rows, for_plan);
   const bool wide = options.offset_bytes == 8;
   const SelectedRows selected = selected_rows(array, rows, !options.items);
   ReadyRagged ready = begin(array, selected, rows.mode, options);
   ready.offsets = offsets_buffer(array, selected.count, wide, options.stream);
+  ready.plan.items = items_of_pack(array, selected, wide, *ready.offsets, options);
   ready.plan.packed = PackedSide{ready.offsets->data, wide};
   std::optional<BufferParts> own_offsets;
-  if (selected.indices) {
-    ready.plan.items = *options.items;
-    if (!wide && ready.plan.items > std::numeric_limits<std::int32_t>::max())
-      throw Failure(Errc::size_overflow, text("room for ", ready.plan.items,
-                                              " items, which offsets of 32 bits cannot count"));
-  } else {
-    ready.plan.items = make_offsets(array, selected, wide, *ready.offsets, options.stream);
-    if (for_plan) {
-      // Runs read offsets of their own: nobody keeps users from writing over those of the result.
-      own_offsets = offsets_buffer(array, selected.count, wide, options.stream);
-      make_offsets(array, selected, wide, *own_offsets, options.stream);
-      ready.plan.packed->offsets = own_offsets->data;
-    }
-    if (options.items && ready.plan.items > *options.items)
-      refuse(text("the selected rows have ", ready.plan.items, " items, and there is room for ",
-                  *options.items));
+  if (for_plan && !selected.indices) {
+    // Runs read offsets of their own: nobody keeps users from writing over those of the result.
+    own_offsets = offsets_buffer(array, selected.count, wide, options.stream);
+    make_offsets(array, selected, wide, *own_offsets, options.stream);
+    ready.plan.packed->offsets = own_offsets->data;
   }
   ready.values.shape = with_items({ready.plan.items}, array);
   ready.staged =
