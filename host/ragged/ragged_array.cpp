@@ -89,6 +89,7 @@ DeviceArray RaggedArray::row(std::int64_t row) const {
                                     .unit = 1,
                                     .arena_bytes = all.arena_bytes,
                                     .tables = {},
+                                    .table_entries = {},
                                     .owner = nullptr,
                                     .lent = all.lent,
                                     .known = nullptr,
