@@ -20,7 +20,7 @@ host/resolve             host/view host/bytes host/support
 host/place               host/resolve host/view host/support
 host/backend             host/format host/place host/bytes host/support
 host/upload              host/backend host/place host/view host/support
-host/elements            host/upload host/backend host/format host/place host/view host/support
+host/elements            host/ragged host/upload host/backend host/format host/place host/view host/support
 host/cpu                 host/backend host/bytes host/support
 host/gather              host/upload host/backend host/place host/resolve host/format host/view host/support
 host/ragged              host/gather host/upload host/backend host/place host/resolve host/format host/view host/support

@@ -1,6 +1,7 @@
 #include <multibuffer/elements.hpp>
 #include <multibuffer/error.hpp>
 
+#include "host/ragged/ragged_storage.hpp"
 #include "host/support/text.hpp"
 #include "host/upload/internals.hpp"
 #include "host/upload/storage.hpp"
@@ -38,25 +39,42 @@ void check_format(const Format& format, const ElementType& type) {
                 "; name their type, or let copy() convert them (its option `format`)"));
 }
 
+/// Throws unless `distance`, which is part of all addresses, is a multiple of the alignment.
+void check_aligned(std::int64_t distance, std::int64_t alignment, const std::string& what) {
+  if (alignment_of(distance) < alignment)
+    refuse(text(what, ", and elements of this type are aligned to ", alignment, " bytes; upload ",
+                "them packed, or copy() the array"));
+}
+
+std::int64_t address_of(const void* pointer) {
+  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(pointer));
+}
+
+/// Throws unless rows behind a table, the first of which begins at `base`, are aligned.
+void check_rows_aligned(const void* base, std::int64_t entry_alignment, std::int64_t alignment) {
+  check_aligned(address_of(base), alignment,
+                text("rows begin ", address_of(base) % alignment, " bytes past a multiple"));
+  check_aligned(entry_alignment, alignment,
+                text("rows lie at multiples of ", entry_alignment, " bytes from each other"));
+}
+
+void check_axis_aligned(std::size_t axis, const Axis& of, std::int64_t alignment) {
+  if (of.extent > 1)
+    check_aligned(of.stride, alignment,
+                  text("axis ", axis, " has a stride of ", of.stride, " bytes"));
+}
+
 /// Throws unless all addresses are multiples of the alignment: the first, and each distance.
 void check_alignment(const DeviceArray& array, const FoundElements& found,
                      std::int64_t entry_alignment, std::int64_t alignment) {
-  const auto check = [&](std::int64_t distance, const std::string& what) {
-    if (alignment_of(distance) < alignment)
-      refuse(text(what, ", and elements of this type are aligned to ", alignment, " bytes; upload ",
-                  "them packed, or copy() the array"));
-  };
-  const auto address = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(found.base));
-  check(address, found.tables.empty()
-                     ? text("the first element is at the address ", address)
-                     : text("rows begin ", address % alignment, " bytes past a multiple"));
-  if (!found.tables.empty())
-    check(entry_alignment,
-          text("rows lie at multiples of ", entry_alignment, " bytes from each ", "other"));
+  if (found.tables.empty())
+    check_aligned(address_of(found.base), alignment,
+                  text("the first element is at the address ", address_of(found.base)));
+  else
+    check_rows_aligned(found.base, entry_alignment, alignment);
   for (std::size_t axis = 0; axis < found.axes.size(); ++axis)
-    if (found.axes[axis].level == array.layout().levels() && found.axes[axis].extent > 1)
-      check(found.axes[axis].stride,
-            text("axis ", axis, " has a stride of ", found.axes[axis].stride, " bytes"));
+    if (found.axes[axis].level == array.layout().levels())
+      check_axis_aligned(axis, found.axes[axis], alignment);
 }
 
 /// `distance` bytes on, in numbers: of an array in place, or without elements, neither is a pointer
@@ -110,6 +128,38 @@ FoundElements find_rows(const DeviceArray& array, const ElementType& type) {
     refuse(
         "axis 1, the last one, counts entries of a pointer table, so that the array has no rows; "
         "transpose() it, or copy() it");
+  return found;
+}
+
+FoundRows find_rows(const RaggedArray& array, const ElementType& type) {
+  if (!array.item_shape().empty())
+    refuse(text("rows of items of shape ", tuple_text(array.item_shape()),
+                ", for a view of rows of elements; row(i) is an array that has all axes"));
+  check_format(array.format(), type);
+  const RaggedStorage& ragged = storage_of(array);
+  const Storage& storage = *ragged.storage;
+  const RowEntries entries = entries_of(array);
+  const Layout& items = items_of(array);
+  const auto entry = [&](const PlanTable& table) {
+    return static_cast<const void*>(
+        moved(static_cast<const unsigned char*>(table.data), entries.first * (table.wide ? 8 : 4)));
+  };
+  FoundRows found;
+  found.base = moved(reinterpret_cast<const unsigned char*>(storage.base), items.origins()[0]);
+  found.layout = {.count = entries.count,
+                  .stride = items.axes()[0].stride,
+                  .distance = 0,
+                  .unit = storage.unit,
+                  .table = entry(ragged.starts),
+                  .step = entries.step,
+                  .lengths = entry(ragged.lengths),
+                  .length_step = entries.step,
+                  .length = 0,
+                  .wide = static_cast<unsigned char>(ragged.starts.wide),
+                  .wide_lengths = static_cast<unsigned char>(ragged.lengths.wide)};
+  if (array.longest() == 0) return found;
+  check_rows_aligned(found.base, storage.entry_alignment, type.alignment);
+  check_axis_aligned(1, items.axes()[0], type.alignment);
   return found;
 }
 

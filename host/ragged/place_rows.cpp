@@ -139,6 +139,10 @@ std::int64_t store_starts(Placement& placement, LargeVector<std::int64_t> places
   const bool fits =
       narrow && range / static_cast<std::uint64_t>(common.factor) <= std::uint64_t{narrow_limit};
   placement.unit = common.factor;
+  placement.entry_alignment = any_alignment;
+  for (std::int64_t row = 0; row < count; ++row)
+    placement.entry_alignment =
+        std::min(placement.entry_alignment, alignment_of(entries[row] - common.least));
   placement.tables.push_back(counted(entries, all, common.least, common.factor, fits));
   return common.least;
 }

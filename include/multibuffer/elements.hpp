@@ -4,6 +4,7 @@
 #include <multibuffer/device_array.hpp>
 #include <multibuffer/element_iterator.hpp>
 #include <multibuffer/element_view.hpp>
+#include <multibuffer/ragged_array.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -82,6 +83,12 @@ FoundElements find_elements(const DeviceArray& array, const ElementType& type, i
                             int levels);
 FoundElements find_rows(const DeviceArray& array, const ElementType& type);
 
+struct FoundRows {
+  const unsigned char* base = nullptr;
+  RowsLayout layout{};
+};
+FoundRows find_rows(const RaggedArray& array, const ElementType& type);
+
 }  // namespace detail
 
 /// A view of `array` for kernels, or for loops on the host: see `ElementView`. It borrows: keep the
@@ -107,6 +114,15 @@ template <class T>
 RowsView<const std::remove_const_t<T>> rows(const DeviceArray& array) {
   const detail::FoundElements found = detail::find_rows(array, detail::element_type<T>());
   return {found.base, found.rows_layout()};
+}
+
+/// The rows of unequal length of a ragged array whose items are single elements: `row.size()` is
+/// the length of each. Throws what `elements` throws, and `invalid_argument` for items that have
+/// axes.
+template <class T>
+RowsView<const std::remove_const_t<T>> rows(const RaggedArray& array) {
+  const detail::FoundRows found = detail::find_rows(array, detail::element_type<T>());
+  return {found.base, found.layout};
 }
 
 /// Calls `visit` with the view of the array's own number of tables, 0 to 3, and returns what it

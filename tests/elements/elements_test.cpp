@@ -11,7 +11,9 @@
 #include <cstdint>
 #include <cstring>
 #include <iterator>
+#include <memory>
 #include <numeric>
+#include <optional>
 #include <type_traits>
 #include <vector>
 
@@ -290,6 +292,55 @@ TEST(Rows, AnArrayWhoseLastAxisCountsInATableHasNone) {
   EXPECT_EQ(view(2, 0), 32.0F);
   EXPECT_EQ(std::reduce(begin(view), end(view)),
             std::reduce(memory.memory.begin(), memory.memory.end()));
+}
+
+/// {20, 21, 22}, {}, {0, 1}, {10}, the first and the last in shared memory.
+RaggedArray unequal_rows(const UploadOptions& options = {}) {
+  static const std::vector<float> numbers{20, 21, 22, 10}, others{0, 1};
+  static const std::array<const float*, 4> rows{numbers.data(), nullptr, others.data(),
+                                                numbers.data() + 3};
+  static const std::vector<std::int64_t> lengths{3, 0, 2, 1};
+  return upload(RaggedView::from_rows(rows.data(), lengths), host, options);
+}
+
+TEST(Rows, OfARaggedArrayHaveItsLengthsWhereverTheyLie) {
+  using Lists = std::vector<std::vector<float>>;
+  const auto listed = [](const RaggedArray& array) {
+    Lists lists;
+    for (const auto row : rows<float>(array)) lists.emplace_back(row.begin(), row.end());
+    return lists;
+  };
+  const auto owner = std::make_shared<int>(0);
+  UploadOptions wide, in_place;
+  wide.simplify.narrow = false;
+  in_place.placement = PlacementKind::in_place;
+  in_place.owner = owner;
+  for (const UploadOptions& options : {UploadOptions{}, wide, in_place}) {
+    const RaggedArray array = unequal_rows(options);
+    EXPECT_EQ(listed(array), (Lists{{20, 21, 22}, {}, {0, 1}, {10}}));
+    EXPECT_EQ(listed(array.slice({std::nullopt, std::nullopt, -1})),
+              (Lists{{10}, {0, 1}, {}, {20, 21, 22}}));
+    EXPECT_EQ(listed(array.slice({1, 4, 2})), (Lists{{}, {10}}));
+  }
+  EXPECT_EQ(listed(unequal_rows().slice({0, 0})), Lists());
+}
+
+TEST(Rows, OfARaggedArrayAreRefusedAsElementsAre) {
+  expect_error(Errc::invalid_argument, "for a type of format 'i'",
+               [&] { rows<int>(unequal_rows()); });
+  std::array<std::byte, 32> bytes{};
+  const std::array<const std::byte*, 2> starts{bytes.data(), bytes.data() + 6};
+  const std::vector<std::int64_t> lengths{1, 2};
+  UploadOptions in_place;
+  in_place.placement = PlacementKind::in_place;
+  in_place.owner = std::make_shared<int>(0);
+  const RaggedView odd(starts, lengths, Format("f", 4));
+  expect_error(Errc::invalid_argument, "rows lie at multiples of 2 bytes from each other",
+               [&] { rows<float>(upload(odd, host, in_place)); });
+  EXPECT_EQ(rows<float>(upload(odd, host)).size(), 2);
+  const RaggedView pairs(starts, lengths, Format("h", 2), {2});
+  expect_error(Errc::invalid_argument, "rows of items of shape (2,)",
+               [&] { rows<std::int16_t>(upload(pairs, host)); });
 }
 
 TEST(Rows, OfUnequalLengthsHaveAnOffsetAndALengthEach) {
