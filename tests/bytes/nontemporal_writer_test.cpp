@@ -45,12 +45,20 @@ struct Work {
       std::copy_n(source.begin() + row.from, row.bytes, expected.begin() + row.to);
   }
 
+  /// Those that take rows of fewer bytes than a vector have another function for them.
+  template <class Writer>
+  static void append(Writer& writer, const std::byte* from, std::int64_t bytes) {
+    if constexpr (requires { writer.append_short(from, bytes); })
+      if (bytes < static_cast<std::int64_t>(vector_bytes)) return writer.append_short(from, bytes);
+    writer.append(from, bytes);
+  }
+
   template <class Writer>
   void run() {
     Writer writer(out.data() + rows[0].to);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       writer.go_to(out.data() + rows[i].to);
-      writer.append(source.data() + rows[i].from, rows[i].bytes);
+      append(writer, source.data() + rows[i].from, rows[i].bytes);
       if (i % 16 == 7) writer.finish();
     }
     writer.finish();
@@ -79,12 +87,12 @@ void expect_rows_in_place(void (*run)(Work& work), std::int64_t least) {
 }
 
 TEST(NontemporalWriter, PutsRowsOfAnySizeAnywhere) {
-  expect_rows_in_place(run_narrow<NontemporalWriter<NarrowMoves>>, vector_bytes);
+  expect_rows_in_place(run_narrow<NontemporalWriter<NarrowMoves>>, 0);
 }
 
 TEST(NontemporalWriter, DoesSoByWideMoves) {
   if (!has_wide_vectors()) GTEST_SKIP() << "this processor has no wide vectors";
-  expect_rows_in_place(run_wide<NontemporalWriter<WideMoves>>, vector_bytes);
+  expect_rows_in_place(run_wide<NontemporalWriter<WideMoves>>, 0);
 }
 
 TEST(WideNontemporalWriter, PutsRowsOfAnySizeAnywhere) {
