@@ -32,7 +32,8 @@ host/python/support      public host/upload host/support
 host/python/elements     public host/python/support host/interop host/format host/support
 host/python/inputs       public host/python/elements host/python/support host/interop host/backend host/upload host/support
 host/python/indexing     public host/python/inputs host/python/elements host/python/support host/upload host/support
-host/python              public host/python/inputs host/python/indexing host/python/elements host/python/support host/interop host/backend host/upload host/support
+host/python/ragged       public host/python host/python/indexing host/python/inputs host/python/elements host/python/support host/upload host/support
+host/python              public host/python/inputs host/python/indexing host/python/elements host/python/support host/ragged host/interop host/backend host/upload host/support
 cuda/plan                host/backend host/support
 cuda/memory              host/backend host/support
 cuda/kernels             cuda/plan cuda/memory host/backend host/support

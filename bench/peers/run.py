@@ -49,8 +49,9 @@ def groups_of(options):
 def host_groups():
     import dataset_cases
     import host_cases
+    import ragged_cases
 
-    return host_cases.GROUPS | dataset_cases.GROUPS
+    return host_cases.GROUPS | dataset_cases.GROUPS | ragged_cases.GROUPS
 
 
 # ---- The host

@@ -2,6 +2,7 @@
 
 #include "host/python/arguments.hpp"
 #include "host/python/module.hpp"
+#include "host/python/ragged_object.hpp"
 #include "host/python/support/errors.hpp"
 #include "host/python/support/interrupt.hpp"
 #include "host/python/support/values.hpp"
@@ -37,9 +38,10 @@ int visit_access(const AccessObject& access, visitproc visit, void* arg) {
 Accessed accessed(py::handle object) {
   if (const auto* const array = object_in<const DeviceArray>(object)) return *array;
   if (const auto* const buffer = object_in<const DeviceBuffer>(object)) return *buffer;
+  if (const auto* const ragged = object_in<const RaggedObject>(object)) return ragged->array;
   throw py::type_error(
-      text("access() takes what upload() and gathers return, DeviceArray and "
-           "DeviceBuffer, not ",
+      text("access() takes what upload(), ragged() and gathers return, DeviceArray, RaggedArray "
+           "and DeviceBuffer, not ",
            Py_TYPE(object.ptr())->tp_name));
 }
 

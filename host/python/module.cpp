@@ -19,6 +19,9 @@ PYBIND11_MODULE(_core, module) {
   bind_devices(module);
   bind_access(module);
   bind_pieces(module);
+  bind_ragged_plan(module);
+  bind_ragged(module);
+  bind_ragged_reference(module);
   bind_dataset(module);
   module.attr("__name__") = own_name;
 }

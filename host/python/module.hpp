@@ -25,6 +25,9 @@ void bind_devices(pybind11::module_& module);
 void bind_access(pybind11::module_& module);
 void bind_dataset(pybind11::module_& module);
 void bind_pieces(pybind11::module_& module);
+void bind_ragged(pybind11::module_& module);
+void bind_ragged_plan(pybind11::module_& module);
+void bind_ragged_reference(pybind11::module_& module);
 
 /// Copies all elements, converted, dense in C order.
 DeviceBuffer converted_copy(const DeviceArray& array, const WantedElements& wanted,

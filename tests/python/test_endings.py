@@ -34,6 +34,10 @@ result = a.copy()
 floats = numbers.astype("f4")
 r = multibuffer.reference(rows[:4])
 plan = a.plan_copy()
+unequal = [bytes([i]) * (i * 37 % 1000) for i in range(100)]
+ragged = multibuffer.ragged(unequal, device=DEVICE)
+rr = multibuffer.ragged_reference(unequal[:4])
+pack_plan, pad_plan = ragged.plan_pack(), ragged.plan_pad()
 FILE = {file!r}
 files, both = multibuffer.open(FILE), multibuffer.open({{"a": FILE, "b": FILE}})
 {setup}
@@ -115,6 +119,26 @@ WORK = {
     "verify": "multibuffer.verify(a, rows)",
     "verify of a reference": "multibuffer.verify(a[:4], r)",
     "verify within a tolerance": "multibuffer.verify(floats, floats, atol=1)",
+    "ragged": "multibuffer.ragged(unequal, device=DEVICE)",
+    "ragged packed": "multibuffer.ragged(unequal, device=DEVICE, placement='packed')",
+    "ragged by offsets": "multibuffer.ragged(bytes(9), offsets=[0, 4, 9], device=DEVICE)",
+    "RaggedArray.pack": "ragged.pack()",
+    "RaggedArray.take": "ragged.take([3, 1, 3]).pack(dtype='f4')",
+    "RaggedArray[]": "ragged[[3, 1, 3]], ragged[3].tobytes(), ragged[::2]",
+    "RaggedArray.pad": "ragged.pad(fill=3)",
+    "RaggedArray.pad of many": "ragged.pad(indices, length=9, truncate=True)",
+    "RaggedArray.tolist": "ragged[1:9].tolist()",
+    "RaggedArray.plan_pack": "ragged.plan_pack([1, 2])",
+    "RaggedArray.plan_pad": "ragged.plan_pad()",
+    "PackPlan.run": "pack_plan.run()",
+    "PackPlan.result": "pack_plan.result.offsets.tobytes()",
+    "PadPlan.run": "pad_plan.run()",
+    "PadPlan.result": "pad_plan.result.tobytes()",
+    "ragged_reference": "multibuffer.ragged_reference(unequal)",
+    "RaggedReference.pack": "rr.pack()",
+    "RaggedReference.pad": "rr.pad(fill=2)",
+    "RaggedReference.tolist": "rr.tolist()",
+    "verify of rows": "multibuffer.verify(ragged[:4], rr)",
     "devices": "multibuffer.devices()",
     "access": "multibuffer.access(None, a, writes=result).__enter__().__exit__(None, None, None)",
     "stack": "memoryview(multibuffer.stack(rows)).tobytes()",
@@ -197,7 +221,8 @@ class Endings(unittest.TestCase):
     def test_every_method_is_at_work(self):
         # Of what the stub lists; the rest neither releases the GIL nor runs for long.
         calls = " ".join(work if isinstance(work, str) else work[1] for work in WORK.values())
-        for name in ("DeviceArray", "DeviceBuffer", "Plan", "Reference", "Dataset", "Datasets",
+        for name in ("DeviceArray", "DeviceBuffer", "Plan", "Reference", "RaggedArray",
+                     "RaggedReference", "PackPlan", "PadPlan", "Dataset", "Datasets",
                      "Batches", ""):
             for member, overloads in stubbed()[name].items():
                 is_property = overloads and any(getattr(each, "id", "") == "property"

@@ -46,7 +46,7 @@ ALSO = {
 }
 # What is pickled, and what is written in Python, whose classes are called and derived from as any.
 PICKLED = {"Dataset", "Datasets", "Batches"}
-IN_PYTHON = {"Datasets", "Batches", "StaleError"}
+IN_PYTHON = {"Datasets", "Batches", "StaleError"} | {"Packed"}  # a tuple, which is made as any
 # CPython 3.9 cannot make types that nobody changes.
 IMMUTABLE = sys.version_info >= (3, 10)
 UNDOCUMENTED = (UnicodeError, RecursionError)
@@ -80,6 +80,10 @@ VALID = {
     "bytes": 64, "protocol": 2, "n": 2, "shuffle": False, "seed": 0, "rank": 0, "world": 1,
     "table": memoryview(bytes(8)).cast("i"), "allow_negative": False, "levels": 1,
     "prefetch": 0, "drop_last": False, "framework": "numpy", "state": {}, "name": "a",
+    # No rows: as many bytes as a hostile length asks for would be there.
+    "pad.rows": [], "plan_pad.rows": [], "pack.rows": None, "plan_pack.rows": None,
+    "rows": [b"ab", b"cde"], "offsets": None, "lengths": None, "offsets_dtype": "int64",
+    "items": None, "length": None, "fill": 0, "side": "right", "truncate": False,
 }
 
 
@@ -114,6 +118,24 @@ def subjects():
         "Dataset": [multibuffer.open(FILE), multibuffer.open(FILE, window=64)[:, 1]],
         "StaleError": [multibuffer.StaleError("a file")],
     }
+    unequal = [b"abc", b"", b"de", b"abc"]
+    ragged = multibuffer.ragged(unequal, device="host")
+    result.update({
+        "RaggedArray": [
+            ragged, ragged[:0], ragged[::-2], multibuffer.ragged(unequal, placement="packed",
+                                                                 device="host"),
+            multibuffer.ragged(exporter(ADDRESS, (4,), (8,), format="T{i:a:(2)H:b:}", itemsize=8),
+                               lengths=[1, 0, 3], device="host"),
+            multibuffer.ragged([exporter(ADDRESS, (3,), (5,), format="nonsense \xff", itemsize=5)],
+                               device="host")],
+        "RaggedReference": [multibuffer.ragged_reference(unequal),
+                            multibuffer.ragged_reference(array.array("d", [1, math.nan]),
+                                                         offsets=[0, 2, 2])],
+        "Packed": [ragged.pack()],
+        "PackPlan": [ragged.plan_pack([2, 0]), ragged.plan_pack(out=bytearray(8))],
+        "PadPlan": [ragged.plan_pad(fill=7),
+                    ragged.plan_pad(out=memoryview(bytearray(12)).cast("B", (4, 3)))],
+    })
     result["Datasets"] = [multibuffer.open({"a": FILE, "b": FILE})]
     result["Batches"] = [result["Dataset"][0].batches(2, framework="numpy")] if numpy else []
     return result

@@ -57,8 +57,14 @@ def calls():
     yield ("gather_in_pieces",
            lambda p: multibuffer.gather_in_pieces(rows, indices, device=DEVICE, progress=p),
            nbytes)
+    unequal = [source[:i * 1024] for i in range(1, 64)]
+    yield ("ragged", lambda p: multibuffer.ragged(unequal, device=DEVICE, placement="packed",
+                                                  progress=p), None)
     if not ON_HOST:  # there a gather is enqueued
         return
+    ragged = multibuffer.ragged(rows, device=DEVICE)
+    yield "RaggedArray.pack", lambda p: ragged.pack(progress=p), nbytes
+    yield "RaggedArray.pad", lambda p: ragged.pad(progress=p), nbytes
     yield "copy", lambda p: array.copy(progress=p), nbytes
     yield "take", lambda p: array.take(indices, progress=p), nbytes
     yield "gather", lambda p: array.gather([indices], progress=p), nbytes

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -132,6 +133,9 @@ struct Refused {
   std::string_view code;
   std::string_view what;
 };
+constexpr std::string_view lists_that_differ =
+    "lists that differ in length; multibuffer.ragged() takes one axis of them, or cast them to "
+    "fixed-size lists";
 constexpr auto refused = std::to_array<Refused>({
     {"b", "bools, eight of which share a byte; cast them to uint8"},
     {"n", "null, of which there are no elements"},
@@ -143,19 +147,27 @@ constexpr auto refused = std::to_array<Refused>({
     {"vz", "binaries that differ in length; cast them to fixed-size binaries"},
     {"d:", "decimals; cast them to float64 or int64"},
     {"ti", "intervals of the calendar; cast them to durations"},
-    {"+l", "lists that differ in length; cast them to fixed-size lists"},
-    {"+L", "lists that differ in length; cast them to fixed-size lists"},
-    {"+vl", "lists that differ in length; cast them to fixed-size lists"},
-    {"+vL", "lists that differ in length; cast them to fixed-size lists"},
+    {"+l", lists_that_differ},
+    {"+L", lists_that_differ},
+    {"+vl", lists_that_differ},
+    {"+vL", lists_that_differ},
     {"+m", "maps, which differ in length; take their keys or their items"},
     {"+s", "structs; take one of their fields"},
     {"+u", "unions; take one of their fields"},
     {"+r", "run-end encoded; decode them (pyarrow.compute.run_end_decode)"},
 });
 
+/// How rows of any length are said; none: there are no such rows.
+struct RowLists {
+  bool wide = false;                        ///< their numbers have 64 bits, not 32
+  bool has_sizes = false;                   ///< beside the offsets: a list view
+  std::optional<std::int64_t> length = {};  ///< of each, in fixed-size lists
+};
+
 /// What a schema says of a column.
 struct Column {
   bool in_table = false;            ///< a struct is around it
+  std::optional<RowLists> rows;     ///< around all that follows
   std::vector<std::int64_t> lists;  ///< the lengths of fixed-size lists, from the outside
   Format format = Format("B", 1);
   /// How the elements of a row are seen, where that is not by the lists.
@@ -274,7 +286,22 @@ void read_tensor(const ArrowSchema& schema, Column& column) {
   column.tensor_shape = std::move(shape);
 }
 
-Column describe(const ArrowSchema& top) {
+RowLists row_lists_of(const ArrowSchema& schema) {
+  const std::string_view code = schema.format;
+  if (code == "+l") return {};
+  if (code == "+L") return {.wide = true};
+  if (code == "+vl") return {.has_sizes = true};
+  if (code == "+vL") return {.wide = true, .has_sizes = true};
+  const auto length = code.starts_with("+w:") ? length_in(code.substr(3)) : std::nullopt;
+  if (length) return {.length = length};
+  refuse_type(text("an Arrow column", name_of(schema), " of the format '", code.substr(0, 100),
+                   "', which is no list: give it as the values, with offsets= or lengths="));
+}
+
+/// What is asked for.
+enum class Wanted { elements, rows };
+
+Column describe(const ArrowSchema& top, Wanted wanted) {
   Column column;
   const ArrowSchema* schema = &top;
   const auto check = [&] {
@@ -288,6 +315,11 @@ Column describe(const ArrowSchema& top) {
   if (std::string_view(schema->format) == "+s") {
     column.in_table = true;
     schema = &only_column(*schema);
+    check();
+  }
+  if (wanted == Wanted::rows) {
+    column.rows = row_lists_of(*schema);
+    schema = &only_child(*schema, "lists");
     check();
   }
   const ArrowSchema& outermost = *schema;
@@ -306,6 +338,8 @@ Column describe(const ArrowSchema& top) {
   }
   column.format = format_of(*schema);
   read_tensor(outermost, column);
+  if (column.rows && !column.tensor_axes.empty())
+    refuse_type("an Arrow column of lists of tensors whose axes are permuted");
   return column;
 }
 
@@ -334,6 +368,11 @@ class Batch {
     rows_ = count_ = top.length;
   }
   std::int64_t rows() const noexcept { return rows_; }
+  /// Where each row of any length begins among the items that have been entered, and its items.
+  const std::vector<std::int64_t>& firsts() const noexcept { return firsts_; }
+  const std::vector<std::int64_t>& lengths() const noexcept { return lengths_; }
+  /// How many elements an item has.
+  std::int64_t per_item() const noexcept { return per_row_; }
 
   /// Enters the one column of a table.
   void enter_column() {
@@ -346,6 +385,22 @@ class Batch {
     begin_ = multiply(check(1), length);
     count_ = multiply(count_, length);
     per_row_ = multiply(per_row_, length);
+    enter_child();
+  }
+  /// Enters the items of rows of any length, from the first that a row has to the last.
+  void enter_rows(const RowLists& lists) {
+    if (lists.length) {
+      begin_ = multiply(check(1), *lists.length);
+      lengths_.assign(static_cast<std::size_t>(count_), *lists.length);
+      count_ = multiply(count_, *lists.length);
+      for (std::size_t i = 0; i < lengths_.size(); ++i)
+        firsts_.push_back(static_cast<std::int64_t>(i) * *lists.length);
+    } else if (lists.wide) {
+      read_rows<std::int64_t>(check(lists.has_sizes ? 3 : 2), lists.has_sizes);
+    } else {
+      read_rows<std::int32_t>(check(lists.has_sizes ? 3 : 2), lists.has_sizes);
+    }
+    per_row_ = 1;
     enter_child();
   }
   /// Returns the address of the first element.
@@ -374,6 +429,54 @@ class Batch {
     return result;
   }
 
+  template <class Number>
+  void read_rows(std::int64_t begin, bool has_sizes) {
+    const auto number_in = [&](std::size_t buffer, std::int64_t at) {
+      Number value;
+      std::memcpy(&value, static_cast<const Number*>(array_->buffers[buffer]) + at, sizeof value);
+      return std::int64_t{value};
+    };
+    if (count_ > 0 && (!array_->buffers[1] || (has_sizes && !array_->buffers[2])))
+      refuse_this("lists whose offsets are at no address");
+    std::int64_t least = std::numeric_limits<std::int64_t>::max(), most = 0;
+    for (std::int64_t row = 0; row < count_; ++row) {
+      const std::int64_t first = number_in(1, begin + row);
+      const std::int64_t length =
+          has_sizes ? number_in(2, begin + row) : number_in(1, begin + row + 1) - first;
+      std::int64_t end = 0;
+      if (first < 0 || length < 0 || __builtin_add_overflow(first, length, &end))
+        refuse_this(text("the offset ", first, " and the length ", length, " for its row ", row));
+      firsts_.push_back(first);
+      lengths_.push_back(length);
+      if (length == 0) continue;
+      least = std::min(least, first);
+      most = std::max(most, end);
+    }
+    begin_ = std::min(least, most);
+    count_ = most - begin_;
+    // A row without items may be anywhere.
+    for (std::size_t i = 0; i < firsts_.size(); ++i)
+      firsts_[i] = lengths_[i] == 0 ? 0 : firsts_[i] - begin_;
+  }
+
+  /// The first row with an element that is null, and whether there is such an element at all, be it
+  /// in a gap between rows.
+  struct Null {
+    std::optional<std::int64_t> row;
+    bool exists = false;
+  };
+  Null find_null(const std::uint8_t* bits, std::int64_t begin) const {
+    const auto first = bits ? first_zero_bit(bits, begin, begin + count_) : std::nullopt;
+    if (!first) return {};
+    if (firsts_.empty()) return {(*first - begin) / per_row_, true};
+    for (std::size_t i = 0; i < firsts_.size(); ++i) {
+      const std::int64_t at = begin + firsts_[i] * per_row_;
+      if (first_zero_bit(bits, at, at + lengths_[i] * per_row_))
+        return {static_cast<std::int64_t>(i), true};
+    }
+    return {{}, true};
+  }
+
   /// Checks the array that we are at, and that no element of our part is null. Returns where that
   /// begins in the buffers.
   std::int64_t check(std::int64_t buffers) const {
@@ -397,12 +500,11 @@ class Batch {
     if (array.null_count < -1 || array.null_count > array.length)
       refuse_this(text(array.null_count, " nulls"));
     const auto* const bits = static_cast<const std::uint8_t*>(array.buffers[0]);
-    const auto null = bits ? first_zero_bit(bits, begin, begin + count_) : std::nullopt;
-    if (null)
-      refuse_this(text("a null in its row ", (*null - begin) / per_row_,
-                       "; drop the nulls or fill them first"));
+    const Null null = find_null(bits, begin);
+    if (null.row)
+      refuse_this(text("a null in its row ", *null.row, "; drop the nulls or fill them first"));
     const bool is_whole = begin == array.offset && count_ == array.length;
-    if (array.null_count > 0 && (is_whole || !bits))
+    if (array.null_count > 0 && !null.exists && (is_whole || !bits))
       refuse_this(text(array.null_count, " nulls, in rows that it does not name"));
   }
   void enter_child() {
@@ -417,7 +519,8 @@ class Batch {
   std::int64_t begin_ = 0;  ///< of our part, in the array's elements
   std::int64_t count_ = 0;  ///< of the elements in our part
   std::int64_t rows_ = 0;
-  std::int64_t per_row_ = 1;  ///< how many of the elements are one row
+  std::int64_t per_row_ = 1;  ///< how many of the elements are one row or, in rows, one item
+  std::vector<std::int64_t> firsts_, lengths_;
 };
 
 ArrayView view_of(const Column& column, std::int64_t rows, const std::byte* elements) {
@@ -447,6 +550,7 @@ struct Kept {
 };
 
 struct Collected {
+  static constexpr Wanted wanted = Wanted::elements;
   std::shared_ptr<Kept> kept = std::make_shared<Kept>();
   std::vector<ArrayView> parts;
   std::optional<Column> last;  ///< for a column without rows
@@ -455,6 +559,27 @@ struct Collected {
     ArrayView part = view_of(column, *array, kept->arrays.size());
     kept->arrays.push_back(std::move(array));
     if (part.shape()[0] > 0) parts.push_back(std::move(part));
+  }
+};
+
+struct CollectedRows {
+  static constexpr Wanted wanted = Wanted::rows;
+  std::shared_ptr<Kept> kept = std::make_shared<Kept>();
+  ArrowRows rows;
+  std::optional<Column> last;
+
+  void add(const Column& column, Held<ArrowArray> array) {
+    Batch batch(*array, kept->arrays.size());
+    if (column.in_table) batch.enter_column();
+    batch.enter_rows(*column.rows);
+    for (const std::int64_t length : column.lists) batch.enter_lists(length);
+    const std::int64_t itemsize = column.format.itemsize();
+    const std::byte* const elements = batch.elements(itemsize);
+    const std::int64_t item_bytes = batch.per_item() * itemsize;
+    for (const std::int64_t first : batch.firsts())
+      rows.starts.push_back(elements ? elements + first * item_bytes : nullptr);
+    rows.lengths.insert(rows.lengths.end(), batch.lengths().begin(), batch.lengths().end());
+    kept->arrays.push_back(std::move(array));
   }
 };
 
@@ -502,11 +627,12 @@ class Stream {
   Held<ArrowArrayStream> stream_;
 };
 
-void read_stream(const py::object& object, Collected& collected) {
+template <class All>
+void read_stream(const py::object& object, All& collected) {
   const py::object capsule = object.attr("__arrow_c_stream__")();
   Stream stream(capsule);
   const Held<ArrowSchema> schema = stream.schema();
-  const Column column = describe(*schema);
+  const Column column = describe(*schema, All::wanted);
   for (std::size_t number = 0;; ++number) {
     Held<ArrowArray> array = stream.next(number);
     if (array.is_released()) break;
@@ -516,7 +642,8 @@ void read_stream(const py::object& object, Collected& collected) {
   collected.last = column;
 }
 
-void read_array(const py::object& object, Collected& collected) {
+template <class All>
+void read_array(const py::object& object, All& collected) {
   const py::object pair = object.attr("__arrow_c_array__")();
   if (!PyTuple_Check(pair.ptr()) || PyTuple_GET_SIZE(pair.ptr()) != 2)
     refuse_type("__arrow_c_array__() returns a tuple of two capsules");
@@ -524,7 +651,7 @@ void read_array(const py::object& object, Collected& collected) {
   Held<ArrowArray> array;
   take_over(schema, PyTuple_GET_ITEM(pair.ptr(), 0), "arrow_schema");
   take_over(array, PyTuple_GET_ITEM(pair.ptr(), 1), "arrow_array");
-  const Column column = describe(*schema);
+  const Column column = describe(*schema, All::wanted);
   collected.add(column, std::move(array));
   collected.last = column;
 }
@@ -532,6 +659,14 @@ void read_array(const py::object& object, Collected& collected) {
 bool type_has(py::handle object, const char* method) {
   // The type is asked, since a table has its columns for attributes, under any name.
   return py::hasattr(reinterpret_cast<PyObject*>(Py_TYPE(object.ptr())), method);
+}
+
+template <class All>
+void read_all(const py::object& object, All& collected) {
+  if (type_has(object, "__arrow_c_stream__"))
+    read_stream(object, collected);
+  else
+    read_array(object, collected);
 }
 
 }  // namespace
@@ -542,16 +677,21 @@ bool is_arrow(py::handle object) {
 
 ArrowColumn arrow_column(const py::object& objects) {
   Collected collected;
-  for (const py::handle each : objects) {
-    const auto object = py::reinterpret_borrow<py::object>(each);
-    if (type_has(object, "__arrow_c_stream__"))
-      read_stream(object, collected);
-    else
-      read_array(object, collected);
-  }
+  for (const py::handle each : objects)
+    read_all(py::reinterpret_borrow<py::object>(each), collected);
   if (collected.parts.empty() && collected.last)
     collected.parts.push_back(view_of(*collected.last, 0, nullptr));
   return {std::move(collected.parts), std::move(collected.kept)};
+}
+
+ArrowRows arrow_rows(const py::object& object) {
+  CollectedRows collected;
+  read_all(object, collected);
+  ArrowRows rows = std::move(collected.rows);
+  rows.format = collected.last->format;
+  rows.item_shape = collected.last->tensor_shape.value_or(collected.last->lists);
+  rows.owner = std::move(collected.kept);
+  return rows;
 }
 
 }  // namespace multibuffer::python

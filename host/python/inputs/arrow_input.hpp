@@ -4,6 +4,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -13,6 +15,15 @@ namespace multibuffer::python {
 /// memory. A column without rows is one part of its type.
 struct ArrowColumn {
   std::vector<ArrayView> parts;
+  std::shared_ptr<const void> owner;
+};
+
+/// The lists of a column as rows of any length, where they lie, and what keeps their memory.
+struct ArrowRows {
+  std::vector<const std::byte*> starts;
+  std::vector<std::int64_t> lengths;  ///< in items
+  Format format = Format("B", 1);
+  std::vector<std::int64_t> item_shape;
   std::shared_ptr<const void> owner;
 };
 
@@ -31,5 +42,10 @@ bool is_arrow(pybind11::handle object);
 /// (with the way out), ValueError for nulls (with the batch and the row) and for a structure that
 /// contradicts itself, and OSError with the producer's own words where a stream breaks off.
 ArrowColumn arrow_column(const pybind11::object& objects);
+
+/// Takes a column of lists, large lists, list views or fixed-size lists as rows: by the same
+/// interfaces, of the same elements, and with the same errors. Offsets and sizes are checked
+/// against the elements that there are. Elements that are null matter only where a list has them.
+ArrowRows arrow_rows(const pybind11::object& object);
 
 }  // namespace multibuffer::python

@@ -91,7 +91,8 @@ std::string why_no_memory(py::handle object) {
   if (py::hasattr(object, "get_mask") && py::hasattr(object, "get_data"))
     return "hides elements by its mask: give .to_tensor(value), or .get_data()";
   if (is_true("is_nested"))
-    return "is a list of tensors of several shapes, which is no array: give those of .unbind()";
+    return "is a list of tensors of several shapes, which is no array: multibuffer.ragged() takes "
+           "it, or give those of .unbind()";
   return {};
 }
 

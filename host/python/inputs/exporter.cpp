@@ -202,14 +202,29 @@ BufferExport Description::raw() const {
 }
 
 bool Description::matches(const Py_buffer& buffer) const {
+  return buffer.len == fields_.len && matches_behind(0, buffer);
+}
+
+bool Description::matches_but_length(const Py_buffer& buffer) const {
+  if (!has_shape_ || shape_.empty() || !matches_behind(1, buffer)) return false;
+  // What an exporter says of its length twice must be one thing, as where it is asked alone.
+  std::int64_t bytes = buffer.itemsize;
+  for (std::size_t i = 0; i < shape_.size(); ++i)
+    if (buffer.shape[i] < 0 || __builtin_mul_overflow(bytes, buffer.shape[i], &bytes)) return false;
+  return bytes == buffer.len;
+}
+
+bool Description::matches_behind(std::ptrdiff_t axis, const Py_buffer& buffer) const {
   if (buffer.ndim != fields_.ndim || buffer.itemsize != fields_.itemsize ||
-      buffer.len != fields_.len || (buffer.readonly != 0) != fields_.readonly)
+      (buffer.readonly != 0) != fields_.readonly)
     return false;
   const auto same = [&](const Py_ssize_t* numbers, bool given,
-                        const std::vector<std::int64_t>& ours) {
-    return (numbers != nullptr) == given && std::equal(ours.begin(), ours.end(), numbers);
+                        const std::vector<std::int64_t>& ours, std::ptrdiff_t first = 0) {
+    return (numbers != nullptr) == given &&
+           std::equal(ours.begin() + first, ours.end(), numbers + first);
   };
-  return same(buffer.shape, has_shape_, shape_) && same(buffer.strides, has_strides_, strides_) &&
+  return same(buffer.shape, has_shape_, shape_, axis) &&
+         same(buffer.strides, has_strides_, strides_) &&
          same(buffer.suboffsets, has_suboffsets_, suboffsets_) &&
          (buffer.format != nullptr) == has_format_ && (!buffer.format || format_ == buffer.format);
 }

@@ -62,9 +62,12 @@ class Description {
   BufferExport raw() const;
   /// Tells whether `buffer` says the same of another address.
   bool matches(const Py_buffer& buffer) const;
+  /// Tells whether it says the same but for the extent of axis 0, which both have.
+  bool matches_but_length(const Py_buffer& buffer) const;
 
  private:
   static BufferExport borrowed(const Py_buffer& buffer);
+  bool matches_behind(std::ptrdiff_t axis, const Py_buffer& buffer) const;
 
   BufferExport fields_;  ///< its pointers are not used
   bool has_format_ = false, has_shape_ = false, has_strides_ = false, has_suboffsets_ = false;

@@ -38,6 +38,7 @@ class Holder {
   Holder(const Holder&) = delete;
   Holder& operator=(const Holder&) = delete;
 
+  void reserve(std::size_t count) { objects_.reserve(count); }
   void hold(PyObject* object) {
     objects_.push_back(object);
     Py_INCREF(object);
@@ -81,25 +82,44 @@ class Holder {
   std::vector<Owner> owners_;
 };
 
-/// Tells whether `tensor` says what `model` does, but for its address. A tensor without strides is
-/// another thing than one with them.
+/// Tells whether `tensor` says what `model` does, but for its address and the extents of its first
+/// `free_axes`. A tensor without strides is another thing than one with them.
 bool lies_like(const dlpack::ManagedTensorVersioned& model,
-               const dlpack::ManagedTensorVersioned& tensor) {
+               const dlpack::ManagedTensorVersioned& tensor, std::ptrdiff_t free_axes) {
   const dlpack::Tensor& a = model.tensor;
   const dlpack::Tensor& b = tensor.tensor;
   if (a.ndim != b.ndim || !(a.dtype == b.dtype) || a.device.type != b.device.type ||
       a.device.id != b.device.id || (a.strides == nullptr) != (b.strides == nullptr) ||
       ((model.flags ^ tensor.flags) & dlpack::flag_read_only) != 0)
     return false;
-  return std::equal(a.shape, a.shape + a.ndim, b.shape) &&
+  return std::equal(a.shape + free_axes, a.shape + a.ndim, b.shape + free_axes) &&
          (!a.strides || std::equal(a.strides, a.strides + a.ndim, b.strides));
+}
+
+bool is_dense(const ArrayView& view) {
+  if (view.layout().levels() > 0) return false;
+  std::int64_t stride = view.itemsize();
+  for (int i = view.ndim(); i-- > 0;) {
+    const Axis& axis = view.layout().axes()[static_cast<std::size_t>(i)];
+    if (axis.extent != 1 && axis.stride != stride) return false;
+    stride *= axis.extent;
+  }
+  return true;
+}
+
+/// Tells whether arrays of these strides are dense whatever the extent of axis 0.
+bool is_dense_at_any_length(const ArrayView& view) {
+  std::int64_t stride = view.itemsize();
+  const auto axes = view.layout().axes();
+  for (std::size_t i = axes.size(); i-- > 1;) stride *= axes[i].extent;
+  return is_dense(view) && axes[0].stride == stride;
 }
 
 /// One pass over a sequence.
 class Reader {
  public:
-  Reader(Holding holding, Route route)
-      : holding_(holding), route_(route), holder_(std::make_unique<Holder>()) {}
+  Reader(Holding holding, Route route, Alike alike = Alike::equal)
+      : holding_(holding), route_(route), alike_(alike), holder_(std::make_unique<Holder>()) {}
 
   /// `sequence` is a list or a tuple. The export of a part may run code that changes the list: its
   /// size is asked for each time, and a part is held before it is asked for anything. Parts that
@@ -107,6 +127,8 @@ class Reader {
   Parts read(PyObject* sequence) {
     const Py_ssize_t count = PySequence_Fast_GET_SIZE(sequence);
     parts_.starts.reserve(static_cast<std::size_t>(count));
+    holder_->reserve(static_cast<std::size_t>(count));
+    if (is_of_rows()) parts_.lengths.reserve(static_cast<std::size_t>(count));
     for (Py_ssize_t i = 0; i < std::min(count, PySequence_Fast_GET_SIZE(sequence)); ++i) {
       if ((i & (signal_period - 1)) == 0 && PyErr_CheckSignals() != 0)
         throw py::error_already_set();
@@ -131,16 +153,24 @@ class Reader {
   /// Objects are prefetched `far` parts ahead, and what they point to `near` parts ahead.
   static constexpr Py_ssize_t far = 24, near = 12;
 
+  bool is_of_rows() const { return alike_ == Alike::rows; }
+
+  /// Adds a part that lies as the first of the run does.
+  void join(const std::byte* start, std::int64_t length) {
+    parts_.starts.push_back(start);
+    if (is_of_rows()) parts_.lengths.push_back(length);
+  }
+
   void add(PyObject* item) {
     if (twins_.has(item)) {
-      parts_.starts.push_back(NumpyTwins::data(item));
+      join(NumpyTwins::data(item), is_of_rows() ? NumpyTwins::length(item) : 0);
       holder_->hold(item);
       return;
     }
     const auto object = py::reinterpret_borrow<py::object>(item);
     if (py::type::handle_of(object).ptr() != type_.ptr()) type_is_new(object);
-    if (const auto start = tensor_twins_.find(item); start && twin_claims_.are_clear(item)) {
-      parts_.starts.push_back(*start);
+    if (const auto twin = tensor_twins_.find(item); twin && twin_claims_.are_clear(item)) {
+      join(twin->start, twin->length);
       holder_->hold(item);
       return;
     }
@@ -177,14 +207,19 @@ class Reader {
     const Py_buffer& buffer = *answer;
     const auto last = parts_.runs.empty() ? nullptr : parts_.runs.back().source.description;
     py::object describer = describer_of(buffer);
-    if (last && last->matches(buffer) && describe_alike(describer, describer_)) {
-      parts_.starts.push_back(static_cast<const std::byte*>(buffer.buf));
+    if (last && continues(*last, buffer) && describe_alike(describer, describer_)) {
+      join(static_cast<const std::byte*>(buffer.buf), is_of_rows() ? buffer.shape[0] : 0);
     } else {
       begin_run(source_of_export(buffer));
-      if (route_ == Route::shortest) twins_ = NumpyTwins(object, buffer);
+      if (route_ == Route::shortest && run_goes_on_) twins_ = NumpyTwins(object, buffer, alike_);
       describer_ = std::move(describer);
     }
     holder_->keep_last();
+  }
+
+  bool continues(const Description& last, const Py_buffer& buffer) const {
+    if (!is_of_rows()) return last.matches(buffer);
+    return run_goes_on_ && last.matches_but_length(buffer);
   }
 
   /// Nothing if it refuses and may be asked otherwise: a type can have arrays on many devices.
@@ -200,14 +235,14 @@ class Reader {
   void add_tensor(py::handle object) {
     claims_.check(object);
     auto tensor = tensor_of(*table_, object);
-    if (tensor_ && lies_like(*tensor_, *tensor)) {
-      parts_.starts.push_back(data_of(tensor->tensor));
+    if (tensor_ && lies_like(*tensor_, *tensor, is_of_rows() ? 1 : 0)) {
+      join(data_of(tensor->tensor), is_of_rows() ? tensor->tensor.shape[0] : 0);
     } else {
-      begin_run(source_of_tensor(tensor));
       will_wait(tensor->tensor.device);
-      tensor_ = tensor;
-      if (holding_ == Holding::objects) {
-        tensor_twins_ = TensorTwins(*table_, object, tensor->tensor);
+      begin_run(source_of_tensor(tensor));
+      tensor_ = run_goes_on_ ? tensor : nullptr;
+      if (holding_ == Holding::objects && run_goes_on_) {
+        tensor_twins_ = TensorTwins(*table_, object, tensor->tensor, alike_);
         const bool complex = tensor->tensor.dtype.code == dlpack::code_complex;
         twin_claims_ = TwinClaims(claims_, object, complex);
       }
@@ -241,12 +276,32 @@ class Reader {
         source.view = ArrayView(source.view.base(), first.view.format(), source.view.layout(),
                                 source.view.readonly(), source.view.space());
     }
-    parts_.starts.push_back(start_of(source.view));
+    if (is_of_rows()) make_row(source);
+    join(start_of(source.view), is_of_rows() ? source.view.shape()[0] : 0);
     parts_.runs.push_back({parts_.starts.size() - 1, std::move(source)});
+  }
+
+  /// Makes a dense row of an array; those that lie otherwise are runs of their own. What it was
+  /// copied from may still be written to by the work of others: that is waited for first.
+  void make_row(Source& source) {
+    const std::size_t number = parts_.starts.size();
+    if (source.view.ndim() == 0)
+      throw py::value_error(text("row ", number, " has no axes; a row is an array of its items"));
+    twins_ = {};
+    tensor_twins_ = {};
+    tensor_ = nullptr;
+    run_goes_on_ = is_dense_at_any_length(source.view);
+    if (is_dense(source.view) || source.view.layout().empty()) return;
+    for (const auto& [table, device] : writers_) wait_for_tensors(*table, device);
+    const DeviceBuffer copy = dense_copy(source);
+    copy.synchronize();
+    source.view = copy.view();
+    holder_->hold(std::make_shared<const DeviceBuffer>(copy));
   }
 
   Holding holding_;
   Route route_;
+  Alike alike_;
   Parts parts_;
   std::unique_ptr<Holder> holder_;
   /// Whose work is waited for in the end.
@@ -256,7 +311,8 @@ class Reader {
   py::object type_;  ///< held: else another could take its address
   bool is_exporter_ = false;
   const dlpack::ExchangeTable* table_ = nullptr;
-  py::object describer_;  ///< of the first of the run, if its elements are structs
+  py::object describer_;     ///< of the first of the run, if its elements are structs
+  bool run_goes_on_ = true;  ///< of rows: others may lie as the first of the run does
   TensorClaims claims_;
   TwinClaims twin_claims_;
   NumpyTwins twins_;
@@ -278,17 +334,6 @@ bool alike(const ArrayView& a, const ArrayView& b) {
          std::ranges::equal(x.origins().subspan(1), y.origins().subspan(1));
 }
 
-bool is_dense(const ArrayView& view) {
-  if (view.layout().levels() > 0) return false;
-  std::int64_t stride = view.itemsize();
-  for (int i = view.ndim(); i-- > 0;) {
-    const Axis& axis = view.layout().axes()[static_cast<std::size_t>(i)];
-    if (axis.extent != 1 && axis.stride != stride) return false;
-    stride *= axis.extent;
-  }
-  return true;
-}
-
 /// The number of the first run whose parts differ from part 0; that of all runs if none does.
 std::size_t first_different(const Parts& parts) {
   const ArrayView& first = parts.runs[0].source.view;
@@ -304,14 +349,38 @@ Stack over(Parts& parts) {
                std::move(parts.starts));
 }
 
+std::vector<std::int64_t> item_shape(const ArrayView& row) {
+  std::vector<std::int64_t> shape = row.shape();
+  if (!shape.empty()) shape.erase(shape.begin());
+  return shape;
+}
+
+void check_one_item(const Parts& parts) {
+  const ArrayView& first = parts.runs[0].source.view;
+  for (const Parts::Run& run : parts.runs) {
+    const ArrayView& view = run.source.view;
+    if (item_shape(view) != item_shape(first))
+      throw py::value_error(text("rows differ in their first axis alone: row ", run.first,
+                                 " has shape ", tuple_text(view.shape()), ", row 0 has ",
+                                 tuple_text(first.shape())));
+    if (!(view.format() == first.format()))
+      throw py::value_error(text("rows have one format: row ", run.first, " has '",
+                                 view.format().text(), "', row 0 has '", first.format().text(),
+                                 "'"));
+  }
+}
+
 void check_one_shape(const Parts& parts) {
   const ArrayView& first = parts.runs[0].source.view;
   for (const Parts::Run& run : parts.runs) {
     const ArrayView& view = run.source.view;
     if (view.shape() != first.shape())
-      throw py::value_error(text("the parts of a list have one shape: part ", run.first, " has ",
-                                 tuple_text(view.shape()), ", part 0 has ",
-                                 tuple_text(first.shape())));
+      throw py::value_error(text(
+          "the parts of a list have one shape: part ", run.first, " has ", tuple_text(view.shape()),
+          ", part 0 has ", tuple_text(first.shape()),
+          item_shape(view) == item_shape(first) && !view.shape().empty() && !first.shape().empty()
+              ? "; multibuffer.ragged() takes rows of unequal length"
+              : ""));
     if (!(view.format() == first.format()))
       throw py::value_error(text("the parts of a list have one format: part ", run.first, " has '",
                                  view.format().text(), "', part 0 has '", first.format().text(),
@@ -345,12 +414,26 @@ void copy_run(Parts& parts, std::size_t number, std::vector<DeviceBuffer>& buffe
 
 }  // namespace
 
-Parts parts_of(py::handle sequence, Holding holding, Route route) {
+namespace {
+
+Parts read(Reader reader, py::handle sequence) {
   const auto items = py::reinterpret_steal<py::object>(
       PySequence_Fast(sequence.ptr(), "expected a sequence of arrays"));
   if (!items) throw py::error_already_set();
-  Parts parts = Reader(holding, route).read(items.ptr());
+  Parts parts = reader.read(items.ptr());
   if (parts.starts.empty()) throw py::value_error("a list of no arrays has no shape and no format");
+  return parts;
+}
+
+}  // namespace
+
+Parts parts_of(py::handle sequence, Holding holding, Route route) {
+  return read(Reader(holding, route), sequence);
+}
+
+Parts rows_of(py::handle sequence, Route route) {
+  Parts parts = read(Reader(Holding::objects, route, Alike::rows), sequence);
+  check_one_item(parts);
   return parts;
 }
 

@@ -8,6 +8,7 @@
 #include <pybind11/pybind11.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct Parts {
   };
   std::vector<Run> runs;
   std::vector<const std::byte*> starts;  ///< of every part: where its index 0 is
+  std::vector<std::int64_t> lengths;     ///< of rows: the extent of axis 0; else there are none
   Owner owner;                           ///< keeps the memory of all
 
   /// One past the last part of a run.
@@ -40,6 +42,12 @@ enum class Holding {
 /// Formats that mean the same become one, spelt as in part 0. Throws TypeError if `sequence` is no
 /// sequence, ValueError if it is empty or its parts are not on one device.
 Parts parts_of(pybind11::handle sequence, Holding holding, Route route = Route::shortest);
+
+/// The arrays of a list as rows of any length: dense, of one format and of one shape but for the
+/// first axis. Those that are not dense are copied. Throws ValueError, naming the first row that
+/// differs from row 0, TypeError if `sequence` is no sequence, and ValueError if it is empty or its
+/// rows are not on one device.
+Parts rows_of(pybind11::handle sequence, Route route);
 
 /// A pointer table over the parts where they lie. Throws `invalid_view`, naming the first part that
 /// differs from part 0.

@@ -22,7 +22,7 @@ bool lie_alike(const dlpack::Tensor& a, const dlpack::Tensor& b) {
 }  // namespace
 
 TensorTwins::TensorTwins(const dlpack::ExchangeTable& table, py::handle model,
-                         const dlpack::Tensor& said) {
+                         const dlpack::Tensor& said, Alike alike) {
   dlpack::Tensor lent{};
   if (!table.borrow || table.borrow(model.ptr(), &lent) != 0 || !lie_alike(lent, said)) {
     PyErr_Clear();
@@ -34,23 +34,24 @@ TensorTwins::TensorTwins(const dlpack::ExchangeTable& table, py::handle model,
   shape_.assign(lent.shape, lent.shape + lent.ndim);
   has_strides_ = lent.strides != nullptr;
   if (has_strides_) strides_.assign(lent.strides, lent.strides + lent.ndim);
+  free_axes_ = alike == Alike::rows ? 1 : 0;
 }
 
-std::optional<const std::byte*> TensorTwins::find(PyObject* object) const {
+std::optional<TensorTwins::Found> TensorTwins::find(PyObject* object) const {
   dlpack::Tensor lent;
   if (!borrow_) return {};
   if (borrow_(object, &lent) != 0) {
     PyErr_Clear();  // it is asked again for a managed one, and will say it again
     return {};
   }
-  const bool is_twin = lent.dtype == dtype_ && lent.device.type == device_.type &&
-                       lent.device.id == device_.id &&
-                       lent.ndim == static_cast<std::int32_t>(shape_.size()) &&
-                       (lent.strides != nullptr) == has_strides_ &&
-                       std::equal(shape_.begin(), shape_.end(), lent.shape) &&
-                       std::equal(strides_.begin(), strides_.end(), lent.strides);
+  const bool is_twin =
+      lent.dtype == dtype_ && lent.device.type == device_.type && lent.device.id == device_.id &&
+      lent.ndim == static_cast<std::int32_t>(shape_.size()) &&
+      (lent.strides != nullptr) == has_strides_ &&
+      std::equal(shape_.begin() + free_axes_, shape_.end(), lent.shape + free_axes_) &&
+      std::equal(strides_.begin(), strides_.end(), lent.strides);
   if (!is_twin) return {};
-  return data_of(lent);
+  return Found{data_of(lent), lent.ndim > 0 ? lent.shape[0] : 1};
 }
 
 }  // namespace multibuffer::python

@@ -2,6 +2,8 @@
 
 #include <multibuffer/dlpack.hpp>
 
+#include "host/python/inputs/numpy_twins.hpp"
+
 #include <pybind11/pybind11.h>
 
 #include <cstddef>
@@ -30,10 +32,15 @@ class TensorTwins {
   /// Takes twins of `model`, whose managed tensor said this; takes none if the type lends none, or
   /// lends another than that.
   TensorTwins(const dlpack::ExchangeTable& table, pybind11::handle model,
-              const dlpack::Tensor& said);
+              const dlpack::Tensor& said, Alike alike = Alike::equal);
 
-  /// The start of `object`, which is of the model's type, if it is the model's twin.
-  std::optional<const std::byte*> find(PyObject* object) const;
+  /// A twin's start, and the extent of its first axis (1 without axes).
+  struct Found {
+    const std::byte* start;
+    std::int64_t length;
+  };
+  /// Finds `object`, which is of the model's type, if it is the model's twin.
+  std::optional<Found> find(PyObject* object) const;
 
   /// Asks for the memory that `find` is likely to read, in two steps: the object, and what the
   /// first words of it point to. What they are is not known; a prefetch of anything is harmless.
@@ -58,6 +65,7 @@ class TensorTwins {
   dlpack::DataType dtype_{};
   std::vector<std::int64_t> shape_, strides_;
   bool has_strides_ = false;
+  std::ptrdiff_t free_axes_ = 0;  ///< whose extents may differ
 };
 
 }  // namespace multibuffer::python

@@ -25,6 +25,7 @@ the block table of a paged cache.
 DeviceArray.plan_copy(), plan_take() and plan_gather() are gathers decided once: Plan.run() is then
 one launch.
 
+ragged(rows)        rows of unequal length: pack() and pad() make them dense, array[[3, 1]] selects
 open(source)        arrays in files as one array, read as it is indexed: a Dataset
 dataset.batches(n)  its rows as a training loop takes them: torch's tensors, gathered ahead
 multibuffer.torch   a module: collate() for torch's DataLoader; dataset.torch() is for it too
@@ -61,7 +62,12 @@ from ._core import (
     DeviceArray,
     DeviceBuffer,
     DeviceInfo,
+    Packed,
+    PackPlan,
+    PadPlan,
     Plan,
+    RaggedArray,
+    RaggedReference,
     Reference,
     Stack,
     StaleError,
@@ -83,7 +89,12 @@ __all__ = [
     "DeviceArray",
     "DeviceBuffer",
     "DeviceInfo",
+    "PackPlan",
+    "Packed",
+    "PadPlan",
     "Plan",
+    "RaggedArray",
+    "RaggedReference",
     "Reference",
     "Stack",
     "StaleError",
@@ -95,6 +106,8 @@ __all__ = [
     "gather_in_pieces",
     "include_dir",
     "open",
+    "ragged",
+    "ragged_reference",
     "reference",
     "rows",
     "stack",
@@ -138,6 +151,42 @@ def upload(
     sparse ones, and .filled() or .data for masked arrays of NumPy's.
     """
     return _core.upload(obj, device, placement, stream, keep_sources, progress)
+
+
+def ragged(
+    rows,
+    *,
+    offsets=None,
+    lengths=None,
+    device="auto",
+    placement="auto",
+    stream=None,
+    progress=None,
+):
+    """Rows of unequal length as one array, a RaggedArray.
+
+        >>> array = multibuffer.ragged([numpy.arange(n, dtype="f4") for n in (2, 0, 3)])
+        >>> array.pad(fill=-1).tolist()
+        [[0.0, 1.0, -1.0], [-1.0, -1.0, -1.0], [0.0, 1.0, 2.0]]
+        >>> values, offsets = array[[2, 0]]
+        >>> values.tolist(), offsets.tolist()
+        ([0.0, 1.0, 2.0, 0.0, 1.0], [0, 3, 5])
+
+    rows: a list or tuple of arrays, as upload() takes them, of one format and of one shape but for
+      the first axis; an array of NumPy's whose elements are such arrays; lists of Arrow's (pyarrow,
+      polars), without nulls; a nested tensor of torch's; a Packed. With offsets or lengths, the
+      array of all items, one row after the other. What is not dense in C order is copied.
+    offsets: where each row begins in it and, last, where the last one ends, as torch's jagged layout
+      and flash-attention's cu_seqlens say it. With lengths too, only where each begins.
+    lengths: the items of each row.
+    device: as in upload().
+    placement: 'packed' (copied, each distinct row once), 'in_place' (nothing moves), or 'auto': in
+      place where the device can read the rows where they are, those in host memory on the host and
+      those of a GPU on it; else packed. An array in place holds its rows and shows what is written
+      to them. Do not make them shorter meanwhile, nor let go of their memory (torch's resize_).
+    stream, progress: as in upload().
+    """
+    return _core.ragged(rows, offsets, lengths, device, placement, stream, progress)
 
 
 def gather_in_pieces(
@@ -230,6 +279,15 @@ def reference(obj):
     return _core.reference(obj)
 
 
+def ragged_reference(rows, *, offsets=None, lengths=None):
+    """Rows of unequal length in host memory, as ragged() takes them, to check results against:
+
+        >>> assert multibuffer.verify(multibuffer.ragged(rows).pad(),
+        ...                           multibuffer.ragged_reference(rows).pad())
+    """
+    return _core.ragged_reference(rows, offsets, lengths)
+
+
 def access(stream, *reads, writes=()):
     """Declare work of your own on arrays of a GPU, a kernel that you launch for example.
 
@@ -237,7 +295,7 @@ def access(stream, *reads, writes=()):
         ...     kernel[blocks, threads, stream](...)
 
     stream: a CUDA stream of torch, of CuPy, of cuda.core, or its handle; None is the library's own.
-    reads, writes: what upload() and gathers return; writes is one or a sequence of them.
+    reads, writes: what upload(), ragged() and gathers return; writes is one or a sequence of them.
 
     What is enqueued on stream in the block comes after the library's earlier work on that memory, and
     the library's later work on it, on any stream, comes after what is enqueued. The memory is kept
@@ -252,7 +310,7 @@ def access(stream, *reads, writes=()):
     host there is nothing to order. Name all arrays of a piece of work in one: threads that each have
     one open and want the other's may wait for each other for ever.
     """
-    if isinstance(writes, (DeviceArray, DeviceBuffer)):
+    if isinstance(writes, (DeviceArray, RaggedArray, DeviceBuffer)):
         writes = (writes,)
     return _core.access(stream, reads, tuple(writes))
 
@@ -276,5 +334,23 @@ def verify(result, expected, *, atol=0.0, rtol=0.0, ulp=0, progress=None):
 
     By bits, so that a NaN equals itself; or within |result - expected| <= atol + rtol *
     |expected|, or ulp representable numbers. progress is that of upload().
+
+    Rows of unequal length (a RaggedArray, a RaggedReference, a Packed) are equal to others if their
+    offsets are and their values; of offsets that differ, the first that does is told.
     """
+    ragged_kinds = (RaggedArray, RaggedReference, Packed)
+    if isinstance(result, ragged_kinds) and isinstance(expected, ragged_kinds):
+        result, expected = (
+            each if isinstance(each, Packed) else each.pack() for each in (result, expected)
+        )
+        offsets = _core.verify(
+            _int64(result.offsets), _int64(expected.offsets), 0.0, 0.0, 0, progress
+        )
+        if not offsets:
+            return offsets
+        result, expected = result.values, expected.values
     return _core.verify(result, expected, atol, rtol, ulp, progress)
+
+
+def _int64(offsets):
+    return offsets.astype("int64") if isinstance(offsets, DeviceBuffer) else offsets

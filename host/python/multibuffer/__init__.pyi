@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from types import EllipsisType
-from typing import Any, ClassVar, Literal, SupportsIndex, TypeVar, overload, type_check_only
+from typing import Any, ClassVar, Literal, NamedTuple, SupportsIndex, TypeVar, overload, type_check_only
 
 from typing_extensions import Self
 
@@ -401,6 +401,170 @@ class Plan:
     @property
     def result(self) -> DeviceBuffer: ...
 
+class Packed(NamedTuple):
+    values: Any  # a DeviceBuffer or, where there was an out, that
+    offsets: DeviceBuffer
+
+class PackPlan:
+    def run(self) -> Packed: ...
+    # Its values are not written before the first run().
+    @property
+    def result(self) -> Packed: ...
+
+class PadPlan:
+    def run(self) -> DeviceBuffer: ...
+    # Not written before the first run().
+    @property
+    def result(self) -> DeviceBuffer: ...
+
+@type_check_only
+class _Ragged:
+    @property
+    def shape(self) -> tuple[int | None, ...]: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def lengths(self) -> DeviceBuffer: ...
+    @property
+    def items(self) -> int: ...
+    @property
+    def longest(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def itemsize(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+    def __len__(self) -> int: ...
+    def tolist(self) -> list[Any]: ...
+
+class RaggedArray(_Ragged):
+    @property
+    def device(self) -> str: ...
+    @property
+    def placement(self) -> Literal["packed", "in_place"]: ...
+    @property
+    def storage_bytes(self) -> int: ...
+    def __contains__(self, key: object) -> bool: ...
+    def __iter__(self) -> Iterator[DeviceArray]: ...
+    @overload
+    def __getitem__(self, key: SupportsIndex) -> DeviceArray: ...
+    @overload
+    def __getitem__(self, key: slice | EllipsisType | str | list[str]) -> RaggedArray: ...
+    @overload
+    def __getitem__(self, key: _Indices) -> Packed: ...
+    # Where out is given, it is the values of the result.
+    def pack(
+        self,
+        rows: _Indices = None,
+        *,
+        mode: _Mode = "raise",
+        out: _Array = None,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+        offsets_dtype: _DType = "int64",
+        items: int | None = None,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> Packed: ...
+    # Shares the rows.
+    def take(
+        self,
+        indices: _Indices,
+        *,
+        mode: _Mode = "raise",
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> RaggedArray: ...
+    @overload
+    def pad(
+        self,
+        rows: _Indices = None,
+        *,
+        length: int | None = None,
+        fill: Any = 0,
+        side: Literal["right", "left"] = "right",
+        truncate: bool | Literal["right", "left"] = False,
+        mode: _Mode = "raise",
+        out: None = None,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> DeviceBuffer: ...
+    @overload
+    def pad(
+        self,
+        rows: _Indices = None,
+        *,
+        length: int | None = None,
+        fill: Any = 0,
+        side: Literal["right", "left"] = "right",
+        truncate: bool | Literal["right", "left"] = False,
+        mode: _Mode = "raise",
+        out: _Out,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> _Out: ...
+    def plan_pack(
+        self,
+        rows: _Indices = None,
+        *,
+        mode: _Mode = "raise",
+        out: _Array = None,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+        offsets_dtype: _DType = "int64",
+        items: int | None = None,
+        stream: _Stream = None,
+    ) -> PackPlan: ...
+    def plan_pad(
+        self,
+        rows: _Indices = None,
+        *,
+        length: int | None = None,
+        fill: Any = 0,
+        side: Literal["right", "left"] = "right",
+        truncate: bool | Literal["right", "left"] = False,
+        mode: _Mode = "raise",
+        out: _Array = None,
+        dtype: _DType | None = None,
+        saturate: bool = False,
+        stream: _Stream = None,
+    ) -> PadPlan: ...
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any: ...
+
+class RaggedReference(_Ragged):
+    def __iter__(self) -> Iterator[DeviceBuffer]: ...
+    def __getitem__(self, key: SupportsIndex) -> DeviceBuffer: ...
+    def pack(
+        self,
+        rows: _Indices = None,
+        *,
+        mode: _Mode = "raise",
+        dtype: _DType | None = None,
+        saturate: bool = False,
+        offsets_dtype: _DType = "int64",
+    ) -> Packed: ...
+    def pad(
+        self,
+        rows: _Indices = None,
+        *,
+        length: int | None = None,
+        fill: Any = 0,
+        side: Literal["right", "left"] = "right",
+        truncate: bool | Literal["right", "left"] = False,
+        mode: _Mode = "raise",
+        dtype: _DType | None = None,
+        saturate: bool = False,
+    ) -> DeviceBuffer: ...
+
 class Stack(_Described):
     @property
     def readonly(self) -> bool: ...
@@ -445,6 +609,16 @@ def upload(
     keep_sources: bool = False,
     progress: _Progress = None,
 ) -> DeviceArray: ...
+def ragged(
+    rows: Any,
+    *,
+    offsets: _Indices = None,
+    lengths: _Indices = None,
+    device: str = "auto",
+    placement: Literal["auto", "packed", "in_place"] = "auto",
+    stream: _Stream = None,
+    progress: _Progress = None,
+) -> RaggedArray: ...
 @overload
 def gather_in_pieces(
     obj: _Array,
@@ -517,6 +691,9 @@ def from_pointers(
 ) -> Stack: ...
 def rows(image: Any) -> Stack: ...
 def reference(obj: _Array) -> Reference: ...
+def ragged_reference(
+    rows: Any, *, offsets: _Indices = None, lengths: _Indices = None
+) -> RaggedReference: ...
 def verify(
     result: _Array,
     expected: _Array,
@@ -528,8 +705,11 @@ def verify(
 ) -> Comparison: ...
 def access(
     stream: _Stream,
-    *reads: DeviceArray | DeviceBuffer,
-    writes: DeviceArray | DeviceBuffer | Sequence[DeviceArray | DeviceBuffer] = (),
+    *reads: DeviceArray | RaggedArray | DeviceBuffer,
+    writes: DeviceArray
+    | RaggedArray
+    | DeviceBuffer
+    | Sequence[DeviceArray | RaggedArray | DeviceBuffer] = (),
 ) -> Access: ...
 def devices() -> list[DeviceInfo]: ...
 def include_dir() -> str: ...

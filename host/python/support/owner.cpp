@@ -94,6 +94,10 @@ void end_sharing(PyObject* object) {
   Py_DECREF(object);
 }
 
+void count_sharers_of(const Share& share) {
+  if (PyObject* const object = kept_by(share)) value_in<Kept>(object).storage = share.with;
+}
+
 int traverse(const Share& share, visitproc visit, void* arg) {
   Py_VISIT(kept_by(share));
   return 0;

@@ -77,6 +77,9 @@ PyObject* kept_by(const Share& share);
 /// will hold a C++ object with this share, and after that C++ object has gone.
 void begin_sharing(const Share& share);
 void end_sharing(PyObject* kept);
+/// Counts the sharers of this share's storage from now on, where several have come and gone that
+/// had the owner together.
+void count_sharers_of(const Share& share);
 /// Visits the `Kept` behind a share, for a `tp_traverse`.
 int traverse(const Share& share, visitproc visit, void* arg);
 

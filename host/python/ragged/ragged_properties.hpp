@@ -1,0 +1,82 @@
+#pragma once
+
+#include <multibuffer/device_buffer.hpp>
+#include <multibuffer/format.hpp>
+
+#include "host/python/elements/dtype.hpp"
+#include "host/python/support/class.hpp"
+#include "host/python/support/values.hpp"
+
+#include <pybind11/pybind11.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace multibuffer::python {
+
+/// (rows, None, ...): what is None differs from row to row.
+inline pybind11::tuple ragged_shape(std::int64_t rows, std::span<const std::int64_t> item_shape) {
+  pybind11::tuple shape(item_shape.size() + 2);
+  shape[0] = rows;
+  shape[1] = pybind11::none();
+  for (std::size_t i = 0; i < item_shape.size(); ++i) shape[i + 2] = item_shape[i];
+  return shape;
+}
+
+/// Dense rows, one after the other, as a list of what `to_list` makes of each.
+pybind11::object lists_of_rows(const Format& format, std::span<const std::int64_t> lengths,
+                               std::vector<std::int64_t> item_shape, const std::byte* elements);
+
+/// The properties that a ragged array has by a `RaggedArray` or a `RaggedView` of it, which
+/// `rows_of` returns.
+template <class Self, auto rows_of>
+struct RaggedProperties {
+  static pybind11::tuple shape(const Self& self) {
+    return ragged_shape(rows_of(self).rows(), rows_of(self).item_shape());
+  }
+  static std::int64_t ndim(const Self& self) {
+    return 2 + static_cast<std::int64_t>(rows_of(self).item_shape().size());
+  }
+  static std::int64_t items(const Self& self) { return rows_of(self).items(); }
+  static std::int64_t longest(const Self& self) { return rows_of(self).longest(); }
+  static std::int64_t size(const Self& self) {
+    std::int64_t size = rows_of(self).items();
+    for (const std::int64_t extent : rows_of(self).item_shape()) size *= extent;
+    return size;
+  }
+  static std::int64_t itemsize(const Self& self) { return rows_of(self).format().itemsize(); }
+  static std::int64_t nbytes(const Self& self) { return size(self) * itemsize(self); }
+  static std::string format(const Self& self) { return rows_of(self).format().text(); }
+  static std::string dtype(const Self& self) { return dtype_name(rows_of(self).format()); }
+  static std::int64_t length(const Self& self) { return rows_of(self).rows(); }
+  static DeviceBuffer lengths(const Self& self) {
+    const auto numbers = rows_of(self).lengths();
+    const std::vector<std::int64_t> shape{rows_of(self).rows()};
+    return DeviceBuffer::from_host(Device::host(), numbers.data(), shape,
+                                   native_format<std::int64_t>());
+  }
+};
+
+template <auto rows_of, class Self>
+void bind_ragged_properties(Class<Self>& cls) {
+  using All = RaggedProperties<Self, rows_of>;
+  cls.template property<&All::shape>(
+         "shape", "(rows, None, ...): the extents of the axes, None for that of the rows' own.")
+      .template property<&All::ndim>("ndim", "The number of axes.")
+      .template property<&All::lengths>(
+          "lengths", "The items of every row: a DeviceBuffer of int64 in host memory, a copy.")
+      .template property<&All::items>("items", "The items of all rows together.")
+      .template property<&All::longest>("longest", "The most items of a row; 0 without rows.")
+      .template property<&All::size>("size", "The number of elements.")
+      .template property<&All::itemsize>("itemsize", "The bytes of one element.")
+      .template property<&All::nbytes>("nbytes", "The bytes of all elements: size * itemsize.")
+      .template property<&All::format>("format", "The element format as PEP 3118 spells it.")
+      .template property<&All::dtype>("dtype",
+                                      "The element type by a name that numpy.dtype() understands.")
+      .template length<&All::length>();
+}
+
+}  // namespace multibuffer::python
