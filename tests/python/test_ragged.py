@@ -261,10 +261,12 @@ class References(Case):
         self.assertTrue(multibuffer.verify(result.pack([3, 0]), expected.pack([3, 0])))
         self.assertTrue(multibuffer.verify(result.pack(offsets_dtype="int32"), expected))
         self.assertTrue(multibuffer.verify(result.pad(fill=3), expected.pad(fill=3)))
-        wrong = multibuffer.verify(result, multibuffer.ragged_reference(ints([1, 2], [], [3, 4], [5, 6])))
+        other = multibuffer.ragged_reference(ints([1, 2], [], [3, 4], [5, 6]))
+        wrong = multibuffer.verify(result, other)
         self.assertFalse(wrong)
         self.assertEqual((wrong.first, wrong.actual, wrong.expected), ((3,), "5", "4"))
-        wrong = multibuffer.verify(result, multibuffer.ragged_reference(ints([1, 2], [], [3, 9, 5], [6])))
+        other = multibuffer.ragged_reference(ints([1, 2], [], [3, 9, 5], [6]))
+        wrong = multibuffer.verify(result, other)
         self.assertEqual((wrong.first, wrong.actual, wrong.expected), ((3,), "4", "9"))
         self.refused(IndexError, "by integers", expected.__getitem__, [1])
         self.refused(ValueError, "row 2 has 3 items", expected.pad, length=2)
@@ -339,8 +341,10 @@ class Cycles(Case):
         for name, also in (("alone", lambda a: None), ("with views", lambda a: [a[1:], a[:1], a[::-1]]),
                            ("with a plan", lambda a: a.plan_pad()),
                            ("after a take", lambda a: a.take([0]).tolist()),
-                           ("after two", lambda a: (a.take([0])[:1].plan_pad(), a.take([0]).tolist())[1]),
-                           ("with plans and views", lambda a: [a.plan_pack([1]), a[1:].plan_pad(), a[:1]])):
+                           ("after two", lambda a: (a.take([0])[:1].plan_pad(),
+                                                    a.take([0]).tolist())[1]),
+                           ("with plans and views", lambda a: [a.plan_pack([1]), a[1:].plan_pad(),
+                                                               a[:1]])):
             with self.subTest(name):
                 row = self.cycle(also)
                 gc.collect(), gc.collect()
@@ -362,7 +366,8 @@ class Cycles(Case):
         kept = []
         for also in (lambda a: kept.append(a[:1]), lambda a: kept.append(a[0]),
                      lambda a: kept.append(a.plan_pack()), lambda a: kept.append(a.take([1])),
-                     lambda a: kept.append(a.take([0])[0]), lambda a: kept.append((a[:1], a.take([0])))):
+                     lambda a: kept.append(a.take([0])[0]),
+                     lambda a: kept.append((a[:1], a.take([0])))):
             row = self.cycle(also)
             gc.collect(), gc.collect()
             self.assertIsNotNone(row())
