@@ -21,8 +21,8 @@
 #include <vector>
 
 // The verbs that `DeviceArray`, `Reference` and `Dataset` share, bound once: a[key], take, gather,
-// copy, astype, transpose, reshape, tobytes, tolist and `in`. A class says by a `Verbs<Self>` what it is
-// and how it reads; `bind_verbs` adds the rest.
+// copy, astype, transpose, reshape, tobytes, tolist and `in`. A class says by a `Verbs<Self>` what
+// it is and how it reads; `bind_verbs` adds the rest.
 
 namespace multibuffer::python {
 

@@ -67,7 +67,9 @@ void wait_for(const py::object& stream, const Device& device) {
 
 }  // namespace
 
-bool cuda_interface_is_readonly(py::handle object) { return pointer_in(interface_of(object)).second; }
+bool cuda_interface_is_readonly(py::handle object) {
+  return pointer_in(interface_of(object)).second;
+}
 
 Source source_from_cuda_interface(py::handle object) {
   const py::dict interface = interface_of(object);
