@@ -264,6 +264,20 @@ class Batches(Files):
         gc.collect()
         self.assertTrue(ends(lambda: threads() == before))
 
+    def test_no_thread_starts_once_the_interpreter_ends(self):
+        # CPython crashes, up to 3.11, if its end meets a thread that has no more than begun.
+        program = """
+import atexit, threading
+def last():  # after what multibuffer does at the end
+    batches = multibuffer.open(bytes(range(10))).batches(3, prefetch=2, framework="numpy")
+    print([batch.tolist() for batch in batches], threading.active_count())
+atexit.register(last)
+import multibuffer
+"""
+        said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        self.assertEqual(said.stdout + said.stderr,
+                         "[[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]] 1\n")
+
     def test_the_process_ends_in_the_middle_of_a_loop(self):
         program = ("import multibuffer, sys\n"
                    "loader = multibuffer.open(sys.argv[1]).batches(1, framework='numpy', prefetch=4)\n"

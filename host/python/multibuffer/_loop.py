@@ -351,9 +351,7 @@ class Epoch:
             arguments = self._waiting, self._ended, self._gather
             thread = threading.Thread(target=_work, args=arguments, daemon=True,
                                       name="multibuffer batches")
-            try:
-                thread.start()
-            except RuntimeError:  # there are too many, or (from 3.12 on) the interpreter is ending
+            if not _starts(thread):
                 break
             self._threads.append(thread)
 
@@ -391,11 +389,38 @@ class Epoch:
             self._stop()
 
 
+# Held while a thread starts, since CPython crashes, up to 3.11, if the interpreter's end meets one that
+# has no more than begun: a daemon thread of the user's may be in a loop over batches then.
+_starting = _thread.allocate_lock()
+_is_ending = False
+
+
+def _starts(thread):
+    with _starting:
+        if _is_ending:
+            return False
+        try:
+            thread.start()
+        except RuntimeError:  # there are too many, or (from 3.12 on) the interpreter is ending
+            return False
+        return True
+
+
+def _renew_lock():
+    global _starting
+    _starting = _thread.allocate_lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
 _open_epochs = weakref.WeakSet()
 
 
 @atexit.register
 def _close_epochs():
+    global _is_ending
+    with _starting:
+        _is_ending = True
     for epoch in list(_open_epochs):
         epoch.end_with_the_process()
 
