@@ -269,14 +269,14 @@ class Batches(Files):
         program = """
 import atexit, threading
 def last():  # after what multibuffer does at the end
-    batches = multibuffer.open(bytes(range(10))).batches(3, prefetch=2, framework="numpy")
-    print([batch.tolist() for batch in batches], threading.active_count())
+    batches = multibuffer.open(bytearray(range(10))).batches(3, prefetch=2, framework="numpy")
+    print([(batch.tolist(), threading.active_count()) for batch in batches])
 atexit.register(last)
 import multibuffer
 """
         said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         self.assertEqual(said.stdout + said.stderr,
-                         "[[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]] 1\n")
+                         "[([0, 1, 2], 1), ([3, 4, 5], 1), ([6, 7, 8], 1), ([9], 1)]\n")
 
     def test_the_process_ends_in_the_middle_of_a_loop(self):
         program = ("import multibuffer, sys\n"

@@ -407,7 +407,9 @@ class Reference(unittest.TestCase):
                                       "plan_gather", "plan_take", "storage_bytes", "update",
                                       "update_pointers", "device", "native", "__dlpack__",
                                       "__dlpack_device__", "__dlpack_c_exchange_api__",
-                                      "__array_interface__", "__cuda_array_interface__"})
+                                      "__array_interface__", "__cuda_array_interface__",
+                                      "tables", "address", "unit", "element_view", "through",
+                                      "check_table"})
 
     def test_orders_and_out(self):
         rows = [array.array("i", range(i, i + 3)) for i in range(4)]
