@@ -3,6 +3,7 @@
 #include "cuda/bad_index.hpp"
 #include "cuda/gather_launch.hpp"
 #include "cuda/kernels/compare.hpp"
+#include "cuda/kernels/describe_kernel.hpp"
 #include "cuda/kernels/launch.hpp"
 #include "cuda/memory/check.hpp"
 #include "cuda/memory/context.hpp"
@@ -104,6 +105,7 @@ class CudaBackend final : public Backend {
   FirstMismatch compare(const std::byte* actual, const std::byte* expected, std::int64_t elements,
                         std::int64_t itemsize,
                         const std::vector<std::shared_ptr<Memory>>& uses) override;
+  PlanDescription describe(const CopyPlan& plan) override { return describe_kernel(plan); }
   void check_in_place(const Placement& placement) override;
   void synchronize(StreamRef stream) override;
   void hand_over(Memory& memory, StreamRef stream, bool ordered) override;

@@ -23,6 +23,7 @@ host/upload              host/backend host/place host/view host/support
 host/elements            host/ragged host/upload host/backend host/format host/place host/view host/support
 host/cpu                 host/backend host/bytes host/support
 host/gather              host/upload host/backend host/place host/resolve host/format host/view host/support
+host/explain             host/ragged host/gather host/upload host/backend host/place host/resolve host/format host/view host/support
 host/ragged              host/gather host/upload host/backend host/place host/resolve host/format host/view host/support
 host/reference           host/view host/support
 host/verify              host/gather host/upload host/backend host/format host/support

@@ -26,6 +26,8 @@ struct KernelConversion {
 /// a row may be partial, and vectors need not be aligned.
 struct Convert : KernelFamily {
   static constexpr Family family = Family::convert;
+  static constexpr const char* name = "convert";
+  static constexpr const char* needs = "scalars that are converted";
   static constexpr int blocks(bool wide, bool /*large*/) { return wide ? 6 : 12; }
 
   static bool can_gather(const PlanFacts& facts) {

@@ -8,6 +8,8 @@ namespace multibuffer::cuda {
 /// other scalars then do not.
 struct ConvertFloat8 : Convert {
   static constexpr Family family = Family::convert_float8;
+  static constexpr const char* name = "convert_float8";
+  static constexpr const char* needs = "scalars that are converted from or to floats of 8 bits";
   static constexpr int blocks(bool wide, bool /*large*/) { return wide ? 5 : 8; }
 
   static bool can_gather(const PlanFacts& facts) {

@@ -8,6 +8,8 @@ namespace multibuffer::cuda {
 /// and keep the steps of places along the axes behind those of their index arrays.
 struct ConvertScaled : Convert {
   static constexpr Family family = Family::convert_scaled;
+  static constexpr const char* name = "convert_scaled";
+  static constexpr const char* needs = "scalars that are converted to float32 and scaled";
   static constexpr int blocks(bool wide, bool /*large*/) { return wide ? 5 : 8; }
 
   static bool can_gather(const PlanFacts& facts) { return is_scaled(facts); }

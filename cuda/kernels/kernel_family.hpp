@@ -57,6 +57,7 @@ struct Walk {
 /// A family is a struct that derives from this one and has
 ///
 ///     static constexpr Family family
+///     static constexpr const char* name, needs   what `can_gather` and `pays` ask for, in words
 ///     static constexpr int blocks(wide, large)   blocks per multiprocessor: see resident_blocks
 ///     static bool can_gather(facts)              whether its kernel is right for a plan
 ///     static bool pays(facts)                    whether it is the fastest, of those not yet tried

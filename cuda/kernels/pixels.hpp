@@ -19,6 +19,9 @@ struct KernelPixels {
 /// `Strided`.
 struct Pixels : Strided {
   static constexpr Family family = Family::pixels;
+  static constexpr const char* name = "pixels";
+  static constexpr const char* needs =
+      "pixels of up to 4 bytes at a pitch of up to 8, and 2 words of 16 bytes or more of them";
   static constexpr bool by_item_size = false;
   static constexpr int blocks(bool wide, bool /*large*/) { return wide ? 6 : 10; }
 

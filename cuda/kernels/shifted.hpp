@@ -8,6 +8,11 @@ namespace multibuffer::cuda {
 /// bytes lie in.
 struct Shifted : KernelFamily {
   static constexpr Family family = Family::shifted;
+  static constexpr const char* name = "shifted";
+  static constexpr const char* needs =
+      "rows that are not aligned to 16 bytes: of 512 bytes or more, of whole words that are "
+      "written "
+      "aligned, or of more than 64 bytes where `words` cannot be taken";
   static constexpr int blocks(bool wide, bool /*large*/) { return wide ? 7 : 12; }
 
   static bool can_gather(const PlanFacts& facts) { return !facts.plan.conversion; }
@@ -37,6 +42,7 @@ struct Shifted : KernelFamily {
   static constexpr std::int64_t least_run = 512;
   // Up to this, and without `words`, vectors narrower than a word are preferred.
   static constexpr std::int64_t most_narrow_run = 64;
+  static_assert(least_run == 512 && most_narrow_run == 64, "`needs` says so");
 };
 
 }  // namespace multibuffer::cuda

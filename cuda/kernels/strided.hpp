@@ -20,6 +20,9 @@ struct KernelStrided {
 /// row.
 struct Strided : KernelFamily {
   static constexpr Family family = Family::strided;
+  static constexpr const char* name = "strided";
+  static constexpr const char* needs =
+      "items of up to 8 bytes at one stride, for 2 words of 16 bytes or more (unaligned: 3 or 8)";
   static constexpr bool by_item_size = true;
   static constexpr int most_item_bytes = word_bytes / 2;  // larger items are vectors already
   // Where plans are of any size, more blocks spilled on sm_90.
@@ -71,6 +74,9 @@ struct Strided : KernelFamily {
   static constexpr std::int64_t least_words = 2;
   static constexpr std::int64_t least_words_of_small_items = 3;
   static constexpr std::int64_t least_words_of_large_items = 8;
+  static_assert(least_words == 2 && least_words_of_small_items == 3 &&
+                    least_words_of_large_items == 8 && most_item_bytes == 8,
+                "`needs` says so");
 
   static std::int64_t words_of(const PlanFacts& facts) {
     return facts.strided.items * facts.common_vector / word_bytes;

@@ -24,6 +24,10 @@ struct KernelTiles {
 /// parts: see tiles_body.hpp.
 struct Tiles : KernelFamily {
   static constexpr Family family = Family::tiles;
+  static constexpr const char* name = "tiles";
+  static constexpr const char* needs =
+      "a transpose of at least 16 rows and 32 bytes: reads are dense along another axis than "
+      "writes";
   static constexpr bool by_item_size = true;
   static constexpr int blocks(bool wide, bool /*large*/) { return wide ? 6 : 10; }
 
@@ -107,6 +111,7 @@ struct Tiles : KernelFamily {
   // Below this, along either axis, reading a column leaves its cache lines for the next columns.
   static constexpr std::int64_t least_bytes = 32;
   static constexpr std::int64_t least_rows = 16;
+  static_assert(least_bytes == 32 && least_rows == 16, "`needs` says so");
 
   static const PlanAxis& columns_of(const PlanFacts& facts) {
     return facts.plan.axes[facts.transpose.source_axis];

@@ -23,6 +23,10 @@ struct KernelSpans {
 /// in its span.
 struct Words : KernelFamily {
   static constexpr Family family = Family::words;
+  static constexpr const char* name = "words";
+  static constexpr const char* needs =
+      "shorter rows that are not aligned to 16 bytes, and an output that is dense or whose "
+      "stretches all begin alike";
   // More registers than others: each word may need two rows.
   static constexpr int blocks(bool wide, bool /*large*/) { return wide ? 5 : 8; }
 

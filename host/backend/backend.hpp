@@ -5,6 +5,7 @@
 #include <multibuffer/watch.hpp>
 
 #include "host/backend/copy_plan.hpp"
+#include "host/backend/plan_description.hpp"
 #include "host/backend/ragged_plan.hpp"
 
 #include <cstddef>
@@ -115,6 +116,9 @@ class Backend {
   virtual std::shared_ptr<PendingWork> copy(const CopyPlan& plan, bool check,
                                             const std::vector<UsedMemory>& uses, StreamRef stream,
                                             const Watch& watch) = 0;
+
+  /// Says how `copy` and `prepare` run a plan that has rows, and why so. Touches no memory.
+  virtual PlanDescription describe(const CopyPlan& plan) = 0;
 
   /// Prepares a copy to be run later. Returns when all that a run reads is there; keeps `uses`.
   virtual std::shared_ptr<PreparedCopy> prepare(const CopyPlan& plan, bool check,

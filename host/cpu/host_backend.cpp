@@ -5,6 +5,7 @@
 #include "host/backend/pack.hpp"
 #include "host/bytes/nontemporal_copy.hpp"
 #include "host/bytes/simd.hpp"
+#include "host/cpu/describe_way.hpp"
 #include "host/cpu/host_gather.hpp"
 #include "host/cpu/ragged_copy.hpp"
 #include "host/support/parallel.hpp"
@@ -200,6 +201,8 @@ class HostBackend final : public Backend {
                                         StreamRef) override {
     return std::make_shared<HostPreparedCopy>(*this, plan, std::move(uses));
   }
+
+  PlanDescription describe(const CopyPlan& plan) override { return describe_way(plan); }
 
   std::shared_ptr<PendingWork> copy_ragged(const RaggedPlan& plan, bool,
                                            const std::vector<UsedMemory>&, StreamRef,

@@ -18,9 +18,7 @@
 #include <utility>
 
 namespace multibuffer {
-namespace {
 
-/// The plane of the last two axes; of one outer index where the last but one is not strided.
 Plane plane_of(const CopyPlan& plan) {
   const std::size_t last = plan.axes.size() - 1;
   const PlanAxis& inner = plan.axes[last];
@@ -37,6 +35,8 @@ Plane plane_of(const CopyPlan& plan) {
           .stride = inner.stride,
           .row_bytes = plan.run_bytes};
 }
+
+namespace {
 
 std::optional<ConvertItems> converter_of(const CopyPlan& plan) {
   if (!plan.conversion) return std::nullopt;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "host/backend/copy_plan.hpp"
+#include "host/cpu/plane.hpp"
 
 #include <cstdint>
 #include <span>
@@ -12,6 +13,10 @@ namespace multibuffer {
 /// are cut to 256 KiB; planes are cut into strips, so that a source cache line is used while cached
 /// and the output is written in whole lines. The first plan has most of the work.
 std::vector<CopyPlan> host_plans(const CopyPlan& plan);
+
+/// The plane of a plan's last two axes, of which the inner one is strided; of one outer index where
+/// the last but one is not.
+Plane plane_of(const CopyPlan& plan);
 
 /// Copies rows [begin, end) of a plan, counted in the order of its axes, in host memory. Index
 /// values must have been checked. Threads may run disjoint ranges at once. If `nontemporal`, the

@@ -4,6 +4,7 @@
 #include "host/cpu/permute_items.hpp"
 #include "host/cpu/row_walk.hpp"
 #include "host/cpu/transpose.hpp"
+#include "host/support/text.hpp"
 
 namespace multibuffer {
 namespace {
@@ -75,6 +76,82 @@ PlanWay choose_way(const CopyPlan& plan, const WayThresholds& thresholds) {
       RowWalk::can_look_up_ahead(plan))
     return PlanWay::inner_axis;
   return PlanWay::batches;
+}
+
+const char* name_of(PlanWay way) {
+  switch (way) {
+    case PlanWay::planes:
+      return "planes";
+    case PlanWay::inner_axis:
+      return "inner_axis";
+    case PlanWay::batches:
+      return "batches";
+  }
+  return "";
+}
+
+std::string needs_of(PlanWay way) {
+  const WayThresholds& sizes = way_thresholds;
+  switch (way) {
+    case PlanWay::planes:
+      return "an inner axis whose rows lie at one stride, with no index array or table along it";
+    case PlanWay::inner_axis:
+      return text("rows of ", sizes.least_inner_axis_row_bytes, " to ",
+                  sizes.most_inner_axis_row_bytes, " bytes, ", sizes.least_inner_axis_rows,
+                  " or more of them along the inner axis, looked up ahead one by one, unconverted");
+    case PlanWay::batches:
+      return "nothing: the addresses of a batch of rows are found while the batch before is copied";
+  }
+  return "";
+}
+
+const char* name_of(PlaneWay way) {
+  switch (way) {
+    case PlaneWay::interleave:
+      return "interleave";
+    case PlaneWay::transpose:
+      return "transpose";
+    case PlaneWay::long_rows:
+      return "long_rows";
+    case PlaneWay::permute:
+      return "permute";
+    case PlaneWay::pixels:
+      return "pixels";
+    case PlaneWay::every:
+      return "every";
+    case PlaneWay::shuffle:
+      return "shuffle";
+    case PlaneWay::strided:
+      return "strided";
+  }
+  return "";
+}
+
+std::string needs_of(PlaneWay way) {
+  const WayThresholds& sizes = way_thresholds;
+  switch (way) {
+    case PlaneWay::interleave:
+      return "an item from each of a few sequences in turn, and vector instructions for it";
+    case PlaneWay::transpose:
+      return text("items that are dense in both sides along different axes, ",
+                  sizes.least_transposed_outer, " or more of them");
+    case PlaneWay::long_rows:
+      return text("a result for non-temporal stores, and rows of more than ",
+                  sizes.most_buffered_bytes, " bytes");
+    case PlaneWay::permute:
+      return text("dense output of ", sizes.least_permuted_bytes,
+                  " bytes or more, items that fill cache lines, and vector instructions for it");
+    case PlaneWay::pixels:
+      return text("a few items for each outer index, up to ", sizes.most_pixel_bytes,
+                  " bytes, and dense output");
+    case PlaneWay::every:
+      return "items a few steps apart, dense output, and vector instructions for it";
+    case PlaneWay::shuffle:
+      return "small rows close to each other, dense output, and vector instructions for it";
+    case PlaneWay::strided:
+      return "nothing: row after row";
+  }
+  return "";
 }
 
 }  // namespace multibuffer

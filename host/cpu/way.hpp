@@ -6,6 +6,7 @@
 #include "host/cpu/plane.hpp"
 
 #include <cstdint>
+#include <string>
 
 namespace multibuffer {
 
@@ -56,6 +57,12 @@ PlaneWay choose_way(const Plane& plane, bool nontemporal,
                     const WayThresholds& thresholds = way_thresholds);
 
 PlanWay choose_way(const CopyPlan& plan, const WayThresholds& thresholds = way_thresholds);
+
+/// The names of ways, and what `choose_way` asks of what is copied by one of them, in words.
+const char* name_of(PlanWay way);
+const char* name_of(PlaneWay way);
+std::string needs_of(PlanWay way);
+std::string needs_of(PlaneWay way);
 
 /// Returns true if the inner axis is strided in the leaves, so that rows make planes.
 bool has_planes(const CopyPlan& plan);

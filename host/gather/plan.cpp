@@ -1,6 +1,7 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/plan.hpp>
 
+#include "host/gather/plan_explanation.hpp"
 #include "host/gather/ready_gather.hpp"
 #include "host/support/text.hpp"
 
@@ -15,6 +16,8 @@ struct Plan::State {
   std::vector<std::shared_ptr<const void>> owners;
   DeviceBuffer result;
   std::shared_ptr<PreparedCopy> gather;  ///< null where there is nothing to do
+  CopyPlan plan;
+  StreamRef stream;
   ~State() {
     if (gather) gather->end_runs();
   }
@@ -36,13 +39,22 @@ Plan::Plan(const DeviceArray& array, const Selection& selection, const GatherOpt
       if (indices.buffer() && owner_of(*indices.buffer()))
         owners.push_back(owner_of(*indices.buffer()));
   if (options.stream_owner) owners.push_back(options.stream_owner);
-  state_ = std::shared_ptr<State>(
-      new State{array, std::move(owners), make_buffer(std::move(ready.result)), std::move(gather)});
+  state_ = std::shared_ptr<State>(new State{array, std::move(owners),
+                                            make_buffer(std::move(ready.result)), std::move(gather),
+                                            std::move(ready.plan), options.stream});
 }
 
 const DeviceBuffer& Plan::run() const {
   if (state_->gather) state_->gather->run();
   return state_->result;
+}
+
+PlanExplanation Plan::explain(bool measure) const {
+  Backend& backend = backend_of(state_->array.device());
+  PlanExplanation explanation = explain_plan(state_->plan, backend);
+  if (measure && state_->gather)
+    explanation.measured = measured(explanation, *state_->gather, backend, state_->stream);
+  return explanation;
 }
 
 const DeviceBuffer& Plan::result() const noexcept { return state_->result; }

@@ -8,8 +8,10 @@
 #include <multibuffer/device_array.hpp>
 #include <multibuffer/device_buffer.hpp>
 #include <multibuffer/dlpack.hpp>
+#include <multibuffer/draw.hpp>
 #include <multibuffer/elements.hpp>
 #include <multibuffer/error.hpp>
+#include <multibuffer/explain.hpp>
 #include <multibuffer/fields.hpp>
 #include <multibuffer/format.hpp>
 #include <multibuffer/gather.hpp>

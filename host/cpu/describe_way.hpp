@@ -1,0 +1,12 @@
+#pragma once
+
+#include "host/backend/copy_plan.hpp"
+#include "host/backend/plan_description.hpp"
+
+namespace multibuffer {
+
+/// Describes how the host runs a plan that has rows: the way of its first part, which has most of
+/// the work.
+PlanDescription describe_way(const CopyPlan& plan);
+
+}  // namespace multibuffer

@@ -1,0 +1,187 @@
+#include <multibuffer/error.hpp>
+#include <multibuffer/explain.hpp>
+#include <multibuffer/stages/place.hpp>
+#include <multibuffer/stages/resolve.hpp>
+
+#include "host/explain/device_reader.hpp"
+#include "host/explain/walk.hpp"
+#include "host/support/text.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+namespace multibuffer {
+
+std::vector<std::int64_t> checked_index(const Layout& layout, std::span<const std::int64_t> index) {
+  const std::vector<std::int64_t> shape = layout.shape();
+  if (index.size() != shape.size())
+    throw Failure(Errc::invalid_argument,
+                  text("the index ", tuple_text(index), " has ", index.size(),
+                       index.size() == 1 ? " number" : " numbers", "; an element of shape ",
+                       tuple_text(shape), " has one for each axis, ", shape.size()));
+  std::vector<std::int64_t> counted(index.begin(), index.end());
+  for (std::size_t i = 0; i < counted.size(); ++i) {
+    if (counted[i] < -shape[i] || counted[i] >= shape[i])
+      throw Failure(Errc::index_out_of_range,
+                    text("index ", counted[i], " on axis ", i, ", whose extent is ", shape[i]));
+    if (counted[i] < 0) counted[i] += shape[i];
+  }
+  return counted;
+}
+
+void throw_null_at(const Layout& layout, std::span<const std::int64_t> index, int level) {
+  std::string indices;
+  for (std::size_t i = 0; i < index.size(); ++i) {
+    indices += i == 0 ? "" : ", ";
+    indices += layout.axes()[i].level > level ? ":" : text(index[i]);
+  }
+  throw Failure(Errc::null_pointer, text("level ", level, " of ", layout.levels(), " at index [",
+                                         indices, "] of shape ", tuple_text(layout.shape())));
+}
+
+namespace {
+
+const std::byte* pointer_to(std::uint64_t address) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address found in a table
+  return reinterpret_cast<const std::byte*>(address);
+}
+
+std::uint64_t address_of(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
+
+WayToElement way_of(std::vector<Step> steps, bool is_address) {
+  const std::uint64_t position = steps.back().position;
+  return {std::move(steps), position, is_address};
+}
+
+WayToElement by_pointers(const ArrayView& view, std::span<const std::int64_t> index) {
+  const Layout& layout = view.layout();
+  return way_of(walk(layout, index, address_of(view.base()), false,
+                     [&](int level, std::uint64_t slot) {
+                       std::uint64_t pointer = 0;
+                       std::memcpy(&pointer, pointer_to(slot), sizeof pointer);
+                       if (pointer == 0) throw_null_at(layout, index, level);
+                       return Step{.position = pointer};
+                     }),
+                true);
+}
+
+WayToElement by_offsets(const Placement& placement, std::span<const std::int64_t> index) {
+  const int last = placement.layout.levels() - 1;
+  return way_of(
+      walk(placement.layout, index, 0, true,
+           [&](int level, std::uint64_t position) {
+             const std::int64_t entry = std::visit(
+                 [&](const auto& entries) { return static_cast<std::int64_t>(entries[position]); },
+                 placement.tables[static_cast<std::size_t>(level)]);
+             const std::int64_t unit = level == last ? placement.unit : 1;
+             return Step{
+                 .entry = entry,
+                 .unit = unit,
+                 .position = static_cast<std::uint64_t>(entry) * static_cast<std::uint64_t>(unit)};
+           }),
+      placement.kind == PlacementKind::in_place);
+}
+
+/// Returns the id of the leaf that an index leads to.
+std::int64_t leaf_of(const Resolution& resolution, std::span<const std::int64_t> index) {
+  const std::vector<Step> steps =
+      walk(resolution.layout, index, 0, true, [&](int level, std::uint64_t position) {
+        const std::int64_t id =
+            resolution.tables[static_cast<std::size_t>(level)][static_cast<std::int64_t>(position)];
+        return Step{.entry = id, .position = static_cast<std::uint64_t>(id)};
+      });
+  for (std::size_t i = steps.size(); i-- > 0;)
+    if (steps[i].kind == StepKind::follow) return steps[i].entry;
+  return 0;
+}
+
+ElementPlace place_of(const Resolution& resolution, const Placement& placement,
+                      std::span<const std::int64_t> index, std::uint64_t position) {
+  ElementPlace place{.leaf = leaf_of(resolution, index),
+                     .leaves = resolution.leaves.size(),
+                     .segment = {},
+                     .segments = static_cast<std::int64_t>(placement.segments.size())};
+  if (placement.segments.empty()) return place;
+  const auto begins_behind = [](std::int64_t at, const Segment& segment) {
+    return at < segment.offset;
+  };
+  const auto behind = std::upper_bound(placement.segments.begin(), placement.segments.end(),
+                                       static_cast<std::int64_t>(position), begins_behind);
+  place.segment = behind - placement.segments.begin() - 1;
+  return place;
+}
+
+/// Notes the suboffsets by which consumers of `Py_buffer` take an indirect axis for a direct one.
+void note_signs(const Layout& layout, std::vector<std::string>& notes) {
+  for (int level = 1; level <= layout.levels(); ++level) {
+    const std::int64_t origin = layout.origins()[static_cast<std::size_t>(level)];
+    if (origin < 0)
+      notes.push_back(text(
+          "the suboffset ", origin, " of level ", level,
+          " is negative: Py_buffer says by its sign that no pointer is followed, and consumers "
+          "that go by it read the table as if it held elements"));
+  }
+}
+
+void place_whole(Explanation& explanation, const ArrayView& view, const ExplainOptions& options) {
+  try {
+    const Resolution resolution = resolve(view, {.watch = options.watch});
+    const Placement placement = place(resolution, options.placement);
+    explanation.placement = placement.kind;
+    explanation.offsets = by_offsets(placement, explanation.index);
+    explanation.place =
+        place_of(resolution, placement, explanation.index, explanation.offsets->position);
+    explanation.notes.insert(explanation.notes.end(), placement.notes.begin(),
+                             placement.notes.end());
+  } catch (const Error& error) {
+    if (error.code() == Errc::cancelled) throw;
+    explanation.notes.push_back(text("the array cannot be uploaded: ", error.what()));
+  }
+}
+
+}  // namespace
+
+Explanation explain(const ArrayView& view, std::span<const std::int64_t> index,
+                    const ExplainOptions& options) {
+  Explanation explanation{.index = checked_index(view.layout(), index),
+                          .shape = view.shape(),
+                          .format = view.format(),
+                          .pointers = {},
+                          .offsets = {},
+                          .placement = {},
+                          .place = {},
+                          .value = {},
+                          .notes = {}};
+  explanation.pointers = by_pointers(view, explanation.index);
+  if (view.space() == MemorySpace::host) {
+    explanation.value = show_element(view.format(), pointer_to(explanation.pointers->position));
+  } else {
+    explanation.notes.emplace_back("the element is in device memory, and was not read");
+  }
+  note_signs(view.layout(), explanation.notes);
+  place_whole(explanation, view, options);
+  return explanation;
+}
+
+Explanation explain(const DeviceArray& array, std::span<const std::int64_t> index) {
+  Explanation explanation{.index = checked_index(array.layout(), index),
+                          .shape = array.shape(),
+                          .format = array.format(),
+                          .pointers = {},
+                          .offsets = {},
+                          .placement = array.placement(),
+                          .place = {},
+                          .value = {},
+                          .notes = {}};
+  const DeviceReader reader(array);
+  explanation.offsets = way_of(
+      walk(array.layout(), explanation.index, 0, true,
+           [&](int level, std::uint64_t position) { return reader.follow(level, position); }),
+      reader.is_address());
+  explanation.value = reader.value(explanation.offsets->position);
+  return explanation;
+}
+
+}  // namespace multibuffer
