@@ -4,6 +4,8 @@
 
 #include "host/cli/cut_file.hpp"
 #include "host/cli/devices_command.hpp"
+#include "host/cli/draw_command.hpp"
+#include "host/cli/explain_command.hpp"
 #include "host/cli/gather_command.hpp"
 #include "host/cli/inspect_command.hpp"
 #include "host/cli/interrupt.hpp"
@@ -34,6 +36,8 @@ constexpr const char* examples = R"(Examples:
   multibuffer gather picture.png --index '::-1, 10:200' --out flipped.png --verify
   multibuffer gather shard_*.npy --take 3,1,-1 --out batch.npy --verify --stats
   multibuffer inspect shard_*.npy
+  multibuffer explain picture.png --at 3,1,2
+  multibuffer draw picture.png --at 3,1,2 --out picture.svg
 
 `multibuffer gather --help` says more.
 Exit status: 0 done, 1 the result differs from the reference, 2 bad usage or input.)";
@@ -62,8 +66,29 @@ Inputs must not change while they are read. If one does, that is an error, and n
 is written. (A program that maps a file itself and hands the mapping to the library gets
 SIGBUS if the file is cut: the library has no handler.))";
 
+constexpr const char* explain_examples = R"(Examples:
+  Where element [3, 1, 2] of a picture is, in memory and on a device:
+    multibuffer explain picture.png --at 3,1,2
+  The same element by a view of the picture:
+    multibuffer explain picture.png --index '::-1' --at -4,1,2
+  For programs:
+    multibuffer explain picture.png --at 3,1,2 --json
+
+The steps are those of PEP 3118: for each axis, the index times the stride is added;
+behind an indirect axis, the pointer there is followed, and the suboffset added.)";
+
+constexpr const char* draw_examples = R"(Examples:
+  A picture's table of row pointers, and the way to one element:
+    multibuffer draw picture.png --at 3,1,2 --out way.svg
+  What a slice leaves out, in grey:
+    multibuffer draw picture.png --index '::2, 10:20' --at 1,0,2 --out slice.svg
+
+Long axes are abridged. The picture is light or dark as its viewer is.)";
+
 struct Options {
   GatherOptions gather;
+  ExplainOptions explain;
+  DrawOptions draw;
   InspectOptions inspect;
 };
 
@@ -141,6 +166,11 @@ CLI::App* add_gather(CLI::App& app, GatherOptions& options) {
                 "dense), preserved (memory as it lies), automatic (the\n"
                 "smaller of the two), in-place (none; the host's default)");
   command->add_flag("--verify", options.verify, "Compare with the reference before writing");
+  command->add_flag("--explain-plan", options.explain_plan,
+                    "Say which kernel or way gathers, why, and how many bytes\nit moves");
+  command
+      ->add_flag("--measure", options.measure, "Time a plain copy of as many bytes, and the gather")
+      ->needs("--explain-plan");
   command->add_flag("--stats", options.stats, "Print the time of each phase, and GB/s");
   command->footer(gather_examples);
   return command;
@@ -154,6 +184,40 @@ CLI::App* add_inspect(CLI::App& app, InspectOptions& options) {
   add_placement(*command, options.placement,
                 "automatic (if not given), packed, preserved or in-place:\n"
                 "see multibuffer gather --help");
+  return command;
+}
+
+CLI::App* add_explain(CLI::App& app, ExplainOptions& options) {
+  CLI::App* const command =
+      app.add_subcommand("explain",
+                         "Say step by step where one element is, by the pointers\n"
+                         "and by the offset arrays");
+  add_inputs(*command, options);
+  command->add_option("--at", options.at, "The element: one number for each axis, 3,1,2")
+      ->type_name("LIST")
+      ->required();
+  command->add_flag("--json", options.json, "Print the steps as JSON");
+  add_placement(*command, options.placement,
+                "automatic (if not given), packed, preserved or in-place:\n"
+                "see multibuffer gather --help");
+  command->footer(explain_examples);
+  return command;
+}
+
+CLI::App* add_draw(CLI::App& app, DrawOptions& options) {
+  CLI::App* const command =
+      app.add_subcommand("draw", "Draw an array: its pointers, its leaves, its offset arrays");
+  add_inputs(*command, options);
+  command->add_option("--at", options.at, "Mark the way to this element: 3,1,2")->type_name("LIST");
+  command->add_option("--out", options.out, "Write the picture here, as .svg")
+      ->type_name("FILE")
+      ->required();
+  command->add_flag("--without-offsets", options.without_offsets,
+                    "Draw the memory of the input alone");
+  add_placement(*command, options.placement,
+                "automatic (if not given), packed, preserved or in-place:\n"
+                "see multibuffer gather --help");
+  command->footer(draw_examples);
   return command;
 }
 
@@ -189,6 +253,8 @@ int parse_and_run(int argc, const char* const* argv) {
   app.footer(examples);
   CLI::App* const gather_command = add_gather(app, options.gather);
   CLI::App* const inspect_command = add_inspect(app, options.inspect);
+  CLI::App* const explain_command = add_explain(app, options.explain);
+  CLI::App* const draw_command = add_draw(app, options.draw);
   app.add_subcommand("devices", "List the devices to gather on, and the formats that are read");
   try {
     app.parse(argc, argv);
@@ -205,6 +271,12 @@ int parse_and_run(int argc, const char* const* argv) {
   }
   if (*inspect_command) {
     return guard([&](const std::stop_token& stop) { return run_inspect(options.inspect, stop); });
+  }
+  if (*explain_command) {
+    return guard([&](const std::stop_token& stop) { return run_explain(options.explain, stop); });
+  }
+  if (*draw_command) {
+    return guard([&](const std::stop_token& stop) { return run_draw(options.draw, stop); });
   }
   return guard([](const std::stop_token&) { return run_devices(); });
 }

@@ -49,6 +49,7 @@ struct Selection {
 struct Result {
   DeviceBuffer buffer;
   std::vector<std::byte> fetched;  ///< empty if the buffer itself is in host memory
+  std::string plan;                ///< in words, where that was asked for
 
   std::span<const std::byte> bytes() const {
     if (!fetched.empty()) return fetched;
@@ -107,8 +108,21 @@ multibuffer::GatherOptions options_for(const ResultType& type) {
   return options;
 }
 
+/// What was asked of a gather beside its result.
+struct Asked {
+  bool explain_plan = false;
+  bool measure = false;
+};
+
+/// The plan of the gather, made once more to be explained, in words.
+std::string plan_words(const DeviceArray& array, const std::optional<Take>& take,
+                       const ResultType& type, const Asked& asked) {
+  const Plan plan(array, selection_of(take), options_for(type));
+  return describe(plan.explain(asked.measure));
+}
+
 Result read(const DeviceArray& array, const std::optional<Take>& take, const ResultType& type,
-            Progress& progress) {
+            const Asked& asked, Progress& progress) {
   multibuffer::GatherOptions options = options_for(type);
   std::vector<std::byte> fetched;
   const bool on_host = array.device().kind() == DeviceKind::host;
@@ -128,7 +142,11 @@ Result read(const DeviceArray& array, const std::optional<Take>& take, const Res
     fetched = progress.run("fetch", [&](const Watch&) { return buffer.to_host(); });
     progress.moved(buffer.nbytes());
   }
-  return {std::move(buffer), std::move(fetched)};
+  std::string words;
+  if (asked.explain_plan)
+    words =
+        progress.run("explain", [&](const Watch&) { return plan_words(array, take, type, asked); });
+  return {std::move(buffer), std::move(fetched), std::move(words)};
 }
 
 /// Returns true if the array is better gathered in pieces: it does not fit, or `take` reads little
@@ -150,27 +168,30 @@ Result read_in_pieces(const ArrayView& view, const std::optional<Take>& take,
     return gather_in_pieces(view, device, selection_of(take), options);
   });
   progress.moved(buffer.nbytes());
-  return {std::move(buffer), {}};
+  return {std::move(buffer),
+          {},
+          "  in pieces, each of which has a plan of its own; with\n"
+          "  --placement packed the array travels whole, by one plan\n"};
 }
 
 /// Uploads and gathers, whole or in pieces, whichever needs less.
 Result upload_and_read(const ArrayView& view, const std::optional<Take>& take,
                        const ResultType& type, const Device& device, PlacementKind kind,
-                       Progress& progress) {
+                       const Asked& asked, Progress& progress) {
   if (kind == PlacementKind::automatic && in_pieces(view, take, type, device)) {
     return read_in_pieces(view, take, type, device, progress);
   }
-  return read(upload_in_stages(view, device, kind, progress), take, type, progress);
+  return read(upload_in_stages(view, device, kind, progress), take, type, asked, progress);
 }
 
 /// Runs the stages from the view to the result.
 Result run_pipeline(const Selection& selection, const ResultType& type, const Device& device,
-                    PlacementKind kind, Progress& progress) {
+                    PlacementKind kind, const Asked& asked, Progress& progress) {
   if (!selection.take || kind == PlacementKind::in_place) {
-    return upload_and_read(selection.view, selection.take, type, device, kind, progress);
+    return upload_and_read(selection.view, selection.take, type, device, kind, asked, progress);
   }
   const Narrowed narrowed = narrow(selection.view, *selection.take);
-  return upload_and_read(narrowed.view, narrowed.take, type, device, kind, progress);
+  return upload_and_read(narrowed.view, narrowed.take, type, device, kind, asked, progress);
 }
 
 /// Compares with the elements of the array, which are not converted.
@@ -244,6 +265,7 @@ int finish(const GatherOptions& options, const ResultType& type, const Result& r
           << bytes_text(type.has_no_bytes ? 0 : type.nbytes()) << ", from " << description << '\n'
           << "device   " << device_line(device, options.device) << '\n'
           << "values   " << first_elements(result, type) << '\n';
+  if (options.explain_plan) summary << "plan\n" << result.plan;
   if (comparison) summary << "verify   " << files::shortened(describe(*comparison), 1000) << '\n';
   const bool equal = !comparison || comparison->equal();
   if (out && equal) {
@@ -263,6 +285,11 @@ int gather_dataset(const GatherOptions& options, Progress& progress) {
     throw Failure(
         Errc::invalid_argument,
         "--placement is of arrays that travel whole; of a dataset, what is selected does");
+  if (options.explain_plan)
+    throw Failure(
+        Errc::invalid_argument,
+        "--explain-plan is of arrays that are gathered by one plan; a dataset has one for "
+        "each piece that is read");
   std::vector<ViewOperation> operations;
   const Dataset part = indexed(whole, options, operations);
   const std::optional<Take> take = take_of(options, part.shape());
@@ -289,7 +316,7 @@ int gather_dataset(const GatherOptions& options, Progress& progress) {
     buffer = DeviceBuffer::from_host(Device::host(), fetched.data(), type.shape, type.format);
     progress.moved(buffer.nbytes());
   }
-  const Result result{std::move(buffer), {}};
+  const Result result{std::move(buffer), {}, {}};
   std::optional<Comparison> comparison;
   if (options.verify) {
     comparison = progress.run("verify", [&](const Watch&) {
@@ -321,7 +348,8 @@ int run_gather(const GatherOptions& options, std::stop_token stop) {
   const PlacementKind kind = options.placement.value_or(
       device.kind() == DeviceKind::host ? PlacementKind::in_place : PlacementKind::automatic);
   if (!options.index && !options.take) inputs.read_ahead();
-  const Result result = run_pipeline(selection, type, device, kind, progress);
+  const Result result = run_pipeline(selection, type, device, kind,
+                                     {options.explain_plan, options.measure}, progress);
 
   std::optional<Comparison> comparison;
   if (options.verify) {

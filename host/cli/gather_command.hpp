@@ -26,6 +26,8 @@ struct GatherOptions {
   std::string device = "auto";
   std::optional<PlacementKind> placement;  ///< not given: in place on the host, else automatic
   bool verify = false;
+  bool explain_plan = false;  ///< says which kernel or way gathers, why, and what it moves
+  bool measure = false;       ///< with it: times a plain copy and the plan
   bool stats = false;
 };
 

@@ -367,6 +367,60 @@ TEST_F(Command, InspectSaysWhatAnArrayIsMadeOf) {
   expect_done({"inspect", "--concat", shards[0], shards[1]});
 }
 
+TEST_F(Command, ExplainSaysEachStepToAnElement) {
+  const std::string shards[] = {make_npy("a.npy", {4, 3}, 0), make_npy("b.npy", {4, 3}, 9)};
+  const Outcome outcome = expect_done({"explain", shards[0], shards[1], "--at", "[1, -1, 2]"});
+  for (const char* part : {"2 files stacked: element [1, 3, 2] of shape (2, 4, 3)",
+                           "pointers: + 1 * 8: index 1 of axis 0: 0x",
+                           "pointers: follow the pointer there (level 0): ",
+                           "offsets: + 3 * 6: index 3 of axis 1: byte ", "leaf 1 of 2"}) {
+    expect_has(outcome.out, part);
+  }
+  const Outcome json = expect_done(
+      {"explain", make_png("p.png", 3, 3), "--index", "::-1", "--at", "0,1,2", "--json"});
+  expect_has(json.out, R"({"index": [0, 1, 2], "shape": [3, 3, )");
+  expect_has(json.out, R"("kind": "follow")");
+  EXPECT_EQ(json.out.back(), '\n');
+}
+
+TEST_F(Command, ExplainRefusesWhatIsNoElement) {
+  const std::string file = make_npy("a.npy", {4, 3}, 0);
+  expect_refused({"explain", file, "--at", "1"}, {"has 1 number", "(4, 3)"});
+  expect_refused({"explain", file, "--at", "1,x"}, {"--at 1,x: 'x' is no integer"});
+  expect_refused({"explain", file, "--at", "1,,2"}, {"'' is no integer"});
+  expect_refused({"explain", file, "--at", "4,0"}, {"index 4 on axis 0, whose extent is 4"});
+  expect_refused({"explain", file}, {"--at"});
+}
+
+TEST_F(Command, DrawWritesAPicture) {
+  const std::string picture = make_png("p.png", 8, 6);
+  const std::string out = files_ / "way.svg";
+  expect_done({"draw", picture, "--index", "1:, ::2", "--at", "3,1,2", "--out", out});
+  const std::string svg = read_file(out);
+  EXPECT_EQ(svg.rfind("<svg xmlns=", 0), 0U);
+  expect_has(svg, "Element [3, 1, 2] of an array of shape");
+  expect_has(svg, "the view leaves this out");
+  expect_has(svg, "On a device, ");
+  expect_done({"draw", picture, "--without-offsets", "--out", out});
+  EXPECT_EQ(read_file(out).find("On a device, "), std::string::npos);
+  const Outcome piped = run({"draw", picture, "--out", "/dev/stdout"});
+  EXPECT_EQ(piped.status, 0) << piped.err;
+  EXPECT_EQ(piped.out.rfind("<svg xmlns=", 0), 0U);
+  expect_refused({"draw", picture, "--out", files_ / "way.png"}, {"a picture's name ends in .svg"});
+  expect_refused({"draw", picture, "--at", "9,9,9", "--out", files_ / "new.svg"}, {"index 9"});
+}
+
+TEST_F(Command, AGatherExplainsItsPlan) {
+  const std::string file = make_npy("a.npy", {400, 3}, 0);
+  const Outcome outcome = expect_done(
+      {"gather", file, "--take", "3,1,-1", "--device", "host", "--explain-plan", "--measure"});
+  for (const char* part : {"plan\n", "taken", "which needs", "3 rows of 6 bytes", "indices read",
+                           "of a plain copy's speed", "% of the copy"}) {
+    expect_has(outcome.out, part);
+  }
+  expect_refused({"gather", file, "--measure"}, {"--explain-plan"});
+}
+
 TEST_F(Command, OnlyWhatIsAskedForIsTouched) {
   // 64 GB of which the file system keeps nothing.
   const std::string header =
