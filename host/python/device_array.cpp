@@ -32,15 +32,6 @@ using Shape = std::vector<std::int64_t>;
 
 // ---- Words
 
-PlacementKind placement_of(std::string_view name) {
-  if (name == "auto") return PlacementKind::automatic;
-  if (name == "packed") return PlacementKind::packed;
-  if (name == "preserved") return PlacementKind::preserved;
-  if (name == "in_place") return PlacementKind::in_place;
-  throw py::value_error(
-      text("placement '", name, "': there are auto, packed, preserved and in_place"));
-}
-
 const char* name_of(PlacementKind kind) {
   switch (kind) {
     case PlacementKind::automatic:
@@ -99,9 +90,9 @@ std::string represent_array(const DeviceArray& array) {
   int number = 0;
   for (const Axis& axis : array.layout().axes()) {
     result += text("\n  axis ", number++, ": extent ", axis.extent, ", stride ", axis.stride);
-    result += axis.level < levels ? text(" in pointer table ", axis.level) : " bytes";
+    result += axis.level < levels ? text(" entries of offset array ", axis.level) : " bytes";
   }
-  if (levels == 0) result += "\n  no pointer tables";
+  if (levels == 0) result += "\n  no offset arrays";
   return result;
 }
 
@@ -135,6 +126,15 @@ DeviceBuffer native(const DeviceArray& array, py::handle stream, const Progress&
 }
 
 }  // namespace
+
+PlacementKind placement_of(std::string_view name) {
+  if (name == "auto") return PlacementKind::automatic;
+  if (name == "packed") return PlacementKind::packed;
+  if (name == "preserved") return PlacementKind::preserved;
+  if (name == "in_place") return PlacementKind::in_place;
+  throw py::value_error(
+      text("placement '", name, "': there are auto, packed, preserved and in_place"));
+}
 
 DeviceArray Verbs<DeviceArray>::reshape(const DeviceArray& array, const Shape& shape,
                                         std::optional<bool> copy) {

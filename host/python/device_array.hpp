@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -34,6 +35,9 @@ struct Verbs<DeviceArray> {
                               pybind11::handle stream, const Progress& progress);
   static void read(const DeviceArray& array, std::byte* to);
 };
+
+/// Reads the argument `placement`. Throws ValueError, with the words there are, for another one.
+PlacementKind placement_of(std::string_view name);
 
 /// Adds plan_copy, plan_take and plan_gather.
 void bind_plans(Class<DeviceArray>& cls);

@@ -17,6 +17,7 @@ PYBIND11_MODULE(_core, module) {
   bind_reference(module);
   bind_verify(module);
   bind_devices(module);
+  bind_explain(module);
   bind_access(module);
   bind_pieces(module);
   bind_ragged_plan(module);

@@ -24,6 +24,7 @@ void bind_verify(pybind11::module_& module);
 void bind_devices(pybind11::module_& module);
 void bind_access(pybind11::module_& module);
 void bind_dataset(pybind11::module_& module);
+void bind_explain(pybind11::module_& module);
 void bind_pieces(pybind11::module_& module);
 void bind_ragged(pybind11::module_& module);
 void bind_ragged_plan(pybind11::module_& module);

@@ -37,6 +37,7 @@ ALSO = {
     "DeviceArray.__array_interface__": AttributeError,  # of an array with pointer tables
     "rows": (AttributeError, ImportError),  # of what is no image; where Pillow is not installed
     "open": OSError,
+    "Drawing.save": OSError,
     "Datasets.__getitem__": KeyError,  # as of a dict
     "Datasets.take": KeyError,  # of an out that lacks a name
     "Dataset.batches": ImportError,  # where torch is not installed
@@ -74,6 +75,7 @@ VALID = {
     "scale": None, "bias": None, "channel_axis": -1,
     "reads": (), "shape": -1, "stream": None, "strides": None, "ulp": 0, "writes": (),
     "kind": None, "error": None, "traceback": None,
+    "index": (0, 0), "at": None, "offsets": True, "title": "", "measure": False, "path": os.devnull,
     "keep_sources": False, "memory_limit": 0, "progress": None,
     "astype.dtype": "f4", "from_pointers.shape": 4,
     "source": b"abcd", "join": "concatenate", "window": 0, "offset": 0, "open.shape": None,
@@ -112,6 +114,9 @@ def subjects():
         "Reference": [multibuffer.reference(rows), multibuffer.reference(rows)[:, 1:2],
                       multibuffer.reference(array.array("i", [1, 2]))],
         "Comparison": [multibuffer.verify(b"ab", b"ab"), multibuffer.verify(b"ab", b"cd")],
+        "Explanation": [multibuffer.explain(rows, (1, 2)), multibuffer.explain(indirect, (1, 2))],
+        "Drawing": [multibuffer.draw(rows)],
+        "PlanExplanation": [indirect.plan_take([0, 2]).explain()],
         "DeviceInfo": multibuffer.devices()[-1:],
         "Axis": list(indirect.axes[:1]),
         "Access": [multibuffer.access(None, indirect, writes=indirect.copy())],
@@ -630,7 +635,11 @@ def main(log):
     warnings.simplefilter("ignore")
     sys.setrecursionlimit(400)  # deep enough, and soon reached
     walk = Walk(log)
-    walk.every_entry()
+    sys.path[:] = [os.path.abspath(each) for each in sys.path]
+    with tempfile.TemporaryDirectory() as scratch:  # for what writes files under hostile names
+        os.chdir(scratch)
+        walk.every_entry()
+        os.chdir(os.sep)
     print(walk.calls, "calls")
     print("\n".join(walk.bad))
     return 1 if walk.bad else 0

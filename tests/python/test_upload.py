@@ -221,7 +221,7 @@ class Description(unittest.TestCase):
         self.assertEqual([axis.extent for axis in uploaded.axes], [3, 3])
         self.assertEqual(len(uploaded.origins), uploaded.levels + 1)
         self.assertRegex(repr(uploaded), r"^DeviceArray\(shape=\(3, 3\), dtype='float64', device=")
-        self.assertRegex(repr(uploaded), r"axis 0: extent 3, stride \d+ in pointer table 0\n")
+        self.assertRegex(repr(uploaded), r"axis 0: extent 3, stride \d+ entries of offset array 0\n")
         self.assertRegex(repr(uploaded), r"axis 1: extent 3, stride 8 bytes$")
 
     def test_without_axes(self):

@@ -34,6 +34,8 @@ stack(arrays)       an exporter with suboffsets over separate buffers, without c
 from_pointers(p, shape)  an array by the addresses of its parts, in host or device memory
 rows(image)         a Pillow image by its rows
 reference(obj)      the same verbs by the original pointers, to check results against
+explain(obj, (3, 1))  where one element is, step by step, by pointers and by offsets
+draw(obj)           a picture of an array: its pointers, its rows, its offset arrays
 verify(a, b)        true if they are equal; else it says the first difference
 access(stream, a)   for kernels of your own: orders them with the library's work, and keeps a
 include_dir()       the C++ header with which such a kernel reads a.element_view()
@@ -62,10 +64,13 @@ from ._core import (
     DeviceArray,
     DeviceBuffer,
     DeviceInfo,
+    Drawing,
+    Explanation,
     Packed,
     PackPlan,
     PadPlan,
     Plan,
+    PlanExplanation,
     RaggedArray,
     RaggedReference,
     Reference,
@@ -89,10 +94,13 @@ __all__ = [
     "DeviceArray",
     "DeviceBuffer",
     "DeviceInfo",
+    "Drawing",
+    "Explanation",
     "PackPlan",
     "Packed",
     "PadPlan",
     "Plan",
+    "PlanExplanation",
     "RaggedArray",
     "RaggedReference",
     "Reference",
@@ -101,6 +109,8 @@ __all__ = [
     "__version__",
     "access",
     "devices",
+    "draw",
+    "explain",
     "file_formats",
     "from_pointers",
     "gather_in_pieces",
@@ -279,6 +289,39 @@ def reference(obj):
     return _core.reference(obj)
 
 
+def explain(obj, index, *, placement="auto", progress=None):
+    """Say step by step how an index leads to one element: by the pointers of obj and, side by side,
+    by the offset arrays that upload(obj) would make.
+
+        >>> rows = [numpy.arange(i, i + 4) for i in range(0, 12, 4)]
+        >>> print(multibuffer.explain(rows, (2, 1)))
+
+    obj: as upload() takes it; or an uploaded array, whose offset arrays alone are followed, and
+      whose entries and element are read from its device.
+    index: an integer for each axis; negative ones count from the end.
+    placement, progress: as in upload().
+
+    Returns an Explanation: text when it is printed, steps when it is iterated over. IndexError for
+    an index out of range, ValueError for another number of them, BufferError for a NULL on the way.
+    """
+    return _core.explain(obj, index, placement, progress)
+
+
+def draw(obj, key=..., *, at=None, offsets=True, placement="auto", title="", progress=None):
+    """Draw an array: its pointer tables, the rows that they lead to, which are shared, the bytes
+    that are no elements and, beside them, the offset arrays that stand for them on a device.
+
+    obj: as upload() takes it; or an uploaded array, which is drawn by its offset arrays.
+    key: slices and integers, as in array[key]; what they leave out is drawn in grey.
+    at: an element of obj[key], an integer for each axis: the way to it is marked, and written
+      below step by step.
+    offsets: False draws what obj is made of alone.
+    placement, progress: as in upload().
+    title: a heading; '' is one by the shape.
+
+    Long axes are abridged. Returns a Drawing, which notebooks show; save(path) writes it as SVG.
+    """
+    return _core.draw(obj, key, at, offsets, placement, title, progress)
 def ragged_reference(rows, *, offsets=None, lengths=None):
     """Rows of unequal length in host memory, as ragged() takes them, to check results against:
 

@@ -153,6 +153,7 @@ inline PyObject* to_python(std::signed_integral auto value) { return PyLong_From
 inline PyObject* to_python(std::unsigned_integral auto value) {
   return PyLong_FromUnsignedLongLong(value);
 }
+inline PyObject* to_python(std::floating_point auto value) { return PyFloat_FromDouble(value); }
 PyObject* to_python(std::string_view text);
 inline PyObject* to_python(const std::string& text) { return to_python(std::string_view(text)); }
 inline PyObject* to_python(const char* text) { return to_python(std::string_view(text)); }
