@@ -9,6 +9,7 @@ not installed, that is said, and the exit status is 77.
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import os
 import re
@@ -19,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # In the order of the menu; README.md is the first page of the site.
-PAGES = ["README.md", "host/GUIDE.md", "host/README.md", "cuda/README.md", "tests/README.md",
+PAGES = ["README.md", "host/GUIDE.md", "host/SUBOFFSETS.md", "host/README.md", "cuda/README.md", "tests/README.md",
          "tests/python/CONSUMERS.md", "bench/README.md", "bench/results/README.md", "CONTRIBUTING.md",
          "CHANGELOG.md"]
 SKIPPED = 77
@@ -145,6 +146,22 @@ def python_pages(modules):
     return pages, undocumented
 
 
+# ---- Pictures, which pages make by their own lines
+
+
+def make_pictures(modules, folder):
+    """Those of the guide to suboffsets; without the module or NumPy, as they were committed."""
+    page = ROOT / "host/SUBOFFSETS.md"
+    made = 1
+    if modules and importlib.util.find_spec("numpy"):
+        made = subprocess.run([sys.executable, ROOT / "tests/docs/pictures.py", page, folder],
+                              env=os.environ | {"PYTHONPATH": str(modules)}).returncode
+        if made:
+            sys.exit("the pictures of host/SUBOFFSETS.md could not be made")
+    if made:
+        shutil.copytree(ROOT / "host/pictures", folder)
+
+
 # ---- The site
 
 
@@ -158,11 +175,12 @@ def main():
     (output / "pages").mkdir(parents=True)
     pages = PAGES + sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("bench/results/2*.md"))
     if (ROOT / "host/python/README.md").exists():
-        pages.insert(4, "host/python/README.md")
+        pages.insert(5, "host/python/README.md")
     for number, path in enumerate(pages):
         page = site_page(path, pages)
         name = "README.md" if path == "README.md" else f"{number:02}_{page_id(path)}.md"
         (output / "pages" / name).write_text(page, "utf-8")
+    make_pictures(modules, output / "pictures")
     undocumented = []
     if modules:
         made, undocumented = python_pages(modules)
