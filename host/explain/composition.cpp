@@ -112,8 +112,10 @@ void add_panel(DrawnPanel& drawn, PanelWords words, const Layout& view,
   }
   if (way) {
     const bool is_only_one = !explanation->pointers;
+    const char* const heading =
+        view.levels() == 0 ? "Step by step" : "Step by step, by the pointers";
     drawn.ways.push_back(in_words(*way,
-                                  by_pointers   ? "Step by step, by the pointers"
+                                  by_pointers   ? heading
                                   : is_only_one ? "Step by step, by the offsets"
                                                 : "The same by the offsets",
                                   by_pointers, words, end_words(*explanation)));
