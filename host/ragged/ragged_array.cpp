@@ -41,10 +41,9 @@ std::vector<std::int64_t> RaggedArray::lengths() const {
 }
 
 std::int64_t RaggedArray::items() const {
-  // Those of all rows fit, and a view has no row twice.
   std::int64_t items = 0;
   for (std::int64_t row = 0; row < rows(); ++row)
-    items += entry_of(storage_->host_lengths, entry(row));
+    items = checked_add(items, entry_of(storage_->host_lengths, entry(row)), "the number of items");
   return items;
 }
 

@@ -1,6 +1,7 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/ragged_reference.hpp>
 
+#include "host/support/checked.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>
@@ -40,11 +41,19 @@ std::vector<std::size_t> named_rows(const RaggedView& view, const Rows& rows) {
   return named;
 }
 
-/// A result of one axis or two before those of an item.
-Result result_of(const RaggedView& view, std::vector<std::int64_t> shape, std::int64_t items,
-                 std::int64_t item_bytes) {
+/// A result of one axis or two before those of an item. Throws `size_overflow`.
+Result result_of(const RaggedView& view, std::vector<std::int64_t> shape, std::int64_t item_bytes) {
+  std::int64_t bytes = item_bytes;
+  for (const std::int64_t extent : shape)
+    bytes = checked_multiply(bytes, extent, "the size of the result");
   shape.insert(shape.end(), view.item_shape().begin(), view.item_shape().end());
-  return {std::move(shape), std::vector<std::byte>(static_cast<std::size_t>(items * item_bytes))};
+  return {std::move(shape), std::vector<std::byte>(static_cast<std::size_t>(bytes))};
+}
+
+/// Bytes of an item whose elements are of another format. Throws `size_overflow`.
+std::int64_t item_bytes_as(const RaggedView& view, const Format& format) {
+  return checked_multiply(view.item_bytes() / view.format().itemsize(), format.itemsize(),
+                          "the size of an item of the result");
 }
 
 void copy_items(std::byte* to, const std::byte* row, std::int64_t first, std::int64_t count,
@@ -61,9 +70,11 @@ Packed pack(const RaggedView& view, const Rows& rows, const std::optional<Format
   Packed packed;
   packed.offsets.push_back(0);
   for (const std::size_t row : named)
-    packed.offsets.push_back(packed.offsets.back() + view.lengths()[row]);
+    packed.offsets.push_back(
+        checked_add(packed.offsets.back(), view.lengths()[row], "the number of items"));
   const std::int64_t items = packed.offsets.back();
-  packed.values = result_of(view, {items}, items, view.item_bytes());
+  if (format) checked_multiply(item_bytes_as(view, *format), items, "the size of the result");
+  packed.values = result_of(view, {items}, view.item_bytes());
   for (std::size_t i = 0; i < named.size(); ++i)
     copy_items(packed.values.bytes.data() + packed.offsets[i] * view.item_bytes(),
                view.starts()[named[i]], 0, view.lengths()[named[i]], view.item_bytes());
@@ -76,10 +87,13 @@ Result pad(const RaggedView& view, const Padding& padding, const Rows& rows,
   const std::vector<std::size_t> named = named_rows(view, rows);
   const auto count = static_cast<std::int64_t>(named.size());
   const std::int64_t length = padding.length;
+  if (length < 0)
+    throw Failure(Errc::invalid_argument, text("rows padded to ", length, " items; 0 or more"));
+  checked_multiply(count, length, "the number of items");
   // Everything is padding of the result's format first, then each row is converted by itself.
   const Format& to = format ? *format : view.format();
-  const std::int64_t item_bytes = view.item_bytes() / view.format().itemsize() * to.itemsize();
-  Result result = result_of(view, {count, length}, count * length, item_bytes);
+  const std::int64_t item_bytes = item_bytes_as(view, to);
+  Result result = result_of(view, {count, length}, item_bytes);
   const auto element = static_cast<std::size_t>(to.itemsize());
   if (padding.fill)
     for (std::size_t at = 0; at < result.bytes.size(); at += element)
@@ -88,7 +102,7 @@ Result pad(const RaggedView& view, const Padding& padding, const Rows& rows,
     const std::size_t row = named[static_cast<std::size_t>(i)];
     const std::int64_t items = view.lengths()[row];
     const std::int64_t kept = std::min(items, length);
-    Result part = result_of(view, {kept}, kept, view.item_bytes());
+    Result part = result_of(view, {kept}, view.item_bytes());
     copy_items(part.bytes.data(), view.starts()[row], padding.keeps_end ? items - kept : 0, kept,
                view.item_bytes());
     if (format) part = converted(std::move(part), view.format(), *format, options);

@@ -32,7 +32,8 @@ class RaggedArray {
   std::int64_t length(std::int64_t row) const;
   /// The items of every row, in order.
   std::vector<std::int64_t> lengths() const;
-  /// The items of all rows. Takes time in proportion to their number, as `longest` does.
+  /// The items of all rows. Takes time in proportion to the number of rows, as `longest` does.
+  /// Throws `size_overflow`: rows without bytes that were taken twice can be too many.
   std::int64_t items() const;
   /// The most items of a row; 0 without rows.
   std::int64_t longest() const;

@@ -10,7 +10,9 @@
 #include <vector>
 
 /// The oracle for ragged arrays: it follows the caller's own starts, row by row, and shares no code
-/// with what packs and pads. Rows must be in host memory (`invalid_argument`).
+/// with what packs and pads. Rows must be in host memory and padded to no negative length
+/// (`invalid_argument`); the number of items and the bytes of a result must fit in 64 bits
+/// (`size_overflow`).
 namespace multibuffer::reference {
 
 /// Which rows; without indices all of them. Indices count as `mode` says.

@@ -381,6 +381,17 @@ TEST_P(RaggedTest, TakenRowsAreAnArrayThatSharesThem) {
                [&] { take(again, {Indices(Numbers{2})}); });
 }
 
+TEST_P(RaggedTest, RowsThatAreTakenTwiceMayHaveTooManyItems) {
+  const std::vector<const std::byte*> starts{nullptr};
+  const std::int64_t huge = std::int64_t{1} << 62;
+  const RaggedArray one = upload(RaggedView(starts, Numbers{huge}, Format("B", 1), {0}), device());
+  EXPECT_EQ(one.items(), huge);
+  const RaggedArray taken = take(one, {Indices(Numbers{0, 0})});
+  EXPECT_EQ(taken.lengths(), (Numbers{huge, huge}));
+  expect_error(Errc::size_overflow, "number of items", [&] { taken.items(); });
+  expect_error(Errc::size_overflow, "number of items", [&] { pack(taken); });
+}
+
 // ---- pad
 
 TEST_P(RaggedTest, PadsToTheLongestRow) {
@@ -442,6 +453,29 @@ TEST_P(RaggedTest, FillsOfAnySizeRepeat) {
     const auto expected = reference::pad(view, {.length = 9, .fill = fill.data()});
     EXPECT_TRUE(verify(pad(upload(view, device()), {}, options), expected.bytes).equal());
   }
+}
+
+// ---- The reference
+
+TEST(RaggedReference, RefusesLengthsAndSizesThatCannotBe) {
+  const Ints values{1, 2};
+  const std::array<const std::int32_t*, 2> rows{values.data(), values.data()};
+  const RaggedView view = RaggedView::from_rows(rows.data(), Numbers{2, 1});
+  expect_error(Errc::invalid_argument, "-1 items", [&] { reference::pad(view, {.length = -1}); });
+  constexpr std::int64_t huge = std::int64_t{1} << 61;
+  expect_error(Errc::size_overflow, "size of the result",
+               [&] { reference::pad(view, {.length = huge}); });
+  expect_error(Errc::size_overflow, "number of items",
+               [&] { reference::pad(view, {.length = 2 * huge}); });
+  const Format wide("d", 8);
+  expect_error(Errc::size_overflow, "size of the result", [&] {
+    reference::pad(view, {.length = huge / 4}, {Numbers{0, 0}}, wide);
+  });
+  const RaggedView empty_items(std::vector<const std::byte*>{nullptr}, Numbers{2 * huge},
+                               Format("B", 1), {0});
+  expect_error(Errc::size_overflow, "number of items", [&] {
+    reference::pack(empty_items, {Numbers{0, 0}});
+  });
 }
 
 // ---- Plans
