@@ -92,7 +92,8 @@ DeviceArray RaggedArray::row(std::int64_t row) const {
                                     .owner = nullptr,
                                     .lent = all.lent,
                                     .known = nullptr,
-                                    .arenas = {}}),
+                                    .arenas = {},
+                                    .is_ragged_row = true}),
                     layout);
 }
 
@@ -102,6 +103,12 @@ RaggedArray RaggedArray::slice(const Slice& rows) const {
 
 RaggedArray RaggedArray::reinterpret(std::int64_t offset, Format format,
                                      std::span<const Axis> axes) const {
+  // The layout of the items has no axis of the rows, which padded rows have.
+  const std::size_t ndim = 1 + items_.axes().size() + axes.size();
+  if (ndim > static_cast<std::size_t>(max_axes))
+    throw Failure(Errc::invalid_argument,
+                  text(ndim, " axes; a ragged array has at most ", max_axes,
+                       ", that of the rows and that of a row's items among them"));
   Layout items = items_.inside_elements(itemsize(), offset, format.itemsize(), axes);
   return RaggedArray(storage_, std::move(format), rows_, std::move(items));
 }

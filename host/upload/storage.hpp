@@ -49,6 +49,7 @@ struct Storage {
   std::vector<std::shared_ptr<Memory>> arenas;       ///< then, where its leaves are
   mutable ClearRanges clear = {};                    ///< of what is used in place
   std::shared_ptr<const ThroughTable> through = {};  ///< of an array by `through`, else null
+  bool is_ragged_row = false;  ///< a row of a ragged array, whose other rows are in `memory`, too
 
   /// Waits for queued work that may still read what is used in place; only then may its owner go.
   ~Storage();

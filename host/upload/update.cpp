@@ -166,6 +166,9 @@ void update(const DeviceArray& array, const ArrayView& view, const CallOptions& 
   if (storage.placement == PlacementKind::in_place)
     throw Failure(Errc::invalid_argument,
                   "an array in place reads its source where it lies: there is nothing to update");
+  if (storage.is_ragged_row)
+    throw Failure(Errc::invalid_argument,
+                  "rows of a ragged array are not updated; upload the rows again");
   if (storage.known)
     throw Failure(
         Errc::invalid_argument,

@@ -57,7 +57,8 @@ class RaggedArray {
   /// what `ViewOperations::field` throws.
   RaggedArray field(std::string_view name) const;
   /// The bytes from `offset` into each element as elements of `format`; see
-  /// `ViewOperations::reinterpret`.
+  /// `ViewOperations::reinterpret`. Throws `invalid_argument` for more than `max_axes` axes, those
+  /// of the rows and of their items among them.
   RaggedArray reinterpret(std::int64_t offset, Format format,
                           std::span<const Axis> axes = {}) const;
 

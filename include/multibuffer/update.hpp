@@ -24,8 +24,8 @@ struct UpdateOptions {
 /// `view` stands for the whole of what was uploaded, whatever view of that `array` is. Its pointers
 /// may be others, as long as they need the same layout on the device: the same format and shape,
 /// and, where rows are shared, sharing of the same extent. Else throws `invalid_argument` and
-/// writes nothing; so it does for arrays in place, and for those with `keep_sources`. After a
-/// stopped or failed transfer the elements are unspecified.
+/// writes nothing; so it does for arrays in place, for rows of a ragged array, and for arrays with
+/// `keep_sources`. After a stopped or failed transfer the elements are unspecified.
 void update(const DeviceArray& array, const ArrayView& view, const CallOptions& options = {});
 
 /// Uploads `view` and shares the leaves that `array` already has. A leaf is identified by its

@@ -153,6 +153,24 @@ TEST_P(RaggedTest, FieldsOfStructsAreViews) {
   expect_error(Errc::invalid_argument, "z", [&] { array.field("z"); });
 }
 
+TEST_P(RaggedTest, AxesOfPartsCountBesideThoseOfTheRows) {
+  const RaggedArray all = array();
+  const std::vector<Axis> most(max_axes - 2, Axis{1, 4, 0});
+  EXPECT_EQ(pad(all.reinterpret(0, Format("i", 4), most)).shape().size(), std::size_t{max_axes});
+  const std::vector<Axis> more(max_axes - 1, Axis{1, 4, 0});
+  expect_error(Errc::invalid_argument, "65 axes; a ragged array has at most 64",
+               [&] { all.reinterpret(0, Format("i", 4), more); });
+}
+
+TEST_P(RaggedTest, RowsAreNotUpdated) {
+  const Ints values{1, 2, 3};
+  const auto dense = ArrayView::dense(values.data(), Numbers{3}, Format("i", 4));
+  const RaggedArray all = array();
+  expect_error(Errc::invalid_argument, "rows of a ragged array are not updated",
+               [&] { update(all.row(0), dense); });
+  EXPECT_EQ(ints(copy(all.row(0))), (Ints{20, 21, 22}));
+}
+
 TEST_P(RaggedTest, PlacementsThatCannotBeAreErrors) {
   UploadOptions options;
   options.placement = PlacementKind::preserved;
