@@ -261,6 +261,13 @@ std::int64_t items_of_pack(const RaggedArray& array, const SelectedRows& selecte
 
 // ---- Pads
 
+/// Names the row of the array that is selected at `position`.
+std::string name_of(std::int64_t position, const SelectedRows& selected, const RowEntries& view) {
+  if (selected.entries.empty()) return text("row ", position);
+  const std::int64_t row = (selected.entry(position) - view.first) / view.step;
+  return text("row ", row, " at position ", position);
+}
+
 /// The longest of the rows that may be selected; refuses those that do not fit.
 std::int64_t padded_length(const RaggedArray& array, const SelectedRows& selected,
                            const PadOptions& options) {
@@ -279,8 +286,8 @@ std::int64_t padded_length(const RaggedArray& array, const SelectedRows& selecte
   for (std::int64_t row = 0; row < count; ++row) {
     longest = std::max(longest, length_of(row));
     if (options.length && longest > *options.length)
-      refuse(text(is_known && !selected.entries.empty() ? "selected row " : "row ", row, " has ",
-                  longest, " items, and the padded length is ", *options.length,
+      refuse(text(is_known ? name_of(row, selected, view) : text("row ", row), " has ", longest,
+                  " items, and the padded length is ", *options.length,
                   "; truncate rows, or give a length of ", longest, " or more"));
   }
   return options.length.value_or(longest);
@@ -304,7 +311,9 @@ ReadyRagged ready_pack(const RaggedArray& array, const RowSelection& rows,
   ready.plan.packed = PackedSide{ready.offsets->data, wide};
   std::optional<BufferParts> own_offsets;
   if (for_plan && !selected.indices) {
-    // Runs read offsets of their own: nobody keeps users from writing over those of the result.
+    // No run would put right what users write over the result's offsets, so these are read-only.
+    // Consumers that cannot be told may write all the same: runs read offsets of their own.
+    ready.offsets->readonly = true;
     own_offsets = offsets_buffer(array, selected.count, wide, options.stream);
     make_offsets(array, selected, wide, *own_offsets, options.stream);
     ready.plan.packed->offsets = own_offsets->data;

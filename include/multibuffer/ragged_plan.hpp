@@ -22,7 +22,8 @@ class PackPlan {
 
   /// Packs once more. On the host it is done on return.
   const PackedRows& run() const;
-  /// Returns the buffers that runs write to.
+  /// Returns the buffers that runs write to. Where no indices on the device select, the offsets
+  /// are written once, when the plan is made, and `readonly()`.
   const PackedRows& result() const noexcept;
 
  private:

@@ -437,6 +437,12 @@ TEST_P(RaggedTest, TruncatesAsAsked) {
   options.length = 2;
   expect_error(Errc::invalid_argument, "row 0 has 3 items, and the padded length is 2",
                [&] { pad(array(), {}, options); });
+  expect_error(Errc::invalid_argument, "row 0 at position 1 has 3 items", [&] {
+    pad(array(), {Indices(Numbers{2, -4})}, options);
+  });
+  expect_error(Errc::invalid_argument, "row 3 at position 0 has 3 items", [&] {
+    pad(array().slice({{}, {}, -1}), {Indices(Numbers{3, 0})}, options);
+  });
   options.truncation = Truncation::drop_end;
   EXPECT_EQ(ints(pad(array(), {}, options)), (Ints{20, 21, 0, 0, 0, 1, 10, 0}));
   options.truncation = Truncation::drop_begin;
@@ -503,11 +509,17 @@ TEST_P(RaggedTest, PlansRunIntoTheSameMemory) {
   const PadPlan pads(array(), {Indices(Numbers{3, 0})});
   const std::byte* const memory = packs.result().values.data();
   for (int i = 0; i < 3; ++i) {
-    // What users write over results is no business of a run's.
+    // What users write over results is no business of a run's. Offsets that were written once, and
+    // would stay wrong, are read-only, which not all consumers can be told.
+    const DeviceBuffer& offsets = packs.result().offsets;
+    EXPECT_TRUE(offsets.readonly());
+    expect_error(Errc::invalid_argument, "read-only", [&] { output_of(offsets); });
     GatherOptions over;
-    over.out = output_of(packs.result().offsets);
+    over.out =
+        Output{.data = offsets.data(), .bytes = offsets.nbytes(), .space = offsets.view().space()};
     const Numbers wrong{7, 7, 7};
-    copy(upload(ArrayView::dense(wrong.data(), Numbers{3}, Format("q", 8)), device()), over);
+    copy(upload(ArrayView::dense(wrong.data(), Numbers{3}, Format("q", 8)), device()), over)
+        .synchronize();
     over.out = output_of(packs.result().values);
     copy(array().row(0).slice(0, {0, 1, 1}),
          {.out = Output{over.out->data, 4, over.out->space, {}, over.out->memory}});
@@ -527,6 +539,7 @@ TEST_P(RaggedTest, PlansReadDeviceIndicesAnew) {
   const PackPlan packs(array(), {Indices(indices)}, options);
   const PadPlan pads(array(), {Indices(indices)});
   EXPECT_EQ(longs(packs.run().offsets), (Numbers{0, 3, 5}));
+  EXPECT_FALSE(packs.result().offsets.readonly());  // each run writes them anew
   EXPECT_EQ(ints(pads.run()), (Ints{20, 21, 22, 0, 1, 0}));
   change(indices, {-1, 0});
   EXPECT_EQ(longs(packs.run().offsets), (Numbers{0, 1, 4}));
