@@ -82,7 +82,8 @@ files::StoredArray raw_array(const RawNumbers& raw, const DatasetFile& file) {
     if (extent == -1) {
       free_extent = &extent;
     } else if (__builtin_mul_overflow(known, extent, &known)) {
-      throw Failure(Errc::size_overflow, text("the shape ", tuple_text(shape)));
+      throw Failure(Errc::size_overflow,
+                    text("the bytes of shape ", tuple_text(shape), " do not fit in 64 bits"));
     }
   }
   if (free_extent) {

@@ -132,8 +132,9 @@ void check_output(const Output& out, const Shape& shape, const Shape& strides,
     std::int64_t reach = 0;
     if (__builtin_mul_overflow(strides[i], shape[i] - 1, &reach) ||
         __builtin_add_overflow(span, reach, &span))
-      throw Failure(Errc::size_overflow, text("the reach of output axis ", i, ", of extent ",
-                                              shape[i], " and stride ", strides[i]));
+      throw Failure(Errc::size_overflow,
+                    text("the reach of output axis ", i, ", of extent ", shape[i], " and stride ",
+                         strides[i], ", does not fit in 64 bits"));
   }
   if (!out.data || out.bytes < span)
     throw Failure(Errc::invalid_argument,

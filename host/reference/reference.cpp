@@ -33,7 +33,8 @@ std::int64_t product(const Index64& factors) {
   std::int64_t result = 1;
   for (const std::int64_t factor : factors) {
     if (__builtin_mul_overflow(result, factor, &result)) {
-      throw Failure(Errc::size_overflow, text("the size of shape ", tuple_text(factors)));
+      throw Failure(Errc::size_overflow,
+                    text("the size of shape ", tuple_text(factors), " does not fit in 64 bits"));
     }
   }
   return result;
@@ -74,7 +75,8 @@ Export read_export(const BufferExport& source) {
 
   std::int64_t bytes = 0;
   if (__builtin_mul_overflow(product(raw.shape), raw.itemsize, &bytes)) {
-    throw Failure(Errc::size_overflow, text("the bytes of shape ", tuple_text(raw.shape)));
+    throw Failure(Errc::size_overflow,
+                  text("the bytes of shape ", tuple_text(raw.shape), " do not fit in 64 bits"));
   }
   if (source.len && *source.len != bytes) {
     throw Failure(Errc::invalid_view, text("len is ", *source.len, ", not ", bytes));
@@ -498,7 +500,8 @@ Result gather(const BufferExport& source, std::span<const ViewOperation> operati
 
   std::int64_t bytes = 0;
   if (__builtin_mul_overflow(product(selection.shape), raw.itemsize, &bytes)) {
-    throw Failure(Errc::size_overflow, text("the bytes of shape ", tuple_text(selection.shape)));
+    throw Failure(Errc::size_overflow, text("the bytes of shape ", tuple_text(selection.shape),
+                                            " do not fit in 64 bits"));
   }
   Result result{selection.shape, std::vector<std::byte>(static_cast<std::size_t>(bytes))};
   std::byte* out = result.bytes.data();

@@ -10,7 +10,7 @@ namespace {
 constexpr std::array table{
     ErrorEntry{Errc::invalid_argument, "invalid_argument", "invalid argument"},
     ErrorEntry{Errc::invalid_view, "invalid_view", "invalid array"},
-    ErrorEntry{Errc::size_overflow, "size_overflow", "size does not fit in 64 bits"},
+    ErrorEntry{Errc::size_overflow, "size_overflow", "a size is too large"},
     ErrorEntry{Errc::invalid_format, "invalid_format", "invalid element format"},
     ErrorEntry{Errc::format_unsupported, "format_unsupported",
                "the element format does not allow this"},

@@ -19,7 +19,9 @@ void check_reach(const Layout& layout, std::int64_t itemsize) {
   std::vector<std::int64_t> reach(layout.origins().size(), itemsize);
   for (std::size_t k = 0; k < reach.size(); ++k) {
     const std::int64_t origin = layout.origins()[k];
-    if (origin == INT64_MIN) throw Failure(Errc::size_overflow, text("the origin of level ", k));
+    if (origin == INT64_MIN)
+      throw Failure(Errc::size_overflow,
+                    text("the origin of level ", k, " does not fit in 64 bits"));
     reach[k] = checked_add(reach[k], origin < 0 ? -origin : origin, "the reach of a level");
   }
   for (int i = 0; i < layout.ndim(); ++i) {
@@ -43,7 +45,8 @@ std::vector<std::int64_t> c_order_strides(std::span<const std::int64_t> shape,
     // The strides of an empty array mean nothing, so those that do not fit are no error.
     if (shape[i] > 1 && !__builtin_mul_overflow(stride, shape[i], &stride)) continue;
     if (shape[i] > 1 && !empty)
-      throw Failure(Errc::size_overflow, text("the C-order stride before axis ", i));
+      throw Failure(Errc::size_overflow,
+                    text("the C-order stride before axis ", i, " does not fit in 64 bits"));
   }
   return strides;
 }

@@ -77,8 +77,8 @@ RaggedView::RaggedView(Rows rows, Format format, std::vector<std::int64_t> item_
     if (length < 0) refuse(text("row ", i, " has the negative length ", length));
     std::int64_t bytes = 0;
     if (__builtin_mul_overflow(length, item_bytes_, &bytes))
-      throw Failure(Errc::size_overflow,
-                    text("row ", i, " has ", length, " items of ", item_bytes_, " bytes"));
+      throw Failure(Errc::size_overflow, text("row ", i, " has ", length, " items of ", item_bytes_,
+                                              " bytes, which do not fit in 64 bits"));
     if (!rows.starts[i] && bytes > 0)
       throw Failure(Errc::null_pointer,
                     text("row ", i, " has ", length, " items, and its start is NULL"));
