@@ -21,7 +21,7 @@ void check_reach(const Layout& layout, std::int64_t itemsize) {
     const std::int64_t origin = layout.origins()[k];
     if (origin == INT64_MIN)
       throw Failure(Errc::size_overflow,
-                    text("the origin of level ", k, " does not fit in 64 bits"));
+                    text("the magnitude of the origin of level ", k, " does not fit in 64 bits"));
     reach[k] = checked_add(reach[k], origin < 0 ? -origin : origin, "the reach of a level");
   }
   for (int i = 0; i < layout.ndim(); ++i) {
