@@ -37,8 +37,12 @@ class Rows(Case):
             self.assertEqual(view.lengths.tolist(), [len(row) for row in view.tolist()])
         self.assertEqual(self.array[::-1][1:][0].tolist(), [3, 4, 5])
         self.assertEqual([row.tolist() for row in self.array], ROWS)
-        self.assertIn(5, self.array)
-        self.assertNotIn(7, self.array)
+        reference = multibuffer.ragged_reference(ints(*ROWS))
+        for rows in self.array, reference:
+            for element in 5, 5.0, True:
+                self.assertIn(element, rows)
+            for element in 7, 5.5, "a", None:
+                self.assertNotIn(element, rows)
 
     def test_index_arrays_and_masks(self):
         for key, rows in (([2, 0, 2], [2, 0, 2]), ([-1], [3]), ([], []), (range(3), [0, 1, 2]),
@@ -197,6 +201,13 @@ class Pads(Case):
                             (2**64, "u8"), (-2**70, "i8")):
             with self.subTest(fill):
                 self.refused(ValueError, "fill", self.fill_of, fill, dtype)
+        for fill, dtype in ((-1e9, "f2"), (1e39, "f4"), (10**6, "f2"), (1e39j, "c8"),
+                            (1e6, "float8_e4m3fn"), (1e39, "bfloat16")):
+            with self.subTest(fill):
+                self.refused(ValueError, "beyond the numbers of", self.fill_of, fill, dtype)
+        self.assertEqual(self.fill_of(-65504.0, "f2"), -65504)
+        self.assertEqual(self.fill_of(1e-30, "f2"), 0)
+        self.assertEqual(self.fill_of(float("-inf"), "f2"), float("-inf"))
         self.refused(ValueError, "fill has 2 bytes, and an element of 'i' has 4", self.fill_of, b"ab")
         for fill in (None, "a", [], object()):
             self.refused(TypeError, "fill is a number", self.fill_of, fill)

@@ -3,6 +3,8 @@
 import array
 import ctypes
 import gc
+import json
+import math
 import struct
 import threading
 import unittest
@@ -60,6 +62,20 @@ class Lists(Case):
             rows[2].append(6)  # it is exported as long as the array lives
         del here
         rows[2].append(6)
+
+    def test_rows_that_must_be_copied_are_not_in_place(self):
+        dense, steps = memoryview(bytearray(4)), memoryview(bytearray(b"abcd"))[::2]
+        rows = [dense, steps]
+        self.assertEqual(ragged(rows).tolist(), [[0] * 4, [97, 99]])
+        self.refused(ValueError, "row 1 is not dense", multibuffer.ragged, rows, device="host",
+                     placement="in_place")
+        for options in {"lengths": [2]}, {"offsets": [0, 2]}:
+            self.assertEqual(ragged(steps, **options).tolist(), [[97, 99]])
+            self.refused(ValueError, "array of all items is not dense", multibuffer.ragged, steps,
+                         device="host", placement="in_place", **options)
+        here = multibuffer.ragged([dense, steps[::2]], device="host", placement="in_place")
+        dense[0] = 7  # a row of one item is dense, however it was made
+        self.assertEqual(here.tolist(), [[7, 0, 0, 0], [97]])
 
     def test_shared_rows_travel_once(self):
         row = array.array("q", range(1000))
@@ -431,6 +447,43 @@ class ArrowByHand(Case):
                 self.refused(ValueError, words, multibuffer.ragged, self.column(format, array_))
         self.assertEqual(
             multibuffer.ragged(self.column(b"+l", self.lists(0, [], []))).tolist(), [])
+
+    def tensors(self, shape, *around, **more):
+        """Two tensors of int32 of 0, 1, ..., as rows or, with `around`, in one list each."""
+        from test_arrow import INT32, Array, Field, Single, int32s
+        pairs = {b"ARROW:extension:name": b"arrow.fixed_shape_tensor",
+                 b"ARROW:extension:metadata": json.dumps({"shape": shape, **more}).encode()}
+        words = struct.pack("i", len(pairs)) + b"".join(
+            struct.pack("i", len(word)) + word for pair in pairs.items() for word in pair)
+        memory = ctypes.create_string_buffer(words, len(words))
+        size = math.prod(shape)
+        field = Field(b"+w:%d" % size, INT32)
+        field.lies = {"metadata": ctypes.cast(memory, ctypes.c_char_p)}
+        field.memory = memory
+        elements = Array(2, [None], Array(2 * size, [None, int32s(*range(2 * size))]))
+        for code in around:
+            field = Field(code, field)
+            elements = Array(2, [None] if code == b"+w:1" else
+                             [None, struct.pack("3i", 0, 1, 2)], elements)
+        return multibuffer.ragged(Single(field, elements))
+
+    def test_tensors_keep_their_shape(self):
+        expected = [[[0, 1], [2, 3], [4, 5]], [[6, 7], [8, 9], [10, 11]]]
+        for permutation in None, [0, 1]:
+            rows = self.tensors([3, 2], permutation=permutation)
+            self.assertEqual((rows.shape, rows.tolist()), ((2, None, 2), expected))
+            for around in b"+l", b"+w:1":
+                items = self.tensors([3, 2], around, permutation=permutation)
+                self.assertEqual(items.shape, (2, None, 3, 2))
+                self.assertEqual(items.tolist(), [[row] for row in expected])
+            deeper = self.tensors([3, 2], b"+w:1", b"+l", permutation=permutation)
+            self.assertEqual(deeper.tolist(), [[[row]] for row in expected])
+        self.assertEqual(self.tensors([2]).tolist(), [[0, 1], [2, 3]])
+        self.assertEqual(self.tensors([1, 2, 3]).shape, (2, None, 2, 3))
+        for around in (), (b"+l",), (b"+w:1",), (b"+w:1", b"+l"):
+            self.refused(TypeError, "permuted", self.tensors, [3, 2], *around, permutation=[1, 0])
+        self.refused(TypeError, "without axes", self.tensors, [])
+        self.refused(ValueError, "tensors of shape", self.tensors, [0, 2**40, 2**40])
 
 
 class Hostile(Case):

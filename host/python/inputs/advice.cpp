@@ -1,5 +1,7 @@
 #include "host/python/inputs/advice.hpp"
 
+#include <string_view>
+
 namespace py = pybind11;
 
 namespace multibuffer::python {
@@ -16,6 +18,8 @@ std::string advice_on(py::handle object) {
   if (has("to_numpy")) return ": .to_numpy() makes an array of it";
   if (has("compute") && has("__array__")) return ": .compute() makes an array of it";
   if (has("__array__") && has("read_direct")) return ": dataset[...] reads it from its file";
+  // Ours are arrays already: what is asked for is another kind of object.
+  if (std::string_view(Py_TYPE(object.ptr())->tp_name).starts_with("multibuffer.")) return {};
   if (has("__array__")) return ": numpy.asarray() makes an array of it";
   return {};
 }

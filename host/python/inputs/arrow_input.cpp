@@ -162,6 +162,7 @@ struct RowLists {
   bool wide = false;                        ///< their numbers have 64 bits, not 32
   bool has_sizes = false;                   ///< beside the offsets: a list view
   std::optional<std::int64_t> length = {};  ///< of each, in fixed-size lists
+  std::int64_t per_item = 1;                ///< how many of such a list's elements an item has
 };
 
 /// What a schema says of a column.
@@ -170,9 +171,9 @@ struct Column {
   std::optional<RowLists> rows;     ///< around all that follows
   std::vector<std::int64_t> lists;  ///< the lengths of fixed-size lists, from the outside
   Format format = Format("B", 1);
-  /// How the elements of a row are seen, where that is not by the lists.
-  std::optional<std::vector<std::int64_t>> tensor_shape;
-  std::vector<int> tensor_axes;  ///< the tensor's axis that each axis of a row is
+  /// How the elements of a row or an item are seen: by the lists, of which some are tensors.
+  std::vector<std::int64_t> shape;
+  std::vector<int> axes;  ///< the stored axis that each axis is
 };
 
 std::string name_of(const ArrowSchema& schema) {
@@ -256,34 +257,41 @@ std::optional<std::string_view> metadata_of(const ArrowSchema& schema, std::stri
   return {};
 }
 
-/// Reads the shape of arrow.fixed_shape_tensor's rows. Its `permutation` says which axis of the
-/// tensor as it is stored each axis of a row is.
-void read_tensor(const ArrowSchema& schema, Column& column) {
-  if (metadata_of(schema, "ARROW:extension:name") != "arrow.fixed_shape_tensor" ||
-      column.lists.size() != 1)
-    return;
+/// How the elements of a fixed-size list are seen.
+struct Tensor {
+  std::vector<std::int64_t> shape;
+  std::vector<int> axes;  ///< the stored axis that each axis is
+  bool is_permuted() const { return !std::ranges::is_sorted(axes); }
+};
+
+/// Reads how the lists of arrow.fixed_shape_tensor are seen; nothing for other lists. Its
+/// `permutation` says which axis of the tensor as it is stored each axis is.
+std::optional<Tensor> tensor_in(const ArrowSchema& schema, std::int64_t length) {
+  if (metadata_of(schema, "ARROW:extension:name") != "arrow.fixed_shape_tensor") return {};
   const auto described = metadata_of(schema, "ARROW:extension:metadata");
-  if (!described) return;
+  if (!described) return {};
   const py::dict words =
       py::module_::import("json").attr("loads")(py::bytes(described->data(), described->size()));
-  std::vector<std::int64_t> shape = integers_argument(words["shape"], "shape");
+  Tensor tensor{integers_argument(words["shape"], "shape"), {}};
   std::int64_t size = 1;
+  std::int64_t size_without_zeros = 1;  // so that the product of some of the extents fits, too
   bool fits = true;
-  for (const std::int64_t extent : shape)
-    fits = fits && extent >= 0 && !__builtin_mul_overflow(size, extent, &size);
-  if (!fits || size != column.lists[0])
-    refuse_value(text("an Arrow column of tensors of shape ", tuple_text(shape), ", in lists of ",
-                      column.lists[0]));
-  if (words.contains("permutation") && !words["permutation"].is_none()) {
-    for (const std::int64_t axis : integers_argument(words["permutation"], "permutation"))
-      column.tensor_axes.push_back(static_cast<int>(std::clamp<std::int64_t>(axis, -1, 1 << 20)));
-    std::vector<int> sorted = column.tensor_axes;
-    std::ranges::sort(sorted);
-    for (std::size_t i = 0; i < std::max(sorted.size(), shape.size()); ++i)
-      if (sorted.size() != shape.size() || sorted[i] != static_cast<int>(i))
-        refuse_value("an Arrow column of tensors whose permutation is none");
-  }
-  column.tensor_shape = std::move(shape);
+  for (const std::int64_t extent : tensor.shape)
+    fits = fits && extent >= 0 && !__builtin_mul_overflow(size, extent, &size) &&
+           !__builtin_mul_overflow(size_without_zeros, std::max<std::int64_t>(extent, 1),
+                                   &size_without_zeros);
+  if (!fits || size != length)
+    refuse_value(text("an Arrow column of tensors of shape ", tuple_text(tensor.shape),
+                      ", in lists of ", length));
+  for (std::size_t i = 0; i < tensor.shape.size(); ++i) tensor.axes.push_back(static_cast<int>(i));
+  if (!words.contains("permutation") || words["permutation"].is_none()) return tensor;
+  std::vector<int> permutation;
+  for (const std::int64_t axis : integers_argument(words["permutation"], "permutation"))
+    permutation.push_back(static_cast<int>(std::clamp<std::int64_t>(axis, -1, 1 << 20)));
+  if (!std::ranges::is_permutation(permutation, tensor.axes))
+    refuse_value("an Arrow column of tensors whose permutation is none");
+  tensor.axes = std::move(permutation);
+  return tensor;
 }
 
 RowLists row_lists_of(const ArrowSchema& schema) {
@@ -297,6 +305,32 @@ RowLists row_lists_of(const ArrowSchema& schema) {
   refuse_type(text("an Arrow column", name_of(schema), " of the format '", code.substr(0, 100),
                    "', which is no list: give it as the values, with offsets= or lengths="));
 }
+
+/// Takes the first axis of a tensor as that of a row's items, and the others as an item's.
+void enter_tensor(const Tensor& tensor, Column& column) {
+  if (tensor.shape.empty())
+    refuse_type("an Arrow column of tensors without axes, which have no items");
+  column.rows->length = tensor.shape[0];
+  for (std::size_t i = 1; i < tensor.shape.size(); ++i) {
+    column.rows->per_item *= tensor.shape[i];
+    column.axes.push_back(static_cast<int>(column.shape.size()));
+    column.shape.push_back(tensor.shape[i]);
+  }
+}
+
+/// Adds the axes of a fixed-size list.
+void add_axes(const std::optional<Tensor>& tensor, std::int64_t length, Column& column) {
+  const auto first = static_cast<int>(column.shape.size());
+  if (!tensor) {
+    column.shape.push_back(length);
+    return column.axes.push_back(first);
+  }
+  column.shape.insert(column.shape.end(), tensor->shape.begin(), tensor->shape.end());
+  for (const int axis : tensor->axes) column.axes.push_back(first + axis);
+}
+
+constexpr std::string_view permuted_tensors =
+    "tensors whose axes are permuted; rows lie in the order of their axes: give a list of arrays";
 
 /// What is asked for.
 enum class Wanted { elements, rows };
@@ -319,10 +353,15 @@ Column describe(const ArrowSchema& top, Wanted wanted) {
   }
   if (wanted == Wanted::rows) {
     column.rows = row_lists_of(*schema);
+    if (column.rows->length) {
+      if (const auto tensor = tensor_in(*schema, *column.rows->length)) {
+        if (tensor->is_permuted()) refuse_type(text("an Arrow column of ", permuted_tensors));
+        enter_tensor(*tensor, column);
+      }
+    }
     schema = &only_child(*schema, "lists");
     check();
   }
-  const ArrowSchema& outermost = *schema;
   while (std::string_view(schema->format).starts_with("+w:")) {
     const std::optional<std::int64_t> length =
         length_in(std::string_view(schema->format).substr(3));
@@ -333,13 +372,13 @@ Column describe(const ArrowSchema& top, Wanted wanted) {
     if (column.lists.size() == most_lists)
       refuse_value(text("Arrow lists that are nested deeper than ", most_lists, " times"));
     column.lists.push_back(*length);
+    add_axes(tensor_in(*schema, *length), *length, column);
     schema = &only_child(*schema, "fixed-size lists");
     check();
   }
   column.format = format_of(*schema);
-  read_tensor(outermost, column);
-  if (column.rows && !column.tensor_axes.empty())
-    refuse_type("an Arrow column of lists of tensors whose axes are permuted");
+  if (column.rows && !std::ranges::is_sorted(column.axes))
+    refuse_type(text("an Arrow column of lists of ", permuted_tensors));
   return column;
 }
 
@@ -390,9 +429,11 @@ class Batch {
   /// Enters the items of rows of any length, from the first that a row has to the last.
   void enter_rows(const RowLists& lists) {
     if (lists.length) {
-      begin_ = multiply(check(1), *lists.length);
+      const std::int64_t elements = multiply(*lists.length, lists.per_item);
+      begin_ = multiply(check(1), elements);
       lengths_.assign(static_cast<std::size_t>(count_), *lists.length);
-      count_ = multiply(count_, *lists.length);
+      multiply(count_, *lists.length);
+      count_ = multiply(count_, elements);
       for (std::size_t i = 0; i < lengths_.size(); ++i)
         firsts_.push_back(static_cast<std::int64_t>(i) * *lists.length);
     } else if (lists.wide) {
@@ -400,7 +441,7 @@ class Batch {
     } else {
       read_rows<std::int32_t>(check(lists.has_sizes ? 3 : 2), lists.has_sizes);
     }
-    per_row_ = 1;
+    per_row_ = lists.per_item;
     enter_child();
   }
   /// Returns the address of the first element.
@@ -525,12 +566,11 @@ class Batch {
 
 ArrayView view_of(const Column& column, std::int64_t rows, const std::byte* elements) {
   std::vector<std::int64_t> shape{rows};
-  const std::vector<std::int64_t>& row = column.tensor_shape ? *column.tensor_shape : column.lists;
-  shape.insert(shape.end(), row.begin(), row.end());
+  shape.insert(shape.end(), column.shape.begin(), column.shape.end());
   ArrayView view = ArrayView::dense(elements, shape, column.format);
-  if (column.tensor_axes.empty()) return view;
+  if (std::ranges::is_sorted(column.axes)) return view;
   std::vector<int> axes{0};
-  for (const int axis : column.tensor_axes) axes.push_back(axis + 1);
+  for (const int axis : column.axes) axes.push_back(axis + 1);
   return view.permute(axes);
 }
 
@@ -689,7 +729,7 @@ ArrowRows arrow_rows(const py::object& object) {
   read_all(object, collected);
   ArrowRows rows = std::move(collected.rows);
   rows.format = collected.last->format;
-  rows.item_shape = collected.last->tensor_shape.value_or(collected.last->lists);
+  rows.item_shape = collected.last->shape;
   rows.owner = std::move(collected.kept);
   return rows;
 }

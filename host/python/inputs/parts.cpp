@@ -296,6 +296,7 @@ class Reader {
     const DeviceBuffer copy = dense_copy(source);
     copy.synchronize();
     source.view = copy.view();
+    if (!parts_.copied) parts_.copied = number;
     holder_->hold(std::make_shared<const DeviceBuffer>(copy));
   }
 

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace multibuffer::python {
@@ -26,6 +27,7 @@ struct Parts {
   std::vector<const std::byte*> starts;  ///< of every part: where its index 0 is
   std::vector<std::int64_t> lengths;     ///< of rows: the extent of axis 0; else there are none
   Owner owner;                           ///< keeps the memory of all
+  std::optional<std::size_t> copied;     ///< the number of the first row that was copied
 
   /// One past the last part of a run.
   std::size_t end(std::size_t run) const {

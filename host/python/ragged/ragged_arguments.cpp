@@ -12,6 +12,7 @@
 #include "host/support/text.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <complex>
 #include <cstring>
 #include <span>
@@ -167,6 +168,13 @@ Element converted_element(const Element& element, const Format& format) {
   return {copy(one, options).to_host(), format};
 }
 
+/// Tells whether a number is neither infinite nor none.
+bool is_finite(py::handle number) {
+  const Py_complex value = PyComplex_AsCComplex(number.ptr());
+  if (PyErr_Occurred()) throw py::error_already_set();
+  return std::isfinite(value.real) && std::isfinite(value.imag);
+}
+
 /// Reals and complex numbers are rounded, as any that become such elements; the others are what was
 /// said, or nothing.
 bool is_rounded(const Format& format) {
@@ -195,8 +203,14 @@ std::vector<std::byte> fill_argument(py::handle fill, const Format& format) {
   if (!element) element = element_in(fill);
   if (same_meaning(element->format, format)) return element->bytes;
   const Element result = converted_element(*element, format);
-  if (is_rounded(format)) return result.bytes;
   const std::vector<std::int64_t> no_axes;
+  if (is_rounded(format)) {
+    if (is_finite(to_list(element->format, no_axes, element->bytes.data())) &&
+        !is_finite(to_list(format, no_axes, result.bytes.data())))
+      throw py::value_error(
+          text("fill ", repr_of(fill), " is beyond the numbers of '", dtype_name(format), "'"));
+    return result.bytes;
+  }
   if (!to_list(format, no_axes, result.bytes.data())
            .equal(to_list(element->format, no_axes, element->bytes.data())))
     throw py::value_error(

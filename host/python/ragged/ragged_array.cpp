@@ -31,7 +31,13 @@ namespace {
 PlacementKind placement_for(std::string_view word, const RaggedSource& source,
                             const Device& device) {
   if (word == "packed") return PlacementKind::packed;
-  if (word == "in_place") return PlacementKind::in_place;
+  if (word == "in_place") {
+    if (!source.copied.empty())
+      throw py::value_error(text("placement 'in_place': ", source.copied,
+                                 " is not dense in C order, and only a copy of it can be read; "
+                                 "by 'auto' it is copied"));
+    return PlacementKind::in_place;
+  }
   if (word != "auto")
     throw py::value_error(text("placement '", word, "': there are auto, packed and in_place"));
   const bool is_read_there = source.device != "host" || device.kind() == DeviceKind::host;
@@ -312,7 +318,9 @@ void bind_ragged(py::module_& module) {
           "asked for by indices there, of the longest of all.\n"
           "fill: what stands where a row has no item: a number, an array without axes, or the "
           "bytes\n"
-          "of an element. It is an element of the result, and not converted.\n"
+          "of an element. It is an element of the result: integers are given as they are, reals "
+          "are\n"
+          "rounded, and a number that the result's elements cannot come near is refused.\n"
           "side: where it stands, 'right' (behind the row) or 'left'.\n"
           "truncate: whether rows may be longer than length: False (then ValueError names one),\n"
           "'right' or True (the first items are kept), or 'left' (the last ones).\n"

@@ -42,13 +42,17 @@ struct RaggedProperties {
   }
   static std::int64_t items(const Self& self) { return rows_of(self).items(); }
   static std::int64_t longest(const Self& self) { return rows_of(self).longest(); }
-  static std::int64_t size(const Self& self) {
-    std::int64_t size = rows_of(self).items();
-    for (const std::int64_t extent : rows_of(self).item_shape()) size *= extent;
-    return size;
+  /// By Python's integers: rows that are there several times, or items without elements, can make
+  /// more than 64 bits hold.
+  static pybind11::int_ size(const Self& self) {
+    pybind11::object size = pybind11::int_(rows_of(self).items());
+    for (const std::int64_t extent : rows_of(self).item_shape()) size *= pybind11::int_(extent);
+    return pybind11::int_(size);
   }
   static std::int64_t itemsize(const Self& self) { return rows_of(self).format().itemsize(); }
-  static std::int64_t nbytes(const Self& self) { return size(self) * itemsize(self); }
+  static pybind11::int_ nbytes(const Self& self) {
+    return pybind11::int_(size(self) * pybind11::int_(itemsize(self)));
+  }
   static std::string format(const Self& self) { return rows_of(self).format().text(); }
   static std::string dtype(const Self& self) { return dtype_name(rows_of(self).format()); }
   static std::int64_t length(const Self& self) { return rows_of(self).rows(); }

@@ -1,6 +1,7 @@
 #include <multibuffer/ragged_reference.hpp>
 
 #include "host/python/arguments.hpp"
+#include "host/python/elements/elements.hpp"
 #include "host/python/module.hpp"
 #include "host/python/ragged/packed.hpp"
 #include "host/python/ragged/ragged_arguments.hpp"
@@ -145,6 +146,15 @@ py::object lists_of_reference(const ReferenceRows& object) {
   return lists_of_rows(view.format(), view.lengths(), view.item_shape(), all.values.bytes.data());
 }
 
+bool reference_contains(const ReferenceRows& object, py::handle item) {
+  const RaggedView& view = object.view;
+  const bool by_numpy = is_compared_by_numpy(view.format(), item);  // refuses before it is read
+  if (by_numpy) throw py::type_error("rows of unequal length are compared with one element alone");
+  const reference::Packed all = without_gil(
+      [&](const Watch& watch) { return reference::pack(view, {}, {}, {.watch = watch}); });
+  return any_equal(view.format(), all.values.shape, all.values.bytes.data(), item);
+}
+
 const RaggedView& view_in(const ReferenceRows& object) { return object.view; }
 std::vector<std::int64_t> rows_of_reference(const ReferenceRows& object) {
   return {object.view.rows()};
@@ -165,6 +175,7 @@ void bind_ragged_reference(py::module_& module) {
       "checked against. It shares no code with RaggedArray, and is not fast.");
   bind_ragged_properties<view_in>(cls);
   cls.iteration<rows_of_reference>()
+      .contains<reference_contains>()
       .subscript<row_of_reference>()
       .method<pack_reference>(
           "pack($self, rows=None, *, mode='raise', dtype=None, saturate=False, "

@@ -2,6 +2,7 @@
 
 #include <multibuffer/error.hpp>
 
+#include "host/python/elements/dtype.hpp"
 #include "host/python/elements/numpy_array.hpp"
 #include "host/python/indexing/indexing.hpp"
 #include "host/python/inputs/advice.hpp"
@@ -29,6 +30,23 @@ bool is_sequence(py::handle object) {
   return PyList_Check(object.ptr()) || PyTuple_Check(object.ptr());
 }
 
+/// What an object has that has no integers: the elements of an array, the first of a list that is
+/// none, or its type.
+std::string what_instead(py::handle object) {
+  const char* const type = Py_TYPE(object.ptr())->tp_name;
+  if (is_sequence(object)) {
+    const auto items = py::reinterpret_borrow<py::sequence>(object);
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      const py::object item = items[i];
+      if (!PyIndex_Check(item.ptr()))
+        return text("a ", type, " with ", repr_of(item), " at position ", i);
+    }
+  } else if (is_array(object)) {
+    return text("a ", type, " of '", dtype_name(source_of(object).view.format()), "'");
+  }
+  return text(type, advice_on(object));
+}
+
 /// Reads the offsets or the lengths, each number once: what they borrow may change.
 Numbers numbers_of(const py::object& object, const char* name) {
   IndexArray array;
@@ -37,7 +55,7 @@ Numbers numbers_of(const py::object& object, const char* name) {
     if (array.on_device) array = index_array(wrap(fetched(*array.on_device)));
   } catch (const py::index_error&) {
     throw py::type_error(text(name, " are integers: an array or a list of them, not ",
-                              Py_TYPE(object.ptr())->tp_name, advice_on(object)));
+                              what_instead(object)));
   }
   if (array.is_mask) throw py::type_error(text(name, " are integers, not bools"));
   if (array.shape.size() != 1)
@@ -78,8 +96,13 @@ bool is_dense(const ArrayView& view) {
   return true;
 }
 
+struct Values {
+  Source source;
+  bool is_copy = false;
+};
+
 /// Makes the array of all items, dense: as it lies, or a copy.
-Source values_of(const py::object& object, Route route) {
+Values values_of(const py::object& object, Route route) {
   Source source = [&] {
     if (!is_array(object) && is_arrow(object)) {
       ArrowColumn column = arrow_column(py::make_tuple(object));
@@ -92,23 +115,26 @@ Source values_of(const py::object& object, Route route) {
   }();
   if (source.view.ndim() == 0)
     throw py::value_error("the values need an axis of items for offsets or lengths to count");
-  if (is_dense(source.view)) return source;
-  return source_of(dense_copy(source));
+  if (is_dense(source.view)) return {std::move(source), false};
+  return {source_of(dense_copy(source)), true};
 }
+
+constexpr const char* values_copied = "the array of all items";
 
 RaggedSource of_packed(const py::object& values, const py::object& offsets,
                        const py::object& lengths, Route route) {
-  Source source = values_of(values, route);
-  const auto view = [&] {
-    const std::int64_t items = source.view.shape()[0];
-    if (lengths.is_none())
-      return RaggedView::from_offsets(source.view, numbers_of(offsets, "offsets"));
+  auto [source, is_copy] = values_of(values, route);
+  const auto view_of = [&](const ArrayView& all) {
+    const std::int64_t items = all.shape()[0];
+    if (lengths.is_none()) return RaggedView::from_offsets(all, numbers_of(offsets, "offsets"));
     const Numbers counts = numbers_of(lengths, "lengths");
-    if (offsets.is_none()) return RaggedView::from_offsets(source.view, offsets_by(counts, items));
-    return RaggedView::from_offsets(source.view, numbers_of(offsets, "offsets"), counts);
+    if (offsets.is_none()) return RaggedView::from_offsets(all, offsets_by(counts, items));
+    return RaggedView::from_offsets(all, numbers_of(offsets, "offsets"), counts);
   };
   try {
-    return {view(), std::move(source.owner), std::move(source.device), std::move(source.memory)};
+    RaggedView rows = view_of(source.view);
+    return {std::move(rows), std::move(source.owner), std::move(source.device),
+            std::move(source.memory), is_copy ? values_copied : ""};
   } catch (const Error& error) {
     // Offsets that are wrong are wrong arguments: no memory was refused.
     if (error.code() != Errc::invalid_view) throw;
@@ -118,7 +144,7 @@ RaggedSource of_packed(const py::object& values, const py::object& offsets,
 
 /// The rows of an array whose own are of one length.
 RaggedSource of_equal(const py::object& object, Route route) {
-  Source source = values_of(object, route);
+  auto [source, is_copy] = values_of(object, route);
   const ArrayView& view = source.view;
   if (view.ndim() < 2)
     throw py::value_error(
@@ -134,7 +160,8 @@ RaggedSource of_equal(const py::object& object, Route route) {
     starts[i] = base + static_cast<std::int64_t>(i) * bytes;
   return {RaggedView(starts, Numbers(starts.size(), shape[1]), view.format(),
                      {shape.begin() + 2, shape.end()}, view.space()),
-          std::move(source.owner), std::move(source.device), std::move(source.memory)};
+          std::move(source.owner), std::move(source.device), std::move(source.memory),
+          is_copy ? values_copied : ""};
 }
 
 RaggedSource of_list(py::handle list, Route route) {
@@ -145,7 +172,10 @@ RaggedSource of_list(py::handle list, Route route) {
   item.erase(item.begin());
   return {RaggedView(parts.starts, parts.lengths, first.view.format(), std::move(item),
                      first.view.space()),
-          std::move(parts.owner), first.device};
+          std::move(parts.owner),
+          first.device,
+          nullptr,
+          parts.copied ? text("row ", *parts.copied) : ""};
 }
 
 RaggedSource of_arrow(const py::object& object) {

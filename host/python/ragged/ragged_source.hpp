@@ -18,6 +18,7 @@ struct RaggedSource {
   Owner owner;
   std::string device = "host";               ///< whose memory the rows are in
   std::shared_ptr<Memory> memory = nullptr;  ///< the block that all of them lie in, if it is ours
+  std::string copied = {};  ///< what was not dense, and was copied: 'row 3'; or nothing
 };
 
 /// Reads the arguments of ragged(): with `offsets` or `lengths`, which may be None, `rows` is the
