@@ -166,11 +166,26 @@ std::string view_bytes(const detail::FoundElements& found, int levels) {
   return bytes.finished();
 }
 
+/// Throws ValueError, by the names that Python has, for what no view can be made of.
+void check_viewed(const DeviceArray& array, int levels) {
+  const int tables = array.layout().levels();
+  if (tables > levels)
+    throw py::value_error(text("the elements lie behind ", tables, tables == 1 ? " table" : " tables",
+                               ", for a view through ", levels, " at most; ask for levels=", tables,
+                               ", or copy() the array"));
+  const Format& format = array.format();
+  if (!format.opaque() && !is_native(format.type()))
+    throw py::value_error(text("elements of format '", format.text(),
+                               "' have the other byte order; native() copies them in this "
+                               "machine's"));
+}
+
 /// numpy.void, which CuPy passes by value, or bytes where there is no NumPy.
 py::object element_view(const DeviceArray& array, int levels) {
   if (levels < 0 || levels > max_axes)
     throw py::value_error(text("levels=", levels, ": from 0 to ", max_axes));
   const Format& format = array.format();
+  check_viewed(array, levels);
   const std::int64_t alignment = format.opaque() ? 1 : kernel_alignment(format.type());
   const std::string bytes =
       view_bytes(detail::find_elements(array, {std::nullopt, format.itemsize(), alignment},

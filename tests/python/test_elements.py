@@ -231,7 +231,7 @@ class ForKernels(unittest.TestCase):
         self.assertEqual((unit, none), (12, 0))
         self.assertNotEqual(table, 0)
         self.assertEqual(rest, [2, 3, 1, 4, 1, 2, 0, 0])
-        with self.assertRaisesRegex(ValueError, "ask for Levels = 1, or copy"):
+        with self.assertRaisesRegex(ValueError, "ask for levels=1, or copy"):
             arr.element_view(levels=0)
 
     @needs(numpy, "numpy")
@@ -244,10 +244,16 @@ class ForKernels(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "aligned to 8 bytes"):
             arr.element_view()
 
+    def test_the_other_byte_order_is_refused(self):
+        arr = multibuffer.upload(bytes(8), device="host").astype(">i2")
+        with self.assertRaisesRegex(ValueError, r"other byte order; native\(\) copies"):
+            multibuffer.upload(arr, device="host").element_view()
+
     def test_the_headers_are_there_and_are_all(self):
         folder = os.path.join(multibuffer.include_dir(), "multibuffer")
         names = set(os.listdir(folder))
         self.assertIn("element_view.hpp", names)
+        self.assertIn("element_iterator.hpp", names)  # which that one's comments name
         for name in names:
             with open(os.path.join(folder, name), encoding="utf-8") as file:
                 for line in file:

@@ -90,6 +90,15 @@ class Rows(Case):
         self.refused(TypeError, "not None", self.array.take, None)
 
     @needs(numpy, "numpy")
+    def test_what_is_said_of_such_keys(self):
+        for key in (slice(None), 0), (0, 0), (..., 0, 0), (None, 0), ([0, 1], 0):
+            self.refused(IndexError, "indexed by its rows alone", self.array.__getitem__, key)
+        self.assertEqual(self.array[0, ...].tolist(), [1, 2])
+        self.refused(IndexError, "mask with a bool for every row", self.array.__getitem__, True)
+        reference = multibuffer.ragged_reference(ints(*ROWS))
+        for key in (slice(None), 0), (0, 0), True:
+            self.refused(IndexError, "rows by integers", reference.__getitem__, key)
+
     def test_a_row_shares_its_memory(self):
         if ON_HOST:
             rows = [numpy.arange(3), numpy.arange(5)]

@@ -93,6 +93,19 @@ class Lists(Case):
         self.refused(ValueError, "row 1 has no axes", ragged,
                      [bytes(1), memoryview(bytes(1)).cast("B", ())])
         self.refused(TypeError, "not int", ragged, [b"ab", 3])
+        for rows in ragged([b"ab"]), multibuffer.ragged_reference([b"ab"]):
+            self.refused(TypeError, "not multibuffer.Ragged[A-Za-z]*$", ragged, rows)
+        floats = array.array("d", [0, 2])
+        self.refused(TypeError, "not a list with 2.5 at position 1", ragged, b"ab", offsets=[0, 2.5])
+        self.refused(TypeError, "not a array.array of 'float64'", ragged, b"ab", offsets=floats)
+        self.refused(TypeError, "not a array.array of 'float64'", ragged, b"ab", lengths=floats)
+
+    def test_sizes_beyond_64_bits(self):
+        rows = multibuffer.ragged([exporter(1 << 20, (2**59,), (4,), format="i", itemsize=4)],
+                                  device="host")
+        self.assertEqual((rows.size, rows.nbytes), (2**59, 2**61))
+        rows = rows.take([0] * 9)
+        self.assertEqual((rows.size, rows.nbytes), (9 * 2**59, 9 * 2**61))
         self.refused(TypeError, "list of arrays.*not int", ragged, 3)
         self.refused(TypeError, "list of arrays.*not str", ragged, "abc")
         self.refused(ValueError, r"no rows: give a list of arrays, or offsets=", ragged, bytes(4))

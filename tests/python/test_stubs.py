@@ -19,6 +19,9 @@ COMMON = {"__init__", "__repr__", "__new__", "__doc__", "__module__", "__buffer_
 TUPLES = set(vars(collections.namedtuple("Any", ""))) | set(vars(os.terminal_size)) - {
     "columns", "lines"}
 
+# What properties are in classes of C, and in their tuples with names.
+DESCRIPTORS = (types.GetSetDescriptorType, types.MemberDescriptorType)
+
 
 def stubbed():
     """The stubs' functions, by class ('' for the module's own), then by name. A class whose name
@@ -32,7 +35,7 @@ def stubbed():
         elif isinstance(node, ast.ClassDef):
             members = found.setdefault(node.name, {})
             for base in reversed(node.bases):
-                members.update(found.get(base.id, {}))  # not there: a class of Python's own
+                members.update(found.get(getattr(base, "id", ""), {}))  # not there: a class of Python's own
             own = {}
             for member in node.body:
                 if isinstance(member, ast.FunctionDef):
@@ -97,8 +100,20 @@ class Stubs(unittest.TestCase):
                 is_property = any(getattr(decorator, "id", "") == "property"
                                   for decorator in functions[0].decorator_list)
                 value = vars(getattr(multibuffer, name))[member]
-                self.assertEqual(isinstance(value, types.GetSetDescriptorType), is_property,
+                self.assertEqual(isinstance(value, DESCRIPTORS), is_property,
                                  f"{name}.{member}")
+
+    def test_a_packed_is_made_of_one_sequence(self):
+        with open(STUBS) as file:
+            packed, = (node for node in ast.parse(file.read()).body
+                       if isinstance(node, ast.ClassDef) and node.name == "Packed")
+        self.assertEqual(ast.unparse(packed.bases[0]), "tuple[Any, DeviceBuffer]")
+        self.assertEqual(multibuffer.Packed((b"ab", [0, 2])).offsets, [0, 2])
+        self.assertIn("but for a Packed", " ".join(multibuffer.__doc__.split()))
+        with self.assertRaises(TypeError):
+            multibuffer.Packed(b"ab", [0, 2])
+        with self.assertRaises(TypeError):
+            type("Derived", (multibuffer.Packed,), {})
 
     def test_parameters(self):
         for name, members in self.stubs.items():
@@ -106,7 +121,7 @@ class Stubs(unittest.TestCase):
             for member, functions in members.items():
                 value = vars(owner).get(member)
                 if value is None or not functions or \
-                        isinstance(value, types.GetSetDescriptorType) or \
+                        isinstance(value, DESCRIPTORS) or \
                         member in ("__bool__", "__len__", "__buffer__"):
                     continue
                 # Of overloads, the first has the parameters with their defaults.

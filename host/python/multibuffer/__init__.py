@@ -50,7 +50,8 @@ RuntimeError. What an object of yours raises while it is asked is passed on.
 
 Objects are returned by these functions and their methods alone: the classes cannot be called or
 derived from, and their objects are not pickled or copied by the copy module, but for datasets of
-files and their batches.
+files and their batches, and but for a Packed: that is a tuple with names, which
+Packed((values, offsets)) makes, too.
 """
 
 import os as _os
@@ -193,7 +194,9 @@ def ragged(
     placement: 'packed' (copied, each distinct row once), 'in_place' (nothing moves), or 'auto': in
       place where the device can read the rows where they are, those in host memory on the host and
       those of a GPU on it; else packed. An array in place holds its rows and shows what is written
-      to them. Do not make them shorter meanwhile, nor let go of their memory (torch's resize_).
+      to them. Do not make them shorter meanwhile, nor let go of their memory: torch's resize_(),
+      set_() and share_memory_(), an assignment to .data, Module.to() and sending a tensor through a
+      queue of torch.multiprocessing give a tensor other memory, and nobody is told.
     stream, progress: as in upload().
     """
     return _core.ragged(rows, offsets, lengths, device, placement, stream, progress)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from types import EllipsisType
-from typing import Any, ClassVar, Literal, NamedTuple, SupportsIndex, TypeVar, overload, type_check_only
+from typing import Any, ClassVar, Literal, SupportsIndex, TypeVar, final, overload, type_check_only
 
 from typing_extensions import Self
 
@@ -428,9 +428,14 @@ class Plan:
     @property
     def result(self) -> DeviceBuffer: ...
 
-class Packed(NamedTuple):
-    values: Any  # a DeviceBuffer or, where there was an out, that
-    offsets: DeviceBuffer
+# Not by NamedTuple: it is made of one sequence, Packed((values, offsets)), and has no _replace() and
+# its like.
+@final
+class Packed(tuple[Any, DeviceBuffer]):
+    @property
+    def values(self) -> Any: ...  # a DeviceBuffer or, where there was an out, that
+    @property
+    def offsets(self) -> DeviceBuffer: ...
 
 class PackPlan:
     def run(self) -> Packed: ...
@@ -568,7 +573,7 @@ class RaggedArray(_Ragged):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any: ...
 
 class RaggedReference(_Ragged):
-    def __contains__(self, item: Any, /) -> bool: ...
+    def __contains__(self, key: object) -> bool: ...
     def __iter__(self) -> Iterator[DeviceBuffer]: ...
     def __getitem__(self, key: SupportsIndex) -> DeviceBuffer: ...
     def pack(

@@ -238,6 +238,14 @@ Truncation truncation_argument(py::handle truncate) {
       text("truncate is a bool, 'right' or 'left', not ", Py_TYPE(truncate.ptr())->tp_name));
 }
 
+bool has_several_entries(py::handle key) {
+  if (!PyTuple_Check(key.ptr())) return false;
+  Py_ssize_t entries = 0;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key.ptr()); ++i)
+    entries += PyTuple_GET_ITEM(key.ptr(), i) != Py_Ellipsis ? 1 : 0;
+  return entries > 1;
+}
+
 std::optional<std::int64_t> count_argument(py::handle object, const char* name) {
   if (object.is_none()) return {};
   const std::int64_t count = long_argument(object, name);

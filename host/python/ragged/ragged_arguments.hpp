@@ -65,4 +65,7 @@ Truncation truncation_argument(pybind11::handle truncate);
 /// Reads an argument that is None or an integer from 0 on.
 std::optional<std::int64_t> count_argument(pybind11::handle object, const char* name);
 
+/// Tells whether a key indexes more than the rows.
+bool has_several_entries(pybind11::handle key);
+
 }  // namespace multibuffer::python

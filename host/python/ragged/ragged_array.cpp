@@ -44,17 +44,31 @@ PlacementKind placement_for(std::string_view word, const RaggedSource& source,
   return is_read_there ? PlacementKind::in_place : PlacementKind::packed;
 }
 
+/// Tells that the bytes of all rows are where they belong, of which none was moved.
+void tell_all(const RaggedArray& array, const Progress& progress) {
+  if (!progress) return;
+  std::int64_t bytes = array.itemsize();
+  std::vector<std::int64_t> extents = array.item_shape();
+  extents.push_back(array.items());
+  for (const std::int64_t extent : extents)
+    if (__builtin_mul_overflow(bytes, extent, &bytes))
+      bytes = std::numeric_limits<std::int64_t>::max();
+  if (!progress.tell(bytes, bytes)) throw py::error_already_set();
+}
+
 RaggedArray uploaded(const RaggedSource& source, PlacementKind kind, const Device& device,
                      UploadOptions options, const Progress& progress) {
   options.placement = kind;
   options.owner = kind == PlacementKind::in_place ? shared(source.owner) : source.owner;
   options.memory = source.memory;
-  return without_gil(
+  RaggedArray array = without_gil(
       [&](const Watch& watch) {
         options.watch = watch;
         return upload(source.view, device, options);
       },
       progress);
+  if (kind == PlacementKind::in_place && device.kind() == DeviceKind::host) tell_all(array, progress);
+  return array;
 }
 
 /// Rows of a GPU in host memory.
@@ -172,6 +186,12 @@ py::object pad_object(const RaggedObject& object, py::handle rows, py::handle le
 
 // ---- a[key]
 
+[[noreturn]] void refuse_key() {
+  throw py::index_error(
+      "a ragged array is indexed by its rows alone, without new axes: index one row, array[i], or "
+      "the result of pack() or pad()");
+}
+
 py::object get_item(const RaggedObject& object, const py::object& key) {
   const RaggedArray& array = object.array;
   if (PyUnicode_Check(key.ptr()))
@@ -179,11 +199,14 @@ py::object get_item(const RaggedObject& object, const py::object& key) {
   if (is_list_of_names(key))
     return wrap(
         RaggedObject(array.reinterpret(0, fields_of(array.format(), names_of(key))), object));
+  if (has_several_entries(key)) refuse_key();
   const std::vector<std::int64_t> rows{array.rows()};
   Selection selection = select(key, rows);
   if (selection.advanced()) {
     if (selection.indices.size() != 1 || !selection.operations.empty())
-      throw py::index_error("rows are selected by one index array, and by nothing beside it");
+      throw py::index_error(
+          "rows are selected by one index array, or by a mask with a bool for every row, and by "
+          "nothing beside it");
     PackRequest request =
         ask_pack(array, AskedRows(std::move(selection.indices[0]), array.rows()), py::none(),
                  py::none(), false, py::str("int64"), py::none(), py::none());
@@ -191,12 +214,12 @@ py::object get_item(const RaggedObject& object, const py::object& key) {
   }
   if (selection.operations.empty()) return wrap(RaggedObject(array, object));
   if (selection.operations.size() > 1)
-    throw py::index_error("a ragged array is indexed by its rows alone, without new axes");
+    refuse_key();
   if (const auto* index = std::get_if<IndexAxis>(&selection.operations[0]))
     return wrap(array.row(index->index));
   if (const auto* slice = std::get_if<SliceAxis>(&selection.operations[0]))
     return wrap(RaggedObject(array.slice(slice->slice), object));
-  throw py::index_error("a ragged array is indexed by its rows alone, without new axes");
+  refuse_key();
 }
 
 // ---- What it says of itself

@@ -122,12 +122,15 @@ DeviceBuffer pad_reference(const ReferenceRows& object, py::handle rows, py::han
 }
 
 py::object row_of_reference(const ReferenceRows& object, const py::object& key) {
+  constexpr const char* wrong =
+      "a RaggedReference has its rows by integers; pack() takes index arrays";
+  if (has_several_entries(key)) throw py::index_error(wrong);
   const std::vector<std::int64_t> rows{object.view.rows()};
   Selection selection = select(key, rows);
   const auto* const index =
       selection.operations.size() == 1 ? std::get_if<IndexAxis>(&selection.operations[0]) : nullptr;
   if (selection.advanced() || !index)
-    throw py::index_error("a RaggedReference has its rows by integers; pack() takes index arrays");
+    throw py::index_error(wrong);
   std::int64_t row = index->index;
   if (row < 0) row += object.view.rows();
   std::vector<std::int64_t> shape = object.view.item_shape();
