@@ -16,6 +16,11 @@ namespace py = pybind11;
 namespace multibuffer::python {
 namespace {
 
+/// What verify() found: of elements or, where these are not even as many, of rows by their lengths.
+struct Found : Comparison {
+  bool is_of_rows = false;
+};
+
 DeviceBuffer buffer_of(const py::object& object, const Progress& progress) {
   if (const auto* const buffer = object_in<DeviceBuffer>(object)) return *buffer;
   // A reference is read when somebody asks for it.
@@ -23,7 +28,7 @@ DeviceBuffer buffer_of(const py::object& object, const Progress& progress) {
   return dense_copy(source_of(object));
 }
 
-Comparison verify_objects(const py::object& result, const py::object& expected, double atol,
+Found verify_objects(const py::object& result, const py::object& expected, double atol,
                           double rtol, std::int64_t ulp, const Progress& progress) {
   const Tolerance tolerance{atol, rtol, ulp};
   const DeviceBuffer actual = buffer_of(result, progress);
@@ -39,24 +44,35 @@ Comparison verify_objects(const py::object& result, const py::object& expected, 
     wanted = wanted.reinterpret(actual.format());
   return without_gil(
       [&](const Watch& watch) {
-        return verify(actual, wanted, {tolerance, watch});
+        return Found{verify(actual, wanted, {tolerance, watch})};
       },
       progress);
 }
 
-py::object first_of(const Comparison& comparison) {
+/// Says that `mismatches` rows of `rows` differ in length: the first at `row`.
+Found rows_that_differ(std::int64_t rows, std::int64_t mismatches, std::int64_t row,
+                       std::int64_t actual, std::int64_t expected) {
+  return {{rows, mismatches, {row}, text(actual, " items"), text(expected, " items")}, true};
+}
+
+py::object first_of(const Found& comparison) {
   return comparison.equal() ? py::object(py::none()) : to_tuple(comparison.first);
 }
 
-std::string represent_comparison(const Comparison& comparison) {
+std::string represent_comparison(const Found& comparison) {
+  if (comparison.is_of_rows)
+    return text("Comparison(row ", comparison.first[0], " has ", comparison.actual, ", expected ",
+                comparison.expected, "; ", comparison.mismatches, " of ", comparison.elements,
+                " rows differ in length)");
   return "Comparison(" + describe(comparison) + ")";
 }
 
 }  // namespace
 
 void bind_verify(py::module_& module) {
-  Class<Comparison>("Comparison", "What verify() found: true if all is equal.")
-      .property<&Comparison::elements>("elements", "How many elements were compared.")
+  Class<Found>("Comparison", "What verify() found: true if all is equal.")
+      .property<&Comparison::elements>("elements", "How many elements were compared; where rows differ in "
+                                       "length, how many rows.")
       .property<&Comparison::mismatches>("mismatches", "How many of them differ.")
       .property<first_of>("first", "The coordinates of the first mismatch in C order, or None.")
       .property<&Comparison::actual>("actual", "The first element that differs, as text.")
@@ -68,6 +84,9 @@ void bind_verify(py::module_& module) {
   add_function<verify_objects>(module,
                                "verify($module, result, expected, atol, rtol, ulp, progress)",
                                "As multibuffer.verify, which has the defaults.");
+  add_function<rows_that_differ>(
+      module, "rows_that_differ($module, rows, mismatches, row, actual, expected)",
+      "A Comparison of rows by their lengths.");
 }
 
 }  // namespace multibuffer::python

@@ -382,20 +382,40 @@ def verify(result, expected, *, atol=0.0, rtol=0.0, ulp=0, progress=None):
     |expected|, or ulp representable numbers. progress is that of upload().
 
     Rows of unequal length (a RaggedArray, a RaggedReference, a Packed) are equal to others if their
-    offsets are and their values; of offsets that differ, the first that does is told.
+    lengths are and their values; of lengths that differ, the first row that does is told, as (row,)
+    with its items. Another number of rows raises ValueError, as another shape does.
     """
     ragged_kinds = (RaggedArray, RaggedReference, Packed)
     if isinstance(result, ragged_kinds) and isinstance(expected, ragged_kinds):
         result, expected = (
             each if isinstance(each, Packed) else each.pack() for each in (result, expected)
         )
+        rows, wanted = len(result.offsets) - 1, len(expected.offsets) - 1
+        if rows != wanted:
+            raise ValueError(f"{rows} rows, expected {wanted}")
         offsets = _core.verify(
             _int64(result.offsets), _int64(expected.offsets), 0.0, 0.0, 0, progress
         )
         if not offsets:
-            return offsets
+            lengths = _lengths_that_differ(result.offsets, expected.offsets)
+            return offsets if lengths is None else lengths
         result, expected = result.values, expected.values
     return _core.verify(result, expected, atol, rtol, ulp, progress)
+
+
+def _lengths_that_differ(result, expected):
+    """A Comparison that says the first row that differs in length; None if none does."""
+    lengths = [
+        [end - begin for begin, end in zip(numbers, numbers[1:])]
+        for numbers in (result.tolist(), expected.tolist())
+    ]
+    different = [row for row, (a, b) in enumerate(zip(*lengths)) if a != b]
+    if not different:
+        return None
+    row = different[0]
+    return _core.rows_that_differ(
+        len(lengths[0]), len(different), row, lengths[0][row], lengths[1][row]
+    )
 
 
 def _int64(offsets):
