@@ -65,12 +65,15 @@ DeviceArray upload_object(const py::object& object, const std::string& device,
   options.memory = source.memory;
   options.stream = stream_argument(stream);
   try {
-    return without_gil(
+    DeviceArray array = without_gil(
         [&](const Watch& watch) {
           options.watch = watch;
           return upload(source.view, Device::open(target), options);
         },
         progress);
+    if (array.placement() == PlacementKind::in_place && array.device().kind() == DeviceKind::host)
+      progress.tell_all(array.itemsize(), array.shape());
+    return array;
   } catch (const Error& error) {
     // Where the shape is not what was meant, this is mostly how it shows.
     if (error.code() != Errc::out_of_device_memory) throw;

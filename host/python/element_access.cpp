@@ -170,9 +170,9 @@ std::string view_bytes(const detail::FoundElements& found, int levels) {
 void check_viewed(const DeviceArray& array, int levels) {
   const int tables = array.layout().levels();
   if (tables > levels)
-    throw py::value_error(text("the elements lie behind ", tables, tables == 1 ? " table" : " tables",
-                               ", for a view through ", levels, " at most; ask for levels=", tables,
-                               ", or copy() the array"));
+    throw py::value_error(text("the elements lie behind ", tables,
+                               tables == 1 ? " table" : " tables", ", for a view through ", levels,
+                               " at most; ask for levels=", tables, ", or copy() the array"));
   const Format& format = array.format();
   if (!format.opaque() && !is_native(format.type()))
     throw py::value_error(text("elements of format '", format.text(),

@@ -28,8 +28,8 @@ DeviceBuffer buffer_of(const py::object& object, const Progress& progress) {
   return dense_copy(source_of(object));
 }
 
-Found verify_objects(const py::object& result, const py::object& expected, double atol,
-                          double rtol, std::int64_t ulp, const Progress& progress) {
+Found verify_objects(const py::object& result, const py::object& expected, double atol, double rtol,
+                     std::int64_t ulp, const Progress& progress) {
   const Tolerance tolerance{atol, rtol, ulp};
   const DeviceBuffer actual = buffer_of(result, progress);
   DeviceBuffer wanted = buffer_of(expected, progress);
@@ -71,7 +71,8 @@ std::string represent_comparison(const Found& comparison) {
 
 void bind_verify(py::module_& module) {
   Class<Found>("Comparison", "What verify() found: true if all is equal.")
-      .property<&Comparison::elements>("elements", "How many elements were compared; where rows differ in "
+      .property<&Comparison::elements>("elements",
+                                       "How many elements were compared; where rows differ in "
                                        "length, how many rows.")
       .property<&Comparison::mismatches>("mismatches", "How many of them differ.")
       .property<first_of>("first", "The coordinates of the first mismatch in C order, or None.")

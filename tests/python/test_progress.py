@@ -60,6 +60,8 @@ def calls():
     unequal = [source[:i * 1024] for i in range(1, 64)]
     yield ("ragged", lambda p: multibuffer.ragged(unequal, device=DEVICE, placement="packed",
                                                   progress=p), None)
+    yield ("upload in place", lambda p: multibuffer.upload(rows, device="host",
+                                                           placement="in_place", progress=p), nbytes)
     yield ("ragged in place", lambda p: multibuffer.ragged(unequal, device="host", progress=p),
            sum(row.nbytes for row in unequal))
     if not ON_HOST:  # there a gather is enqueued

@@ -345,6 +345,22 @@ class Torch(Case):
 
 @needs(pyarrow, "pyarrow")
 class Arrow(Case):
+    @needs(numpy, "NumPy")
+    def test_tensors(self):
+        if not hasattr(pyarrow, "FixedShapeTensorArray"):
+            self.skipTest("this pyarrow has no tensors")
+        elements = numpy.arange(12, dtype="i4").reshape(2, 3, 2)
+        rows = pyarrow.FixedShapeTensorArray.from_numpy_ndarray(elements)
+        result = multibuffer.ragged(rows, device="host")
+        self.assertEqual((result.shape, result.tolist()), ((2, None, 2), elements.tolist()))
+        self.assertEqual(multibuffer.ragged(rows[1:], device="host").tolist(), elements[1:].tolist())
+        lists = pyarrow.ListArray.from_arrays(pyarrow.array([0, 2, 2], pyarrow.int32()), rows)
+        self.assertEqual(multibuffer.ragged(lists, device="host").tolist(), [elements.tolist(), []])
+        permuted = pyarrow.FixedShapeTensorArray.from_numpy_ndarray(elements.transpose(0, 2, 1))
+        self.assertEqual(multibuffer.open(permuted).copy().tolist(),
+                         elements.transpose(0, 2, 1).tolist())
+        self.refused(TypeError, "permuted", multibuffer.ragged, permuted)
+
     def kinds(self, rows, of=None):
         of = of or pyarrow.int16()
         yield pyarrow.array(rows, pyarrow.list_(of))

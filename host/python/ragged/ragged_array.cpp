@@ -44,18 +44,6 @@ PlacementKind placement_for(std::string_view word, const RaggedSource& source,
   return is_read_there ? PlacementKind::in_place : PlacementKind::packed;
 }
 
-/// Tells that the bytes of all rows are where they belong, of which none was moved.
-void tell_all(const RaggedArray& array, const Progress& progress) {
-  if (!progress) return;
-  std::int64_t bytes = array.itemsize();
-  std::vector<std::int64_t> extents = array.item_shape();
-  extents.push_back(array.items());
-  for (const std::int64_t extent : extents)
-    if (__builtin_mul_overflow(bytes, extent, &bytes))
-      bytes = std::numeric_limits<std::int64_t>::max();
-  if (!progress.tell(bytes, bytes)) throw py::error_already_set();
-}
-
 RaggedArray uploaded(const RaggedSource& source, PlacementKind kind, const Device& device,
                      UploadOptions options, const Progress& progress) {
   options.placement = kind;
@@ -67,7 +55,11 @@ RaggedArray uploaded(const RaggedSource& source, PlacementKind kind, const Devic
         return upload(source.view, device, options);
       },
       progress);
-  if (kind == PlacementKind::in_place && device.kind() == DeviceKind::host) tell_all(array, progress);
+  if (kind == PlacementKind::in_place && device.kind() == DeviceKind::host) {
+    std::vector<std::int64_t> extents = array.item_shape();
+    extents.push_back(array.items());
+    progress.tell_all(array.itemsize(), extents);
+  }
   return array;
 }
 
@@ -213,8 +205,7 @@ py::object get_item(const RaggedObject& object, const py::object& key) {
     return pack_rows(array, std::move(request), py::none(), py::none(), {});
   }
   if (selection.operations.empty()) return wrap(RaggedObject(array, object));
-  if (selection.operations.size() > 1)
-    refuse_key();
+  if (selection.operations.size() > 1) refuse_key();
   if (const auto* index = std::get_if<IndexAxis>(&selection.operations[0]))
     return wrap(array.row(index->index));
   if (const auto* slice = std::get_if<SliceAxis>(&selection.operations[0]))

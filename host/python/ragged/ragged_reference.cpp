@@ -129,8 +129,7 @@ py::object row_of_reference(const ReferenceRows& object, const py::object& key) 
   Selection selection = select(key, rows);
   const auto* const index =
       selection.operations.size() == 1 ? std::get_if<IndexAxis>(&selection.operations[0]) : nullptr;
-  if (selection.advanced() || !index)
-    throw py::index_error(wrong);
+  if (selection.advanced() || !index) throw py::index_error(wrong);
   std::int64_t row = index->index;
   if (row < 0) row += object.view.rows();
   std::vector<std::int64_t> shape = object.view.item_shape();

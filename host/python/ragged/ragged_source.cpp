@@ -54,8 +54,8 @@ Numbers numbers_of(const py::object& object, const char* name) {
     array = index_array(object);
     if (array.on_device) array = index_array(wrap(fetched(*array.on_device)));
   } catch (const py::index_error&) {
-    throw py::type_error(text(name, " are integers: an array or a list of them, not ",
-                              what_instead(object)));
+    throw py::type_error(
+        text(name, " are integers: an array or a list of them, not ", what_instead(object)));
   }
   if (array.is_mask) throw py::type_error(text(name, " are integers, not bools"));
   if (array.shape.size() != 1)
@@ -172,9 +172,7 @@ RaggedSource of_list(py::handle list, Route route) {
   item.erase(item.begin());
   return {RaggedView(parts.starts, parts.lengths, first.view.format(), std::move(item),
                      first.view.space()),
-          std::move(parts.owner),
-          first.device,
-          nullptr,
+          std::move(parts.owner), first.device, nullptr,
           parts.copied ? text("row ", *parts.copied) : ""};
 }
 

@@ -2,6 +2,8 @@
 
 #include "host/support/text.hpp"
 
+#include <limits>
+
 namespace py = pybind11;
 
 namespace multibuffer::python {
@@ -14,6 +16,15 @@ Progress Progress::from(py::handle object, const char* name) {
                               "or None, not ",
                               Py_TYPE(object.ptr())->tp_name));
   return Progress(py::reinterpret_borrow<py::object>(object));
+}
+
+void Progress::tell_all(std::int64_t itemsize, std::span<const std::int64_t> extents) const {
+  if (!call_) return;
+  std::int64_t bytes = itemsize;
+  for (const std::int64_t extent : extents)
+    if (__builtin_mul_overflow(bytes, extent, &bytes))
+      bytes = std::numeric_limits<std::int64_t>::max();
+  if (!tell(bytes, bytes)) throw py::error_already_set();
 }
 
 bool Progress::tell(std::int64_t done, std::int64_t total) const noexcept {

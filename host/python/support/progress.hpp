@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
+#include <span>
 #include <utility>
 
 namespace multibuffer::python {
@@ -18,6 +19,9 @@ class Progress {
   explicit operator bool() const noexcept { return static_cast<bool>(call_); }
   /// Calls the function, with the GIL held. Returns false with a Python exception set if it raises.
   bool tell(std::int64_t done, std::int64_t total) const noexcept;
+  /// Tells, with the GIL held, that all bytes of an array are done, of which none had to be moved.
+  /// Throws what the function raises.
+  void tell_all(std::int64_t itemsize, std::span<const std::int64_t> extents) const;
 
  private:
   explicit Progress(pybind11::object call) : call_(std::move(call)) {}
