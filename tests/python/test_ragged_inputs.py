@@ -96,9 +96,9 @@ class Lists(Case):
         for rows in ragged([b"ab"]), multibuffer.ragged_reference([b"ab"]):
             self.refused(TypeError, "not multibuffer.Ragged[A-Za-z]*$", ragged, rows)
         floats = array.array("d", [0, 2])
-        self.refused(TypeError, "not a list with 2.5 at position 1", ragged, b"ab", offsets=[0, 2.5])
-        self.refused(TypeError, "not a array.array of 'float64'", ragged, b"ab", offsets=floats)
-        self.refused(TypeError, "not a array.array of 'float64'", ragged, b"ab", lengths=floats)
+        self.refused(TypeError, "not list with 2.5 at position 1", ragged, b"ab", offsets=[0, 2.5])
+        self.refused(TypeError, "not array.array of 'float64'", ragged, b"ab", offsets=floats)
+        self.refused(TypeError, "not array.array of 'float64'", ragged, b"ab", lengths=floats)
 
     def test_sizes_beyond_64_bits(self):
         rows = multibuffer.ragged([exporter(1 << 20, (2**59,), (4,), format="i", itemsize=4)],

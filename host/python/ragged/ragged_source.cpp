@@ -39,10 +39,10 @@ std::string what_instead(py::handle object) {
     for (std::size_t i = 0; i < items.size(); ++i) {
       const py::object item = items[i];
       if (!PyIndex_Check(item.ptr()))
-        return text("a ", type, " with ", repr_of(item), " at position ", i);
+        return text(type, " with ", repr_of(item), " at position ", i);
     }
   } else if (is_array(object)) {
-    return text("a ", type, " of '", dtype_name(source_of(object).view.format()), "'");
+    return text(type, " of '", dtype_name(source_of(object).view.format()), "'");
   }
   return text(type, advice_on(object));
 }
