@@ -88,7 +88,7 @@ struct ByPointers {
   const std::uint32_t* const* table;
   __device__ auto operator()(std::int64_t row) const { return table[row]; }
 };
-/// The same rows in the order in which they lie.
+/// Finds rows that lie in order, by their length alone.
 struct ByDense {
   const std::uint32_t* base;
   std::int64_t length;
@@ -213,7 +213,7 @@ void elements_by_thrust_gather(benchmark::State& state) {
 
 // ---- Reductions by Thrust
 
-/// What users write today.
+/// Finds an element by `/` and `%`, as users write it today.
 struct Divided {
   const std::uint32_t* const* table;
   std::int64_t length;

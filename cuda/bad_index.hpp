@@ -21,8 +21,8 @@ struct BadIndexWord {
   void prepare(cudaStream_t stream) const;
 };
 
-/// What the word may say: which indices are checked, and of a ragged plan how many items there is
-/// room for.
+/// Says what the word can report: which indices are checked and, for a ragged plan, how many items
+/// there is room for.
 struct IndexReport {
   decltype(CopyPlan::indices) indices;
   std::int64_t room = 0;

@@ -112,7 +112,7 @@ struct RowOffsets {
   Address bad_index = 0;  ///< gets `too_many_items` if there are more
 };
 
-/// What a kernel says where the rows have more items than there is room for: after any bad index.
+/// Reports that the rows have more items than there is room for. Any bad index comes before it.
 constexpr BadIndex too_many_items(std::int64_t items) { return {1, items}; }
 
 RowIndices row_indices(const RaggedPlan& plan, Address entries, Address sums, Address bad_index);

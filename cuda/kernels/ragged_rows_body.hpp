@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-/// What runs before the copy, where indices on the device select the rows.
+/// These bodies run before the copy, where indices on the device select the rows.
 namespace multibuffer::cuda {
 
 /// One thread for a batch of rows.
