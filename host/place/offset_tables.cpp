@@ -225,4 +225,21 @@ OffsetArray counted(const Sequence& entries, const SlotSet& reached, std::int64_
   return counted_as<std::int64_t>(entries, reached, least, unit);
 }
 
+ByteEntries byte_entries(const Sequence& bytes, const SlotSet& reached, bool narrow) {
+  const CommonFactor found = common_factor(bytes, reached);
+  ByteEntries entries;
+  if (narrow) {
+    entries.least = found.least;
+    entries.unit = found.factor;
+  }
+  // Addresses may lie anywhere, and are told apart as unsigned numbers.
+  const auto beyond_least = [&](std::int64_t byte) { return number(byte) - number(entries.least); };
+  entries.narrow =
+      narrow && beyond_least(found.most) / number(entries.unit) <= number(narrow_limit);
+  const std::uint64_t apart = found.least == found.most ? 0 : number(found.factor);
+  entries.alignment = alignment_of(static_cast<std::int64_t>(beyond_least(found.first) | apart));
+  entries.table = counted(bytes, reached, entries.least, entries.unit, entries.narrow);
+  return entries;
+}
+
 }  // namespace multibuffer

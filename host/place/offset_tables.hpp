@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -60,9 +61,24 @@ struct CommonFactor {
 };
 CommonFactor common_factor(const Sequence& entries, const SlotSet& reached);
 
+/// The most that an entry of 32 bits can be.
+inline constexpr std::int64_t narrow_limit = std::numeric_limits<std::uint32_t>::max();
+
 /// Returns (entry - least) / unit for each entry that is reached, and 0 for the others; in 32 bits
 /// if `narrow`.
 OffsetArray counted(const Sequence& entries, const SlotSet& reached, std::int64_t least,
                     std::int64_t unit, bool narrow);
+
+/// The entries of a last level, which lead to bytes: byte `least` + entry * `unit`.
+struct ByteEntries {
+  OffsetArray table;
+  bool narrow = false;  ///< of 32 bits
+  std::int64_t least = 0;
+  std::int64_t unit = 1;
+  std::int64_t alignment = any_alignment;  ///< as `Placement::entry_alignment`
+};
+/// Counts bytes from the lowest one in their common factor, in 32 bits where they fit; or, unless
+/// `narrow`, from 0 in bytes.
+ByteEntries byte_entries(const Sequence& bytes, const SlotSet& reached, bool narrow);
 
 }  // namespace multibuffer

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <limits>
 #include <optional>
 #include <utility>
 
@@ -122,29 +121,27 @@ Sequence leaf_per_slot(const OffsetTables& tables, LargeVector<std::int64_t>& id
   return sequence_of(std::move(entries));
 }
 
-constexpr std::int64_t narrow_limit = std::numeric_limits<std::uint32_t>::max();
-
 /// Writes the entries into the placement, in 32 bits if they fit and `narrow` is set.
 void store_tables(Placement& placement, OffsetTables& tables, bool narrow) {
   // The last level first: which entries of a level are reached is read from the one before it.
   placement.tables.resize(tables.levels());
   for (std::size_t level = tables.levels(); level-- > 0;) {
-    const bool last = level + 1 == tables.levels();
     const SlotSet reached = tables.reached(level);
-    const CommonFactor found = common_factor(tables.table(level), reached);
-    // Entries of the other levels are positions: their unit is 1, and they count from 0.
-    const std::int64_t least = last && narrow ? found.least : 0;
-    const std::int64_t unit = last && narrow ? found.factor : 1;
-    const bool fits = narrow && (found.most - least) / unit <= narrow_limit;
-    placement.tables[level] = counted(tables.table(level), reached, least, unit, fits);
-    if (!last) continue;
-    const std::int64_t apart = found.least == found.most ? 0 : found.factor;
-    placement.entry_alignment = alignment_of((found.first - least) | apart);
+    const Sequence& table = tables.table(level);
+    if (level + 1 < tables.levels()) {
+      // Entries are positions in the next table: they count from 0, one by one.
+      const bool fits = narrow && common_factor(table, reached).most <= narrow_limit;
+      placement.tables[level] = counted(table, reached, 0, 1, fits);
+      continue;
+    }
+    ByteEntries entries = byte_entries(table, reached, narrow);
+    placement.tables[level] = std::move(entries.table);
+    placement.entry_alignment = entries.alignment;
     if (!narrow) continue;
-    placement.unit = unit;
-    tables.move_origin(level + 1, least);
-    placement.notes.push_back(text("offsets take ", fits ? 32 : 64, " bits, in units of ", unit,
-                                   unit == 1 ? " byte" : " bytes"));
+    placement.unit = entries.unit;
+    tables.move_origin(level + 1, entries.least);
+    placement.notes.push_back(text("offsets take ", entries.narrow ? 32 : 64, " bits, in units of ",
+                                   entries.unit, entries.unit == 1 ? " byte" : " bytes"));
   }
   placement.layout = tables.layout();
 }

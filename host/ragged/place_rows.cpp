@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -33,8 +32,6 @@ const std::byte* pointer_to(std::int64_t address) {
   // NOLINTNEXTLINE(performance-no-int-to-ptr): an address of a row
   return reinterpret_cast<const std::byte*>(address);
 }
-
-constexpr std::int64_t narrow_limit = std::numeric_limits<std::uint32_t>::max();
 
 PlacementKind choose(PlacementKind asked, MemorySpace space) {
   if (space == MemorySpace::device) {
@@ -124,27 +121,14 @@ LargeVector<std::int64_t> leave_rows(Placement& placement, const RaggedView& vie
   return places;
 }
 
-/// Counts places from the lowest one in their common factor, in 32 bits where they fit; returns the
-/// lowest one.
+/// Writes the entries of the rows' places and returns the place that they count from.
 std::int64_t store_starts(Placement& placement, LargeVector<std::int64_t> places, bool narrow) {
-  const auto count = static_cast<std::int64_t>(places.size());
-  const Sequence entries = Sequence::flat(std::move(places));
-  const SlotSet all = SlotSet::full(count);
-  CommonFactor common;
-  common.factor = 1;
-  if (narrow && count > 0) common = common_factor(entries, all);
-  // Addresses may lie anywhere, and are told apart as unsigned numbers.
-  const std::uint64_t range =
-      static_cast<std::uint64_t>(common.most) - static_cast<std::uint64_t>(common.least);
-  const bool fits =
-      narrow && range / static_cast<std::uint64_t>(common.factor) <= std::uint64_t{narrow_limit};
-  placement.unit = common.factor;
-  placement.entry_alignment = any_alignment;
-  for (std::int64_t row = 0; row < count; ++row)
-    placement.entry_alignment =
-        std::min(placement.entry_alignment, alignment_of(entries[row] - common.least));
-  placement.tables.push_back(counted(entries, all, common.least, common.factor, fits));
-  return common.least;
+  const SlotSet all = SlotSet::full(static_cast<std::int64_t>(places.size()));
+  ByteEntries entries = byte_entries(Sequence::flat(std::move(places)), all, narrow);
+  placement.unit = entries.unit;
+  placement.entry_alignment = entries.alignment;
+  placement.tables.push_back(std::move(entries.table));
+  return entries.least;
 }
 
 void store_lengths(Placement& placement, const RaggedView& view, bool narrow) {
