@@ -41,11 +41,10 @@ struct Properties {
   }
 };
 
-template <auto shape_of, auto format_of, class Self>
-void bind_properties(Class<Self>& cls) {
-  using All = Properties<Self, shape_of, format_of>;
-  cls.template property<&All::shape>("shape", "The extents of the axes, a tuple.")
-      .template property<&All::ndim>("ndim", "The number of axes.")
+/// Adds what says nothing of the shape's form, which `All` has as static functions.
+template <class All, class Self>
+void bind_common_properties(Class<Self>& cls) {
+  cls.template property<&All::ndim>("ndim", "The number of axes.")
       .template property<&All::size>("size", "The number of elements.")
       .template property<&All::itemsize>("itemsize", "The bytes of one element.")
       .template property<&All::nbytes>("nbytes", "The bytes of all elements: size * itemsize.")
@@ -53,6 +52,13 @@ void bind_properties(Class<Self>& cls) {
       .template property<&All::dtype>("dtype",
                                       "The element type by a name that numpy.dtype() understands.")
       .template length<&All::length>();
+}
+
+template <auto shape_of, auto format_of, class Self>
+void bind_properties(Class<Self>& cls) {
+  using All = Properties<Self, shape_of, format_of>;
+  cls.template property<&All::shape>("shape", "The extents of the axes, a tuple.");
+  bind_common_properties<All>(cls);
 }
 
 }  // namespace multibuffer::python

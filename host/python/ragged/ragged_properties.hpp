@@ -4,6 +4,7 @@
 #include <multibuffer/format.hpp>
 
 #include "host/python/elements/dtype.hpp"
+#include "host/python/properties.hpp"
 #include "host/python/support/class.hpp"
 #include "host/python/support/values.hpp"
 
@@ -69,18 +70,11 @@ void bind_ragged_properties(Class<Self>& cls) {
   using All = RaggedProperties<Self, rows_of>;
   cls.template property<&All::shape>(
          "shape", "(rows, None, ...): the extents of the axes, None for that of the rows' own.")
-      .template property<&All::ndim>("ndim", "The number of axes.")
       .template property<&All::lengths>(
           "lengths", "The items of every row: a DeviceBuffer of int64 in host memory, a copy.")
       .template property<&All::items>("items", "The items of all rows together.")
-      .template property<&All::longest>("longest", "The most items of a row; 0 without rows.")
-      .template property<&All::size>("size", "The number of elements.")
-      .template property<&All::itemsize>("itemsize", "The bytes of one element.")
-      .template property<&All::nbytes>("nbytes", "The bytes of all elements: size * itemsize.")
-      .template property<&All::format>("format", "The element format as PEP 3118 spells it.")
-      .template property<&All::dtype>("dtype",
-                                      "The element type by a name that numpy.dtype() understands.")
-      .template length<&All::length>();
+      .template property<&All::longest>("longest", "The most items of a row; 0 without rows.");
+  bind_common_properties<All>(cls);
 }
 
 }  // namespace multibuffer::python
