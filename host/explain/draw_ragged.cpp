@@ -75,15 +75,7 @@ Explanation explained(const RaggedView& rows, std::span<const std::int64_t> at) 
   shape[0] = rows.length(index[0]);
   const ArrayView row =
       ArrayView::dense(rows.start(index[0]), shape, rows.format(), true, rows.space());
-  Explanation explanation{.index = index,
-                          .shape = layout.shape(),
-                          .format = rows.format(),
-                          .pointers = {},
-                          .offsets = {},
-                          .placement = {},
-                          .place = {},
-                          .value = {},
-                          .notes = {}};
+  Explanation explanation{.index = index, .shape = layout.shape(), .format = rows.format()};
   std::vector<Step> steps =
       walk(layout, index, reinterpret_cast<std::uintptr_t>(rows.starts().data()), false,
            [&](int, std::uint64_t) {

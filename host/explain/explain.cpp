@@ -145,15 +145,8 @@ void place_whole(Explanation& explanation, const ArrayView& view, const ExplainO
 
 Explanation explain(const ArrayView& view, std::span<const std::int64_t> index,
                     const ExplainOptions& options) {
-  Explanation explanation{.index = checked_index(view.layout(), index),
-                          .shape = view.shape(),
-                          .format = view.format(),
-                          .pointers = {},
-                          .offsets = {},
-                          .placement = {},
-                          .place = {},
-                          .value = {},
-                          .notes = {}};
+  Explanation explanation{
+      .index = checked_index(view.layout(), index), .shape = view.shape(), .format = view.format()};
   explanation.pointers = by_pointers(view, explanation.index);
   if (view.space() == MemorySpace::host) {
     explanation.value = show_element(view.format(), pointer_to(explanation.pointers->position));

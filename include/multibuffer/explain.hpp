@@ -63,15 +63,15 @@ struct Explanation {
   std::vector<std::int64_t> shape;
   Format format;
   /// The steps by the exporter's pointers; nothing for an array that is on a device already.
-  std::optional<WayToElement> pointers;
+  std::optional<WayToElement> pointers = {};
   /// The steps by offset arrays. Nothing where the array cannot be placed; then a note says why.
-  std::optional<WayToElement> offsets;
-  std::optional<PlacementKind> placement;
-  std::optional<ElementPlace> place;
-  std::string value;  ///< as `show_element` writes it; empty where it was not read
+  std::optional<WayToElement> offsets = {};
+  std::optional<PlacementKind> placement = {};
+  std::optional<ElementPlace> place = {};
+  std::string value = {};  ///< as `show_element` writes it; empty where it was not read
   /// Sentences: why the array cannot be placed, which tables became strides, and what others get
   /// wrong about it.
-  std::vector<std::string> notes;
+  std::vector<std::string> notes = {};
 };
 
 struct ExplainOptions {
