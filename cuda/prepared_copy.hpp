@@ -33,7 +33,7 @@ class CudaPreparedCopy final : public PreparedCopy {
   void wait() override;
 
  private:
-  /// What both constructors begin and end with.
+  /// Begins both constructors, which end with `get_ready`.
   CudaPreparedCopy(Context& context, IndexReport report, bool checks, std::vector<UsedMemory> uses,
                    cudaStream_t stream);
   void get_ready(const std::shared_ptr<DeviceMemory>& memory, bool is_written);

@@ -6,8 +6,8 @@
 
 namespace multibuffer {
 
-/// What a backend would do with a plan, and why: its own choice, asked again. The words are those
-/// that stand beside each choice in the backend's source.
+/// Says what a backend would do with a plan, and why, by asking for its choice again. The words are
+/// those that stand beside each choice in the backend's source.
 struct PlanDescription {
   struct Way {
     std::string name;

@@ -102,8 +102,8 @@ inline std::int64_t table_entry(const PlanTable& table, std::int64_t position) {
                     : std::int64_t{static_cast<const std::uint32_t*>(table.data)[position]};
 }
 
-/// What a padded row of `length` items has of a row of `items`: `count` items from `first` on go to
-/// the places from `place` on.
+/// Says which items of a ragged row a padded row has: `count` items from `first` on go to the
+/// places from `place` on.
 struct PaddedItems {
   std::int64_t first = 0;
   std::int64_t place = 0;

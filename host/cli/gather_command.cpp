@@ -108,7 +108,7 @@ multibuffer::GatherOptions options_for(const ResultType& type) {
   return options;
 }
 
-/// What was asked of a gather beside its result.
+/// Holds what the command line asks for besides the result.
 struct Asked {
   bool explain_plan = false;
   bool measure = false;

@@ -98,7 +98,7 @@ void walk_padded(const RaggedPlan& plan, std::int64_t item_parts, std::int64_t b
     const std::int64_t to = std::min(end - row_begin, row_parts);
     const std::int64_t place = items.place * item_parts;
     const std::int64_t place_end = place + items.count * item_parts;
-    // What of [from, to) lies before the items, is items, and lies behind them.
+    // Split [from, to) into what lies before the items, the items, and what lies behind them.
     const std::int64_t items_begin = std::clamp(place, from, to);
     const std::int64_t items_end = std::clamp(place_end, items_begin, to);
     if (from < items_begin) visit.padding(from, items_begin - from);
