@@ -85,8 +85,8 @@ SourceName split_source(const std::string& source) {
 }
 
 std::vector<std::string> files_of(const std::string& name_or_pattern) {
-  const bool magic = name_or_pattern.find_first_of("*?[") != std::string::npos;
-  if (!magic || exists(name_or_pattern)) return {name_or_pattern};
+  const bool is_pattern = name_or_pattern.find_first_of("*?[") != std::string::npos;
+  if (!is_pattern || exists(name_or_pattern)) return {name_or_pattern};
   glob_t found{};
   const int error = glob(name_or_pattern.c_str(), GLOB_ERR | GLOB_NOSORT, nullptr, &found);
   const std::unique_ptr<glob_t, void (*)(glob_t*)> freed(&found, [](glob_t* g) { globfree(g); });

@@ -2,6 +2,7 @@
 #include <multibuffer/error.hpp>
 
 #include "host/ragged/ragged_storage.hpp"
+#include "host/support/address.hpp"
 #include "host/support/text.hpp"
 #include "host/upload/internals.hpp"
 #include "host/upload/storage.hpp"
@@ -44,10 +45,6 @@ void check_aligned(std::int64_t distance, std::int64_t alignment, const std::str
   if (alignment_of(distance) < alignment)
     refuse(text(what, ", and elements of this type are aligned to ", alignment, " bytes; upload ",
                 "them packed, or copy() the array"));
-}
-
-std::int64_t address_of(const void* pointer) {
-  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(pointer));
 }
 
 /// Throws unless rows behind a table, the first of which begins at `base`, are aligned.

@@ -5,6 +5,7 @@
 
 #include "host/explain/device_reader.hpp"
 #include "host/explain/walk.hpp"
+#include "host/support/address.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>
@@ -43,13 +44,6 @@ void throw_null_at(const Layout& layout, std::span<const std::int64_t> index, in
 
 namespace {
 
-const std::byte* pointer_to(std::uint64_t address) {
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address found in a table
-  return reinterpret_cast<const std::byte*>(address);
-}
-
-std::uint64_t address_of(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
-
 WayToElement way_of(std::vector<Step> steps, bool is_address) {
   const std::uint64_t position = steps.back().position;
   return {std::move(steps), position, is_address};
@@ -57,7 +51,7 @@ WayToElement way_of(std::vector<Step> steps, bool is_address) {
 
 WayToElement by_pointers(const ArrayView& view, std::span<const std::int64_t> index) {
   const Layout& layout = view.layout();
-  return way_of(walk(layout, index, address_of(view.base()), false,
+  return way_of(walk(layout, index, static_cast<std::uint64_t>(address_of(view.base())), false,
                      [&](int level, std::uint64_t slot) {
                        std::uint64_t pointer = 0;
                        std::memcpy(&pointer, pointer_to(slot), sizeof pointer);

@@ -1,6 +1,7 @@
 #include "host/explain/picture_source.hpp"
 
 #include "host/explain/walk.hpp"
+#include "host/support/address.hpp"
 
 #include <cstring>
 #include <optional>
@@ -8,15 +9,6 @@
 #include <vector>
 
 namespace multibuffer {
-namespace {
-
-const std::byte* pointer_to(std::uint64_t address) {
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address found in a table
-  return reinterpret_cast<const std::byte*>(address);
-}
-
-}  // namespace
-
 PictureSource source_of(const ArrayView& view) {
   PictureSource source{.layout = view.layout(),
                        .start = reinterpret_cast<std::uintptr_t>(view.base()),

@@ -148,9 +148,9 @@ void Svg::badge(double x, double y, std::string_view number, std::string_view st
 }
 
 std::string Svg::document(std::string_view title, std::string_view description) const {
-  constexpr double margin = 16;
-  const double width = std::ceil(width_ + margin);
-  const double height = std::ceil(height_ + margin);
+  constexpr double edge = 16;
+  const double width = std::ceil(width_ + edge);
+  const double height = std::ceil(height_ + edge);
   return multibuffer::text(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"mb-picture\" role=\"img\" width=\"", width,
       "\" height=\"", height, "\" viewBox=\"0 0 ", width, ' ', height, "\">\n<title>",

@@ -27,7 +27,7 @@ using Extents = std::vector<std::int64_t>;
 
 // ---- The names of a file's datasets
 
-struct Names {
+struct FoundNames {
   std::vector<std::string> names;
   std::exception_ptr failure;
 };
@@ -35,7 +35,7 @@ struct Names {
 /// H5Ovisit's callback, through which no exception may pass.
 template <class Info>
 herr_t add_name(hid_t /*file*/, const char* name, const Info* info, void* to) {
-  auto& found = *static_cast<Names*>(to);
+  auto& found = *static_cast<FoundNames*>(to);
   try {
     if (info->type == H5O_TYPE_DATASET) found.names.emplace_back(name);
     return 0;
@@ -45,7 +45,7 @@ herr_t add_name(hid_t /*file*/, const char* name, const Info* info, void* to) {
   }
 }
 
-herr_t visit(hid_t file, Names& found) {
+herr_t visit(hid_t file, FoundNames& found) {
   void* const to = &found;
 #if H5_VERSION_GE(1, 12, 0)
   return H5Ovisit3(file, H5_INDEX_NAME, H5_ITER_INC, add_name<H5O_info2_t>, to, H5O_INFO_BASIC);
@@ -284,7 +284,7 @@ class StoredHdf5 final : public StoredFile {
 
   std::vector<std::string> names() const override {
     const Hold hold;
-    Names found;
+    FoundNames found;
     const herr_t status = visit(input_->id(), found);
     if (found.failure) std::rethrow_exception(found.failure);
     input_->rethrow();

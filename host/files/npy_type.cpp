@@ -1,11 +1,11 @@
 #include "host/files/npy_type.hpp"
 
 #include "host/format/scalar_type.hpp"
+#include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <charconv>
 #include <cstddef>
 #include <limits>
@@ -21,7 +21,7 @@ namespace multibuffer::files {
 namespace {
 
 constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
-constexpr char native_order = std::endian::native == std::endian::little ? '<' : '>';
+constexpr char native_order = native_little ? '<' : '>';
 
 std::int64_t multiply(std::int64_t a, std::int64_t b) {
   std::int64_t product = 0;

@@ -4,13 +4,13 @@
 #include <multibuffer/stages/large_vector.hpp>
 
 #include "host/files/mapped_file.hpp"
+#include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
 
 #include <png.h>
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <csetjmp>
 #include <cstdint>
 #include <cstdio>
@@ -28,7 +28,6 @@
 namespace multibuffer::files {
 namespace {
 
-constexpr bool little_endian = std::endian::native == std::endian::little;
 constexpr png_uint_32 largest_side = 0x7fffffff;  // the format's own limit
 
 // The largest decoded row. In places libpng multiplies pixels by bytes in 32 bits.
@@ -176,12 +175,12 @@ double bytes_of_rows(const Header& header) {
     return static_cast<double>(row) * static_cast<double>(height);
   };
   if (!header.interlaced) return bytes(header.width, header.height);
-  double all = 0;
+  double total = 0;
   for (int pass = 0; pass < PNG_INTERLACE_ADAM7_PASSES; ++pass) {
-    all += bytes(PNG_PASS_COLS(std::int64_t{header.width}, pass),
-                 PNG_PASS_ROWS(std::int64_t{header.height}, pass));
+    total += bytes(PNG_PASS_COLS(std::int64_t{header.width}, pass),
+                   PNG_PASS_ROWS(std::int64_t{header.height}, pass));
   }
-  return all;
+  return total;
 }
 
 // Refuses files too short for their picture. A few bytes can claim terabytes, and memory would be
@@ -227,14 +226,14 @@ void read_bytes(png_structp png, png_bytep to, std::size_t count) {
   }
 }
 
-struct Reader {
+struct Decoder {
   Message message;
   png_structp png = nullptr;
   png_infop info = nullptr;
   int passes = 1;
   bool has_transparency = false;
 
-  Reader() {
+  Decoder() {
     png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &message, on_error, on_warning);
     if (png) info = png_create_info_struct(png);
     if (!info) {
@@ -247,34 +246,34 @@ struct Reader {
     // Some programs claim a zlib window that is smaller than the distances that follow.
     png_set_option(png, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
   }
-  ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
+  ~Decoder() { png_destroy_read_struct(&png, &info, nullptr); }
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
 };
 
-bool read_start(Reader& reader) {
-  if (setjmp(png_jmpbuf(reader.png))) return false;
-  png_read_info(reader.png, reader.info);
-  reader.has_transparency = png_get_valid(reader.png, reader.info, PNG_INFO_tRNS) != 0;
-  png_set_expand(reader.png);
-  if (little_endian) png_set_swap(reader.png);
-  reader.passes = png_set_interlace_handling(reader.png);
-  png_read_update_info(reader.png, reader.info);
+bool read_start(Decoder& decoder) {
+  if (setjmp(png_jmpbuf(decoder.png))) return false;
+  png_read_info(decoder.png, decoder.info);
+  decoder.has_transparency = png_get_valid(decoder.png, decoder.info, PNG_INFO_tRNS) != 0;
+  png_set_expand(decoder.png);
+  if (native_little) png_set_swap(decoder.png);
+  decoder.passes = png_set_interlace_handling(decoder.png);
+  png_read_update_info(decoder.png, decoder.info);
   return true;
 }
 
 // Fills `rows` as rows are read, so that missing pixels cost no memory.
-bool read_rows(const Reader& reader, std::span<png_bytep> rows, png_bytep pixels,
+bool read_rows(const Decoder& decoder, std::span<png_bytep> rows, png_bytep pixels,
                std::size_t row_bytes, const std::stop_token& stop) {
-  if (setjmp(png_jmpbuf(reader.png))) return false;
-  for (int pass = 0; pass < reader.passes; ++pass) {
+  if (setjmp(png_jmpbuf(decoder.png))) return false;
+  for (int pass = 0; pass < decoder.passes; ++pass) {
     for (std::size_t row = 0; row < rows.size(); ++row) {
-      if (stop.stop_requested()) png_error(reader.png, "stopped");
+      if (stop.stop_requested()) png_error(decoder.png, "stopped");
       if (pass == 0) rows[row] = pixels + row * row_bytes;
-      png_read_row(reader.png, rows[row], nullptr);
+      png_read_row(decoder.png, rows[row], nullptr);
     }
   }
-  png_read_end(reader.png, nullptr);
+  png_read_end(decoder.png, nullptr);
   return true;
 }
 
@@ -288,11 +287,12 @@ struct PngFile::Image {
   std::vector<std::int64_t> suboffsets;
   std::int64_t itemsize = 1;
 
-  explicit Image(const Reader& reader) : itemsize(png_get_bit_depth(reader.png, reader.info) / 8) {
-    const auto channels = static_cast<std::int64_t>(png_get_channels(reader.png, reader.info));
-    const std::size_t height = png_get_image_height(reader.png, reader.info);
+  explicit Image(const Decoder& decoder)
+      : itemsize(png_get_bit_depth(decoder.png, decoder.info) / 8) {
+    const auto channels = static_cast<std::int64_t>(png_get_channels(decoder.png, decoder.info));
+    const std::size_t height = png_get_image_height(decoder.png, decoder.info);
     shape = {static_cast<std::int64_t>(height),
-             static_cast<std::int64_t>(png_get_image_width(reader.png, reader.info))};
+             static_cast<std::int64_t>(png_get_image_width(decoder.png, decoder.info))};
     strides = {sizeof(png_bytep), channels * itemsize};
     suboffsets = {0, -1};
     if (channels > 1) {
@@ -300,7 +300,7 @@ struct PngFile::Image {
       strides.push_back(itemsize);
       suboffsets.push_back(-1);
     }
-    pixels.resize(height * png_get_rowbytes(reader.png, reader.info));
+    pixels.resize(height * png_get_rowbytes(decoder.png, decoder.info));
     rows.resize(height);
   }
 };
@@ -329,17 +329,17 @@ void PngFile::read(Bytes file, const Watch& watch) {
   const Header header = header_of(file);
   const Chunks chunks = chunks_of(file, header);
   check_size(header, chunks, file.size());
-  Reader reader;
+  Decoder decoder;
   Source source{.pieces = chunks.pieces, .watch = &watch};
-  png_set_read_fn(reader.png, &source, read_bytes);
-  if (!read_start(reader)) throw Broken(reader.message.error.data());
-  if (chunks.has_transparency && !reader.has_transparency) {  // libpng would ignore it
-    throw Broken(text("its transparency (tRNS) is of no use: ", reader.message.warning.data()));
+  png_set_read_fn(decoder.png, &source, read_bytes);
+  if (!read_start(decoder)) throw Broken(decoder.message.error.data());
+  if (chunks.has_transparency && !decoder.has_transparency) {  // libpng would ignore it
+    throw Broken(text("its transparency (tRNS) is of no use: ", decoder.message.warning.data()));
   }
-  image_ = std::make_unique<Image>(reader);
-  if (!read_rows(reader, image_->rows, image_->pixels.data(),
-                 png_get_rowbytes(reader.png, reader.info), watch.stop)) {
-    throw Broken(reader.message.error.data());
+  image_ = std::make_unique<Image>(decoder);
+  if (!read_rows(decoder, image_->rows, image_->pixels.data(),
+                 png_get_rowbytes(decoder.png, decoder.info), watch.stop)) {
+    throw Broken(decoder.message.error.data());
   }
 }
 
@@ -360,7 +360,7 @@ BufferExport PngFile::raw_export() const {
 
 const char* PngFile::descr() const noexcept {
   if (image_->itemsize == 1) return "'|u1'";
-  return little_endian ? "'<u2'" : "'>u2'";
+  return native_little ? "'<u2'" : "'>u2'";
 }
 
 std::int64_t PngFile::nbytes() const noexcept {

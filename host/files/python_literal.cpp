@@ -130,10 +130,10 @@ class Parser {
   }
 
   void append_escape(std::string& to) {
-    constexpr std::string_view letters = "\\'\"abfnrtv";
+    constexpr std::string_view escapes = "\\'\"abfnrtv";
     constexpr std::string_view meant = "\\'\"\a\b\f\n\r\t\v";
     const char c = peek();
-    const std::size_t letter = letters.find(c);
+    const std::size_t letter = escapes.find(c);
     if (letter != std::string_view::npos && c != '\0') {
       ++position_;
       to += meant[letter];

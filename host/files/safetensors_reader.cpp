@@ -26,8 +26,8 @@ namespace multibuffer::files {
 namespace {
 
 constexpr std::int64_t length_bytes = 8;
-constexpr std::uint64_t longest_header = 100'000'000;  // as in the reference implementation
-constexpr std::size_t most_axes = 60;                  // as in check_inside()
+constexpr std::uint64_t most_header_bytes = 100'000'000;  // as in the reference implementation
+constexpr std::size_t most_axes = 60;                     // as in check_inside()
 
 struct TypeName {
   std::string_view name;
@@ -293,9 +293,9 @@ class StoredSafetensors final : public StoredFile {
     std::uint64_t length = 0;
     for (std::size_t i = start.size(); i-- > 0;)
       length = length << 8 | std::to_integer<std::uint64_t>(start[i]);
-    if (length > longest_header)
+    if (length > most_header_bytes)
       refuse(text("is no safetensors file: a header of ", length, " bytes, of which ",
-                  longest_header, " are the most"));
+                  most_header_bytes, " are the most"));
     data_begin_ = length_bytes + static_cast<std::int64_t>(length);
     if (data_begin_ > file_.bytes())
       refuse(text("is cut in its header: it has ", file_.bytes(), " bytes, the header alone says ",

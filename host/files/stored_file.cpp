@@ -14,11 +14,13 @@
 namespace multibuffer::files {
 namespace {
 
-constexpr std::array all{&npy_reader, &npz_reader, &hdf5_reader, &safetensors_reader, &png_reader};
+constexpr std::array all_readers{&npy_reader, &npz_reader, &hdf5_reader, &safetensors_reader,
+                                 &png_reader};
 
 std::string known_formats() {
   std::string formats;
-  for (const Reader* reader : all) formats += text(formats.empty() ? "" : ", ", reader->name);
+  for (const Reader* reader : all_readers)
+    formats += text(formats.empty() ? "" : ", ", reader->name);
   return formats;
 }
 
@@ -31,7 +33,7 @@ std::string lower_ending(const std::string& path) {
 
 const Reader* reader_of(const std::string& path) {
   const std::string ending = lower_ending(path);
-  for (const Reader* reader : all)
+  for (const Reader* reader : all_readers)
     if (ending == reader->ending) return reader;
   if (const Reader* const reader = recognised(path)) return reader;
   throw Failure(Errc::file_invalid, text(path, ": of no format that can be read (", known_formats(),
@@ -40,7 +42,7 @@ const Reader* reader_of(const std::string& path) {
 
 }  // namespace
 
-std::span<const Reader* const> readers() { return all; }
+std::span<const Reader* const> readers() { return all_readers; }
 
 const Reader* recognised(const std::string& path) {
   const InputFile file(path);
@@ -48,7 +50,7 @@ const Reader* recognised(const std::string& path) {
   const auto bytes = static_cast<std::size_t>(std::min<std::int64_t>(file.bytes(), start.size()));
   file.read(0, std::span(start).first(bytes));
   const std::string_view first(reinterpret_cast<const char*>(start.data()), bytes);
-  for (const Reader* reader : all)
+  for (const Reader* reader : all_readers)
     if (reader->recognises && reader->recognises(first)) return reader;
   return nullptr;
 }

@@ -68,25 +68,25 @@ Directory find_directory(const InputFile& file) {
   const std::size_t tail_bytes = std::min<std::uint64_t>(
       bytes, longest_comment + end_bytes + wide_locator_bytes + wide_end_bytes);
   const std::uint64_t tail_begin = bytes - tail_bytes;
-  const std::string tail = bytes_at(file, tail_begin, tail_bytes);
-  const std::string_view all = tail;
-  const std::size_t end = all.rfind(end_mark);
-  if (end == std::string_view::npos || all.size() - end < end_bytes)
+  const std::string kept = bytes_at(file, tail_begin, tail_bytes);
+  const std::string_view tail = kept;
+  const std::size_t end = tail.rfind(end_mark);
+  if (end == std::string_view::npos || tail.size() - end < end_bytes)
     refuse(file, bytes == 0 ? "is empty"
                             : "is no ZIP archive, as .npz files are, or is cut: it has no "
                               "directory at its end");
-  Directory directory{.end = tail_begin + end, .entries = number_at(all, end + 10, 2)};
-  std::uint64_t size = number_at(all, end + 12, 4);
-  std::uint64_t offset = number_at(all, end + 16, 4);
+  Directory directory{.end = tail_begin + end, .entries = number_at(tail, end + 10, 2)};
+  std::uint64_t size = number_at(tail, end + 12, 4);
+  std::uint64_t offset = number_at(tail, end + 16, 4);
   if (end >= wide_locator_bytes + wide_end_bytes &&
-      all.substr(end - wide_locator_bytes).starts_with(wide_locator_mark)) {
+      tail.substr(end - wide_locator_bytes).starts_with(wide_locator_mark)) {
     const std::size_t wide_end = end - wide_locator_bytes - wide_end_bytes;
-    if (!all.substr(wide_end).starts_with(wide_end_mark)) refuse_directory(file);
+    if (!tail.substr(wide_end).starts_with(wide_end_mark)) refuse_directory(file);
     directory.end = tail_begin + wide_end;
-    directory.entries = number_at(all, wide_end + 32, 8);
+    directory.entries = number_at(tail, wide_end + 32, 8);
     directory.is_wide = true;
-    size = number_at(all, wide_end + 40, 8);
-    offset = number_at(all, wide_end + 48, 8);
+    size = number_at(tail, wide_end + 40, 8);
+    offset = number_at(tail, wide_end + 48, 8);
   }
   // The directory lies in front of its end; what is not accounted for lies in front of the archive.
   if (size > directory.end || offset > directory.end - size) refuse_directory(file);

@@ -4,11 +4,11 @@
 
 #include "host/format/quoted.hpp"
 #include "host/format/scalar_type.hpp"
+#include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <charconv>
 #include <complex>
 #include <cstddef>
@@ -18,7 +18,6 @@
 namespace multibuffer {
 namespace {
 
-constexpr bool native_little = std::endian::native == std::endian::little;
 constexpr int max_nesting = 64;
 constexpr std::size_t max_subarray_axes = 64;
 

@@ -3,10 +3,10 @@
 #include <multibuffer/format.hpp>
 
 #include "host/format/scalar_type.hpp"
+#include "host/support/native_order.hpp"
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -18,7 +18,7 @@ template <class T>
 T read(const std::byte* bytes, bool little_endian) {
   std::array<std::byte, sizeof(T)> copy;
   std::copy_n(bytes, copy.size(), copy.begin());
-  if (little_endian != (std::endian::native == std::endian::little)) std::ranges::reverse(copy);
+  if (little_endian != native_little) std::ranges::reverse(copy);
   T value;
   std::memcpy(&value, copy.data(), copy.size());
   return value;

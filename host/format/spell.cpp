@@ -3,17 +3,15 @@
 
 #include "host/format/quoted.hpp"
 #include "host/format/scalar_type.hpp"
+#include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <string>
 #include <utility>
 
 namespace multibuffer {
 namespace {
-
-constexpr bool native_little = std::endian::native == std::endian::little;
 
 /// Returns the code of a scalar, with its length where it has one; nothing for a number that is not
 /// in the table.

@@ -1,12 +1,11 @@
 #include <multibuffer/format.hpp>
 
+#include "host/support/native_order.hpp"
+
 #include <algorithm>
-#include <bit>
 
 namespace multibuffer {
 namespace {
-
-constexpr bool native_little = std::endian::native == std::endian::little;
 
 /// Returns true if `holds` does for every scalar in `type`.
 template <class Predicate>

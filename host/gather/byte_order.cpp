@@ -1,9 +1,9 @@
 #include <multibuffer/byte_order.hpp>
 
+#include "host/support/native_order.hpp"
 #include "host/upload/internals.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -45,7 +45,7 @@ void find_swaps(const Type& type, const Swap& here, std::vector<Swap>& found) {
 
 /// Returns integers in non-native byte order of `unit` bytes, up to 8.
 Format foreign_integers(std::int64_t unit) {
-  const char order = std::endian::native == std::endian::little ? '>' : '<';
+  const char order = native_little ? '>' : '<';
   const char code = unit == 2 ? 'H' : unit == 4 ? 'I' : 'Q';
   return Format(std::string{order, code}, unit);
 }

@@ -28,9 +28,9 @@ bool any_out_of_range(const T* values, std::int64_t count, std::int64_t extent) 
   using Unsigned = std::make_unsigned_t<T>;
   using Limits = std::numeric_limits<T>;
   const auto least = static_cast<T>(std::max<std::int64_t>(-extent, Limits::min()));
-  const auto most = static_cast<T>(std::min<std::int64_t>(extent - 1, Limits::max()));
+  const auto greatest = static_cast<T>(std::min<std::int64_t>(extent - 1, Limits::max()));
   const auto range =
-      static_cast<Unsigned>(static_cast<Unsigned>(most) - static_cast<Unsigned>(least));
+      static_cast<Unsigned>(static_cast<Unsigned>(greatest) - static_cast<Unsigned>(least));
   Unsigned any = 0;
   for (std::int64_t i = 0; i < count; ++i)
     any |= static_cast<Unsigned>(static_cast<Unsigned>(values[i]) - static_cast<Unsigned>(least)) >

@@ -1,9 +1,9 @@
 #include "host/interop/numpy_type.hpp"
 
 #include "host/format/scalar_type.hpp"
+#include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
 
-#include <bit>
 #include <charconv>
 #include <cstdint>
 #include <string>
@@ -59,7 +59,7 @@ std::optional<std::string> dtype_name(const Type& type) {
 }
 
 std::optional<Format> format_of_dtype_name(std::string_view name) {
-  bool little_endian = std::endian::native == std::endian::little;
+  bool little_endian = native_little;
   const bool has_order =
       !name.empty() && std::string_view("<>=|").find(name[0]) != std::string_view::npos;
   if (has_order) {

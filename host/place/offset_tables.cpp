@@ -2,6 +2,7 @@
 
 #include "host/place/exact_divisor.hpp"
 #include "host/resolve/sequence_ops.hpp"
+#include "host/support/index_of.hpp"
 #include "host/support/parallel.hpp"
 
 #include <algorithm>
@@ -10,8 +11,6 @@
 
 namespace multibuffer {
 namespace {
-
-std::size_t index_of(std::int64_t number) { return static_cast<std::size_t>(number); }
 
 std::uint64_t number(std::int64_t entry) { return static_cast<std::uint64_t>(entry); }
 

@@ -3,7 +3,9 @@
 #include "host/place/leaf_shape.hpp"
 #include "host/place/offset_tables.hpp"
 #include "host/resolve/sequence_ops.hpp"
+#include "host/support/address.hpp"
 #include "host/support/checked.hpp"
+#include "host/support/index_of.hpp"
 #include "host/support/parallel.hpp"
 #include "host/support/text.hpp"
 
@@ -22,17 +24,6 @@ namespace multibuffer {
 namespace {
 
 constexpr std::int64_t arena_alignment = 256;
-
-std::int64_t address_of(const std::byte* pointer) {
-  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(pointer));
-}
-
-const std::byte* pointer_to(std::int64_t address) {
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address found in a table
-  return reinterpret_cast<const std::byte*>(address);
-}
-
-std::size_t index_of(std::int64_t number) { return static_cast<std::size_t>(number); }
 
 /// Sets the hulls' offsets so that each keeps its address mod `arena_alignment`. Returns the bytes
 /// of the arena.

@@ -10,9 +10,9 @@
 #include "host/python/properties.hpp"
 #include "host/python/support/owner.hpp"
 #include "host/python/support/values.hpp"
+#include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -40,8 +40,7 @@ bool is_address(const Format& format) {
   const Type& type = format.type();
   const bool is_integer =
       type.kind == ScalarKind::unsigned_integer || type.kind == ScalarKind::signed_integer;
-  return (is_integer || type.kind == ScalarKind::pointer) &&
-         type.little_endian == (std::endian::native == std::endian::little);
+  return (is_integer || type.kind == ScalarKind::pointer) && type.little_endian == native_little;
 }
 
 /// Describes the part behind each pointer, its address apart: nothing is read through this view.

@@ -5,7 +5,9 @@
 #include "host/place/offset_tables.hpp"
 #include "host/resolve/distinct.hpp"
 #include "host/resolve/slot_set.hpp"
+#include "host/support/address.hpp"
 #include "host/support/checked.hpp"
+#include "host/support/index_of.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>
@@ -21,17 +23,6 @@
 
 namespace multibuffer {
 namespace {
-
-std::size_t index_of(std::int64_t number) { return static_cast<std::size_t>(number); }
-
-std::int64_t address_of(const std::byte* pointer) {
-  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(pointer));
-}
-
-const std::byte* pointer_to(std::int64_t address) {
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address of a row
-  return reinterpret_cast<const std::byte*>(address);
-}
 
 PlacementKind choose(PlacementKind asked, MemorySpace space) {
   if (space == MemorySpace::device) {

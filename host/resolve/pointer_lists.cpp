@@ -2,6 +2,7 @@
 
 #include "host/bytes/simd.hpp"
 #include "host/resolve/sequence_ops.hpp"
+#include "host/support/index_of.hpp"
 #include "host/support/parallel.hpp"
 
 #include <algorithm>
@@ -14,8 +15,6 @@
 
 namespace multibuffer {
 namespace {
-
-std::size_t index_of(std::int64_t number) { return static_cast<std::size_t>(number); }
 
 std::uint64_t load_pointer(const std::byte* slot) {
   std::uint64_t pointer = 0;

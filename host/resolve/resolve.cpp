@@ -4,6 +4,7 @@
 #include "host/resolve/read_pointers.hpp"
 #include "host/resolve/sequence_ops.hpp"
 #include "host/resolve/slots.hpp"
+#include "host/support/address.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -47,10 +48,6 @@ Sequence entries_of(const Slots& slots, const Sequence& targets) {
     for (std::int64_t i = 0; i < run.count; ++i)
       entries[static_cast<std::size_t>(run.position + i)] = targets[run.index + i];
   return Sequence::flat(std::move(entries));
-}
-
-std::int64_t address_of(const std::byte* pointer) {
-  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(pointer));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <multibuffer/update.hpp>
 
 #include "host/backend/backend.hpp"
+#include "host/support/address.hpp"
 #include "host/support/text.hpp"
 #include "host/upload/internals.hpp"
 #include "host/upload/storage.hpp"
@@ -16,10 +17,6 @@
 
 namespace multibuffer {
 namespace {
-
-std::int64_t address_of(const std::byte* pointer) {
-  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(pointer));
-}
 
 /// Tells whether some leaf of a placement lies in `memory`.
 bool reads_from(const Placement& placement, const Memory& memory) {

@@ -5,9 +5,9 @@
 #include "host/interop/numpy_type.hpp"
 #include "host/python/support/function.hpp"
 #include "host/python/support/values.hpp"
+#include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
 
-#include <bit>
 #include <charconv>
 #include <cstdint>
 #include <optional>
@@ -82,8 +82,7 @@ Format format_of_type_string(std::string_view given) {
   }
   Type type;
   type.size = given[1] == 'U' ? 4 * size : size;
-  type.little_endian =
-      given[0] == '|' ? std::endian::native == std::endian::little : given[0] != '>';
+  type.little_endian = given[0] == '|' ? native_little : given[0] != '>';
   type.kind = given[1] == 'S'   ? ScalarKind::bytes
               : given[1] == 'U' ? ScalarKind::ucs4
                                 : ScalarKind::padding;

@@ -1,10 +1,10 @@
 #include "host/python/elements/numpy_array.hpp"
 
 #include "host/python/support/values.hpp"
+#include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
 
 #include <array>
-#include <bit>
 #include <cstring>
 
 namespace py = pybind11;
@@ -87,7 +87,7 @@ std::optional<Type> NumpyArray::native_type() const {
   Type type;
   type.kind = kinds[number];
   type.size = static_cast<std::int64_t>(sizes[number]);
-  type.little_endian = std::endian::native == std::endian::little;
+  type.little_endian = native_little;
   return type;
 }
 

@@ -5,10 +5,10 @@
 #include "host/python/elements/numpy_array.hpp"
 #include "host/python/support/gil.hpp"
 #include "host/python/support/values.hpp"
+#include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <exception>
 #include <map>
 #include <optional>
@@ -87,8 +87,7 @@ std::optional<RegisteredNumber> registered_number(py::handle exporter) {
   if (!dtype) return {};
   RegisteredNumber number{
       dtype->attr("name").cast<std::string>(), dtype->attr("itemsize").cast<std::int64_t>(), {}};
-  if (!py::bool_(dtype->attr("isnative")))
-    number.order = std::endian::native == std::endian::little ? ">" : "<";
+  if (!py::bool_(dtype->attr("isnative"))) number.order = native_little ? ">" : "<";
   // Other types, strings for instance, are NumPy's to refuse.
   const auto begins = [&](const char* word) { return number.name.starts_with(word); };
   if (!begins("bfloat") && !begins("float") && !begins("int") && !begins("uint")) return {};

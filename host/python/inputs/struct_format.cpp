@@ -6,10 +6,10 @@
 #include "host/python/elements/numpy_array.hpp"
 #include "host/python/inputs/source.hpp"
 #include "host/python/support/values.hpp"
+#include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -90,9 +90,7 @@ Repeated type_of_dtype(py::handle dtype) {
     return result;
   }
   const auto code = text_of(dtype.attr("str"));  // "<i4"
-  type.little_endian =
-      type.size == 1 ||
-      (code[0] == '|' ? std::endian::native == std::endian::little : code[0] != '>');
+  type.little_endian = type.size == 1 || (code[0] == '|' ? native_little : code[0] != '>');
   constexpr std::pair<char, ScalarKind> kinds[] = {{'b', ScalarKind::boolean},
                                                    {'i', ScalarKind::signed_integer},
                                                    {'u', ScalarKind::unsigned_integer},
@@ -238,7 +236,7 @@ Type measured_type(const py::object& dtype) {
     return std::strchr(codes, text_of(dtype.attr("char"))[0]) != nullptr;
   };
   const bool is_native = py::bool_(dtype.attr("isnative"));
-  type.little_endian = type.size == 1 || is_native == (std::endian::native == std::endian::little);
+  type.little_endian = type.size == 1 || is_native == native_little;
   type.kind = is("?")        ? ScalarKind::boolean
               : is("bhilqp") ? ScalarKind::signed_integer
               : is("BHILQP") ? ScalarKind::unsigned_integer
