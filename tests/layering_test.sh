@@ -22,7 +22,7 @@ host/backend             host/format host/place host/bytes host/support
 host/upload              host/backend host/place host/view host/support
 host/elements            host/ragged host/upload host/backend host/format host/place host/view host/support
 host/cpu                 host/backend host/bytes host/support
-host/gather              host/upload host/backend host/place host/resolve host/format host/view host/support
+host/gather              host/bytes host/upload host/backend host/place host/resolve host/format host/view host/support
 host/explain             host/ragged host/gather host/upload host/backend host/place host/resolve host/format host/view host/support
 host/ragged              host/gather host/upload host/backend host/place host/resolve host/format host/view host/support
 host/reference           host/view host/support
@@ -34,7 +34,7 @@ host/python/elements     public host/python/support host/interop host/format hos
 host/python/inputs       public host/python/elements host/python/support host/interop host/backend host/upload host/support
 host/python/indexing     public host/python/inputs host/python/elements host/python/support host/upload host/support
 host/python/ragged       public host/python host/python/indexing host/python/inputs host/python/elements host/python/support host/upload host/support
-host/python              public host/python/inputs host/python/indexing host/python/elements host/python/support host/ragged host/interop host/backend host/upload host/support
+host/python              public host/python/inputs host/python/indexing host/python/elements host/python/support host/ragged host/gather host/interop host/backend host/upload host/support
 cuda/plan                host/backend host/support
 cuda/memory              host/backend host/support
 cuda/kernels             cuda/plan cuda/memory host/backend host/support

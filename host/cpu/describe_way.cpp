@@ -7,7 +7,7 @@
 #include "host/support/parallel.hpp"
 #include "host/support/text.hpp"
 
-#include <vector>
+#include <span>
 
 namespace multibuffer {
 namespace {
@@ -27,12 +27,13 @@ void pass_over(PlanDescription& description, EnumWay taken, const char* prefix) 
 }  // namespace
 
 PlanDescription describe_way(const CopyPlan& plan) {
-  const std::vector<CopyPlan> parts = host_plans(plan);
+  const HostPlans plans(plan);
+  const std::span<const CopyPlan> parts = plans.parts();
   const CopyPlan& part = parts.front();
   const bool nontemporal = worth_nontemporal(plan.dense_bytes(plan.rows * plan.run_bytes));
   PlanDescription description;
   description.granule = cache_line_bytes;
-  const PlanWay way = choose_way(part);
+  const PlanWay way = choose_way(part, nontemporal);
   if (way != PlanWay::planes) {
     description.taken = described(way, "");
     pass_over(description, way, "");

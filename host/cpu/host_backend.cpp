@@ -1,5 +1,4 @@
 #include <multibuffer/error.hpp>
-#include <multibuffer/stages/large_vector.hpp>
 
 #include "host/backend/backend.hpp"
 #include "host/backend/pack.hpp"
@@ -7,6 +6,7 @@
 #include "host/bytes/simd.hpp"
 #include "host/cpu/describe_way.hpp"
 #include "host/cpu/host_gather.hpp"
+#include "host/cpu/kept_memory.hpp"
 #include "host/cpu/ragged_copy.hpp"
 #include "host/support/parallel.hpp"
 #include "host/support/text.hpp"
@@ -44,7 +44,7 @@ std::int64_t available_bytes() {
 class HostMemory final : public Memory {
  public:
   explicit HostMemory(std::int64_t bytes) : Memory(allocate(bytes), bytes) {}
-  ~HostMemory() override { deallocate_large(data_, static_cast<std::size_t>(bytes_)); }
+  ~HostMemory() override { deallocate_kept(data_, static_cast<std::size_t>(bytes_)); }
   HostMemory(const HostMemory&) = delete;
   HostMemory& operator=(const HostMemory&) = delete;
   // Every call of this backend has ended when it returns.
@@ -58,7 +58,7 @@ class HostMemory final : public Memory {
       // Every system has a few bytes, and need not be asked.
       constexpr std::int64_t few = std::int64_t{1} << 20;
       if (bytes > few && bytes > all_bytes()) throw std::bad_alloc();
-      return static_cast<std::byte*>(allocate_large(static_cast<std::size_t>(bytes)));
+      return static_cast<std::byte*>(allocate_kept(static_cast<std::size_t>(bytes)));
     } catch (const std::bad_alloc&) {
       throw OutOfMemory(
           text(bytes, " bytes on the host, which has ", available_bytes(), " available"));
@@ -188,9 +188,9 @@ class HostBackend final : public Backend {
                                     StreamRef, const Watch& watch) override {
     const std::int64_t bytes = plan.rows * plan.run_bytes;
     const bool nontemporal = worth_nontemporal(plan.dense_bytes(bytes));
-    const std::vector<CopyPlan> parts = host_plans(plan);
+    const HostPlans plans(plan);
     const auto gather_part = [&](std::int64_t begin, std::int64_t end) {
-      host_gather_bytes(parts, begin, end, nontemporal);
+      host_gather_bytes(plans.parts(), begin, end, nontemporal);
     };
     // By reference: nothing is allocated.
     parallel_for(bytes, 1, in_result_bytes(plan, watch), std::ref(gather_part));

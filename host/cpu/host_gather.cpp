@@ -4,6 +4,7 @@
 #include "host/cpu/convert_plane.hpp"
 #include "host/cpu/copy_plane.hpp"
 #include "host/cpu/copy_rows.hpp"
+#include "host/cpu/gather_cached_rows.hpp"
 #include "host/cpu/gather_inner_axis.hpp"
 #include "host/cpu/row_walk.hpp"
 #include "host/cpu/way.hpp"
@@ -92,11 +93,13 @@ std::int64_t batch_for(std::int64_t row_bytes) {
   return row_bytes <= 256 ? 32 : 8;
 }
 
-void gather_along_inner_axis(const CopyPlan& plan, std::int64_t begin, std::int64_t end,
-                             bool nontemporal) {
+/// Calls gather(walk, rows) for each inner axis, or the rest of one.
+template <class Gather>
+void along_inner_axes(const CopyPlan& plan, std::int64_t begin, std::int64_t end,
+                      const Gather& gather) {
   for (RowWalk walk(plan, begin); begin < end;) {
     const std::int64_t rows = std::min(end - begin, walk.left_in_inner_axis());
-    gather_inner_axis(walk, rows, plan.run_bytes, nontemporal);
+    gather(walk, rows);
     walk.advance(rows);
     begin += rows;
   }
@@ -193,25 +196,32 @@ std::vector<CopyPlan> in_strips(const CopyPlan& plan, std::int64_t rows) {
 
 }  // namespace
 
-std::vector<CopyPlan> host_plans(const CopyPlan& plan) {
+HostPlans::HostPlans(const CopyPlan& plan) : whole_(plan) {
   constexpr std::int64_t piece = std::int64_t{1} << 18;  // whole pages, whole cache lines
-  if (plan.run_bytes > 2 * piece) return in_short_runs(plan, piece);
-  if (has_planes(plan)) {
+  if (plan.run_bytes > 2 * piece) {
+    cut_ = in_short_runs(plan, piece);
+  } else if (has_planes(plan)) {
     const std::int64_t rows = rows_at_once(plane_of(plan));
-    if (rows > 0 && rows < plan.axes.back().extent) return in_strips(plan, rows);
+    if (rows > 0 && rows < plan.axes.back().extent) cut_ = in_strips(plan, rows);
   }
-  return {plan};
 }
 
 void host_gather(const CopyPlan& plan, std::int64_t begin, std::int64_t end, bool nontemporal) {
   std::optional<DefaultFloats> floats;
   if (plan.scaling) floats.emplace();
-  switch (choose_way(plan)) {
+  switch (choose_way(plan, nontemporal)) {
     case PlanWay::planes:
       gather_planes(plan, begin, end, nontemporal);
       break;
+    case PlanWay::cached_rows:
+      along_inner_axes(plan, begin, end, [&](const RowWalk& walk, std::int64_t rows) {
+        gather_cached_rows(walk, rows, plan.run_bytes);
+      });
+      break;
     case PlanWay::inner_axis:
-      gather_along_inner_axis(plan, begin, end, nontemporal);
+      along_inner_axes(plan, begin, end, [&](const RowWalk& walk, std::int64_t rows) {
+        gather_inner_axis(walk, rows, plan.run_bytes, nontemporal);
+      });
       break;
     case PlanWay::batches:
       gather_batches(plan, begin, end, nontemporal);

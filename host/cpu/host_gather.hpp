@@ -12,7 +12,16 @@ namespace multibuffer {
 /// Splits a plan into plans whose rows can be given to threads in any partition. Runs over 512 KiB
 /// are cut to 256 KiB; planes are cut into strips, so that a source cache line is used while cached
 /// and the output is written in whole lines. The first plan has most of the work.
-std::vector<CopyPlan> host_plans(const CopyPlan& plan);
+class HostPlans {
+ public:
+  /// `plan` must live as long.
+  explicit HostPlans(const CopyPlan& plan);
+  std::span<const CopyPlan> parts() const { return cut_.empty() ? std::span(&whole_, 1) : cut_; }
+
+ private:
+  const CopyPlan& whole_;
+  std::vector<CopyPlan> cut_;  ///< nothing where the plan runs as it is
+};
 
 /// The plane of a plan's last two axes, of which the inner one is strided; of one outer index where
 /// the last but one is not.

@@ -6,6 +6,8 @@
 #include "host/cpu/transpose.hpp"
 #include "host/support/text.hpp"
 
+#include <algorithm>
+
 namespace multibuffer {
 namespace {
 
@@ -40,6 +42,17 @@ PlaneWay way_of_rows(const Plane& plane) {
   return PlaneWay::strided;
 }
 
+/// Returns true if the rows that axes and index arrays can lead to take no more than `bytes`.
+bool reads_no_more_than(const CopyPlan& plan, std::int64_t bytes) {
+  if (plan.run_bytes > bytes) return false;
+  std::int64_t rows_left = bytes / plan.run_bytes;
+  for (const PlanAxis& axis : plan.axes)
+    if (axis.stride != 0) rows_left /= axis.extent;
+  for (const PlanIndices& indices : plan.indices)
+    rows_left /= std::max<std::int64_t>(indices.extent, 1);
+  return rows_left > 0;
+}
+
 }  // namespace
 
 Pixels outer_pixels(const Plane& plane) {
@@ -67,8 +80,11 @@ bool has_planes(const CopyPlan& plan) {
   return !plan.axes.empty() && is_strided(plan, plan.axes.size() - 1);
 }
 
-PlanWay choose_way(const CopyPlan& plan, const WayThresholds& thresholds) {
+PlanWay choose_way(const CopyPlan& plan, bool nontemporal, const WayThresholds& thresholds) {
   if (has_planes(plan)) return PlanWay::planes;
+  if (!plan.conversion && !plan.axes.empty() && !nontemporal &&
+      reads_no_more_than(plan, thresholds.most_cached_bytes) && RowWalk::can_look_up_ahead(plan))
+    return PlanWay::cached_rows;
   if (!plan.conversion && !plan.axes.empty() &&
       plan.run_bytes >= thresholds.least_inner_axis_row_bytes &&
       plan.run_bytes <= thresholds.most_inner_axis_row_bytes &&
@@ -82,6 +98,8 @@ const char* name_of(PlanWay way) {
   switch (way) {
     case PlanWay::planes:
       return "planes";
+    case PlanWay::cached_rows:
+      return "cached_rows";
     case PlanWay::inner_axis:
       return "inner_axis";
     case PlanWay::batches:
@@ -95,6 +113,9 @@ std::string needs_of(PlanWay way) {
   switch (way) {
     case PlanWay::planes:
       return "an inner axis whose rows lie at one stride, with no index array or table along it";
+    case PlanWay::cached_rows:
+      return text("indices that lead to no more than ", sizes.most_cached_bytes,
+                  " bytes, looked up one by one, unconverted, and ordinary stores");
     case PlanWay::inner_axis:
       return text("rows of ", sizes.least_inner_axis_row_bytes, " to ",
                   sizes.most_inner_axis_row_bytes, " bytes, ", sizes.least_inner_axis_rows,

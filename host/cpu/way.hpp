@@ -30,10 +30,11 @@ enum class PlaneWay { interleave, transpose, long_rows, permute, pixels, every, 
 /// How the rows of a plan are copied.
 ///
 ///     planes      the inner axis is strided: a plane of the last two axes (or the rest of one)
+///     cached_rows rows from few bytes, which the caches hold: one loop that prefetches nothing
 ///     inner_axis  a long inner axis: one loop, in which rows are looked up some way ahead
 ///     batches     all others: the addresses of a batch of rows are found while the batch before
 ///                 is copied
-enum class PlanWay { planes, inner_axis, batches };
+enum class PlanWay { planes, cached_rows, inner_axis, batches };
 
 /// The sizes from which, or up to which, a way is taken. Tests take them to their ends.
 struct WayThresholds {
@@ -45,6 +46,8 @@ struct WayThresholds {
   std::int64_t least_permuted_bytes = 64 * cache_line_bytes;
   /// Up to this size the few rows of an outer index are a pixel.
   std::int64_t most_pixel_bytes = cache_line_bytes;
+  /// Rows from so many bytes are in the second cache, or soon will be.
+  std::int64_t most_cached_bytes = std::int64_t{2} << 20;
   /// Longer rows gain nothing over batches of them; shorter ones than `least` are items.
   std::int64_t least_inner_axis_row_bytes = 17;
   std::int64_t most_inner_axis_row_bytes = 2047;
@@ -56,7 +59,8 @@ inline constexpr WayThresholds way_thresholds;
 PlaneWay choose_way(const Plane& plane, bool nontemporal,
                     const WayThresholds& thresholds = way_thresholds);
 
-PlanWay choose_way(const CopyPlan& plan, const WayThresholds& thresholds = way_thresholds);
+PlanWay choose_way(const CopyPlan& plan, bool nontemporal,
+                   const WayThresholds& thresholds = way_thresholds);
 
 /// The names of ways, and what `choose_way` asks of what is copied by one of them, in words.
 const char* name_of(PlanWay way);

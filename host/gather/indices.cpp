@@ -2,6 +2,7 @@
 #include <multibuffer/indices.hpp>
 
 #include "host/backend/copy_plan.hpp"
+#include "host/gather/range_check.hpp"
 #include "host/gather/staged_indices.hpp"
 #include "host/support/checked.hpp"
 #include "host/support/parallel.hpp"
@@ -12,8 +13,6 @@
 #include <atomic>
 #include <cstring>
 #include <functional>
-#include <limits>
-#include <type_traits>
 #include <utility>
 
 namespace multibuffer {
@@ -21,30 +20,11 @@ namespace {
 
 using Shape = std::vector<std::int64_t>;
 
-/// Looks for a value out of range: at all of them, without a branch that depends on one, and in
-/// their own width, so that a vector holds as many as it can.
-template <class T>
-bool any_out_of_range(const T* values, std::int64_t count, std::int64_t extent) {
-  using Unsigned = std::make_unsigned_t<T>;
-  using Limits = std::numeric_limits<T>;
-  const auto least = static_cast<T>(std::max<std::int64_t>(-extent, Limits::min()));
-  const auto greatest = static_cast<T>(std::min<std::int64_t>(extent - 1, Limits::max()));
-  const auto range =
-      static_cast<Unsigned>(static_cast<Unsigned>(greatest) - static_cast<Unsigned>(least));
-  Unsigned any = 0;
-  for (std::int64_t i = 0; i < count; ++i)
-    any |= static_cast<Unsigned>(static_cast<Unsigned>(values[i]) - static_cast<Unsigned>(least)) >
-                   range
-               ? 1
-               : 0;
-  return any != 0;
-}
-
 template <class T>
 void check_values(const T* values, std::int64_t count, const PlanIndices& indices) {
   std::atomic<bool> bad = false;
   const auto check = [&](std::int64_t begin, std::int64_t end) {
-    if (any_out_of_range(values + begin, end - begin, indices.extent)) bad = true;
+    if (any_out_of_range(values + begin, sizeof(T), end - begin, indices.extent)) bad = true;
   };
   parallel_for(count, sizeof(T), {}, std::ref(check));  // by reference: nothing is allocated
   if (!bad) return;

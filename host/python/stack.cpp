@@ -2,16 +2,19 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/stack.hpp>
 
+#include "host/python/device_array.hpp"
 #include "host/python/elements/dtype.hpp"
 #include "host/python/inputs/exporter.hpp"
 #include "host/python/inputs/parts.hpp"
 #include "host/python/inputs/stack_object.hpp"
 #include "host/python/module.hpp"
 #include "host/python/properties.hpp"
+#include "host/python/support/interrupt.hpp"
 #include "host/python/support/owner.hpp"
 #include "host/python/support/values.hpp"
 #include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
+#include "host/upload/by_pointers.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -123,6 +126,25 @@ StackObject rows_at(std::uintptr_t table, std::int64_t count,
   return {stack(row, std::move(rows)), keep(owner), "host"};
 }
 
+std::vector<std::int64_t> shape_of_stack(const StackObject& stack) {
+  return stack.stack.view().shape();
+}
+
+/// All elements, by one walk over the pointers: in memory for `out`, or in new memory.
+py::object copy_of_stack(const StackObject& object, py::handle out, const Progress& progress) {
+  Asked asked = ask_copy(shape_of_stack(object), Order::C);
+  const ArrayView& view = object.stack.view();
+  if (const std::optional<DeviceArray> array = array_by_pointers(view))
+    return Verbs<DeviceArray>::run(*array, asked, out, py::none(), progress);
+  const DeviceArray array = without_gil([&](const Watch& watch) {
+    UploadOptions options;
+    options.placement = PlacementKind::in_place;
+    options.watch = watch;
+    return upload(view, Device::open(object.device), options);
+  });
+  return Verbs<DeviceArray>::run(array, asked, out, py::none(), progress);
+}
+
 int traverse_stack(const StackObject& object, visitproc visit, void* arg) {
   return object.traverse(visit, arg);
 }
@@ -149,8 +171,8 @@ int get_stack_buffer(PyObject* self, Py_buffer* view, int flags) {
 py::object stack_as_numpy(const StackObject& object, const py::object&, const py::object&) {
   const std::string on = object.device == "host" ? "" : " on " + object.device;
   throw py::buffer_error("a stack of pointers" + on +
-                         " is no NumPy array; upload() takes it, and numpy.asarray() what copy() "
-                         "of that returns");
+                         " is no NumPy array; copy() makes one of it, for numpy.asarray() to take, "
+                         "and upload() an array that is read many times");
 }
 
 std::string represent_stack(const StackObject& object) {
@@ -159,9 +181,6 @@ std::string represent_stack(const StackObject& object) {
               view.readonly() ? "', readonly)" : "')");
 }
 
-std::vector<std::int64_t> shape_of_stack(const StackObject& stack) {
-  return stack.stack.view().shape();
-}
 const Format& format_of_stack(const StackObject& stack) { return stack.stack.view().format(); }
 bool is_readonly(const StackObject& stack) { return stack.stack.view().readonly(); }
 
@@ -175,6 +194,12 @@ void bind_stack(py::module_& module) {
   bind_properties<shape_of_stack, format_of_stack>(cls);
   cls.property<is_readonly>("readonly", "Whether some part is read-only.")
       .property<&StackObject::device>("device", "Whose memory the parts are in.")
+      .method<copy_of_stack>(
+          "copy($self, out=None, *, progress=None)",
+          "All elements, dense in C order, by one walk over the pointers: a DeviceBuffer, or out,\n"
+          "if given, which must not overlap the parts. Where the parts are read once, this is the\n"
+          "shortest way from a list of arrays to one array. progress is that of\n"
+          "DeviceArray.take().")
       .method<stack_as_numpy>("__array__($self, dtype=None, copy=None)",
                               "For NumPy: BufferError, since it cannot follow pointers.")
       .slot(Py_bf_getbuffer, get_stack_buffer)

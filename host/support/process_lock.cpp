@@ -9,8 +9,8 @@ namespace multibuffer {
 namespace {
 
 // Never destroyed: threads may outlive main.
-std::array<std::mutex, 3>& mutexes() {
-  static auto& all = *new std::array<std::mutex, 3>;
+std::array<std::mutex, 4>& mutexes() {
+  static auto& all = *new std::array<std::mutex, 4>;
   return all;
 }
 

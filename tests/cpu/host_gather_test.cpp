@@ -235,7 +235,9 @@ TEST(HostPlans, MayBeCutBetweenAnyTwoRows) {
     if (random.chance() && plane.row_bytes < 64) plane.rows += random(200, 5000);
     plane.outer_out_stride = std::max(plane.outer_out_stride, plane.rows * plane.out_stride);
     const Scene scene(plane, random);
-    const std::vector<CopyPlan> parts = host_plans(plan_of(plane));
+    const CopyPlan whole = plan_of(plane);
+    const HostPlans plans(whole);
+    const std::span<const CopyPlan> parts = plans.parts();
     std::int64_t rows = 0;
     for (const CopyPlan& part : parts) rows += part.rows;
     ASSERT_EQ(rows, plane.outer * plane.rows) << text_of(plane);
@@ -266,7 +268,9 @@ TEST(HostPlans, StripsBeginWhereCacheLinesDo) {
                     .out_stride = size,
                     .stride = lines * size,
                     .row_bytes = size};
-  const std::vector<CopyPlan> parts = host_plans(plan_of(plane));
+  const CopyPlan whole = plan_of(plane);
+  const HostPlans plans(whole);
+  const std::span<const CopyPlan> parts = plans.parts();
   ASSERT_EQ(parts.size(), 3U);
   EXPECT_EQ(parts[0].dense.base, aligned + cache_line_bytes);
   EXPECT_EQ(parts[0].axes[0].dense_stride % cache_line_bytes, 0);
@@ -290,7 +294,9 @@ TEST(HostPlans, LongRunsAreCutIntoPieces) {
               .out_stride = run,
               .stride = -run,
               .row_bytes = run};
-  const std::vector<CopyPlan> parts = host_plans(plan_of(plane));
+  const CopyPlan whole = plan_of(plane);
+  const HostPlans plans(whole);
+  const std::span<const CopyPlan> parts = plans.parts();
   EXPECT_EQ(parts.size(), 2U);
   for (const CopyPlan& part : parts) host_gather(part, 0, part.rows, true);
   EXPECT_TRUE(std::equal(out.begin(), out.begin() + run, source.begin() + run));

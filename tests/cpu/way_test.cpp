@@ -148,20 +148,47 @@ CopyPlan listed_rows(std::int64_t rows, std::int64_t run_bytes) {
   return plan;
 }
 
+/// As if nothing were in the caches.
+constexpr WayThresholds uncached{.most_cached_bytes = 0};
+
+TEST(PlanWay, LooksUpCachedRowsOneByOne) {
+  const auto way = [](std::int64_t rows, std::int64_t bytes, auto change, bool nontemporal) {
+    CopyPlan plan = listed_rows(rows, bytes);
+    change(plan);
+    return choose_way(plan, nontemporal);
+  };
+  const auto as_it_is = [](CopyPlan&) {};
+  EXPECT_EQ(way(1, 1, as_it_is, false), PlanWay::cached_rows);
+  EXPECT_EQ(way(64, 2097, as_it_is, false), PlanWay::cached_rows);  // times 1000: what is read
+  EXPECT_NE(way(64, 2098, as_it_is, false), PlanWay::cached_rows);
+  EXPECT_NE(way(64, 100, as_it_is, true), PlanWay::cached_rows);
+  EXPECT_EQ(way(
+                64, 100, [](CopyPlan& p) { p.conversion = Conversion{}; }, false),
+            PlanWay::batches);
+  EXPECT_NE(way(
+                64, 100, [](CopyPlan& p) { p.indices[0].extent = 30'000; }, false),
+            PlanWay::cached_rows);
+  const auto with_outer_axis = [](CopyPlan& p) {
+    p.axes.insert(p.axes.begin(), {300, 6400, 0, 100'000});
+    p.indices[0].steps = {0, 1};
+  };
+  EXPECT_NE(way(64, 100, with_outer_axis, false), PlanWay::cached_rows);
+}
+
 TEST(PlanWay, CopiesPlanesWhereTheInnerAxisIsStrided) {
   CopyPlan plan = listed_rows(1000, 100);
   plan.axes.push_back({10, 8, 0, 16});
   plan.indices[0].steps.push_back(0);
-  EXPECT_EQ(choose_way(plan), PlanWay::planes);
+  EXPECT_EQ(choose_way(plan, false, uncached), PlanWay::planes);
   plan.indices[0].steps[1] = 1;
-  EXPECT_NE(choose_way(plan), PlanWay::planes);
+  EXPECT_NE(choose_way(plan, false, uncached), PlanWay::planes);
 }
 
 TEST(PlanWay, LooksUpRowsAheadOnALongInnerAxis) {
   const auto way = [](std::int64_t rows, std::int64_t bytes, auto change) {
     CopyPlan plan = listed_rows(rows, bytes);
     change(plan);
-    return choose_way(plan);
+    return choose_way(plan, false, uncached);
   };
   const auto as_it_is = [](CopyPlan&) {};
   EXPECT_EQ(way(64, 17, as_it_is), PlanWay::inner_axis);
@@ -182,12 +209,13 @@ TEST(PlanWay, LooksUpRowsAheadOnALongInnerAxis) {
   EXPECT_EQ(way(64, 100, through_tables(2, 0)), PlanWay::batches);  // more than a loop holds
   CopyPlan one_row = listed_rows(1, 100);
   one_row.axes.clear();
-  EXPECT_EQ(choose_way(one_row), PlanWay::batches);
+  EXPECT_EQ(choose_way(one_row, false, uncached), PlanWay::batches);
 }
 
 TEST(PlanWay, FollowsItsThresholds) {
-  const WayThresholds least{.least_inner_axis_row_bytes = 1, .least_inner_axis_rows = 1};
-  EXPECT_EQ(choose_way(listed_rows(2, 4), least), PlanWay::inner_axis);
+  const WayThresholds least{
+      .most_cached_bytes = 0, .least_inner_axis_row_bytes = 1, .least_inner_axis_rows = 1};
+  EXPECT_EQ(choose_way(listed_rows(2, 4), false, least), PlanWay::inner_axis);
 }
 
 }  // namespace

@@ -71,8 +71,8 @@ TEST(DescribeWay, NamesTheWayThatIsChosen) {
   std::set<std::string> seen;
   for (const CopyPlan& plan : plans()) {
     const PlanDescription description = describe_way(plan);
-    const CopyPlan part = host_plans(plan).front();
-    const PlanWay way = choose_way(part);
+    const HostPlans plans(plan);
+    const PlanWay way = choose_way(plans.parts().front(), false);
     if (way != PlanWay::planes) {
       EXPECT_EQ(description.taken.name, name_of(way));
       EXPECT_EQ(description.passed_over.size(), static_cast<std::size_t>(way));

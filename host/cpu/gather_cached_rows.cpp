@@ -1,0 +1,149 @@
+#include "host/cpu/gather_cached_rows.hpp"
+
+#include "host/bytes/short_copy.hpp"
+#include "host/bytes/simd.hpp"
+#include "host/bytes/wide_copy.hpp"
+
+#include <cstring>
+#include <type_traits>
+
+// A row of 16 bytes is copied in 0.55 ns by a loop that knows its size, and in 2.4 by one that is
+// told the size, finds the addresses of a batch of rows first and prefetches them (1024 rows in the
+// second cache of a Zen 5).
+
+namespace multibuffer {
+namespace {
+
+/// From this size, the C library's memcpy is faster.
+constexpr std::int64_t large_row_bytes = 2048;
+
+struct RowRange {
+  std::byte* to;
+  std::int64_t out_stride;
+  std::int64_t rows;
+  std::int64_t row_bytes;
+};
+
+/// Rows of a size that is known when this is compiled.
+template <std::int64_t Bytes>
+struct FixedRow {
+  static void copy(std::byte* to, const std::byte* from, std::int64_t /*bytes*/) {
+    std::memcpy(to, from, std::size_t{Bytes});
+  }
+};
+template <std::int64_t Lines>
+struct WideLines {
+  static void copy(std::byte* to, const std::byte* from, std::int64_t /*bytes*/) {
+    for (std::int64_t at = 0; at < Lines * cache_line_bytes; at += cache_line_bytes)
+      copy_wide_line(to + at, from + at);
+  }
+};
+struct ShortRow {  ///< up to 16 bytes
+  static void copy(std::byte* to, const std::byte* from, std::int64_t bytes) {
+    copy_short(to, from, bytes);
+  }
+};
+struct LargeRow {
+  static void copy(std::byte* to, const std::byte* from, std::int64_t bytes) {
+    std::memcpy(to, from, static_cast<std::size_t>(bytes));
+  }
+};
+
+/// A `RowAddress` with nothing to add after the table, so that a loop over it has all that it needs
+/// in registers: with that term, 1.0 ns for a row of 16 bytes.
+template <class Before, class Entry>
+struct OneTermAddress {
+  RowTerm<Before> before;
+  const Entry* table;
+  std::int64_t unit;
+  std::uintptr_t base;  ///< with all that is the same for every row
+
+  const std::byte* operator()(std::int64_t row) const {
+    std::int64_t position = before(row);
+    if constexpr (!std::is_void_v<Entry>)
+      position = static_cast<std::int64_t>(table[position]) * unit;
+    return reinterpret_cast<const std::byte*>(base + static_cast<std::uintptr_t>(position));
+  }
+};
+
+template <class Before, class Entry>
+OneTermAddress<Before, Entry> one_term(const RowAddress<Before, Entry, void>& address) {
+  OneTermAddress<Before, Entry> result{address.before, address.table, address.unit, address.base};
+  if constexpr (std::is_void_v<Entry>)
+    result.base += static_cast<std::uintptr_t>(address.first);
+  else
+    result.table += address.first;
+  return result;
+}
+
+// By value: through a reference, the compiler must assume that each store to a row changes them.
+template <class Row, class Address>
+void copy_each(const RowRange range, const Address address) {
+  std::byte* to = range.to;
+  for (std::int64_t i = 0; i < range.rows; ++i, to += range.out_stride)
+    Row::copy(to, address(i), range.row_bytes);
+}
+
+template <class Address>
+void gather_any(const RowRange& range, const Address& address) {
+  if (range.row_bytes <= static_cast<std::int64_t>(vector_bytes))
+    return copy_each<ShortRow>(range, address);
+  if (range.row_bytes >= large_row_bytes) return copy_each<LargeRow>(range, address);
+  copy_each<NarrowMoves>(range, address);
+}
+
+/// What every processor can do, and what is as fast as wide vectors for rows within a cache line.
+template <class Address>
+void gather_narrow(const RowRange& range, const Address& address) {
+  switch (range.row_bytes) {
+    case 1:
+      return copy_each<FixedRow<1>>(range, address);
+    case 2:
+      return copy_each<FixedRow<2>>(range, address);
+    case 4:
+      return copy_each<FixedRow<4>>(range, address);
+    case 8:
+      return copy_each<FixedRow<8>>(range, address);
+    case 16:
+      return copy_each<FixedRow<16>>(range, address);
+    case 32:
+      return copy_each<FixedRow<32>>(range, address);
+    default:
+      return gather_any(range, address);
+  }
+}
+
+template <class Address>
+MULTIBUFFER_WIDE void gather_wide(const RowRange& range, const Address& address) {
+  switch (range.row_bytes) {
+    case cache_line_bytes:
+      return copy_each<WideLines<1>>(range, address);
+    case 2 * cache_line_bytes:
+      return copy_each<WideLines<2>>(range, address);
+    case 4 * cache_line_bytes:
+      return copy_each<WideLines<4>>(range, address);
+    default:
+      return copy_each<WideMoves>(range, address);
+  }
+}
+
+}  // namespace
+
+void gather_cached_rows(const RowWalk& walk, std::int64_t rows, std::int64_t row_bytes) {
+  const bool wide =
+      row_bytes >= cache_line_bytes && row_bytes < large_row_bytes && has_wide_vectors();
+  const RowRange range{walk.to(), walk.out_stride(), rows, row_bytes};
+  walk.with_addresses(
+      [&]<class Before, class Entry, class After>(const RowAddress<Before, Entry, After>& address) {
+        if constexpr (std::is_void_v<After>) {
+          if (address.after.stride != 0)
+            gather_any(range, address);
+          else if (wide)
+            gather_wide(range, one_term(address));
+          else
+            gather_narrow(range, one_term(address));
+        }
+      });
+}
+
+}  // namespace multibuffer

@@ -1,0 +1,64 @@
+#include "host/gather/quick_take.hpp"
+
+#include "host/backend/copy_plan.hpp"
+#include "host/gather/overlap.hpp"
+#include "host/gather/range_check.hpp"
+#include "host/upload/internals.hpp"
+#include "host/upload/storage.hpp"
+
+namespace multibuffer {
+
+std::optional<std::int64_t> quick_item_bytes(const DeviceArray& array) {
+  const std::span<const Axis> axes = array.layout().axes();
+  if (axes.empty() || array.device().kind() != DeviceKind::host) return {};
+  const int levels = array.layout().levels();
+  std::int64_t bytes = array.itemsize();
+  for (std::size_t i = axes.size(); i-- > 1;) {
+    if (axes[i].level != levels || axes[i].stride != bytes) return {};
+    bytes *= axes[i].extent;
+  }
+  if (bytes == 0 || axes[0].extent == 0) return {};
+  return bytes;
+}
+
+bool quick_take(const DeviceArray& array, const HostIndices& indices, IndexMode mode, std::byte* to,
+                bool owns_output) {
+  const std::optional<std::int64_t> item_bytes = quick_item_bytes(array);
+  const Axis& axis = array.layout().axes()[0];
+  if (!item_bytes || indices.count == 0) return false;
+  if (mode == IndexMode::raise &&
+      any_out_of_range(indices.data, indices.bytes_each, indices.count, axis.extent))
+    return false;
+  if (!owns_output) {
+    const std::int64_t shape[] = {indices.count}, strides[] = {*item_bytes};
+    const OutputPlace place{to, shape, strides, *item_bytes};
+    const auto begin = reinterpret_cast<std::uintptr_t>(indices.data);
+    const auto bytes = static_cast<std::uintptr_t>(indices.count * indices.bytes_each);
+    if (place.range().meets({begin, begin + bytes})) return false;
+    check_apart(array, place);
+  }
+
+  const Storage& storage = *storage_of(array);
+  CopyPlan plan;
+  plan.indexed.base = storage.base;
+  plan.indexed.unit = storage.unit;
+  plan.indexed.tables.assign(storage.tables.begin(), storage.tables.end());
+  plan.indexed.origins.assign(array.layout().origins().begin(), array.layout().origins().end());
+  plan.dense.base = to;
+  plan.axes = {{indices.count, *item_bytes, 0, 0}};
+  plan.indices.push_back({.data = indices.data,
+                          .bytes_each = indices.bytes_each,
+                          .axis = 0,
+                          .extent = axis.extent,
+                          .level = axis.level,
+                          .stride = axis.stride,
+                          .shape = {indices.count},
+                          .steps = {1}});
+  plan.mode = mode;
+  plan.run_bytes = *item_bytes;
+  plan.rows = indices.count;
+  backend_of(array.device()).copy(plan, false, {}, {}, {});
+  return true;
+}
+
+}  // namespace multibuffer

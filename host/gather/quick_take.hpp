@@ -1,0 +1,30 @@
+#pragma once
+
+#include <multibuffer/device_array.hpp>
+#include <multibuffer/gather_modes.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+namespace multibuffer {
+
+/// Indices in host memory, one after the other.
+struct HostIndices {
+  const void* data = nullptr;
+  int bytes_each = 8;  ///< 4 or 8, signed
+  std::int64_t count = 0;
+};
+
+/// Returns the bytes of an item of the first axis where `quick_take` may take some: they are
+/// contiguous, and on the host.
+std::optional<std::int64_t> quick_item_bytes(const DeviceArray& array);
+
+/// Writes the items of the first axis at `indices` to `to`, one after the other, as `take` would:
+/// what most small calls are, without all that other calls need. Returns false, and has written
+/// nothing, where this is no such call or something is wrong with it; `take` then does it, or says
+/// what is wrong. `owns_output`: the memory is new, and so is in nobody else's use.
+bool quick_take(const DeviceArray& array, const HostIndices& indices, IndexMode mode, std::byte* to,
+                bool owns_output);
+
+}  // namespace multibuffer

@@ -1,0 +1,88 @@
+#include "host/gather/quick_take.hpp"
+
+#include "host/backend/backend.hpp"
+#include "host/python/device_array.hpp"
+#include "host/python/elements/numpy_array.hpp"
+#include "host/python/support/values.hpp"
+#include "host/upload/internals.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace py = pybind11;
+
+namespace multibuffer::python {
+namespace {
+
+/// More than this is worth letting go of the GIL, and what a call costs by itself is then little.
+constexpr std::int64_t most_quick_bytes = std::int64_t{1} << 18;
+
+/// The indices that an array of NumPy's has, if they can be read as they are.
+std::optional<HostIndices> indices_of(const NumpyArray& array) {
+  if (!array.is_c_contiguous() || !array.is_aligned()) return {};
+  const std::optional<Type> type = array.native_type();
+  if (!type || type->kind != ScalarKind::signed_integer || type->size < 4) return {};
+  HostIndices indices{array.data(), static_cast<int>(type->size), 1};
+  for (const std::int64_t extent : array.shape()) indices.count *= extent;
+  return indices;
+}
+
+/// Calls visit(extent) for the extents of the result, in order, until it returns false.
+template <class Visit>
+bool all_extents(const DeviceArray& array, const NumpyArray& indices, const Visit& visit) {
+  const std::span<const Axis> axes = array.layout().axes();
+  return std::ranges::all_of(indices.shape(), visit) &&
+         std::ranges::all_of(axes.subspan(1), visit, &Axis::extent);
+}
+
+/// Returns true if an array of NumPy's is what the result is written to, and dense.
+bool is_output_of(const NumpyArray& out, const DeviceArray& array, const NumpyArray& indices) {
+  if (!out.is_c_contiguous() || !out.is_writeable() || array.format().opaque()) return false;
+  if (out.shape().size() != indices.shape().size() + array.layout().axes().size() - 1) return false;
+  const std::int64_t* extent = out.shape().data();
+  if (!all_extents(array, indices, [&](std::int64_t wanted) { return *extent++ == wanted; }))
+    return false;
+  const std::optional<Type> type = out.native_type();
+  return type && same_meaning(*type, array.format().type());
+}
+
+DeviceBuffer new_buffer(const DeviceArray& array, const NumpyArray& indices, std::int64_t bytes) {
+  BufferParts parts{.device = array.device(), .format = array.format(), .shape = {}, .strides = {}};
+  const std::size_t axes = indices.shape().size() + array.layout().axes().size() - 1;
+  parts.shape.reserve(axes);
+  all_extents(array, indices, [&](std::int64_t extent) {
+    parts.shape.push_back(extent);
+    return true;
+  });
+  parts.strides.resize(axes);
+  std::int64_t stride = array.itemsize();
+  for (std::size_t i = axes; i-- > 0; stride *= parts.shape[i]) parts.strides[i] = stride;
+  parts.memory = backend_of(array.device()).allocate(bytes, {});
+  parts.data = parts.memory->data();
+  return make_buffer(std::move(parts));
+}
+
+}  // namespace
+
+py::object Verbs<DeviceArray>::quick_take(const DeviceArray& array, py::handle indices,
+                                          IndexMode mode, py::handle out) {
+  const std::optional<NumpyArray> numbers = NumpyArray::of(indices);
+  if (!numbers) return {};
+  const std::optional<HostIndices> wanted = indices_of(*numbers);
+  const std::optional<std::int64_t> item_bytes = quick_item_bytes(array);
+  if (!wanted || !item_bytes || wanted->count > most_quick_bytes / *item_bytes) return {};
+  if (numbers->shape().size() + array.layout().axes().size() > std::size_t{max_axes}) return {};
+  if (out.is_none()) {
+    if (wanted->count == 0) return {};
+    DeviceBuffer buffer = new_buffer(array, *numbers, wanted->count * *item_bytes);
+    if (!multibuffer::quick_take(array, *wanted, mode, buffer.data(), true)) return {};
+    return wrap(std::move(buffer));
+  }
+  const std::optional<NumpyArray> to = NumpyArray::of(out);
+  if (!to || !is_output_of(*to, array, *numbers)) return {};
+  if (!multibuffer::quick_take(array, *wanted, mode, to->data(), false)) return {};
+  return py::reinterpret_borrow<py::object>(out);
+}
+
+}  // namespace multibuffer::python
