@@ -456,8 +456,8 @@ class Reader {
       copy_box(box, touched_.addresses(std::move(places)));
     } else {
       const Range leaf = walk_.leaf(box);
-      const Window window(source_, places.offsets, places.files, leaf.begin, leaf.end);
-      copy_box(box, window.addresses());
+      window_.read(source_, places.offsets, places.files, leaf.begin, leaf.end);
+      copy_box(box, window_.addresses());
     }
   }
 
@@ -587,6 +587,7 @@ class Reader {
   const ReadOptions& options_;
   Walk walk_;
   Touched touched_;
+  Window window_;
   std::optional<Conversion> conversion_;
   std::optional<ReadyScaling> scaling_;
   Shape strides_;

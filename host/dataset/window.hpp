@@ -10,21 +10,27 @@
 
 namespace multibuffer {
 
-/// The leaves of a part of a result, read from their files into memory of their own.
+/// The leaves of a part of a result, read from their files into memory of their own. A window is
+/// read again for the next part, since new memory costs more than the copy: the kernel clears it.
 class Window {
  public:
   /// Leaf i lies at `offsets[i]` of `files[i]`; `files` is empty where all lie in file 0. Its
   /// elements lie in the bytes from `begin` to `end` beyond its offset. Leaves that are neighbours
-  /// in a file, in any order, are read at once, and bytes of several leaves are read once. Throws
-  /// `file_changed`, naming the file, where it is cut or written to, and `file_unreadable`.
-  Window(const DatasetSource& source, std::span<const std::int64_t> offsets,
-         std::span<const std::uint32_t> files, std::int64_t begin, std::int64_t end);
+  /// in a file, in any order, are read at once, and bytes of several leaves are read once; what
+  /// lies between leaves is not kept. There are at most 2^20 leaves. Throws `file_changed`, naming
+  /// the file, where it is cut or written to, and `file_unreadable`.
+  void read(const DatasetSource& source, std::span<const std::int64_t> offsets,
+            std::span<const std::uint32_t> files, std::int64_t begin, std::int64_t end);
 
-  /// The address of index 0 of each leaf, in the order given.
+  /// The address of index 0 of each leaf, in the order given. It is valid until the next read().
   const std::vector<std::int64_t>& addresses() const noexcept { return addresses_; }
 
  private:
+  void reserve(std::int64_t bytes);
+
   std::unique_ptr<std::byte[]> bytes_;
+  std::int64_t capacity_ = 0;
+  std::unique_ptr<std::byte[]> staged_;
   std::vector<std::int64_t> addresses_;
 };
 
