@@ -257,6 +257,11 @@ py::object for_torch(const DatasetObject& object) {
   return py::module_::import("multibuffer.torch").attr("Samples")(wrap(DatasetObject(object)));
 }
 
+/// Dask's name for the dataset, by the part of the module that is written in Python.
+py::object dask_token(const DatasetObject& object) {
+  return py::module_::import("multibuffer._dataset").attr("_token")(wrap(DatasetObject(object)));
+}
+
 py::list formats() {
   py::list list;
   for (const FileFormat& format : file_formats())
@@ -376,6 +381,8 @@ void bind_dataset(py::module_& module) {
           "reads a batch at once (__getitems__), is pickled as the description, and goes with any\n"
           "number of workers, forked, spawned or from a fork server.")
       .method<dataset_as_numpy>("__array__($self, dtype=None, copy=None)", "For NumPy, by a copy.")
+      .method<dask_token>("__dask_tokenize__($self)",
+                          "For Dask: what tells it from others, its files' sizes and times too.")
       .method<reduce>("__reduce__($self)", "For pickle: the description, and the device's name.")
       .method<reduce_by>("__reduce_ex__($self, protocol)", "For pickle.")
       .repr<represent_dataset>()
