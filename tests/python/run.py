@@ -20,4 +20,5 @@ def main():
     return 0 if result.testsRun else 1
 
 
-sys.exit(main())
+if __name__ == "__main__":  # which workers of Dask, who import it, are not
+    sys.exit(main())
