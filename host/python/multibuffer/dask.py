@@ -66,7 +66,7 @@ def _opened(ds, window):
         raise TypeError(f"ds is a Dataset, which multibuffer.open() makes, not {type(ds).__name__}")
     if not ds.files:
         raise ValueError("a Dataset in memory, which workers cannot open; write it to files")
-    return ds.on("host").with_window(window)
+    return ds.on("host").with_window(_dataset._bytes_of(window, "window"))
 
 
 def _chunks_of(chunks, shape, dtype):
@@ -342,12 +342,22 @@ def array(ds, *, chunks="128 MiB", window="64 MiB"):
     faster than x[order] by far.
     """
     ds = _opened(ds, window)
-    dtype = numpy.asarray(ds[(slice(0),) * ds.ndim]).dtype
-    chunks = _chunks_of(chunks, ds.shape, dtype)
-    return dask.array.from_array(
-        _Slices(ds, dtype), chunks, name=f"multibuffer-array-{tokenize(ds, chunks)}", asarray=False,
-        fancy=False, inline_array=len(pickle.dumps(ds)) <= _INLINE,
-        meta=numpy.empty((0,) * ds.ndim, dtype))
+    slices = _Slices(ds, numpy.asarray(ds[(slice(0),) * ds.ndim]).dtype)
+    chunks = _chunks_of(chunks, ds.shape, slices.dtype)
+    name = f"multibuffer-array-{tokenize(ds, chunks)}"
+    meta = numpy.empty((0,) * ds.ndim, slices.dtype)
+    if Task is not None:
+        return dask.array.from_array(slices, chunks, name=name, asarray=False, meta=meta,
+                                     inline_array=len(pickle.dumps(ds)) <= _INLINE)
+    # Dask of before 2024.11 merges slices only with tasks that are not those of from_array().
+    graph = {}
+    source, ranges = _shared(slices, name, graph), [_ranges(extents) for extents in chunks]
+    for place in itertools.product(*(range(len(extents)) for extents in chunks)):
+        key = tuple(slice(*bounds[i]) for bounds, i in zip(ranges, place))
+        graph[(name, *place)] = _task((name, *place), dask.array.core.getter, source, key, False,
+                                      False)
+    layered = HighLevelGraph.from_collections(name, graph, dependencies=[])
+    return dask.array.Array(layered, name, chunks, meta=meta)
 
 
 class _Slices:
@@ -357,7 +367,11 @@ class _Slices:
         self._ds, self.dtype, self.shape, self.ndim = ds, dtype, ds.shape, ds.ndim
 
     def __getitem__(self, key):
-        return _read(self._ds[key])
+        try:
+            found = self._ds[key]
+        except OSError as error:
+            raise _explained(error, self._ds.files) from None
+        return _read(found) if isinstance(found, _core.Dataset) else numpy.asarray(found)
 
     def __dask_tokenize__(self):
         return "multibuffer.dask._Slices", self._ds.__dask_tokenize__()
