@@ -47,11 +47,12 @@ def groups_of(options):
 
 
 def host_groups():
+    import dask_cases
     import dataset_cases
     import host_cases
     import ragged_cases
 
-    return host_cases.GROUPS | dataset_cases.GROUPS | ragged_cases.GROUPS
+    return host_cases.GROUPS | dataset_cases.GROUPS | ragged_cases.GROUPS | dask_cases.GROUPS
 
 
 # ---- The host
@@ -147,7 +148,7 @@ def versions():
     import numpy
 
     found = {"Python": platform.python_version(), "NumPy": numpy.__version__}
-    for name in ("torch", "cupy", "jax", "Cython", "h5py", "pyarrow", "safetensors"):
+    for name in ("torch", "cupy", "jax", "Cython", "h5py", "pyarrow", "safetensors", "dask"):
         try:
             found[name] = __import__(name).__version__
         except ImportError:
