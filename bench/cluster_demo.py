@@ -10,6 +10,7 @@ own indexing of the same files.
 import argparse
 import logging
 import os
+import pickle
 import shutil
 import signal
 import sys
@@ -113,15 +114,17 @@ def timed(make):
 
 def beside_dask(folder):
     """A small part, by multibuffer and by Dask's own indexing of memory maps."""
-    rows = 1600
+    rows, folder = 1600, os.path.join(folder, "small")
     order = numpy.random.default_rng(2).permutation(rows)
-    paths = []
+    os.mkdir(folder)
     for i in range(SHARDS):
-        paths.append(os.path.join(folder, f"small-{i}.npy"))
-        numpy.save(paths[-1], numpy.random.default_rng(i).integers(0, 255, (rows // SHARDS, ROW), "u1"))
-    dataset = multibuffer.open(paths)
-    theirs = dask.array.concatenate([dask.array.from_array(numpy.load(path, mmap_mode="r"))
-                                     for path in paths])
+        numpy.save(os.path.join(folder, f"{i}.npy"),
+                   numpy.random.default_rng(i).integers(0, 255, (rows // SHARDS, ROW), "u1"))
+    with open(os.path.join(folder, "info"), "wb") as file:
+        pickle.dump({"chunks": ((rows // SHARDS,) * SHARDS, (ROW,)), "dtype": numpy.dtype("u1"),
+                     "axis": 0}, file)
+    dataset = multibuffer.open(os.path.join(folder, "*.npy"))
+    theirs = dask.array.from_npy_stack(folder)
     # What workers import when they are first asked is no part of either.
     multibuffer.dask.take(dataset, order[:1]).compute(), theirs[:1].compute()
     ours = timed(lambda: multibuffer.dask.take(dataset, order, chunks="64 KiB"))

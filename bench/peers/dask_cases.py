@@ -4,6 +4,7 @@ import functools
 import itertools
 import logging
 import pathlib
+import pickle
 import tempfile
 import warnings
 
@@ -31,13 +32,14 @@ class Shards:
         self.folder = tempfile.TemporaryDirectory(prefix="multibuffer-dask-")
         rows = total // row_bytes
         self.whole = numbers(total // 4, numpy.dtype("f4")).reshape(rows, -1)
-        self.paths = [str(pathlib.Path(self.folder.name) / f"s{i}.npy") for i in range(SHARDS)]
+        self.paths = [str(pathlib.Path(self.folder.name) / f"{i}.npy") for i in range(SHARDS)]
         for path, part in zip(self.paths, numpy.array_split(self.whole, SHARDS)):
             numpy.save(path, part)
         self.per = len(self.whole) // SHARDS
-
-    def maps(self):
-        return [numpy.load(path, mmap_mode="r") for path in self.paths]
+        extents = (tuple(len(part) for part in numpy.array_split(self.whole, SHARDS)),
+                   self.whole.shape[1:])
+        with open(pathlib.Path(self.folder.name) / "info", "wb") as file:  # of da.from_npy_stack
+            pickle.dump({"chunks": extents, "dtype": self.whole.dtype, "axis": 0}, file)
 
 
 def by_numpy(paths, per, indices):
@@ -68,15 +70,14 @@ def tasks_of(function, shards, order, chunk):
 
 
 def own_indexing(shards, order):
-    da = need("dask.array")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its many chunks
-        return da.concatenate([da.from_array(part, name=False) for part in shards.maps()])[order]
+        return need("dask.array").from_npy_stack(shards.folder.name)[order]
 
 
 def sides(workers, shards, order, chunk, finish, goals):
-    """Ours and others. Each call makes its graph, under names of its own: else Dask would find the
-    result of the call before."""
+    """Ours and others. Each call makes its graph; ours and NumPy's have names of their own in each,
+    since Dask would take what it still has under a name."""
     dataset_of = functools.cache(lambda: need("multibuffer").open(shards.paths))
     row, count = shards.whole[0].nbytes, itertools.count()
 

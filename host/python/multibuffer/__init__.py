@@ -29,6 +29,7 @@ ragged(rows)        rows of unequal length: pack() and pad() make them dense, ar
 open(source)        arrays in files as one array, read as it is indexed: a Dataset
 dataset.batches(n)  its rows as a training loop takes them: torch's tensors, gathered ahead
 multibuffer.torch   a module: collate() for torch's DataLoader; dataset.torch() is for it too
+multibuffer.dask    a module: gathers of datasets on workers of Dask
 gather_in_pieces(obj, key)  obj[key] through a GPU that the array need not fit on
 stack(arrays)       an exporter with suboffsets over separate buffers, without copying one
 from_pointers(p, shape)  an array by the addresses of its parts, in host or device memory
