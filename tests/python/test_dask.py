@@ -424,6 +424,15 @@ class Stores(Shards):
         self.assertEqual([numpy.load(path).shape
                           for path in multibuffer.dask.store(x, self.path("none"))], [(0, 3)])
 
+    def test_a_chunk_that_is_not_what_the_array_says_is_refused(self):
+        for change, words in ((lambda block: block[1:], r"chunk \d has shape \(99, 16\)"),
+                              (lambda block: block.astype("f8"), r"chunk \d has .* dtype float64"),
+                              (numpy.ma.masked_array, r"chunk \d is masked")):
+            wrong = self.y.map_blocks(change, dtype="f4", meta=self.y._meta, name=words)
+            with self.assertRaisesRegex((TypeError, ValueError), words), \
+                    _dask.config.set(scheduler="sync"):
+                multibuffer.dask.store(wrong, self.out, resume=False)
+
     def test_a_chunk_that_fails_leaves_the_others(self):
         def failing(block, block_info=None):
             if block_info and block_info[0]["chunk-location"][0] == 5:

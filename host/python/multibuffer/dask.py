@@ -262,13 +262,13 @@ class _Chunk:
 
 def _take(ds, chunk):
     """The chunk, read row by row."""
+    out, indices = chunk.new(ds), chunk.values()
     try:
-        out = chunk.new(ds)
-        chunk.view(ds).take(chunk.values(), chunk.gather.axis, out=out, progress=_cancellation(),
+        chunk.view(ds).take(indices, chunk.gather.axis, out=out, progress=_cancellation(),
                             **chunk.gather.elements)
-        return out
     except OSError as error:
         raise _explained(error, ds.files) from None
+    return out
 
 
 # ---- Graphs
@@ -562,7 +562,6 @@ class _Scratch:
     block_rows: int
     blocks: int
     chunks: int
-    most_rows: int  # of a chunk
 
     def path(self, kind, number):
         return os.path.join(self.folder, f"{kind}-{number:06d}")
@@ -582,14 +581,17 @@ class _Scratch:
             _remove(own)
             raise
 
-    def group(self, kind, number, group, groups):
-        """(path, offset, count) of the things of one group, of which each has some bytes."""
-        path = self.path(kind, number)
-        with io.open(path, "rb", buffering=0) as file:
+    def group(self, kind, number, group):
+        """Where one group of a file begins and ends, in things."""
+        with io.open(self.path(kind, number), "rb", buffering=0) as file:
             first = max(group - 1, 0)
-            ends = numpy.frombuffer(os.pread(file.fileno(), 8 * (group + 1 - first), 8 * first), "i8")
-        begin = int(ends[0]) if group else 0
-        return path, 8 * groups, begin, int(ends[-1])
+            ends = os.pread(file.fileno(), 8 * (group + 1 - first), 8 * first)
+        ends = numpy.frombuffer(ends, "i8")
+        return int(ends[0]) if group else 0, int(ends[-1])
+
+    def count(self, kind, number, group):
+        begin, end = self.group(kind, number, group)
+        return end - begin
 
 
 def _write(file, values):
@@ -607,7 +609,8 @@ def _remove(path):
 
 def _things(scratch, kind, number, group, groups, dtype, most):
     """The things of one group of a file, at most so many at a time."""
-    path, start, begin, end = scratch.group(kind, number, group, groups)
+    path, start = scratch.path(kind, number), 8 * groups
+    begin, end = scratch.group(kind, number, group)
     with io.open(path, "rb", buffering=0) as file:
         for at in range(begin, end, most):
             values = numpy.empty(min(most, end - at), dtype)
@@ -636,27 +639,24 @@ def _partition(ds, sorted_, scratch, window, number):
     block = _read(ds[begin:begin + scratch.block_rows])
     row = numpy.dtype((numpy.void, block.nbytes // len(block)))
     block = block.reshape(-1).view("u1").view(row)
-    wanted = []
-    for j in range(scratch.chunks):
-        try:
-            rows = list(_things(scratch, "rows", j, number, scratch.blocks, numpy.dtype("i8"),
-                                scratch.most_rows))
-        except FileNotFoundError as error:
-            raise FileNotFoundError(errno.ENOENT, "the folder of two passes (scratch=) is to be one "
-                                    f"that all workers see; on {_here()} there is not",
-                                    error.filename) from None
-        wanted.append(rows[0] - begin if rows else numpy.empty(0, "i8"))
-    ends = numpy.cumsum([len(each) for each in wanted])
     most = max(1, (window or 64 << 20) // row.itemsize)
 
+    def wanted(j):
+        return _things(scratch, "rows", j, number, scratch.blocks, numpy.dtype("i8"), most)
+
     def pieces():
-        for rows in wanted:
-            for at in range(0, len(rows), most):
+        for j in range(scratch.chunks):
+            for rows in wanted(j):
                 if check is not None:
                     check()
-                yield block[rows[at:at + most]].view("u1")
+                yield block[rows - begin].view("u1")
 
-    scratch.write("part", number, ends, pieces())
+    try:
+        counts = [scratch.count("rows", j, number) for j in range(scratch.chunks)]
+        scratch.write("part", number, numpy.cumsum(counts), pieces())
+    except FileNotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, "scratch= is to be a folder that all workers see; on "
+                                f"{_here()} there is not", error.filename) from None
 
 
 def _all(scratch, *_):
@@ -726,7 +726,7 @@ def _two_passes(plan, scratch):
     token = tokenize(plan.token, folder)
     block_rows = max(1, _chunk_bytes(plan) // row)
     blocks = -(-len(ds) // block_rows)
-    files = _Scratch(folder, block_rows, blocks, len(plan.parts), max(plan.chunks[0]))
+    files = _Scratch(folder, block_rows, blocks, len(plan.parts))
     _log.info("take: %d blocks of %s, by way of %s", blocks, _text(block_rows * row), folder)
     graph, name = {}, f"multibuffer-take-{token}"
     source = _shared(ds, name, graph)
@@ -785,8 +785,14 @@ class _Target:
                                 self.folder)
 
 
-def _save(chunk, target, number):
-    """Writes one chunk to a file, whose name it has when it is whole."""
+def _save(chunk, target, number, shape, dtype):
+    """Writes one chunk to a file, which has its name when it is whole."""
+    if isinstance(chunk, numpy.ma.MaskedArray):
+        raise TypeError(f"chunk {number} is masked, which .npy files are not: filled() it")
+    chunk = numpy.asarray(chunk)
+    if str(chunk.shape) != shape or chunk.dtype != dtype:
+        raise ValueError(f"chunk {number} has shape {chunk.shape} and dtype {chunk.dtype}, and not "
+                         f"{shape} and {dtype}, as the array says")
     target.check()
     own = os.path.join(target.folder, f".{_name_of(number)}.{target.run}.{uuid.uuid4().hex}.tmp")
     try:
@@ -811,16 +817,13 @@ def _sync(folder):
         os.close(descriptor)
 
 
-def _file_bytes(shape, dtype):
-    """The size of a .npy file of a dense array."""
-    file = io.BytesIO()
-    numpy.lib.format.write_array_header_1_0(
-        file, {"descr": numpy.lib.format.dtype_to_descr(dtype), "fortran_order": False,
-               "shape": shape})
-    size = dtype.itemsize
-    for extent in shape:
-        size *= extent
-    return file.tell() + size
+def _is_there(path, shape, dtype):
+    """Whether a file has an array of this shape and dtype, all of it."""
+    try:
+        array = numpy.load(path, mmap_mode="r" if 0 not in shape else None, allow_pickle=False)
+    except (OSError, ValueError):
+        return False
+    return array.shape == shape and array.dtype == dtype
 
 
 def store(y, folder, *, resume=True):
@@ -846,44 +849,38 @@ def store(y, folder, *, resume=True):
     if y.dtype.hasobject:
         raise TypeError(f"store() writes elements of fixed size, not {y.dtype}")
     target = _Target(os.path.abspath(os.fspath(folder)), y.name, uuid.uuid4().hex)
-    sizes = [_file_bytes((extent, *y.shape[1:]), y.dtype) for extent in y.chunks[0]]
+    shapes = [(int(extent), *y.shape[1:]) for extent in y.chunks[0]]
     _prepare(target, y, resume)
-    missing = [i for i, size in enumerate(sizes) if _size_of(target.path(i)) != size]
-    _log.info("store: %d of %d files are to be written to %s", len(missing), len(sizes), folder)
+    missing = [i for i, shape in enumerate(shapes) if not _is_there(target.path(i), shape, y.dtype)]
+    _log.info("store: %d of %d files are to be written to %s", len(missing), len(shapes), folder)
     try:
         if missing:
-            _save_all(y, target, missing)
+            _save_all(y, target, {i: shapes[i] for i in missing})
     finally:
         _remove_temporary(target.folder, target.run)
     for i in missing:
-        if _size_of(target.path(i)) != sizes[i]:
+        if not _is_there(target.path(i), shapes[i], y.dtype):
             raise FileNotFoundError(errno.ENOENT, "a worker has written it, but it is not seen from "
                                     "here; workers and this process need the same folder",
                                     target.path(i))
-    return [target.path(i) for i in range(len(sizes))]
+    return [target.path(i) for i in range(len(shapes))]
 
 
-def _save_all(y, target, numbers):
+def _save_all(y, target, shapes):
     name = f"multibuffer-store-{target.run}"
     graph, rest = {}, (0,) * (y.ndim - 1)
-    for i in numbers:
-        graph[name, i] = _task((name, i), _save, _Result((y.name, i, *rest)), target, i)
+    for i, shape in shapes.items():
+        graph[name, i] = _task((name, i), _save, _Result((y.name, i, *rest)), target, i, str(shape),
+                               y.dtype)
     layered = HighLevelGraph.from_collections(name, graph, dependencies=[y])
     compute_as_if_collection(dask.array.Array, layered, list(graph))
-
-
-def _size_of(path):
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return None
 
 
 def _prepare(target, y, resume):
     """Makes the folder say whose files it has."""
     os.makedirs(target.folder, exist_ok=True)
     path = os.path.join(target.folder, _DESCRIPTION)
-    own = {"name": y.name, "shape": list(y.shape), "dtype": str(y.dtype),
+    own = {"name": y.name, "shape": [int(extent) for extent in y.shape], "dtype": str(y.dtype),
            "rows": [int(extent) for extent in y.chunks[0]]}
     files = [name for name in os.listdir(target.folder) if re.fullmatch(r"\d{6,}\.npy", name)]
     try:
@@ -951,9 +948,10 @@ def map(fn, ds, indices, *, axis=0, chunks="128 MiB", mode="raise", dtype=None, 
 
 
 def _apply(fn, ds, chunk, device):
+    indices = chunk.values()
     try:
-        batch = chunk.view(ds.on(device)).take(chunk.values(), chunk.gather.axis,
-                                               progress=_cancellation(), **chunk.gather.elements)
+        batch = chunk.view(ds.on(device)).take(indices, chunk.gather.axis, progress=_cancellation(),
+                                               **chunk.gather.elements)
     except OSError as error:
         raise _explained(error, ds.files) from None
     return fn(batch)
