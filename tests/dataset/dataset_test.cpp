@@ -364,6 +364,27 @@ TEST_F(Files, MayHaveColonsInTheirNames) {
   EXPECT_EQ(values_of(copy(Dataset::open(path("a::b.npy")))), counting(6));
 }
 
+// Rows that lie near each other are read at once, by way of 1 MiB; rows of 12 bytes in 3 MB take
+// several of these, and more than a page apart, reads of their own.
+TEST_F(Files, AreReadInWindowsWithTheirGaps) {
+  constexpr int rows = 250'000;
+  write_rows(path("a.npy"), rows, 0);
+  write_rows(path("b.npy"), rows, rows);
+  const std::vector<std::string> names{path("a.npy"), path("b.npy")};
+  const Dataset mapped = Dataset::open(names);
+  for (const std::int64_t step : {1, 2, 40, 341, 342, 5000}) {
+    std::vector<std::int64_t> indices;
+    for (std::int64_t row = 0; row < 2 * rows; row += step) indices.push_back(row);
+    indices.insert(indices.end(), {7, 8, 7, 2 * rows - 1, 0});
+    std::ranges::reverse(indices);
+    for (const std::int64_t window : {std::int64_t{1} << 16, std::int64_t{1} << 24}) {
+      SCOPED_TRACE(text(step, " ", window));
+      EXPECT_EQ(values_of(take(mapped.with_window(window), 0, Indices(indices))),
+                values_of(take(mapped, 0, Indices(indices))));
+    }
+  }
+}
+
 TEST_F(Files, ThatChangeAreNoticedAndNamed) {
   const auto change = [&](const auto& how, const std::string& part) {
     for (const std::int64_t window : {0, 64}) {
