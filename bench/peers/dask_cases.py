@@ -79,7 +79,7 @@ def sides(workers, shards, order, chunk, finish, goals):
     """Ours and others. Each call makes its graph; ours and NumPy's have names of their own in each,
     since Dask would take what it still has under a name."""
     dataset_of = functools.cache(lambda: need("multibuffer").open(shards.paths))
-    row, count = shards.whole[0].nbytes, itertools.count()
+    row, modes = shards.whole[0].nbytes, itertools.cycle(("raise", "wrap", "clip"))
 
     def side(make):
         def prepared():
@@ -90,12 +90,13 @@ def sides(workers, shards, order, chunk, finish, goals):
 
     def ours(passes, window=64 * MEBI):
         return lambda: need("multibuffer.dask").take(
-            dataset_of(), order, chunks=(chunk, row // 4), passes=passes,
-            window=window and window + next(count))
+            dataset_of(), order, chunks=(chunk, row // 4), passes=passes, window=window,
+            mode=next(modes))
 
     result = [Side("multibuffer.dask.take", side(ours(1)))]
     if len(order) == len(shards.whole):
-        result += [Side("the same in two passes", side(ours(2)))]
+        result += [Side("the same, mapped (window=0)", side(ours(1, 0))),
+                   Side("the same in two passes", side(ours(2)))]
     return result + [
         Side("Dask's own indexing", side(lambda: own_indexing(shards, order)), goals.get("dask", {})),
         Side("a NumPy task a chunk, by shards",
