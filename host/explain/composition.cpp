@@ -5,6 +5,7 @@
 #include "host/support/text.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cstddef>
 #include <utility>
 
@@ -44,8 +45,7 @@ double draw_ways(Svg& svg, const std::vector<DrawnPanel>& panels, double y) {
   return bottom;
 }
 
-double draw_axes(Svg& svg, const Layout& layout, bool in_entries, double y) {
-  const auto lines = axes_words(layout, in_entries);
+double draw_columns(Svg& svg, const std::vector<std::vector<std::string>>& lines, double y) {
   std::vector<double> columns;
   for (const auto& line : lines) {
     columns.resize(std::max(columns.size(), line.size()), 0);
@@ -75,14 +75,6 @@ std::vector<std::string> legend_of(const std::vector<DrawnPanel>& panels) {
   if (has_grey) legend.emplace_back("Grey: what the view leaves out. It stays where it is.");
   if (has_hole) legend.emplace_back("Hatched: bytes that no index leads to.");
   return legend;
-}
-
-std::string title_of(const DrawOptions& options, const Format& format,
-                     const std::vector<std::int64_t>& shape) {
-  const std::string array = text("array of shape ", tuple_text(shape), ", format '",
-                                 shortened_text(format.text(), 40), "'");
-  if (!options.title.empty()) return options.title;
-  return options.at ? text("Element ", index_text(*options.at), " of an ", array) : "An " + array;
 }
 
 std::string end_words(const Explanation& explanation) {
@@ -124,25 +116,33 @@ void add_panel(DrawnPanel& drawn, PanelWords words, const Layout& view,
   drawn.panel = std::make_unique<Panel>(*drawn.model, *drawn.source, std::move(words), way, wrong);
 }
 
-std::string compose(const DrawOptions& options, const Format& format, const Layout& layout,
-                    std::vector<DrawnPanel> panels, const std::vector<std::string>& notes,
-                    const std::vector<std::string>& warnings) {
+std::string title_of(const DrawOptions& options, std::string_view article,
+                     const std::string& words) {
+  if (!options.title.empty()) return options.title;
+  std::string title = options.at ? text("Element ", index_text(*options.at), " of ") : "";
+  title += article;
+  title += words;
+  title.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(title.front())));
+  return title;
+}
+
+std::string compose(const PictureText& text, std::vector<DrawnPanel> panels) {
   Svg svg;
-  const std::string title = title_of(options, format, layout.shape());
-  svg.text(margin, 28, title, "heading", Anchor::start, 15);
-  double y = draw_axes(svg, layout, panels[0].source->in_entries, 34) + 22;
-  y = draw_panels(svg, panels, y) + 26;
-  y = draw_ways(svg, panels, y);
-  for (const std::string& warning : warnings)
+  svg.text(margin, 28, text.title, "heading", Anchor::start, 15);
+  double y = draw_columns(svg, text.axes, 34);
+  if (!text.warnings.empty()) y += 8;
+  for (const std::string& warning : text.warnings)
     svg.text(margin, y += line_height, warning, "bad-text");
+  y = draw_panels(svg, panels, y + 22) + 26;
+  y = draw_ways(svg, panels, y);
   for (const std::string& each : legend_of(panels))
     svg.text(margin, y += line_height, each, "prose soft", Anchor::start, 11);
-  for (const std::string& note : notes)
+  for (const std::string& note : text.notes)
     svg.text(margin, y += line_height, note, "prose soft", Anchor::start, 11);
-  std::string description = title;
+  std::string description = text.title;
   for (const DrawnPanel& each : panels)
     description += each.ways.empty() ? "" : "; with the way to one element";
-  return svg.document(title, description);
+  return svg.document(text.title, description);
 }
 
 }  // namespace multibuffer

@@ -2,7 +2,6 @@
 
 #include <multibuffer/draw.hpp>
 #include <multibuffer/explain.hpp>
-#include <multibuffer/format.hpp>
 #include <multibuffer/layout.hpp>
 
 #include "host/explain/panel.hpp"
@@ -10,9 +9,11 @@
 #include "host/explain/picture_words.hpp"
 #include "host/explain/viewed.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace multibuffer {
@@ -34,11 +35,41 @@ void add_panel(DrawnPanel& drawn, PanelWords words, const Layout& view,
                const std::optional<Explanation>& explanation, bool by_pointers,
                std::optional<WrongRead> wrong);
 
-/// Puts a picture together, as SVG. From the top: what the array is; its axes in numbers; panels
-/// side by side or one below the other; the ways to the marked element in words; warnings, a legend
+/// The view that is drawn of an array, and the way to the element that is marked.
+template <class Array>
+struct DrawnPart {
+  Array view;
+  ViewedIndices viewed;
+  std::optional<Explanation> explanation = {};
+  std::optional<std::vector<std::int64_t>> at = {};  ///< the index in the whole array
+
+  /// `explain_at(view, index)` explains the element. Throws what it and the operations throw.
+  template <class Explain>
+  DrawnPart(const Array& array, const DrawOptions& options, const Explain& explain_at)
+      : view(array), viewed(array.shape(), options.operations) {
+    for (const ViewOperation& operation : options.operations) view = view.apply(operation);
+    if (!options.at) return;
+    explanation = explain_at(view, *options.at);
+    at = viewed.whole_index(explanation->index);
+  }
+};
+
+/// What stands around the panels.
+struct PictureText {
+  std::string title;
+  std::vector<std::vector<std::string>> axes;  ///< lines of cells, in columns
+  std::vector<std::string> warnings = {};
+  std::vector<std::string> notes = {};
+};
+
+/// The title that is asked for, or one by what the array is: `words` in the singular, with `article`
+/// before it.
+std::string title_of(const DrawOptions& options, std::string_view article,
+                     const std::string& words);
+
+/// Puts a picture together, as SVG. From the top: what the array is; its axes in numbers; warnings;
+/// panels side by side or one below the other; the ways to the marked element in words; a legend
 /// and notes.
-std::string compose(const DrawOptions& options, const Format& format, const Layout& layout,
-                    std::vector<DrawnPanel> panels, const std::vector<std::string>& notes,
-                    const std::vector<std::string>& warnings);
+std::string compose(const PictureText& text, std::vector<DrawnPanel> panels);
 
 }  // namespace multibuffer

@@ -3,6 +3,7 @@
 #include <multibuffer/error.hpp>
 
 #include "host/backend/backend.hpp"
+#include "host/ragged/ragged_storage.hpp"
 #include "host/support/text.hpp"
 #include "host/upload/internals.hpp"
 #include "host/upload/storage.hpp"
@@ -75,6 +76,26 @@ std::string DeviceReader::value(std::uint64_t position) const {
   // NOLINTNEXTLINE(performance-no-int-to-ptr): offsets of arrays in place are addresses
   read(element.data(), reinterpret_cast<const std::byte*>(base + position), array_.itemsize());
   return show_element(array_.format(), element.data());
+}
+
+RaggedReader::RaggedReader(const RaggedArray& array) : array_(array) {
+  if (array.rows() == 0) return;
+  row_.emplace(array.row(0));
+  elements_.emplace(*row_);
+}
+
+bool RaggedReader::is_address() const noexcept {
+  return storage_of(array_).storage->base == nullptr;
+}
+
+std::int64_t RaggedReader::unit() const noexcept { return storage_of(array_).storage->unit; }
+
+Step RaggedReader::follow(std::uint64_t position) const {
+  const std::int64_t entry =
+      entry_of(storage_of(array_).host_starts, static_cast<std::int64_t>(position));
+  return {.entry = entry,
+          .unit = unit(),
+          .position = static_cast<std::uint64_t>(entry) * static_cast<std::uint64_t>(unit())};
 }
 
 }  // namespace multibuffer

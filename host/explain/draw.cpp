@@ -1,5 +1,4 @@
 #include <multibuffer/draw.hpp>
-#include <multibuffer/error.hpp>
 #include <multibuffer/explain.hpp>
 #include <multibuffer/stages/place.hpp>
 #include <multibuffer/stages/resolve.hpp>
@@ -10,8 +9,8 @@
 #include "host/explain/picture_source.hpp"
 #include "host/explain/picture_words.hpp"
 #include "host/explain/viewed.hpp"
+#include "host/explain/ways.hpp"
 #include "host/explain/words.hpp"
-#include "host/support/text.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -46,51 +45,40 @@ ShownIndices shown_of_view(const ShownIndices& shown, const ViewedIndices& viewe
   return result;
 }
 
-/// Places a view, whole; nothing where that cannot be, and a note says why.
-std::optional<Placement> placed(const ArrayView& view, const DrawOptions& options,
-                                std::vector<std::string>& notes) {
-  try {
-    Placement placement = place(resolve(view, {.watch = options.watch}), options.placement);
-    notes = placement.notes;
-    return placement;
-  } catch (const Error& error) {
-    if (error.code() == Errc::cancelled) throw;
-    notes.push_back(text("The array cannot be uploaded: ", error.what()));
-    return {};
-  }
-}
-
 }  // namespace
 
 std::string draw(const ArrayView& array, const DrawOptions& options) {
-  ArrayView view = array;
-  for (const ViewOperation& operation : options.operations) view = view.apply(operation);
-  const ViewedIndices viewed(array.shape(), options.operations);
-  std::optional<Explanation> explanation;
-  std::optional<std::vector<std::int64_t>> whole_at;
-  if (options.at) {
-    explanation = explain(view, *options.at, {options.placement, options.watch});
-    whole_at = viewed.whole_index(explanation->index);
-  }
-  const ShownIndices shown = shown_indices(array.layout(), viewed, view.shape(), whole_at);
+  const DrawnPart part(array, options, [&](const ArrayView& view, const auto& index) {
+    return explain(view, index, {options.placement, options.watch});
+  });
+  const ArrayView& view = part.view;
+  std::optional<Explanation> explanation = part.explanation;
+  const ShownIndices shown = shown_indices(array.layout(), part.viewed, view.shape(), part.at);
 
+  PictureText text{title_of(options, "an ", array_words(view.shape(), view.format())),
+                   axes_words(view.layout(), AxesIn::memory)};
   std::vector<DrawnPanel> panels;
-  std::vector<std::string> notes, warnings;
-  panels.push_back(panel_of(source_of(array), viewed, shown, Blocks::apart));
+  panels.push_back(panel_of(source_of(array), part.viewed, shown, Blocks::apart));
   std::optional<WrongRead> wrong;
   if (explanation) wrong = read_by_sign(view, *explanation->pointers);
-  if (wrong) warnings = warnings_of(view.layout().origins().back());
+  if (wrong) text.warnings = warnings_of(view.layout().origins().back());
   add_panel(panels[0], words_of_pointers(*panels[0].model, array.layout(), array.itemsize()),
             view.layout(), explanation, true, wrong);
 
   std::optional<Placement> placement;
-  if (options.with_offsets) placement = placed(view, options, notes);
+  if (options.with_offsets)
+    placement = placed_or_noted(text.notes, [&] {
+      return place(resolve(view, {.watch = options.watch}), options.placement);
+    });
+  if (placement)
+    text.notes.insert(text.notes.end(), placement->notes.begin(), placement->notes.end());
   if (placement) {
     const bool is_address = placement->kind == PlacementKind::in_place;
     const std::uint64_t address = address_in(placement->layout, is_address);
-    panels.push_back(panel_of(with_address(source_of(*placement, view), address),
-                              ViewedIndices(view.shape(), {}),
-                              shown_of_view(shown, viewed, view.layout()), blocks_for(is_address)));
+    panels.push_back(
+        panel_of(with_address(source_of(*placement, view), address),
+                 ViewedIndices(view.shape(), {}),
+                 shown_of_view(shown, part.viewed, view.layout()), blocks_for(is_address)));
     if (explanation && explanation->offsets)
       count_address_before(*explanation->offsets, placement->layout.levels(), address);
     add_panel(
@@ -98,32 +86,29 @@ std::string draw(const ArrayView& array, const DrawOptions& options) {
         words_of_offsets(*panels[1].model, name_of(placement->kind), placement->unit, is_address),
         placement->layout, explanation, false, {});
   }
-  return compose(options, view.format(), view.layout(), std::move(panels), notes, warnings);
+  return compose(text, std::move(panels));
 }
 
 std::string draw(const DeviceArray& array, const DrawOptions& options) {
-  DeviceArray view = array;
-  for (const ViewOperation& operation : options.operations) view = view.apply(operation);
-  const ViewedIndices viewed(array.shape(), options.operations);
-  std::optional<Explanation> explanation;
-  std::optional<std::vector<std::int64_t>> whole_at;
-  if (options.at) {
-    explanation = explain(view, *options.at);
-    whole_at = viewed.whole_index(explanation->index);
-  }
+  const DrawnPart part(array, options, [](const DeviceArray& view, const auto& index) {
+    return explain(view, index);
+  });
+  std::optional<Explanation> explanation = part.explanation;
   const DeviceReader reader(array);
   const std::uint64_t address = address_in(array.layout(), reader.is_address());
   std::vector<DrawnPanel> panels;
-  panels.push_back(panel_of(with_address(source_of(array, reader), address), viewed,
-                            shown_indices(array.layout(), viewed, view.shape(), whole_at),
-                            blocks_for(reader.is_address())));
+  panels.push_back(panel_of(
+      with_address(source_of(array, reader), address), part.viewed,
+      shown_indices(array.layout(), part.viewed, part.view.shape(), part.at),
+      blocks_for(reader.is_address())));
   if (explanation) count_address_before(*explanation->offsets, array.layout().levels(), address);
   add_panel(panels[0],
             words_of_offsets(*panels[0].model, name_of(array.placement()), reader.unit(),
                              reader.is_address()),
-            view.layout(), explanation, false, {});
-  return compose(options, view.format(), without_address(view.layout(), address), std::move(panels),
-                 {}, {});
+            part.view.layout(), explanation, false, {});
+  return compose({title_of(options, "an ", array_words(part.view.shape(), part.view.format())),
+                  axes_words(without_address(part.view.layout(), address), AxesIn::entries)},
+                 std::move(panels));
 }
 
 }  // namespace multibuffer

@@ -1,15 +1,17 @@
 #include <multibuffer/draw.hpp>
 #include <multibuffer/error.hpp>
 #include <multibuffer/explain.hpp>
-#include <multibuffer/ragged_view.hpp>
 
 #include "host/explain/composition.hpp"
+#include "host/explain/device_reader.hpp"
 #include "host/explain/picture.hpp"
 #include "host/explain/picture_source.hpp"
 #include "host/explain/picture_words.hpp"
+#include "host/explain/ragged_rows.hpp"
 #include "host/explain/viewed.hpp"
-#include "host/explain/walk.hpp"
+#include "host/explain/ways.hpp"
 #include "host/explain/words.hpp"
+#include "host/ragged/place_rows.hpp"
 #include "host/support/text.hpp"
 
 #include <cstdint>
@@ -22,32 +24,20 @@
 namespace multibuffer {
 namespace {
 
-/// The layout of the rows as if all were as long as the longest one: a table of starts, and items
-/// in C order behind each.
-Layout layout_of(const RaggedView& rows) {
-  std::vector<Axis> axes{{rows.rows(), static_cast<std::int64_t>(sizeof(void*)), 0},
-                         {rows.longest(), rows.item_bytes(), 1}};
-  std::int64_t stride = rows.item_bytes();
-  for (const std::int64_t extent : rows.item_shape()) {
-    stride = extent == 0 ? 0 : stride / extent;
-    axes.push_back({extent, stride, 1});
-  }
-  return Layout(std::move(axes), {0, 0});
+void refuse_operations(const DrawOptions& options) {
+  if (!options.operations.empty())
+    throw Failure(Errc::invalid_argument,
+                  "a part of rows of unequal length is not drawn in grey: draw a slice of them");
 }
 
-PictureSource source_of(const RaggedView& rows) {
-  const ArrayView view(rows.starts().data(), rows.format(), layout_of(rows), true, rows.space());
-  PictureSource source = source_of(view);
-  source.has = [rows](std::span<const std::int64_t> index) {
-    return index[1] < rows.length(index[0]);
-  };
-  return source;
+std::string title_of_rows(const DrawOptions& options, const RaggedRows& rows) {
+  return title_of(options, "", rows_words(rows.layout.shape(), rows.format));
 }
 
 /// Notes the items behind the last one that is shown of each row.
-void note_ends(PictureModel& model, const RaggedView& rows) {
+void note_ends(PictureModel& model, const RaggedRows& rows) {
   std::int64_t elements = 1;
-  for (const std::int64_t extent : rows.item_shape()) elements *= extent;
+  for (const Axis& axis : rows.layout.axes().subspan(2)) elements *= axis.extent;
   for (PictureBlock& block : model.blocks.back())
     for (PictureLine& line : block.lines) {
       const auto& index = line.cells.back().index;
@@ -56,72 +46,91 @@ void note_ends(PictureModel& model, const RaggedView& rows) {
     }
 }
 
-/// The steps to an element of a row. Throws `index_out_of_range` for an item that its row has not.
-Explanation explained(const RaggedView& rows, std::span<const std::int64_t> at) {
-  const Layout layout = layout_of(rows);
-  std::vector<std::int64_t> index(at.begin(), at.end());
-  // Items are counted in their own row, from either end.
-  if (index.size() == layout.axes().size() && index[0] >= -rows.rows() && index[0] < rows.rows()) {
-    const std::int64_t row = index[0] < 0 ? index[0] + rows.rows() : index[0];
-    const std::int64_t length = rows.length(row);
-    if (index[1] < -length || index[1] >= length)
-      throw Failure(Errc::index_out_of_range,
-                    text("item ", index[1], " of row ", row, ", whose length is ", length));
-    if (index[1] < 0) index[1] += length;
-  }
-  index = checked_index(layout, index);
-  const std::vector<std::int64_t> whole = layout.shape();
-  std::vector<std::int64_t> shape(whole.begin() + 1, whole.end());
-  shape[0] = rows.length(index[0]);
-  const ArrayView row =
-      ArrayView::dense(rows.start(index[0]), shape, rows.format(), true, rows.space());
-  Explanation explanation{.index = index, .shape = layout.shape(), .format = rows.format()};
-  std::vector<Step> steps =
-      walk(layout, index, reinterpret_cast<std::uintptr_t>(rows.starts().data()), false,
-           [&](int, std::uint64_t) {
-             return Step{.position = reinterpret_cast<std::uintptr_t>(row.base())};
-           });
-  explanation.value = value_at(row, std::span(index).subspan(1));
-  const std::uint64_t position = steps.back().position;
-  explanation.pointers = WayToElement{std::move(steps), position, true};
-  return explanation;
+/// Reads a panel of rows, each of which ends where it ends.
+DrawnPanel panel_of_rows(PictureSource source, const RaggedRows& rows,
+                         const std::optional<Explanation>& explanation, Blocks blocks) {
+  source.has = [rows](std::span<const std::int64_t> index) {
+    return index[1] < rows.length(index[0]);
+  };
+  std::optional<std::vector<std::int64_t>> at;
+  if (explanation) at = explanation->index;
+  const std::vector<std::int64_t> shape = rows.layout.shape();
+  const ViewedIndices viewed(shape, {});
+  const ShownIndices shown = shown_indices(rows.layout, viewed, shape, at);
+  DrawnPanel drawn = panel_of(std::move(source), viewed, shown, blocks);
+  note_ends(*drawn.model, rows);
+  return drawn;
 }
 
-std::string length_words(const RaggedView& rows, std::int64_t row) {
-  return count_text(rows.length(row), "item", "items");
+/// Says of each slot, too, how long its row is.
+PanelWords with_lengths(PanelWords words, const RaggedRows& rows) {
+  words.slot = [rows, name = std::move(words.slot)](int level, const PictureCell& slot) {
+    const std::int64_t length = rows.length(slot.index[0]);
+    return length == 0 ? "no items"
+                       : text(name(level, slot), ", ", count_text(length, "item", "items"));
+  };
+  return words;
+}
+
+/// The panel of rows by their offsets.
+DrawnPanel offsets_panel(PictureSource source, const RaggedRows& rows,
+                         std::optional<Explanation> explanation, PlacementKind kind,
+                         std::int64_t unit) {
+  const bool is_address = kind == PlacementKind::in_place;
+  const std::uint64_t address = address_in(rows.layout, is_address);
+  DrawnPanel drawn = panel_of_rows(with_address(std::move(source), address), rows, explanation,
+                                   blocks_for(is_address));
+  if (explanation && explanation->offsets)
+    count_address_before(*explanation->offsets, rows.layout.levels(), address);
+  add_panel(drawn,
+            with_lengths(words_of_offsets(*drawn.model, name_of(kind), unit, is_address), rows),
+            rows.layout, explanation, false, {});
+  return drawn;
 }
 
 }  // namespace
 
-std::string draw(const RaggedView& rows, const DrawOptions& options) {
-  if (!options.operations.empty())
-    throw Failure(Errc::invalid_argument, "a view of rows of unequal length is made of other rows");
+std::string draw(const RaggedView& view, const DrawOptions& options) {
+  refuse_operations(options);
+  const RaggedRows rows = rows_of(view);
   std::optional<Explanation> explanation;
-  std::optional<std::vector<std::int64_t>> at;
-  if (options.at) {
-    explanation = explained(rows, *options.at);
-    at = explanation->index;
-  }
-  const Layout layout = layout_of(rows);
-  const ViewedIndices viewed(layout.shape(), {});
+  if (options.at) explanation = explain(view, *options.at, {options.placement, options.watch});
+  PictureText text{title_of_rows(options, rows), axes_words(rows.layout, AxesIn::rows)};
   std::vector<DrawnPanel> panels;
-  panels.push_back(panel_of(source_of(rows), viewed,
-                            shown_indices(layout, viewed, layout.shape(), at), Blocks::apart));
-  note_ends(*panels[0].model, rows);
-  PanelWords words = words_of_pointers(*panels[0].model, layout, rows.format().itemsize());
-  words.slot = [rows, name = words.slot](int level, const PictureCell& slot) {
-    const std::int64_t row = slot.index[0];
-    return rows.length(row) == 0 ? "no items"
-                                 : text(name(level, slot), ", ", length_words(rows, row));
-  };
-  add_panel(panels[0], std::move(words), layout, explanation, true, {});
-  DrawOptions titled = options;
-  if (titled.title.empty())
-    titled.title = text(options.at ? text("Element ", index_text(*options.at), " of ") : "",
-                        count_text(rows.rows(), "row", "rows"), " of up to ",
-                        count_text(rows.longest(), "item", "items"), ", format '",
-                        shortened_text(rows.format().text(), 40), "'");
-  return compose(titled, rows.format(), layout, std::move(panels), {}, {});
+  const ArrayView pointers = as_if_equal(view);
+  panels.push_back(panel_of_rows(source_of(pointers), rows, explanation, Blocks::apart));
+  add_panel(panels[0],
+            with_lengths(
+                words_of_pointers(*panels[0].model, rows.layout, rows.format.itemsize()), rows),
+            rows.layout, explanation, true, {});
+  std::optional<Placement> placement;
+  if (options.with_offsets)
+    placement =
+        placed_or_noted(text.notes, [&] { return place_rows(view, options.placement, {}); });
+  if (placement) {
+    RaggedRows placed = rows;
+    placed.layout = placement->layout;
+    panels.push_back(offsets_panel(source_of(*placement, pointers), placed, explanation,
+                                   placement->kind, placement->unit));
+  }
+  return compose(text, std::move(panels));
+}
+
+std::string draw(const RaggedArray& array, const DrawOptions& options) {
+  refuse_operations(options);
+  const RaggedRows rows = rows_of(array);
+  std::optional<Explanation> explanation;
+  if (options.at) explanation = explain(array, *options.at);
+  const bool is_address = array.placement() == PlacementKind::in_place;
+  const PictureText text{
+      title_of_rows(options, rows),
+      axes_words(without_address(rows.layout, address_in(rows.layout, is_address)),
+                 AxesIn::row_entries)};
+  std::vector<DrawnPanel> panels;
+  const RaggedReader reader(array);
+  panels.push_back(offsets_panel(source_of(reader, rows), rows, explanation, array.placement(),
+                                 reader.unit()));
+  return compose(text, std::move(panels));
 }
 
 }  // namespace multibuffer

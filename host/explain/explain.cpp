@@ -5,11 +5,10 @@
 
 #include "host/explain/device_reader.hpp"
 #include "host/explain/walk.hpp"
-#include "host/support/address.hpp"
+#include "host/explain/ways.hpp"
+#include "host/explain/words.hpp"
 #include "host/support/text.hpp"
 
-#include <algorithm>
-#include <cstring>
 #include <string>
 #include <utility>
 
@@ -44,40 +43,6 @@ void throw_null_at(const Layout& layout, std::span<const std::int64_t> index, in
 
 namespace {
 
-WayToElement way_of(std::vector<Step> steps, bool is_address) {
-  const std::uint64_t position = steps.back().position;
-  return {std::move(steps), position, is_address};
-}
-
-WayToElement by_pointers(const ArrayView& view, std::span<const std::int64_t> index) {
-  const Layout& layout = view.layout();
-  return way_of(walk(layout, index, static_cast<std::uint64_t>(address_of(view.base())), false,
-                     [&](int level, std::uint64_t slot) {
-                       std::uint64_t pointer = 0;
-                       std::memcpy(&pointer, pointer_to(slot), sizeof pointer);
-                       if (pointer == 0) throw_null_at(layout, index, level);
-                       return Step{.position = pointer};
-                     }),
-                true);
-}
-
-WayToElement by_offsets(const Placement& placement, std::span<const std::int64_t> index) {
-  const int last = placement.layout.levels() - 1;
-  return way_of(
-      walk(placement.layout, index, 0, true,
-           [&](int level, std::uint64_t position) {
-             const std::int64_t entry = std::visit(
-                 [&](const auto& entries) { return static_cast<std::int64_t>(entries[position]); },
-                 placement.tables[static_cast<std::size_t>(level)]);
-             const std::int64_t unit = level == last ? placement.unit : 1;
-             return Step{
-                 .entry = entry,
-                 .unit = unit,
-                 .position = static_cast<std::uint64_t>(entry) * static_cast<std::uint64_t>(unit)};
-           }),
-      placement.kind == PlacementKind::in_place);
-}
-
 /// Returns the id of the leaf that an index leads to.
 std::int64_t leaf_of(const Resolution& resolution, std::span<const std::int64_t> index) {
   const std::vector<Step> steps =
@@ -93,18 +58,10 @@ std::int64_t leaf_of(const Resolution& resolution, std::span<const std::int64_t>
 
 ElementPlace place_of(const Resolution& resolution, const Placement& placement,
                       std::span<const std::int64_t> index, std::uint64_t position) {
-  ElementPlace place{.leaf = leaf_of(resolution, index),
-                     .leaves = resolution.leaves.size(),
-                     .segment = {},
-                     .segments = static_cast<std::int64_t>(placement.segments.size())};
-  if (placement.segments.empty()) return place;
-  const auto begins_behind = [](std::int64_t at, const Segment& segment) {
-    return at < segment.offset;
-  };
-  const auto behind = std::upper_bound(placement.segments.begin(), placement.segments.end(),
-                                       static_cast<std::int64_t>(position), begins_behind);
-  place.segment = behind - placement.segments.begin() - 1;
-  return place;
+  return {.leaf = leaf_of(resolution, index),
+          .leaves = resolution.leaves.size(),
+          .segment = segment_at(placement, position),
+          .segments = static_cast<std::int64_t>(placement.segments.size())};
 }
 
 /// Notes the suboffsets by which consumers of `Py_buffer` take an indirect axis for a direct one.
@@ -120,19 +77,18 @@ void note_signs(const Layout& layout, std::vector<std::string>& notes) {
 }
 
 void place_whole(Explanation& explanation, const ArrayView& view, const ExplainOptions& options) {
-  try {
-    const Resolution resolution = resolve(view, {.watch = options.watch});
-    const Placement placement = place(resolution, options.placement);
-    explanation.placement = placement.kind;
-    explanation.offsets = by_offsets(placement, explanation.index);
-    explanation.place =
-        place_of(resolution, placement, explanation.index, explanation.offsets->position);
-    explanation.notes.insert(explanation.notes.end(), placement.notes.begin(),
-                             placement.notes.end());
-  } catch (const Error& error) {
-    if (error.code() == Errc::cancelled) throw;
-    explanation.notes.push_back(text("the array cannot be uploaded: ", error.what()));
-  }
+  std::optional<Resolution> resolution;
+  const auto placement = placed_or_noted(explanation.notes, [&] {
+    resolution = resolve(view, {.watch = options.watch});
+    return place(*resolution, options.placement);
+  });
+  if (!placement) return;
+  explanation.placement = placement->kind;
+  explanation.offsets = way_by_offsets(*placement, explanation.index);
+  explanation.place =
+      place_of(*resolution, *placement, explanation.index, explanation.offsets->position);
+  explanation.notes.insert(explanation.notes.end(), placement->notes.begin(),
+                           placement->notes.end());
 }
 
 }  // namespace
@@ -141,11 +97,11 @@ Explanation explain(const ArrayView& view, std::span<const std::int64_t> index,
                     const ExplainOptions& options) {
   Explanation explanation{
       .index = checked_index(view.layout(), index), .shape = view.shape(), .format = view.format()};
-  explanation.pointers = by_pointers(view, explanation.index);
+  explanation.pointers = way_by_pointers(view, explanation.index);
   if (view.space() == MemorySpace::host) {
     explanation.value = show_element(view.format(), pointer_to(explanation.pointers->position));
   } else {
-    explanation.notes.emplace_back("the element is in device memory, and was not read");
+    explanation.notes.emplace_back(element_not_read);
   }
   note_signs(view.layout(), explanation.notes);
   place_whole(explanation, view, options);
@@ -155,13 +111,8 @@ Explanation explain(const ArrayView& view, std::span<const std::int64_t> index,
 Explanation explain(const DeviceArray& array, std::span<const std::int64_t> index) {
   Explanation explanation{.index = checked_index(array.layout(), index),
                           .shape = array.shape(),
-                          .format = array.format(),
-                          .pointers = {},
-                          .offsets = {},
-                          .placement = array.placement(),
-                          .place = {},
-                          .value = {},
-                          .notes = {}};
+                          .format = array.format()};
+  explanation.placement = array.placement();
   const DeviceReader reader(array);
   explanation.offsets = way_of(
       walk(array.layout(), explanation.index, 0, true,

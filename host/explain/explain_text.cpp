@@ -71,9 +71,10 @@ std::string place_text(const Explanation& explanation) {
 }
 
 std::string heading(const Explanation& explanation) {
-  std::string line =
-      text("element ", index_text(explanation.index), " of shape ", tuple_text(explanation.shape),
-           ", format '", shortened_text(explanation.format.text(), 60), "'");
+  const std::string of_what = explanation.row_length
+                                  ? rows_words(explanation.shape, explanation.format)
+                                  : "an " + array_words(explanation.shape, explanation.format);
+  std::string line = text("element ", index_text(explanation.index), " of ", of_what);
   if (!explanation.value.empty()) line += text(": ", explanation.value);
   return line + '\n';
 }
@@ -201,6 +202,9 @@ std::string describe(const Explanation& explanation, TextStyle style) {
     if (explanation.pointers) lines += plain_steps(*explanation.pointers, true, "pointers");
     if (explanation.offsets) lines += plain_steps(*explanation.offsets, false, "offsets");
   }
+  if (explanation.row_length)
+    lines += text("row ", explanation.index[0], " has ",
+                  count_text(*explanation.row_length, "item", "items"), '\n');
   if (const std::string place = place_text(explanation); !place.empty()) lines += place + '\n';
   for (const std::string& note : explanation.notes) lines += text("note: ", note, '\n');
   return lines;
@@ -211,8 +215,13 @@ std::string to_json(const Explanation& explanation) {
   json.object().key("index").list();
   for (const std::int64_t each : explanation.index) json.number(each);
   json.end().key("shape").list();
-  for (const std::int64_t each : explanation.shape) json.number(each);
-  json.end().key("format").words(explanation.format.text());
+  for (std::size_t axis = 0; axis < explanation.shape.size(); ++axis) {
+    const bool differs = explanation.row_length && axis == 1;
+    differs ? json.null() : json.number(explanation.shape[axis]);
+  }
+  json.end().key("row_length");
+  explanation.row_length ? json.number(*explanation.row_length) : json.null();
+  json.key("format").words(explanation.format.text());
   json.key("value").words(explanation.value);
   json.key("pointers");
   write_way(json, explanation.pointers, true);

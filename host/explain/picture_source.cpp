@@ -1,14 +1,13 @@
 #include "host/explain/picture_source.hpp"
 
-#include "host/explain/walk.hpp"
-#include "host/support/address.hpp"
+#include "host/explain/ways.hpp"
 
-#include <cstring>
 #include <optional>
 #include <utility>
 #include <vector>
 
 namespace multibuffer {
+
 PictureSource source_of(const ArrayView& view) {
   PictureSource source{.layout = view.layout(),
                        .start = reinterpret_cast<std::uintptr_t>(view.base()),
@@ -16,8 +15,7 @@ PictureSource source_of(const ArrayView& view) {
                        .follow = {},
                        .value = {}};
   source.follow = [](int, std::uint64_t slot) {
-    std::uint64_t pointer = 0;
-    std::memcpy(&pointer, pointer_to(slot), sizeof pointer);
+    const std::uint64_t pointer = pointer_at(slot);
     return pointer == 0 ? std::nullopt : std::optional(pointer);
   };
   source.value = [view](std::span<const std::int64_t>, std::uint64_t position) {
@@ -27,17 +25,9 @@ PictureSource source_of(const ArrayView& view) {
   return source;
 }
 
-/// The element of a view at an index; "?" where it cannot be read.
 std::string value_at(const ArrayView& view, std::span<const std::int64_t> index) {
   if (view.space() == MemorySpace::device) return "?";
-  const std::vector<Step> steps =
-      walk(view.layout(), index, reinterpret_cast<std::uintptr_t>(view.base()), false,
-           [](int, std::uint64_t slot) {
-             std::uint64_t pointer = 0;
-             std::memcpy(&pointer, pointer_to(slot), sizeof pointer);
-             return Step{.position = pointer};
-           });
-  return show_element(view.format(), pointer_to(steps.back().position));
+  return show_element(view.format(), pointer_to(way_by_pointers(view, index).position));
 }
 
 PictureSource source_of(const Placement& placement, const ArrayView& view) {
@@ -47,12 +37,7 @@ PictureSource source_of(const Placement& placement, const ArrayView& view) {
                        .follow = {},
                        .value = {}};
   source.follow = [&placement](int level, std::uint64_t position) {
-    const std::int64_t entry = std::visit(
-        [&](const auto& entries) { return static_cast<std::int64_t>(entries[position]); },
-        placement.tables[static_cast<std::size_t>(level)]);
-    const bool is_last = level + 1 == placement.layout.levels();
-    return std::optional(static_cast<std::uint64_t>(entry) *
-                         static_cast<std::uint64_t>(is_last ? placement.unit : 1));
+    return std::optional(follow_entry(placement, level, position).position);
   };
   source.value = [view](std::span<const std::int64_t> index, std::uint64_t) {
     return value_at(view, index);
@@ -69,6 +54,21 @@ PictureSource source_of(const DeviceArray& array, const DeviceReader& reader) {
                        .value = {}};
   source.follow = [&reader](int level, std::uint64_t position) {
     return std::optional(reader.follow(level, position).position);
+  };
+  source.value = [&reader](std::span<const std::int64_t>, std::uint64_t position) {
+    return reader.value(position);
+  };
+  return source;
+}
+
+PictureSource source_of(const RaggedReader& reader, const RaggedRows& rows) {
+  PictureSource source{.layout = rows.layout,
+                       .in_entries = true,
+                       .itemsize = rows.format.itemsize(),
+                       .follow = {},
+                       .value = {}};
+  source.follow = [&reader](int, std::uint64_t position) {
+    return std::optional(reader.follow(position).position);
   };
   source.value = [&reader](std::span<const std::int64_t>, std::uint64_t position) {
     return reader.value(position);

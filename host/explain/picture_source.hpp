@@ -8,6 +8,7 @@
 
 #include "host/explain/device_reader.hpp"
 #include "host/explain/picture.hpp"
+#include "host/explain/ragged_rows.hpp"
 
 #include <cstdint>
 #include <span>
@@ -20,6 +21,7 @@ namespace multibuffer {
 PictureSource source_of(const ArrayView& view);
 PictureSource source_of(const Placement& placement, const ArrayView& view);
 PictureSource source_of(const DeviceArray& array, const DeviceReader& reader);
+PictureSource source_of(const RaggedReader& reader, const RaggedRows& rows);
 
 /// The element of a view at an index, as text; "?" where it is in device memory.
 std::string value_at(const ArrayView& view, std::span<const std::int64_t> index);

@@ -73,7 +73,9 @@ PanelWords words_of_offsets(const PictureModel& model, const std::string& placem
   return words;
 }
 
-std::vector<std::vector<std::string>> axes_words(const Layout& layout, bool in_entries) {
+std::vector<std::vector<std::string>> axes_words(const Layout& layout, AxesIn what) {
+  const bool in_entries = what == AxesIn::entries || what == AxesIn::row_entries;
+  const bool differ = what == AxesIn::rows || what == AxesIn::row_entries;
   std::vector<std::vector<std::string>> lines;
   if (layout.origins()[0] != 0)
     lines.push_back({"index 0", text("is ", signed_text(layout.origins()[0]), " from the base")});
@@ -82,7 +84,7 @@ std::vector<std::vector<std::string>> axes_words(const Layout& layout, bool in_e
     for (int axis = 0; axis < layout.ndim(); ++axis) {
       const Axis& along = layout.axes()[static_cast<std::size_t>(axis)];
       if (along.level == level)
-        lines.push_back({text("axis ", axis), text("extent ", grouped_text(along.extent)),
+        lines.push_back({text("axis ", axis), text(differ && axis == 1 ? "extent up to " : "extent ", grouped_text(along.extent)),
                          text("stride ", along.stride, unit)});
     }
     if (level == layout.levels()) continue;

@@ -25,8 +25,12 @@ PanelWords words_of_pointers(const PictureModel& model, const Layout& layout,
 PanelWords words_of_offsets(const PictureModel& model, const std::string& placement,
                             std::int64_t unit, bool is_address);
 
+/// Whose axes are written: those of pointers in memory, or of entries of offset arrays; of arrays,
+/// or of rows of unequal length, whose axis 1 is as long as the longest of them.
+enum class AxesIn { memory, entries, rows, row_entries };
+
 /// One line for each axis, in the order in which the rule goes through them.
-std::vector<std::vector<std::string>> axes_words(const Layout& layout, bool in_entries);
+std::vector<std::vector<std::string>> axes_words(const Layout& layout, AxesIn what);
 
 /// A way in words: what each step does, and where it leads.
 class WayInWords {

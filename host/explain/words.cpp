@@ -62,6 +62,25 @@ std::string shortened_text(std::string_view words, std::size_t most) {
   return words.size() <= most ? std::string(words) : text(words.substr(0, most), "...");
 }
 
+namespace {
+
+std::string format_words(const Format& format) {
+  return text(", format '", shortened_text(format.text(), 60), "'");
+}
+
+}  // namespace
+
+std::string array_words(std::span<const std::int64_t> shape, const Format& format) {
+  return text("array of shape ", tuple_text(shape), format_words(format));
+}
+
+std::string rows_words(std::span<const std::int64_t> shape, const Format& format) {
+  std::string words = text(count_text(shape[0], "row", "rows"), " of up to ",
+                           count_text(shape[1], "item", "items"));
+  if (shape.size() > 2) words += text(" of shape ", tuple_text(shape.subspan(2)));
+  return words + format_words(format);
+}
+
 std::string columns_text(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {

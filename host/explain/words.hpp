@@ -12,6 +12,10 @@
 
 namespace multibuffer {
 
+/// What explanations say of elements that are not read.
+inline constexpr const char* element_not_read =
+    "the element is in device memory, and was not read";
+
 /// The names of a placement and of a step, as JSON and Python have them.
 const char* name_of(PlacementKind kind);
 const char* name_of(StepKind kind);
@@ -24,6 +28,11 @@ std::string signed_text(std::int64_t number);
 std::string grouped_text(std::int64_t number);
 /// "1 row", "3 rows", by the plural.
 std::string count_text(std::int64_t count, std::string_view singular, std::string_view plural);
+/// "array of shape (3, 4), format 'i'".
+std::string array_words(std::span<const std::int64_t> shape, const Format& format);
+/// The same of rows of unequal length, whose second extent is that of the longest one: "3 rows of
+/// up to 4 items of shape (2,), format 'i'".
+std::string rows_words(std::span<const std::int64_t> shape, const Format& format);
 /// At most `most` bytes of a text, with "..." in the place of the rest.
 std::string shortened_text(std::string_view text, std::size_t most);
 /// Rows of cells in columns as wide as their cells.

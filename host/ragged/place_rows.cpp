@@ -3,7 +3,6 @@
 #include <multibuffer/error.hpp>
 
 #include "host/place/offset_tables.hpp"
-#include "host/resolve/distinct.hpp"
 #include "host/resolve/slot_set.hpp"
 #include "host/support/address.hpp"
 #include "host/support/checked.hpp"
@@ -58,10 +57,7 @@ void for_rows_with_bytes(const RaggedView& view, const Visit& visit) {
 
 /// Lays out the distinct rows one after the other and returns where each row is, in bytes.
 LargeVector<std::int64_t> pack_rows(Placement& placement, const RaggedView& view) {
-  AddressFacts facts;
-  LargeVector<std::int64_t> starts = starts_with_bytes(view);
-  facts.add(std::span<const std::int64_t>(starts));
-  const Distinct distinct = assign_ids(std::move(starts), facts);
+  const Distinct distinct = distinct_rows(view);
 
   LargeVector<std::int64_t> lengths(index_of(distinct.addresses.size()), 0);
   for_rows_with_bytes(view, [&](std::int64_t row, std::int64_t number) {
@@ -145,6 +141,13 @@ Layout layout_of(const RaggedView& view, std::int64_t origin) {
 }
 
 }  // namespace
+
+Distinct distinct_rows(const RaggedView& view) {
+  AddressFacts facts;
+  LargeVector<std::int64_t> starts = starts_with_bytes(view);
+  facts.add(std::span<const std::int64_t>(starts));
+  return assign_ids(std::move(starts), facts);
+}
 
 Placement place_rows(const RaggedView& view, PlacementKind kind, const Simplify& simplify) {
   if (view.format().has_objects())

@@ -4,7 +4,12 @@
 #include <multibuffer/ragged_view.hpp>
 #include <multibuffer/stages/place.hpp>
 
+#include "host/resolve/distinct.hpp"
+
 namespace multibuffer {
+
+/// The starts of the rows that have bytes, in order, as ids of those that differ.
+Distinct distinct_rows(const RaggedView& view);
 
 /// Decides which rows travel and where they land: the placement of a ragged array, whose tables are
 /// the rows' starts, in units, and their lengths, in items. Its layout has the rows in level 0 and

@@ -4,6 +4,7 @@
 #include <multibuffer/device_array.hpp>
 #include <multibuffer/layout.hpp>
 #include <multibuffer/placement_options.hpp>
+#include <multibuffer/ragged_array.hpp>
 #include <multibuffer/ragged_view.hpp>
 #include <multibuffer/watch.hpp>
 
@@ -40,9 +41,10 @@ std::string draw(const ArrayView& array, const DrawOptions& options = {});
 /// then. Reads what is drawn from the device, entry by entry, and waits for what writes it.
 std::string draw(const DeviceArray& array, const DrawOptions& options = {});
 
-/// Draws rows of unequal length: the list of their starts and lengths, and each row's items. `at`
-/// is a row, an item of it, and an index for each axis of an item. Throws `invalid_argument` for
-/// operations, and `index_out_of_range` for an item that its row has not.
+/// Draws rows of unequal length: their starts and lengths, and each row's items. `at` is a row, an
+/// item of it, and an index for each axis of an item. Throws `invalid_argument` for operations,
+/// and `index_out_of_range` for an item that its row does not have.
 std::string draw(const RaggedView& rows, const DrawOptions& options = {});
+std::string draw(const RaggedArray& rows, const DrawOptions& options = {});
 
 }  // namespace multibuffer

@@ -5,6 +5,8 @@
 #include <multibuffer/format.hpp>
 #include <multibuffer/placement_options.hpp>
 #include <multibuffer/plan.hpp>
+#include <multibuffer/ragged_array.hpp>
+#include <multibuffer/ragged_view.hpp>
 #include <multibuffer/watch.hpp>
 
 #include <cstdint>
@@ -60,8 +62,10 @@ struct ElementPlace {
 /// the arrays that stand for its pointers on a device.
 struct Explanation {
   std::vector<std::int64_t> index;  ///< not negative
-  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> shape;  ///< of rows of unequal length: with the longest row's extent
   Format format;
+  /// The items of the index's row, where rows are of unequal length.
+  std::optional<std::int64_t> row_length = {};
   /// The steps by the exporter's pointers; nothing for an array that is on a device already.
   std::optional<WayToElement> pointers = {};
   /// The steps by offset arrays. Nothing where the array cannot be placed; then a note says why.
@@ -92,6 +96,14 @@ Explanation explain(const ArrayView& view, std::span<const std::int64_t> index,
 /// element, from the device; waits for what writes them. Throws `index_out_of_range` also for an
 /// entry of a caller's table (`DeviceArray::through`) that leads nowhere.
 Explanation explain(const DeviceArray& array, std::span<const std::int64_t> index);
+
+/// The same for rows of unequal length. `index` is a row, an item of it, and an index for each axis
+/// of an item; a negative item counts from the end of its row. Throws `index_out_of_range` also for
+/// an item that its row does not have. The start and the length of a row on a device are known on
+/// the host; the element is read.
+Explanation explain(const RaggedView& view, std::span<const std::int64_t> index,
+                    const ExplainOptions& options = {});
+Explanation explain(const RaggedArray& array, std::span<const std::int64_t> index);
 
 /// How `describe` writes.
 enum class TextStyle {

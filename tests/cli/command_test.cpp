@@ -370,7 +370,7 @@ TEST_F(Command, InspectSaysWhatAnArrayIsMadeOf) {
 TEST_F(Command, ExplainSaysEachStepToAnElement) {
   const std::string shards[] = {make_npy("a.npy", {4, 3}, 0), make_npy("b.npy", {4, 3}, 9)};
   const Outcome outcome = expect_done({"explain", shards[0], shards[1], "--at", "[1, -1, 2]"});
-  for (const char* part : {"2 files stacked: element [1, 3, 2] of shape (2, 4, 3)",
+  for (const char* part : {"2 files stacked: element [1, 3, 2] of an array of shape (2, 4, 3)",
                            "pointers: + 1 * 8: index 1 of axis 0: 0x",
                            "pointers: follow the pointer there (level 0): ",
                            "offsets: + 3 * 6: index 3 of axis 1: byte ", "leaf 1 of 2"}) {

@@ -147,7 +147,7 @@ TEST(Draw, ANullIsDrawnAndThePictureSaysWhyItCannotBeUploaded) {
   const std::string svg = draw(rows.view());
   expect_well_formed(svg);
   EXPECT_TRUE(says(svg, "NULL"));
-  EXPECT_NE(svg.find("The array cannot be uploaded: NULL pointer in a pointer table: level 0 of 1 "
+  EXPECT_NE(svg.find("the array cannot be uploaded: NULL pointer in a pointer table: level 0 of 1 "
                      "at index [1, :]"),
             std::string::npos)
       << svg;

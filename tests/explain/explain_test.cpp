@@ -180,7 +180,7 @@ TEST(Explain, TextSaysBothWays) {
   const Rows rows;
   const Explanation explanation = explain(rows.view(), Numbers{1, 2});
   const std::string plain = describe(explanation, TextStyle::plain);
-  EXPECT_NE(plain.find("element [1, 2] of shape (3, 4), format 'i': 2\n"), std::string::npos);
+  EXPECT_NE(plain.find("element [1, 2] of an array of shape (3, 4), format 'i': 2\n"), std::string::npos);
   EXPECT_NE(plain.find("pointers: + 1 * 8: index 1 of axis 0: 0x"), std::string::npos) << plain;
   EXPECT_NE(plain.find("offsets: read the entry there (level 0): 1 * 16: byte 16\n"),
             std::string::npos)

@@ -53,7 +53,7 @@ class Explain(unittest.TestCase):
 
     def test_text_has_both_ways(self):
         text = str(multibuffer.explain(rows(), (1, 2)))
-        self.assertIn("element [1, 2] of shape (3, 4), format 'i': 12", text)
+        self.assertIn("element [1, 2] of an array of shape (3, 4), format 'i': 12", text)
         self.assertIn("by the exporter's pointers", text)
         self.assertIn("by the offset arrays (packed)", text)
         self.assertFalse(text.endswith("\n"))
