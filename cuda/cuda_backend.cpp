@@ -106,6 +106,7 @@ class CudaBackend final : public Backend {
                         std::int64_t itemsize,
                         const std::vector<std::shared_ptr<Memory>>& uses) override;
   PlanDescription describe(const CopyPlan& plan) override { return describe_kernel(plan); }
+  PlanDescription describe(const RaggedPlan& plan) override { return describe_kernel(plan); }
   void check_in_place(const Placement& placement) override;
   void synchronize(StreamRef stream) override;
   void hand_over(Memory& memory, StreamRef stream, bool ordered) override;

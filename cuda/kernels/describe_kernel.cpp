@@ -2,6 +2,7 @@
 
 #include "cuda/kernels/choose_kernel.hpp"
 #include "cuda/kernels/kernel_families.hpp"
+#include "cuda/kernels/ragged_kernel.hpp"
 #include "host/support/text.hpp"
 
 namespace multibuffer::cuda {
@@ -22,6 +23,18 @@ void pass_over(FamilyList<First, Rest...> /*list*/, Family taken, PlanDescriptio
 
 std::string bytes_words(std::int64_t bytes) { return text(bytes, bytes == 1 ? " byte" : " bytes"); }
 
+PlanDescription::Way way_of(RaggedBody body) {
+  switch (body) {
+    case RaggedBody::words:
+      return {"words", "nothing: a thread writes a word of 16 bytes, of whatever rows are in it"};
+    case RaggedBody::numbers:
+      return {"numbers", "elements that are converted, or items with gaps between their elements"};
+    case RaggedBody::float8:
+      return {"float8", "elements that are converted from or to floats of 8 bits"};
+  }
+  return {};
+}
+
 }  // namespace
 
 PlanDescription describe_kernel(const CopyPlan& plan) {
@@ -41,6 +54,23 @@ PlanDescription describe_kernel(const CopyPlan& plan) {
                        {"levels of offset arrays",
                         choice.levels == any_levels ? "counted at run time, plan in device memory"
                                                     : text(choice.levels)}};
+  return description;
+}
+
+PlanDescription describe_kernel(const RaggedPlan& plan) {
+  const RaggedBody body = body_of(plan);
+  PlanDescription description;
+  description.granule = sector_bytes;
+  description.taken = way_of(body);
+  for (const RaggedBody before : {RaggedBody::float8, RaggedBody::numbers}) {
+    if (before == body) break;
+    description.passed_over.push_back(way_of(before));
+  }
+  const char* const launches = !plan.indices ? "1"
+                               : plan.packed ? "several: rows are looked up, their lengths summed"
+                                             : "2: rows are looked up first";
+  description.facts = {{"index arithmetic", is_narrow(plan) ? "32 bits" : "64 bits"},
+                       {"launches", launches}};
   return description;
 }
 

@@ -26,12 +26,6 @@ int vector_dividing(std::int64_t bytes) {
   return static_cast<int>(bits & (~bits + 1));
 }
 
-RaggedBody body_of(const RaggedPlan& plan) {
-  if (plan.conversion && (is_float8(plan.conversion->from) || is_float8(plan.conversion->to)))
-    return RaggedBody::float8;
-  return plan.conversion || !plan.is_contiguous() ? RaggedBody::numbers : RaggedBody::words;
-}
-
 /// Integers of a vector's size, which are copied. The size is all that matters.
 ScalarType bits_of(int bytes) {
   switch (bytes) {
@@ -162,6 +156,18 @@ KernelRagged<Offset> kernel_of(const RaggedPlan& plan, RaggedBody body, Address 
 
 }  // namespace
 
+RaggedBody body_of(const RaggedPlan& plan) {
+  if (plan.conversion && (is_float8(plan.conversion->from) || is_float8(plan.conversion->to)))
+    return RaggedBody::float8;
+  return plan.conversion || !plan.is_contiguous() ? RaggedBody::numbers : RaggedBody::words;
+}
+
+bool is_narrow(const RaggedPlan& plan) {
+  // A turn of the last block may count a few thousand words too far.
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max() - (std::int64_t{1} << 20);
+  return std::max(plan.dense_bytes(), plan.rows.count) <= most;
+}
+
 std::vector<std::byte> fill_pattern(const RaggedPlan& plan) {
   const auto& fill = plan.padded.fill;
   if (plan.packed || fill.empty() || word_bytes % fill.size() == 0) return {};
@@ -175,9 +181,7 @@ std::vector<std::byte> fill_pattern(const RaggedPlan& plan) {
 RaggedKernel ragged_kernel(const RaggedPlan& plan, Address entries, Address fill, bool wide) {
   RaggedKernel kernel;
   kernel.body = body_of(plan);
-  // A turn of the last block may count a few thousand words too far.
-  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max() - (std::int64_t{1} << 20);
-  if (!wide && std::max(plan.dense_bytes(), plan.rows.count) <= most)
+  if (!wide && is_narrow(plan))
     kernel.plan = kernel_of<std::int32_t>(plan, kernel.body, entries, fill);
   else
     kernel.plan = kernel_of<std::int64_t>(plan, kernel.body, entries, fill);

@@ -26,6 +26,9 @@ namespace multibuffer::cuda {
 inline constexpr std::size_t most_item_axes = 6;
 
 enum class RaggedBody { words, numbers, float8 };
+RaggedBody body_of(const RaggedPlan& plan);
+/// Tells whether 32 bits count what a plan writes.
+bool is_narrow(const RaggedPlan& plan);
 
 template <class Offset>
 struct KernelItemAxis {

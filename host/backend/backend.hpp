@@ -117,8 +117,10 @@ class Backend {
                                             const std::vector<UsedMemory>& uses, StreamRef stream,
                                             const Watch& watch) = 0;
 
-  /// Says how `copy` and `prepare` run a plan that has rows, and why so. Touches no memory.
+  /// Says how `copy` and `prepare`, or `copy_ragged` and `prepare_ragged`, run a plan that has
+  /// rows, and why so. Touches no memory.
   virtual PlanDescription describe(const CopyPlan& plan) = 0;
+  virtual PlanDescription describe(const RaggedPlan& plan) = 0;
 
   /// Prepares a copy to be run later. Returns when all that a run reads is there; keeps `uses`.
   virtual std::shared_ptr<PreparedCopy> prepare(const CopyPlan& plan, bool check,

@@ -3,6 +3,7 @@
 #include "host/bytes/nontemporal_copy.hpp"
 #include "host/bytes/simd.hpp"
 #include "host/cpu/host_gather.hpp"
+#include "host/cpu/ragged_copy.hpp"
 #include "host/cpu/way.hpp"
 #include "host/support/parallel.hpp"
 #include "host/support/text.hpp"
@@ -49,6 +50,16 @@ PlanDescription describe_way(const CopyPlan& plan) {
                        {"parts", parts.size() == 1 ? std::string("1")
                                                    : text(parts.size(), ", the first of runs of ",
                                                           part.run_bytes, " bytes")}};
+  return description;
+}
+
+PlanDescription describe_way(const RaggedPlan& plan) {
+  const RaggedWay way = choose_way(plan);
+  PlanDescription description;
+  description.granule = cache_line_bytes;
+  description.taken = described(way, "");
+  pass_over(description, way, "");
+  description.facts = {{"threads", text(thread_count())}};
   return description;
 }
 

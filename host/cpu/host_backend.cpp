@@ -203,6 +203,7 @@ class HostBackend final : public Backend {
   }
 
   PlanDescription describe(const CopyPlan& plan) override { return describe_way(plan); }
+  PlanDescription describe(const RaggedPlan& plan) override { return describe_way(plan); }
 
   std::shared_ptr<PendingWork> copy_ragged(const RaggedPlan& plan, bool,
                                            const std::vector<UsedMemory>&, StreamRef,

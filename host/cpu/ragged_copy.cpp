@@ -7,6 +7,7 @@
 #include "host/bytes/wide_copy.hpp"
 #include "host/cpu/host_gather.hpp"
 #include "host/cpu/ragged_walk.hpp"
+#include "host/support/text.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -217,10 +218,45 @@ std::vector<std::byte> repeated(const SmallVector<std::byte, 16>& element) {
 
 }  // namespace
 
-RaggedCopy::RaggedCopy(const RaggedPlan& plan)
-    : plan_(plan),
-      nontemporal_(worth_nontemporal(plan.dense_bytes()) &&
-                   plan.dense_bytes() / plan.rows.count >= least_nontemporal_row) {
+RaggedWay choose_way(const RaggedPlan& plan) {
+  if (!plan.is_contiguous()) return RaggedWay::gather;
+  if (plan.conversion) return RaggedWay::convert;
+  const bool nontemporal = worth_nontemporal(plan.dense_bytes()) &&
+                           plan.dense_bytes() / plan.rows.count >= least_nontemporal_row;
+  return nontemporal ? RaggedWay::nontemporal : RaggedWay::copy;
+}
+
+const char* name_of(RaggedWay way) {
+  switch (way) {
+    case RaggedWay::gather:
+      return "gather";
+    case RaggedWay::convert:
+      return "convert";
+    case RaggedWay::nontemporal:
+      return "nontemporal";
+    case RaggedWay::copy:
+      return "copy";
+  }
+  return "";
+}
+
+std::string needs_of(RaggedWay way) {
+  switch (way) {
+    case RaggedWay::gather:
+      return "items with gaps between their elements: each row is a gather of its own";
+    case RaggedWay::convert:
+      return "elements that are converted: those of short rows are collected, and converted at "
+             "once";
+    case RaggedWay::nontemporal:
+      return text("a result too large for the caches, and rows of ", least_nontemporal_row,
+                  " bytes or more on average: they are written by non-temporal stores");
+    case RaggedWay::copy:
+      return "nothing: row after row, those that continue each other in the source at once";
+  }
+  return "";
+}
+
+RaggedCopy::RaggedCopy(const RaggedPlan& plan) : plan_(plan), way_(choose_way(plan)) {
   if (plan.conversion) convert_.emplace(*plan.conversion);
   if (!plan.is_contiguous()) {
     item_parts_ = plan.item_runs();
@@ -257,19 +293,22 @@ MULTIBUFFER_WIDE void RaggedCopy::write_wide(std::int64_t begin, std::int64_t en
 
 void RaggedCopy::operator()(std::int64_t begin, std::int64_t end) const {
   std::byte* const to = plan_.dense.base + begin * part_bytes_;
-  if (!plan_.is_contiguous()) {
-    GatherRows rows(plan_, to, fill_);
-    walk(begin, end, rows);
-  } else if (convert_) {
-    ConvertRows rows(*convert_, to, fill_, std::ssize(plan_.padded.fill));
-    walk(begin, end, rows);
-    rows.finish();
-  } else if (has_wide_vectors()) {
-    nontemporal_ ? write_wide(begin, end) : copy_wide(begin, end);
-  } else if (nontemporal_) {
-    copy_into<NontemporalSink<NarrowMoves>>(begin, end);
-  } else {
-    copy_into<PlainSink<NarrowMoves>>(begin, end);
+  switch (way_) {
+    case RaggedWay::gather: {
+      GatherRows rows(plan_, to, fill_);
+      return walk(begin, end, rows);
+    }
+    case RaggedWay::convert: {
+      ConvertRows rows(*convert_, to, fill_, std::ssize(plan_.padded.fill));
+      walk(begin, end, rows);
+      return rows.finish();
+    }
+    case RaggedWay::nontemporal:
+      return has_wide_vectors() ? write_wide(begin, end)
+                                : copy_into<NontemporalSink<NarrowMoves>>(begin, end);
+    case RaggedWay::copy:
+      return has_wide_vectors() ? copy_wide(begin, end)
+                                : copy_into<PlainSink<NarrowMoves>>(begin, end);
   }
 }
 

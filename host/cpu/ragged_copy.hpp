@@ -6,9 +6,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace multibuffer {
+
+/// How the rows of a ragged plan are copied. The first whose needs a plan meets is taken.
+enum class RaggedWay { gather, convert, nontemporal, copy };
+RaggedWay choose_way(const RaggedPlan& plan);
+/// The name of a way, and what `choose_way` asks of what is copied by it, in words.
+const char* name_of(RaggedWay way);
+std::string needs_of(RaggedWay way);
 
 /// Runs a ragged plan that has items, whose memory is all this process's. The dense side is cut
 /// into parts, which threads share: so they have equally many bytes to write, however unequal rows
@@ -37,7 +45,7 @@ class RaggedCopy {
   std::optional<ConvertItems> convert_;
   std::int64_t item_parts_ = 1;
   std::int64_t part_bytes_ = 1;  ///< on the dense side
-  bool nontemporal_ = false;
+  RaggedWay way_;
   std::vector<std::byte> fill_;  ///< elements of padding, one after the other
 };
 

@@ -32,7 +32,7 @@ std::string speed_words(std::int64_t bytes, double seconds) {
 
 std::string rows_words(const PlanExplanation& plan) {
   return text(count_text(plan.rows, "row", "rows"), " of ", bytes_words(plan.run_bytes),
-              ", each contiguous");
+              plan.differ ? " on average" : "", ", each contiguous");
 }
 
 std::string expected_words(const PlanExplanation& plan) {
@@ -98,6 +98,7 @@ std::string to_json(const PlanExplanation& explanation) {
       {"bytes_of_indices", explanation.bytes_of_indices},
       {"bytes_fetched", explanation.bytes_fetched}};
   for (const auto& [name, number] : numbers) json.key(name).number(number);
+  json.key("differ").truth(explanation.differ);
   json.key("expected").real(explanation.expected).key("measured");
   if (!explanation.measured) return json.null().end().text();
   return json.object()

@@ -78,30 +78,44 @@ PlanExplanation::Way way_of(PlanDescription::Way way) {
 
 }  // namespace
 
-PlanExplanation explain_plan(const CopyPlan& plan, Backend& backend) {
+PlanExplanation explain_nothing(Backend& backend) {
   PlanExplanation explanation;
   explanation.device = backend.info().name;
-  if (plan.rows == 0) {
-    explanation.taken = {"nothing", "a result without elements"};
-    return explanation;
-  }
-  PlanDescription description = backend.describe(plan);
+  explanation.taken = {"nothing", "a result without elements"};
+  return explanation;
+}
+
+PlanExplanation explained(PlanDescription description, Backend& backend) {
+  PlanExplanation explanation;
+  explanation.device = backend.info().name;
   explanation.taken = way_of(std::move(description.taken));
   for (PlanDescription::Way& way : description.passed_over)
     explanation.passed_over.push_back(way_of(std::move(way)));
   for (PlanDescription::Fact& fact : description.facts)
     explanation.facts.push_back({std::move(fact.name), std::move(fact.value)});
+  return explanation;
+}
+
+double expected_of(const PlanExplanation& explanation) {
+  const auto useful = static_cast<double>(explanation.bytes_read + explanation.bytes_written);
+  const auto all = static_cast<double>(explanation.bytes_fetched + explanation.bytes_written +
+                                       explanation.bytes_of_tables + explanation.bytes_of_indices);
+  return all > 0 ? useful / all : 1;
+}
+
+PlanExplanation explain_plan(const CopyPlan& plan, Backend& backend) {
+  if (plan.rows == 0) return explain_nothing(backend);
+  PlanDescription description = backend.describe(plan);
+  const std::int64_t granule = description.granule;
+  PlanExplanation explanation = explained(std::move(description), backend);
   explanation.rows = plan.rows;
   explanation.run_bytes = plan.run_bytes;
   explanation.bytes_read = plan.rows * plan.run_bytes;
   explanation.bytes_written = plan.rows * plan.dense_bytes(plan.run_bytes);
   explanation.bytes_of_tables = table_bytes(plan);
   explanation.bytes_of_indices = index_bytes(plan);
-  explanation.bytes_fetched = fetched_bytes(plan, description.granule);
-  const auto useful = static_cast<double>(explanation.bytes_read + explanation.bytes_written);
-  const auto all = static_cast<double>(explanation.bytes_fetched + explanation.bytes_written +
-                                       explanation.bytes_of_tables + explanation.bytes_of_indices);
-  explanation.expected = useful / all;
+  explanation.bytes_fetched = fetched_bytes(plan, granule);
+  explanation.expected = expected_of(explanation);
   return explanation;
 }
 

@@ -5,6 +5,7 @@
 #include "host/python/indexing/indexing.hpp"
 #include "host/python/inputs/source.hpp"
 #include "host/python/module.hpp"
+#include "host/python/ragged_object.hpp"
 #include "host/python/support/interrupt.hpp"
 #include "host/support/text.hpp"
 
@@ -30,6 +31,10 @@ Explanation explain_object(const py::object& object, const std::vector<std::int6
   const PlacementKind kind = placement_of(placement);
   if (const auto* const array = object_in<DeviceArray>(object)) {
     const DeviceArray shared = *array;  // as owner.hpp asks for
+    return without_gil([&](const Watch&) { return explain(shared, index); }, progress);
+  }
+  if (const auto* const rows = object_in<RaggedObject>(object)) {
+    const RaggedArray shared = rows->array;
     return without_gil([&](const Watch&) { return explain(shared, index); }, progress);
   }
   const Source source = source_of(object);
@@ -99,6 +104,14 @@ Drawing drawing_of(const Array& array, const py::object& key, DrawOptions& optio
       progress)};
 }
 
+/// Rows of unequal length are drawn whole: a part of them is an array of its own.
+Drawing drawing_of_rows(const RaggedArray& rows, const py::object& key, const DrawOptions& options,
+                        const Progress& progress) {
+  if (key.ptr() != Py_Ellipsis)
+    throw py::type_error("draw() takes no key for rows of unequal length; draw the slice of them");
+  return {without_gil([&](const Watch&) { return draw(rows, options); }, progress)};
+}
+
 Drawing draw_object(const py::object& object, const py::object& key, const py::object& at,
                     bool offsets, const std::string& placement, const std::string& title,
                     const Progress& progress) {
@@ -112,6 +125,8 @@ Drawing draw_object(const py::object& object, const py::object& key, const py::o
     return drawing_of(shared, key, options, progress,
                       [&](const DrawOptions& given) { return draw(shared, given); });
   }
+  if (const auto* const rows = object_in<RaggedObject>(object))
+    return drawing_of_rows(RaggedArray(rows->array), key, options, progress);
   const Source source = source_of(object);
   return drawing_of(source.view, key, options, progress,
                     [&](const DrawOptions& given) { return draw(source.view, given); });

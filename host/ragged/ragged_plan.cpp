@@ -2,6 +2,8 @@
 #include <multibuffer/ragged_plan.hpp>
 
 #include "host/backend/backend.hpp"
+#include "host/gather/plan_explanation.hpp"
+#include "host/ragged/ragged_explanation.hpp"
 #include "host/ragged/ready_ragged.hpp"
 #include "host/support/text.hpp"
 #include "host/upload/internals.hpp"
@@ -17,10 +19,13 @@ struct Planned {
   RaggedArray array;  ///< whose storage stays
   std::vector<std::shared_ptr<const void>> owners;
   std::shared_ptr<PreparedCopy> copy;  ///< null where there is nothing to do
+  RaggedPlan plan;
+  std::shared_ptr<Memory> entries;  ///< of the rows, where a list selects them
+  StreamRef stream;
 
-  Planned(const RaggedArray& from, const RowSelection& rows, ReadyRagged& ready, StreamRef stream,
+  Planned(const RaggedArray& from, const RowSelection& rows, ReadyRagged& ready, StreamRef on,
           const std::shared_ptr<const void>& stream_owner)
-      : array(from) {
+      : array(from), plan(ready.plan), stream(on) {
     if (ready.staged)
       throw Failure(Errc::invalid_argument,
                     text("a plan on ", array.device().name(), " cannot write to host memory"));
@@ -32,12 +37,21 @@ struct Planned {
     if (rows.indices && rows.indices->buffer() && owner_of(*rows.indices->buffer()))
       owners.push_back(owner_of(*rows.indices->buffer()));
     if (stream_owner) owners.push_back(stream_owner);
+    for (const UsedMemory& used : ready.uses)
+      if (plan.rows.entries && used.memory->contains(plan.rows.entries)) entries = used.memory;
   }
   ~Planned() {
     if (copy) copy->end_runs();
   }
   Planned(const Planned&) = delete;
   Planned& operator=(const Planned&) = delete;
+
+  PlanExplanation explain(bool measure) const {
+    PlanExplanation explanation = explain_plan(plan, array, entries.get());
+    if (measure && copy && explanation.rows > 0)
+      explanation.measured = measured(explanation, *copy, backend_of(array.device()), stream);
+    return explanation;
+  }
 };
 
 }  // namespace
@@ -62,6 +76,8 @@ const PackedRows& PackPlan::run() const {
 
 const PackedRows& PackPlan::result() const noexcept { return state_->result; }
 
+PlanExplanation PackPlan::explain(bool measure) const { return state_->planned.explain(measure); }
+
 struct PadPlan::State {
   Planned planned;
   DeviceBuffer result;
@@ -80,5 +96,7 @@ const DeviceBuffer& PadPlan::run() const {
 }
 
 const DeviceBuffer& PadPlan::result() const noexcept { return state_->result; }
+
+PlanExplanation PadPlan::explain(bool measure) const { return state_->planned.explain(measure); }
 
 }  // namespace multibuffer

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multibuffer/plan.hpp>
 #include <multibuffer/ragged.hpp>
 
 #include <memory>
@@ -25,6 +26,9 @@ class PackPlan {
   /// Returns the buffers that runs write to. Where no indices on the device select, the offsets
   /// are written once, when the plan is made, and `readonly()`.
   const PackedRows& result() const noexcept;
+  /// Explains the plan, as `Plan::explain` does. Of rows that indices on the device name, whose
+  /// lengths the host does not know, the average length of the array's rows is assumed.
+  PlanExplanation explain(bool measure = false) const;
 
  private:
   struct State;
@@ -39,6 +43,7 @@ class PadPlan {
 
   const DeviceBuffer& run() const;
   const DeviceBuffer& result() const noexcept;
+  PlanExplanation explain(bool measure = false) const;
 
  private:
   struct State;

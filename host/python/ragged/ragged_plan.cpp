@@ -107,6 +107,16 @@ py::object pack_result(const PlanObject<PackPlan>& object) {
 DeviceBuffer pad_result(const PlanObject<PadPlan>& object) { return object.plan.result(); }
 
 template <class Plan>
+PlanExplanation explain_ragged_plan(const PlanObject<Plan>& object, bool measure) {
+  return without_gil([&](const Watch&) { return object.plan.explain(measure); });
+}
+
+constexpr const char* explain_signature = "explain($self, *, measure=False)";
+constexpr const char* explain_help =
+    "What Plan.explain() says, a PlanExplanation. Of rows that indices on a GPU name, whose\n"
+    "lengths are not known before a run, the average length of the array's rows is assumed.";
+
+template <class Plan>
 std::string represent_plan(const char* name, const PlanObject<Plan>& object) {
   const DeviceBuffer& result = written_by(object.plan);
   return text(name, "(", shape_text(result.shape(), result.format()), ", device='",
@@ -129,6 +139,7 @@ void bind_ragged_plan(py::module_& module) {
       "CUDA graphs holds here.")
       .method<run_pack>("run($self)",
                         "Pack once more. Returns the result; on a GPU, without waiting for it.")
+      .method<explain_ragged_plan<PackPlan>>(explain_signature, explain_help)
       .property<pack_result>("result",
                              "What runs write: a Packed. Its values are not written before the "
                              "first run().")
@@ -142,6 +153,7 @@ void bind_ragged_plan(py::module_& module) {
       "CUDA graphs holds here.")
       .method<run_pad>("run($self)",
                        "Pad once more. Returns the result; on a GPU, without waiting for it.")
+      .method<explain_ragged_plan<PadPlan>>(explain_signature, explain_help)
       .property<pad_result>("result",
                             "What runs write: a DeviceBuffer, not written before the first run().")
       .repr<represent_pad>()
