@@ -102,6 +102,7 @@ void add_panel(DrawnPanel& drawn, PanelWords words, const Layout& view,
     const auto& steps = by_pointers ? explanation->pointers : explanation->offsets;
     if (steps) way = &*steps;
   }
+  if (!way && !by_pointers) words.base.clear();  // a start without steps from it
   if (way) {
     const bool is_only_one = !explanation->pointers;
     const char* const heading =

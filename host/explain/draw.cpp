@@ -83,7 +83,7 @@ std::string draw(const ArrayView& array, const DrawOptions& options) {
       count_address_before(*explanation->offsets, placement->layout.levels(), address);
     add_panel(
         panels[1],
-        words_of_offsets(*panels[1].model, name_of(placement->kind), placement->unit, is_address),
+        words_of_offsets(*panels[1].model, "a device", placement->kind, placement->unit),
         placement->layout, explanation, false, {});
   }
   return compose(text, std::move(panels));
@@ -103,8 +103,8 @@ std::string draw(const DeviceArray& array, const DrawOptions& options) {
       blocks_for(reader.is_address())));
   if (explanation) count_address_before(*explanation->offsets, array.layout().levels(), address);
   add_panel(panels[0],
-            words_of_offsets(*panels[0].model, name_of(array.placement()), reader.unit(),
-                             reader.is_address()),
+            words_of_offsets(*panels[0].model, device_words(array.device()), array.placement(),
+                             reader.unit()),
             part.view.layout(), explanation, false, {});
   return compose({title_of(options, "an ", array_words(part.view.shape(), part.view.format())),
                   axes_words(without_address(part.view.layout(), address), AxesIn::entries)},

@@ -34,8 +34,11 @@ std::string title_of_rows(const DrawOptions& options, const RaggedRows& rows) {
   return title_of(options, "", rows_words(rows.layout.shape(), rows.format));
 }
 
-/// Notes the items behind the last one that is shown of each row.
+/// Notes which rows have no items, and the items behind the last one that is shown of the others.
 void note_ends(PictureModel& model, const RaggedRows& rows) {
+  for (PictureBlock& table : model.blocks.front())
+    for (PictureLine& line : table.lines)
+      for (PictureCell& slot : line.cells) slot.has_target = rows.length(slot.index[0]) > 0;
   std::int64_t elements = 1;
   for (const Axis& axis : rows.layout.axes().subspan(2)) elements *= axis.extent;
   for (PictureBlock& block : model.blocks.back())
@@ -74,8 +77,8 @@ PanelWords with_lengths(PanelWords words, const RaggedRows& rows) {
 
 /// The panel of rows by their offsets.
 DrawnPanel offsets_panel(PictureSource source, const RaggedRows& rows,
-                         std::optional<Explanation> explanation, PlacementKind kind,
-                         std::int64_t unit) {
+                         std::optional<Explanation> explanation, const std::string& device,
+                         PlacementKind kind, std::int64_t unit) {
   const bool is_address = kind == PlacementKind::in_place;
   const std::uint64_t address = address_in(rows.layout, is_address);
   DrawnPanel drawn = panel_of_rows(with_address(std::move(source), address), rows, explanation,
@@ -83,7 +86,7 @@ DrawnPanel offsets_panel(PictureSource source, const RaggedRows& rows,
   if (explanation && explanation->offsets)
     count_address_before(*explanation->offsets, rows.layout.levels(), address);
   add_panel(drawn,
-            with_lengths(words_of_offsets(*drawn.model, name_of(kind), unit, is_address), rows),
+            with_lengths(words_of_offsets(*drawn.model, device, kind, unit), rows),
             rows.layout, explanation, false, {});
   return drawn;
 }
@@ -111,7 +114,7 @@ std::string draw(const RaggedView& view, const DrawOptions& options) {
     RaggedRows placed = rows;
     placed.layout = placement->layout;
     panels.push_back(offsets_panel(source_of(*placement, pointers), placed, explanation,
-                                   placement->kind, placement->unit));
+                                   "a device", placement->kind, placement->unit));
   }
   return compose(text, std::move(panels));
 }
@@ -128,7 +131,8 @@ std::string draw(const RaggedArray& array, const DrawOptions& options) {
                  AxesIn::row_entries)};
   std::vector<DrawnPanel> panels;
   const RaggedReader reader(array);
-  panels.push_back(offsets_panel(source_of(reader, rows), rows, explanation, array.placement(),
+  panels.push_back(offsets_panel(source_of(reader, rows), rows, explanation,
+                                 device_words(array.device()), array.placement(),
                                  reader.unit()));
   return compose(text, std::move(panels));
 }

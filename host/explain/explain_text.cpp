@@ -60,6 +60,16 @@ std::string offset_position(const Step& step, const WayToElement& way) {
   return begins && step.in_bytes ? "0" : position_text(step, way.is_address);
 }
 
+/// What a step does. The last origin of an array in place is an address, and is written as one.
+std::string words_of(const Step& step, bool by_pointers, bool is_address) {
+  const bool moves_to_index_0 =
+      step.kind == StepKind::origin || step.kind == StepKind::suboffset;
+  if (by_pointers || !is_address || !step.in_bytes || !moves_to_index_0)
+    return describe(step, by_pointers);
+  return text("+ ", hexadecimal(static_cast<std::uint64_t>(step.added)),
+              ": the address that offsets count from");
+}
+
 std::string place_text(const Explanation& explanation) {
   if (!explanation.place) return {};
   const ElementPlace& place = *explanation.place;
@@ -103,7 +113,7 @@ std::string aligned_steps(const Explanation& explanation) {
     }
     if (offsets) {
       const bool any = pair.by_offsets != nullptr;
-      cells.push_back(any ? describe(*pair.by_offsets, false) : "");
+      cells.push_back(any ? words_of(*pair.by_offsets, false, offsets->is_address) : "");
       cells.push_back(any ? offset_position(*pair.by_offsets, *offsets) : "");
     }
     rows.push_back(std::move(cells));
@@ -114,7 +124,7 @@ std::string aligned_steps(const Explanation& explanation) {
 std::string plain_steps(const WayToElement& way, bool by_pointers, std::string_view name) {
   std::string lines;
   for (const Step& step : way.steps)
-    lines += text(name, ": ", describe(step, by_pointers), ": ",
+    lines += text(name, ": ", words_of(step, by_pointers, way.is_address), ": ",
                   by_pointers ? position_text(step, true) : offset_position(step, way), '\n');
   return lines;
 }
@@ -122,7 +132,7 @@ std::string plain_steps(const WayToElement& way, bool by_pointers, std::string_v
 void write_step(JsonWriter& json, const Step& step, bool by_pointers, bool is_address) {
   json.object();
   json.key("kind").words(name_of(step.kind));
-  json.key("words").words(describe(step, by_pointers));
+  json.key("words").words(words_of(step, by_pointers, is_address));
   json.key("level").number(step.level);
   if (step.kind == StepKind::stride)
     json.key("axis")

@@ -14,6 +14,7 @@ constexpr double label_room = 15;   // above the cells of leaves: indices
 constexpr double offset_room = 13;  // below them: where they begin, in bytes
 constexpr double lane_room = 19;    // of a hop below a line
 constexpr double side_lane = 14;    // of a hop beside a block, its words apart
+constexpr double side_words = 29;   // of the badge of such words, and the space around
 constexpr double arrow_room = 58;   // between columns
 constexpr double block_space = 14;
 constexpr double gap_line = 20;  // of what is left out between lines
@@ -65,7 +66,7 @@ void Panel::find_hops(const WayToElement& way) {
       follow_numbers_[static_cast<std::size_t>(step.level)] = number;
     if (step.kind != StepKind::follow) {
       on_the_way_[static_cast<std::size_t>(step.level)] = step.position;
-      if (step.added != 0) {
+      if (step.kind != StepKind::start) {
         const std::string moved = step.kind == StepKind::stride
                                       ? text("+ ", step.index, " × ", step.stride)
                                       : signed_text(step.added);
@@ -195,7 +196,7 @@ int Panel::lanes_below(int level, std::size_t number, std::size_t line) const {
 double Panel::side_room(int level) const {
   double room = 0;
   for (const Hop& hop : hops_)
-    if (!hop.in_line && hop.level == level) room += side_lane + text_width(hop.words) + 24;
+    if (!hop.in_line && hop.level == level) room += side_lane + text_width(hop.words) + side_words;
   if (wrong_ && wrong_->level == level) room += side_lane + text_width("✗ read here") + 8;
   return room;
 }
@@ -291,6 +292,7 @@ void Panel::draw(Svg& svg) const {
   draw_base(svg);
   draw_pointers(svg, true);
   for (const Hop& hop : hops_) draw_hop(svg, hop);
+  for (const Hop& hop : hops_) draw_hop_words(svg, hop);
   if (wrong_) draw_wrong(svg);
 }
 
@@ -377,7 +379,7 @@ void Panel::draw_pointers(Svg& svg, bool on_the_way) const {
       const BlockBox& outer = boxes_[static_cast<std::size_t>(level)][number];
       for (std::size_t line = 0; line < table.lines.size(); ++line) {
         const PictureCell& slot = table.lines[line].cells.front();
-        if (!slot.leads_to || is_here(level, slot) != on_the_way) continue;
+        if (!slot.leads_to || !slot.has_target || is_here(level, slot) != on_the_way) continue;
         const double y = outer.lines[line].top + cell_height / 2;
         draw_pointer(svg, outer.lines[line].end, y, level + 1, *slot.leads_to,
                      on_the_way ? "way" : "arrow");
@@ -424,52 +426,76 @@ void Panel::draw_base(Svg& svg) const {
   if (marked) svg.badge(end + 9, y, "1", "way");
 }
 
-void Panel::draw_hop(Svg& svg, const Hop& hop) const {
-  const auto from = model_.find(hop.level, hop.from);
-  const auto to = model_.find(hop.level, hop.to);
-  if (!from || !to || from->block != to->block) return;
-  const LineBox& begin = box(hop.level, *from);
-  const LineBox& end = box(hop.level, *to);
-  if (hop.in_line) {
-    draw_hop_in_line(svg, hop, *from, *to);
-    return;
-  }
-  const BlockBox& outer = boxes_[static_cast<std::size_t>(hop.level)][to->block];
-  // Below the names of lines, which leaves have at their left.
-  const bool is_leaf = !is_table(hop.level);
-  const double y1 = is_leaf ? begin.bottom - 4 : begin.top + cell_height / 2 + 4;
-  const double y2 = is_leaf ? end.bottom - 4 : end.top + cell_height / 2;
-  double lane = outer.x - name_width(hop.level) - side_lane;
+double Panel::lane_x(const Hop& hop) const {
+  double x = boxes_[static_cast<std::size_t>(hop.level)][0].x - name_width(hop.level) - side_lane;
   for (const Hop& other : hops_)
     if (!other.in_line && other.level == hop.level && other.lane < hop.lane)
-      lane -= side_lane + text_width(other.words) + 24;
-  svg.arrow(path_to('M', outer.x, y1) + path_to('L', lane, y1) + path_to('L', lane, y2) +
-                path_to('L', outer.x - 1, y2),
-            "way");
-  draw_label(svg, lane - 21 - text_width(hop.words), (y1 + y2) / 2, hop.number, hop.words);
+      x -= side_lane + text_width(other.words) + side_words;
+  return x;
+}
+
+double Panel::edge_x(int level, PictureSpot spot) const {
+  const bool has_name =
+      !is_table(level) && (words_.names_lines || (spot.line == 0 && model_.levels > 0));
+  return boxes_[static_cast<std::size_t>(level)][spot.block].x -
+         (has_name ? name_width(level) - 2 : 1);
+}
+
+std::optional<Panel::HopPath> Panel::path_of(const Hop& hop) const {
+  const auto from = model_.find(hop.level, hop.from);
+  const auto to = model_.find(hop.level, hop.to);
+  if (!from || !to || from->block != to->block) return {};
+  const LineBox& begin = box(hop.level, *from);
+  const LineBox& end = box(hop.level, *to);
+  HopPath path;
+  path.stays = hop.from == hop.to;
+  if (!hop.in_line) {
+    path.x1 = edge_x(hop.level, *from);
+    path.x2 = edge_x(hop.level, *to);
+    path.y1 = begin.top + cell_height / 2 + (path.stays ? 0 : 4);
+    path.y2 = end.top + cell_height / 2;
+    path.lane = lane_x(hop);
+    path.words_x = path.lane - side_words + 3 - text_width(hop.words);
+    path.words_y = (path.y1 + path.y2) / 2;
+    return path;
+  }
+  // Beside the end of one hop is the beginning of the next.
+  const double forward = path.stays ? 0 : hop.to > hop.from ? 1 : -1;
+  path.x1 = hop_x(hop.level, *from, hop.from) + 4 * forward;
+  path.x2 = hop_x(hop.level, *to, hop.to) - 4 * forward;
+  path.y1 = path.y2 = end.bottom + offset_room - 1;  // below the byte at which each cell begins
+  path.lane = path.y1 + lane_room * hop.lane + 13;
+  path.words_x = forward < 0 ? path.x2 - 27 - text_width(hop.words) : path.x2 + 7;
+  path.words_y = path.lane;
+  return path;
+}
+
+/// Draws where a hop goes: beside its block, or below its line from cell to cell. One that stays
+/// where it is, since it adds 0, is a line without a head.
+void Panel::draw_hop(Svg& svg, const Hop& hop) const {
+  const std::optional<HopPath> path = path_of(hop);
+  if (!path) return;
+  if (path->stays) {
+    const std::string begin = path_to('M', path->x1, path->y1);
+    svg.line(begin + (hop.in_line ? path_to('L', path->x1, path->lane)
+                                  : path_to('L', path->lane - 4, path->y1)),
+             "way");
+    return;
+  }
+  const std::string across =
+      hop.in_line ? path_to('L', path->x1, path->lane) + path_to('L', path->x2, path->lane)
+                  : path_to('L', path->lane, path->y1) + path_to('L', path->lane, path->y2);
+  svg.arrow(path_to('M', path->x1, path->y1) + across + path_to('L', path->x2, path->y2), "way");
 }
 
 /// Draws the number and the words of a hop, on paper: lines may pass below.
-void Panel::draw_label(Svg& svg, double x, double y, int number, const std::string& words) const {
-  svg.rect(x - 1, y - 8, text_width(words) + 20, 16, "paper");
-  svg.badge(x + 8, y, text(number), "way");
-  svg.text(x + 19, y + 4, words, "way-text");
-}
-
-/// Draws a hop below its line, from cell to cell, with its words where it leads.
-void Panel::draw_hop_in_line(Svg& svg, const Hop& hop, PictureSpot from, PictureSpot to) const {
-  const LineBox& line = box(hop.level, to);
-  const double forward = hop.to > hop.from ? 1 : -1;
-  // Beside the end of one hop is the beginning of the next.
-  const double x1 = hop_x(hop.level, from, hop.from) + 4 * forward;
-  const double x2 = hop_x(hop.level, to, hop.to) - 4 * forward;
-  const double top = line.bottom + offset_room - 1;  // below the byte at which each cell begins
-  const double y = top + lane_room * hop.lane + 13;
-  svg.arrow(
-      path_to('M', x1, top) + path_to('L', x1, y) + path_to('L', x2, y) + path_to('L', x2, top),
-      "way");
-  const double words = forward > 0 ? x2 + 7 : x2 - 27 - text_width(hop.words);
-  draw_label(svg, words, y, hop.number, hop.words);
+void Panel::draw_hop_words(Svg& svg, const Hop& hop) const {
+  const std::optional<HopPath> path = path_of(hop);
+  if (!path) return;
+  const double x = path->words_x, y = path->words_y;
+  svg.rect(x - 1, y - 8, text_width(hop.words) + 20, 16, "paper");
+  svg.badge(x + 8, y, text(hop.number), "way");
+  svg.text(x + 19, y + 4, hop.words, "way-text");
 }
 
 /// Marks what a consumer reads that takes a slot for an element.
@@ -485,9 +511,11 @@ void Panel::draw_wrong(Svg& svg) const {
   svg.rect(x, end.top, std::min(width, end.end - x), cell_height, "wrong", "read as an element");
   double lane = outer.x - side_lane;
   for (const Hop& hop : hops_)
-    if (!hop.in_line && hop.level == wrong_->level) lane -= side_lane + text_width(hop.words) + 24;
-  const double y1 = box(wrong_->level, *from).top + cell_height / 2 - 5;
-  const double y2 = end.top + cell_height / 2;
+    if (!hop.in_line && hop.level == wrong_->level)
+      lane -= side_lane + text_width(hop.words) + side_words;
+  // Above the violet arrows, which come to the middle of a slot.
+  const double y1 = box(wrong_->level, *from).top + cell_height / 2 - 6;
+  const double y2 = end.top + cell_height / 2 - 6;
   svg.arrow(path_to('M', outer.x, y1) + path_to('L', lane, y1) + path_to('L', lane, y2) +
                 path_to('L', outer.x, y2),
             "bad");

@@ -51,7 +51,7 @@ class Panel {
   void draw(Svg& svg) const;
 
  private:
-  /// A move within a level, by index * stride or a suboffset.
+  /// A move within a level, by index * stride or a suboffset; also one by 0.
   struct Hop {
     int number = 0;
     int level = 0;
@@ -59,6 +59,13 @@ class Panel {
     std::string words;
     bool in_line = false;
     int lane = 0;  ///< below its line, or beside its block
+  };
+  /// Where a hop is drawn: from (x1, y1) along a lane, whose x or y is `lane`, to (x2, y2).
+  struct HopPath {
+    double x1 = 0, y1 = 0, x2 = 0, y2 = 0;
+    double lane = 0;
+    double words_x = 0, words_y = 0;
+    bool stays = false;
   };
   struct LineBox {
     double top = 0, bottom = 0;  ///< of the cells
@@ -86,6 +93,12 @@ class Panel {
   double name_width(int level) const;
   double x_of(int level, PictureSpot spot, std::uint64_t position) const;
   double hop_x(int level, PictureSpot spot, std::uint64_t position) const;
+  /// The x of a lane beside a block.
+  double lane_x(const Hop& hop) const;
+  /// The left end of a line, or of its name.
+  double edge_x(int level, PictureSpot spot) const;
+  /// Nothing for a hop that leaves what is drawn.
+  std::optional<HopPath> path_of(const Hop& hop) const;
   bool is_reached_from_above(int level, PictureSpot spot) const;
 
   void find_hops(const WayToElement& way);
@@ -104,8 +117,7 @@ class Panel {
                     std::string_view style) const;
   void draw_base(Svg& svg) const;
   void draw_hop(Svg& svg, const Hop& hop) const;
-  void draw_hop_in_line(Svg& svg, const Hop& hop, PictureSpot from, PictureSpot to) const;
-  void draw_label(Svg& svg, double x, double y, int number, const std::string& words) const;
+  void draw_hop_words(Svg& svg, const Hop& hop) const;
   void draw_wrong(Svg& svg) const;
 
   const PictureModel& model_;

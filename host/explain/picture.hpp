@@ -52,6 +52,7 @@ struct PictureCell {
   std::vector<std::int64_t> index;                ///< of the whole array, the first that leads here
   std::optional<std::vector<std::int64_t>> view;  ///< of the view; nothing for what it leaves out
   std::optional<std::uint64_t> leads_to;          ///< of a slot; nothing for NULL
+  bool has_target = true;                         ///< of a slot: an index leads through it
   std::string value;                              ///< of an element
 };
 

@@ -49,10 +49,12 @@ PanelWords words_of_pointers(const PictureModel& model, const Layout& layout,
   return words;
 }
 
-PanelWords words_of_offsets(const PictureModel& model, const std::string& placement,
-                            std::int64_t unit, bool is_address) {
+PanelWords words_of_offsets(const PictureModel& model, const std::string& device,
+                            PlacementKind placement, std::int64_t unit) {
+  const bool is_address = placement == PlacementKind::in_place;
   PanelWords words;
-  words.title = text("On a device, ", placement, ": ",
+  words.base = "start";
+  words.title = text("On ", device, ", ", name_of(placement), ": ",
                      model.levels == 0 ? "strides alone" : "offsets in place of pointers");
   const int last = model.levels - 1;
   for (int level = 0; level <= last; ++level)
@@ -80,12 +82,13 @@ std::vector<std::vector<std::string>> axes_words(const Layout& layout, AxesIn wh
   if (layout.origins()[0] != 0)
     lines.push_back({"index 0", text("is ", signed_text(layout.origins()[0]), " from the base")});
   for (int level = 0; level <= layout.levels(); ++level) {
-    const char* const unit = in_entries && level < layout.levels() ? " entries" : " bytes";
+    const bool counts_entries = in_entries && level < layout.levels();
     for (int axis = 0; axis < layout.ndim(); ++axis) {
       const Axis& along = layout.axes()[static_cast<std::size_t>(axis)];
       if (along.level == level)
         lines.push_back({text("axis ", axis), text(differ && axis == 1 ? "extent up to " : "extent ", grouped_text(along.extent)),
-                         text("stride ", along.stride, unit)});
+                         text("stride ", counts_entries ? count_text(along.stride, "entry", "entries")
+                                                : count_text(along.stride, "byte", "bytes"))});
     }
     if (level == layout.levels()) continue;
     const std::string then =

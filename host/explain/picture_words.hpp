@@ -3,6 +3,7 @@
 #include <multibuffer/array_view.hpp>
 #include <multibuffer/explain.hpp>
 #include <multibuffer/layout.hpp>
+#include <multibuffer/placement_options.hpp>
 
 #include "host/explain/panel.hpp"
 #include "host/explain/picture.hpp"
@@ -22,8 +23,9 @@ inline constexpr double line_height = 17;
 /// to `model`.
 PanelWords words_of_pointers(const PictureModel& model, const Layout& layout,
                              std::int64_t itemsize);
-PanelWords words_of_offsets(const PictureModel& model, const std::string& placement,
-                            std::int64_t unit, bool is_address);
+/// `device`: "cuda:0", or "a device" where none has been chosen.
+PanelWords words_of_offsets(const PictureModel& model, const std::string& device,
+                            PlacementKind placement, std::int64_t unit);
 
 /// Whose axes are written: those of pointers in memory, or of entries of offset arrays; of arrays,
 /// or of rows of unequal length, whose axis 1 is as long as the longest of them.

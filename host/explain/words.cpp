@@ -36,6 +36,10 @@ const char* name_of(StepKind kind) {
   return "";
 }
 
+std::string device_words(const Device& device) {
+  return device.kind() == DeviceKind::host ? "the host" : device.name();
+}
+
 std::string index_text(std::span<const std::int64_t> index) {
   std::string out = "[";
   for (std::size_t i = 0; i < index.size(); ++i) out += text(i == 0 ? "" : ", ", index[i]);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <multibuffer/device.hpp>
 #include <multibuffer/explain.hpp>
 #include <multibuffer/placement_options.hpp>
 
@@ -20,6 +21,8 @@ inline constexpr const char* element_not_read =
 const char* name_of(PlacementKind kind);
 const char* name_of(StepKind kind);
 
+/// A device within a sentence: "the host", "cuda:0".
+std::string device_words(const Device& device);
 /// An index as it is written in code: "[3, 1, 2]".
 std::string index_text(std::span<const std::int64_t> index);
 /// "+ 8" or "- 8".
