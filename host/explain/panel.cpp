@@ -15,6 +15,7 @@ constexpr double offset_room = 13;  // below them: where they begin, in bytes
 constexpr double lane_room = 19;    // of a hop below a line
 constexpr double side_lane = 14;    // of a hop beside a block, its words apart
 constexpr double side_words = 29;   // of the badge of such words, and the space around
+constexpr double badge_room = 18;
 constexpr double arrow_room = 58;   // between columns
 constexpr double block_space = 14;
 constexpr double gap_line = 20;  // of what is left out between lines
@@ -196,7 +197,7 @@ int Panel::lanes_below(int level, std::size_t number, std::size_t line) const {
 double Panel::side_room(int level) const {
   double room = 0;
   for (const Hop& hop : hops_)
-    if (!hop.in_line && hop.level == level) room += side_lane + text_width(hop.words) + side_words;
+    if (!hop.in_line && hop.level == level) room += side_width(hop);
   if (wrong_ && wrong_->level == level) room += side_lane + text_width("✗ read here") + 8;
   return room;
 }
@@ -426,11 +427,16 @@ void Panel::draw_base(Svg& svg) const {
   if (marked) svg.badge(end + 9, y, "1", "way");
 }
 
-double Panel::lane_x(const Hop& hop) const {
-  double x = boxes_[static_cast<std::size_t>(hop.level)][0].x - name_width(hop.level) - side_lane;
+double Panel::side_width(const Hop& hop) const {
+  return hop.stays() ? badge_room : side_lane + text_width(hop.words) + side_words;
+}
+
+double Panel::lane_x(int level, int lane) const {
+  double x = boxes_[static_cast<std::size_t>(level)][0].x - name_width(level) - side_lane;
   for (const Hop& other : hops_)
-    if (!other.in_line && other.level == hop.level && other.lane < hop.lane)
-      x -= side_lane + text_width(other.words) + side_words;
+    // The numbers of those that stay where they are come between the others and the block.
+    if (!other.in_line && other.level == level && (other.stays() || other.lane < lane))
+      x -= side_width(other);
   return x;
 }
 
@@ -438,7 +444,7 @@ double Panel::edge_x(int level, PictureSpot spot) const {
   const bool has_name =
       !is_table(level) && (words_.names_lines || (spot.line == 0 && model_.levels > 0));
   return boxes_[static_cast<std::size_t>(level)][spot.block].x -
-         (has_name ? name_width(level) - 2 : 1);
+         (has_name ? name_width(level) : 1);
 }
 
 std::optional<Panel::HopPath> Panel::path_of(const Hop& hop) const {
@@ -448,19 +454,31 @@ std::optional<Panel::HopPath> Panel::path_of(const Hop& hop) const {
   const LineBox& begin = box(hop.level, *from);
   const LineBox& end = box(hop.level, *to);
   HopPath path;
-  path.stays = hop.from == hop.to;
+  if (hop.stays()) {
+    // Numbers stand in a column below a cell, and in a row that ends at a slot.
+    const auto nearer = static_cast<double>(std::ranges::count_if(hops_, [&](const Hop& other) {
+      return (hop.in_line ? &other < &hop : &other > &hop) && other.stays() &&
+             other.level == hop.level && other.to == hop.to;
+    }));
+    // On the arrow that comes to a slot; below a cell, beside the arrow that comes to it.
+    path.words_x = hop.in_line ? hop_x(hop.level, *to, hop.to) + 12
+                               : edge_x(hop.level, *to) - 21 - badge_room * nearer;
+    path.words_y = hop.in_line ? end.bottom + offset_room + 8 + badge_room * nearer
+                               : end.top + cell_height / 2;
+    return path;
+  }
   if (!hop.in_line) {
     path.x1 = edge_x(hop.level, *from);
     path.x2 = edge_x(hop.level, *to);
-    path.y1 = begin.top + cell_height / 2 + (path.stays ? 0 : 4);
+    path.y1 = begin.top + cell_height / 2 + 4;
     path.y2 = end.top + cell_height / 2;
-    path.lane = lane_x(hop);
+    path.lane = lane_x(hop.level, hop.lane);
     path.words_x = path.lane - side_words + 3 - text_width(hop.words);
     path.words_y = (path.y1 + path.y2) / 2;
     return path;
   }
   // Beside the end of one hop is the beginning of the next.
-  const double forward = path.stays ? 0 : hop.to > hop.from ? 1 : -1;
+  const double forward = hop.to > hop.from ? 1 : -1;
   path.x1 = hop_x(hop.level, *from, hop.from) + 4 * forward;
   path.x2 = hop_x(hop.level, *to, hop.to) - 4 * forward;
   path.y1 = path.y2 = end.bottom + offset_room - 1;  // below the byte at which each cell begins
@@ -470,29 +488,26 @@ std::optional<Panel::HopPath> Panel::path_of(const Hop& hop) const {
   return path;
 }
 
-/// Draws where a hop goes: beside its block, or below its line from cell to cell. One that stays
-/// where it is, since it adds 0, is a line without a head.
+/// Draws where a hop goes: beside its block, or below its line from cell to cell.
 void Panel::draw_hop(Svg& svg, const Hop& hop) const {
   const std::optional<HopPath> path = path_of(hop);
-  if (!path) return;
-  if (path->stays) {
-    const std::string begin = path_to('M', path->x1, path->y1);
-    svg.line(begin + (hop.in_line ? path_to('L', path->x1, path->lane)
-                                  : path_to('L', path->lane - 4, path->y1)),
-             "way");
-    return;
-  }
+  if (!path || hop.stays()) return;
   const std::string across =
       hop.in_line ? path_to('L', path->x1, path->lane) + path_to('L', path->x2, path->lane)
                   : path_to('L', path->lane, path->y1) + path_to('L', path->lane, path->y2);
   svg.arrow(path_to('M', path->x1, path->y1) + across + path_to('L', path->x2, path->y2), "way");
 }
 
-/// Draws the number and the words of a hop, on paper: lines may pass below.
+/// Draws the number and the words of a hop, on paper: lines may pass below. One that adds 0 has its
+/// number alone, where it stays.
 void Panel::draw_hop_words(Svg& svg, const Hop& hop) const {
   const std::optional<HopPath> path = path_of(hop);
   if (!path) return;
   const double x = path->words_x, y = path->words_y;
+  if (hop.stays()) {
+    svg.badge(x, y, text(hop.number), "way");
+    return;
+  }
   svg.rect(x - 1, y - 8, text_width(hop.words) + 20, 16, "paper");
   svg.badge(x + 8, y, text(hop.number), "way");
   svg.text(x + 19, y + 4, hop.words, "way-text");
@@ -508,16 +523,14 @@ void Panel::draw_wrong(Svg& svg) const {
   const double x = x_of(wrong_->level, *to, wrong_->position);
   const double bytes = static_cast<double>(source_.cell_size(wrong_->level));
   const double width = outer.cell_width * static_cast<double>(wrong_->bytes) / bytes;
-  svg.rect(x, end.top, std::min(width, end.end - x), cell_height, "wrong", "read as an element");
-  double lane = outer.x - side_lane;
-  for (const Hop& hop : hops_)
-    if (!hop.in_line && hop.level == wrong_->level)
-      lane -= side_lane + text_width(hop.words) + side_words;
+  // Half of a slot, say: a bar above the words that are in it.
+  svg.rect(x, end.top - 4, std::min(width, end.end - x), 8, "wrong", "read as an element");
+  const double lane = lane_x(wrong_->level, static_cast<int>(hops_.size()));
   // Above the violet arrows, which come to the middle of a slot.
   const double y1 = box(wrong_->level, *from).top + cell_height / 2 - 6;
-  const double y2 = end.top + cell_height / 2 - 6;
+  const double y2 = end.top;
   svg.arrow(path_to('M', outer.x, y1) + path_to('L', lane, y1) + path_to('L', lane, y2) +
-                path_to('L', outer.x, y2),
+                path_to('L', x, y2),
             "bad");
   svg.text(lane - 5, (y1 + y2) / 2 + 4, "✗ read here", "bad-text", Anchor::end);
 }

@@ -59,13 +59,13 @@ class Panel {
     std::string words;
     bool in_line = false;
     int lane = 0;  ///< below its line, or beside its block
+    bool stays() const { return from == to; }
   };
   /// Where a hop is drawn: from (x1, y1) along a lane, whose x or y is `lane`, to (x2, y2).
   struct HopPath {
     double x1 = 0, y1 = 0, x2 = 0, y2 = 0;
     double lane = 0;
     double words_x = 0, words_y = 0;
-    bool stays = false;
   };
   struct LineBox {
     double top = 0, bottom = 0;  ///< of the cells
@@ -93,8 +93,9 @@ class Panel {
   double name_width(int level) const;
   double x_of(int level, PictureSpot spot, std::uint64_t position) const;
   double hop_x(int level, PictureSpot spot, std::uint64_t position) const;
-  /// The x of a lane beside a block.
-  double lane_x(const Hop& hop) const;
+  /// The x of a lane beside a block, and the room that a hop takes there.
+  double lane_x(int level, int lane) const;
+  double side_width(const Hop& hop) const;
   /// The left end of a line, or of its name.
   double edge_x(int level, PictureSpot spot) const;
   /// Nothing for a hop that leaves what is drawn.

@@ -28,7 +28,7 @@ constexpr std::string_view style_sheet = R"(
 .mb-picture .out{fill:var(--out);stroke:var(--out-line)}
 .mb-picture .here{fill:var(--here);stroke:var(--way);stroke-width:2.5}
 .mb-picture .hole{fill:url(#mb-hatch);stroke:var(--out-line);stroke-dasharray:2 2}
-.mb-picture .wrong{fill:var(--bad);fill-opacity:.25;stroke:var(--bad);stroke-width:2}
+.mb-picture .wrong{fill:var(--bad);fill-opacity:.5;stroke:var(--bad);stroke-width:2}
 .mb-picture text.out-text{fill:var(--out-ink);stroke:none}
 .mb-picture text.way-text{fill:var(--way);font-weight:bold}
 .mb-picture text.bad-text{fill:var(--bad);font-weight:bold}
