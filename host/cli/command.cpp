@@ -104,9 +104,12 @@ CLI::Option* add_choice(CLI::App& command, const char* name, Target& target,
 /// Adds --placement. `description` explains placements or says where they are explained.
 template <class Target>
 void add_placement(CLI::App& command, Target& target, const char* description) {
-  const std::map<std::string, PlacementKind> kinds = {{"automatic", PlacementKind::automatic},
+  // The words of Python, and those that this command has always had.
+  const std::map<std::string, PlacementKind> kinds = {{"auto", PlacementKind::automatic},
+                                                      {"automatic", PlacementKind::automatic},
                                                       {"packed", PlacementKind::packed},
                                                       {"preserved", PlacementKind::preserved},
+                                                      {"in_place", PlacementKind::in_place},
                                                       {"in-place", PlacementKind::in_place}};
   add_choice(command, "--placement", target, kinds, description)->type_name("KIND");
 }
@@ -163,13 +166,16 @@ CLI::App* add_gather(CLI::App& app, GatherOptions& options) {
       ->type_name("DEVICE");
   add_placement(*command, options.placement,
                 "Which bytes travel to the device: packed (distinct leaves,\n"
-                "dense), preserved (memory as it lies), automatic (the\n"
-                "smaller of the two), in-place (none; the host's default)");
+                "dense), preserved (their hulls, as they lie), auto (the\n"
+                "smaller of the two), in_place (none; the host's default)");
   command->add_flag("--verify", options.verify, "Compare with the reference before writing");
   command->add_flag("--explain-plan", options.explain_plan,
                     "Say which kernel or way gathers, why, and how many bytes\nit moves");
   command
       ->add_flag("--measure", options.measure, "Time a plain copy of as many bytes, and the gather")
+      ->needs("--explain-plan");
+  command
+      ->add_flag("--json", options.json, "Print nothing but what --explain-plan says, as JSON")
       ->needs("--explain-plan");
   command->add_flag("--stats", options.stats, "Print the time of each phase, and GB/s");
   command->footer(gather_examples);
@@ -182,7 +188,7 @@ CLI::App* add_inspect(CLI::App& app, InspectOptions& options) {
                                                "and how much would travel");
   add_inputs(*command, options);
   add_placement(*command, options.placement,
-                "automatic (if not given), packed, preserved or in-place:\n"
+                "auto (if not given), packed, preserved or in_place:\n"
                 "see multibuffer gather --help");
   return command;
 }
@@ -198,7 +204,7 @@ CLI::App* add_explain(CLI::App& app, ExplainOptions& options) {
       ->required();
   command->add_flag("--json", options.json, "Print the steps as JSON");
   add_placement(*command, options.placement,
-                "automatic (if not given), packed, preserved or in-place:\n"
+                "auto (if not given), packed, preserved or in_place:\n"
                 "see multibuffer gather --help");
   command->footer(explain_examples);
   return command;
@@ -215,7 +221,7 @@ CLI::App* add_draw(CLI::App& app, DrawOptions& options) {
   command->add_flag("--without-offsets", options.without_offsets,
                     "Draw the memory of the input alone");
   add_placement(*command, options.placement,
-                "automatic (if not given), packed, preserved or in-place:\n"
+                "auto (if not given), packed, preserved or in_place:\n"
                 "see multibuffer gather --help");
   command->footer(draw_examples);
   return command;

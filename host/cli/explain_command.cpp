@@ -6,9 +6,8 @@
 #include "host/cli/array_input.hpp"
 #include "host/cli/index_expression.hpp"
 #include "host/cli/progress.hpp"
+#include "host/cli/standard_streams.hpp"
 #include "host/support/text.hpp"
-
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -64,9 +63,7 @@ int run_explain(const ExplainOptions& options, std::stop_token stop) {
     std::cout << to_json(explanation) << '\n';
     return 0;
   }
-  const bool terminal = isatty(STDOUT_FILENO) == 1;
-  std::cout << input.name() << ": "
-            << describe(explanation, terminal ? TextStyle::aligned : TextStyle::plain);
+  std::cout << input.name() << ": " << describe(explanation, text_style(std::cout));
   return 0;
 }
 

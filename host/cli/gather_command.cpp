@@ -112,13 +112,23 @@ multibuffer::GatherOptions options_for(const ResultType& type) {
 struct Asked {
   bool explain_plan = false;
   bool measure = false;
+  bool json = false;
+  TextStyle style = TextStyle::plain;
 };
 
-/// The plan of the gather, made once more to be explained, in words.
+Asked asked_by(const GatherOptions& options) {
+  return {.explain_plan = options.explain_plan,
+          .measure = options.measure,
+          .json = options.json,
+          .style = text_style(summary_stream(options.out))};
+}
+
+/// The plan of the gather, made once more to be explained, in words or as JSON.
 std::string plan_words(const DeviceArray& array, const std::optional<Take>& take,
                        const ResultType& type, const Asked& asked) {
   const Plan plan(array, selection_of(take), options_for(type));
-  return describe(plan.explain(asked.measure));
+  const PlanExplanation explanation = plan.explain(asked.measure);
+  return asked.json ? to_json(explanation) + '\n' : describe(explanation, asked.style);
 }
 
 Result read(const DeviceArray& array, const std::optional<Take>& take, const ResultType& type,
@@ -260,7 +270,9 @@ std::string device_line(const Device& device, const std::string& asked) {
 int finish(const GatherOptions& options, const ResultType& type, const Result& result,
            const std::optional<Comparison>& comparison, const std::string& description,
            const Device& device, std::optional<OutputFile>& out, Progress& progress) {
-  std::ostream& summary = summary_stream(options.out);
+  std::ostream nowhere(nullptr);
+  std::ostream& summary = options.json ? nowhere : summary_stream(options.out);
+  if (options.json) summary_stream(options.out) << result.plan;
   summary << "result   " << tuple_text(type.shape) << " of " << files::shortened(type.descr) << ", "
           << bytes_text(type.has_no_bytes ? 0 : type.nbytes()) << ", from " << description << '\n'
           << "device   " << device_line(device, options.device) << '\n'
@@ -349,7 +361,7 @@ int run_gather(const GatherOptions& options, std::stop_token stop) {
       device.kind() == DeviceKind::host ? PlacementKind::in_place : PlacementKind::automatic);
   if (!options.index && !options.take) inputs.read_ahead();
   const Result result = run_pipeline(selection, type, device, kind,
-                                     {options.explain_plan, options.measure}, progress);
+                                     asked_by(options), progress);
 
   std::optional<Comparison> comparison;
   if (options.verify) {

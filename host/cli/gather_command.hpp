@@ -28,6 +28,7 @@ struct GatherOptions {
   bool verify = false;
   bool explain_plan = false;  ///< says which kernel or way gathers, why, and what it moves
   bool measure = false;       ///< with it: times a plain copy and the plan
+  bool json = false;          ///< with it: prints the plan alone, as JSON
   bool stats = false;
 };
 

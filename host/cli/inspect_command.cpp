@@ -27,12 +27,12 @@ std::string levels_text(int levels, const char* of_what) {
   return text(levels, levels == 1 ? " level of " : " levels of ", of_what);
 }
 
-void print_axes(const Layout& layout) {
+void print_axes(const Layout& layout, const char* tables_hold) {
   Table table{{"axis", "extent", "stride", "level", "steps over"}};
   int number = 0;
   for (const Axis& axis : layout.axes()) {
     table.push_back({cell(number++), cell(axis.extent), cell(axis.stride), cell(axis.level),
-                     axis.level < layout.levels() ? "pointers" : "elements"});
+                     axis.level < layout.levels() ? tables_hold : "elements"});
   }
   if (layout.ndim() > 0) print(std::cout, table);
 }
@@ -42,11 +42,11 @@ const char* name_of(PlacementKind kind) {
     case PlacementKind::automatic:
       return "automatic";
     case PlacementKind::packed:
-      return "packed: each distinct leaf, dense";
+      return "packed: distinct leaves, dense";
     case PlacementKind::preserved:
-      return "preserved: what the leaves span, as it lies";
+      return "preserved: the leaves' hulls, as they lie";
     case PlacementKind::in_place:
-      return "in place: nothing travels";
+      return "in place: the leaves stay where they are";
   }
   return "";
 }
@@ -83,10 +83,10 @@ void print_placement(const Placement& placement) {
               {"leaves", bytes_text(leaf_bytes)},
               {"offset arrays", bytes_text(offset_bytes)},
               {"will travel", bytes_text(leaf_bytes + offset_bytes)}};
-  for (const std::string& note : placement.notes) table.push_back({"simplified", note});
+  for (const std::string& note : placement.notes) table.push_back({"note", note});
   print(std::cout, table);
-  std::cout << "on the device: " << levels_text(placement.layout.levels(), "offsets") << '\n';
-  print_axes(placement.layout);
+  std::cout << "on the device: " << levels_text(placement.layout.levels(), "offset arrays") << '\n';
+  print_axes(placement.layout, "entries");
 }
 
 template <class Array>
@@ -99,7 +99,8 @@ Array indexed(Array array, const InspectOptions& options) {
 }
 
 std::string what_it_is(const std::string& name, const std::string& descr, const auto& array) {
-  return text(name, ": ", tuple_text(array.shape()), " of ", files::shortened(descr), ", ",
+  return text(name, ": array of shape ", tuple_text(array.shape()), ", dtype ",
+              files::shortened(descr), ", ",
               bytes_text(array.nbytes()));
 }
 
@@ -107,7 +108,7 @@ std::string what_it_is(const std::string& name, const std::string& descr, const 
 int inspect(const ArrayView& view, const std::string& what, const InspectOptions& options,
             Progress& progress) {
   std::cout << what << ", " << levels_text(view.layout().levels(), "pointers") << '\n';
-  print_axes(view.layout());
+  print_axes(view.layout(), "pointers");
   const Resolution resolution =
       progress.run("resolve", [&](const Watch& watch) { return resolve(view, {.watch = watch}); });
   print_resolution(resolution);

@@ -44,6 +44,11 @@ std::ostream& summary_stream(const std::optional<std::string>& out) {
   return is_standard_output(*out) ? std::cerr : std::cout;
 }
 
+TextStyle text_style(const std::ostream& stream) {
+  const int descriptor = &stream == &std::cerr ? STDERR_FILENO : STDOUT_FILENO;
+  return isatty(descriptor) == 1 ? TextStyle::aligned : TextStyle::plain;
+}
+
 void flush_standard_output() {
   errno = 0;
   if (std::cout.flush()) return;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <multibuffer/explain.hpp>
+
 #include <iosfwd>
 #include <optional>
 #include <string>
@@ -15,6 +17,10 @@ void occupy_standard_descriptors();
 /// output; standard error if that file is standard output; a stream to nowhere if there is no
 /// standard output.
 std::ostream& summary_stream(const std::optional<std::string>& out);
+
+/// How explanations are written to one of the standard streams: aligned on a terminal, plain in a
+/// pipe or a file.
+TextStyle text_style(const std::ostream& stream);
 
 /// Flushes standard output. Throws `file_unwritable`, with the system's reason, unless all of the
 /// text has arrived there.

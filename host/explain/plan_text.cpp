@@ -51,7 +51,7 @@ Rows rows_of(const PlanExplanation& plan) {
   rows.push_back({"copied at a time", rows_words(plan)});
   rows.push_back({"elements read", bytes_words(plan.bytes_read)});
   rows.push_back({"elements written", bytes_words(plan.bytes_written)});
-  rows.push_back({"offsets looked up", bytes_words(plan.bytes_of_tables)});
+  rows.push_back({"entries looked up", bytes_words(plan.bytes_of_tables)});
   rows.push_back({"indices read", bytes_words(plan.bytes_of_indices)});
   rows.push_back({"to be expected", expected_words(plan)});
   if (!plan.measured) return rows;

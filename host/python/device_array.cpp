@@ -99,6 +99,8 @@ std::string represent_array(const DeviceArray& array) {
   return result;
 }
 
+std::string picture_of_array(const DeviceArray& array) { return svg_of(array); }
+
 std::string represent_axis(const Axis& axis) {
   return text("Axis(extent=", axis.extent, ", stride=", axis.stride, ", level=", axis.level, ")");
 }
@@ -153,15 +155,15 @@ void bind_device_array(py::module_& module) {
   Class<Axis>("Axis", "One axis: how its index leads to an element.")
       .property<&Axis::extent>("extent", "How many indices there are.")
       .property<&Axis::stride>(
-          "stride", "What one index adds: entries of a pointer table or, in the last level, bytes.")
-      .property<&Axis::level>("level", "How many pointers are followed before this index counts.")
+          "stride", "What one index adds: entries of an offset array or, in the last level, bytes.")
+      .property<&Axis::level>("level", "How many offset arrays are read before this index counts.")
       .repr<represent_axis>()
       .add_to(module);
 
   Class<DeviceArray> cls(
       "DeviceArray",
-      "An array of pointers on a device: its memory, tables of offsets where the pointer tables\n"
-      "were, and a view of them.\n\n"
+      "An array of pointers on a device: its memory, offset arrays where the pointer tables were,\n"
+      "and a view of them.\n\n"
       "Basic indices, NumPy's slices and integers, give views, which move no data; index arrays "
       "and\n"
       "masks gather into a DeviceBuffer.");
@@ -173,15 +175,16 @@ void bind_device_array(py::module_& module) {
                                              "What its memory and tables take on the device.")
       .property<levels_of>(
           "levels",
-          "How many pointer tables an index goes through; those that turned out regular are gone.")
+          "How many offset arrays an index goes through; those that strides could replace are gone.")
       .property<axes_of>("axes", "How each index leads to an element: a tuple of Axis.")
       .property<origins_of>("origins",
-                            "Where index 0 is in each level: entries of its pointer table or, in "
+                            "Where index 0 is in each level: entries of its offset array or, in "
                             "the last one, bytes.");
   cls.method<native>(
          "native($self, *, stream=None, progress=None)",
          "All elements, dense, in this machine's byte order: a DeviceBuffer. stream and\n"
          "progress are those of take().")
+      .method<picture_of_array>("_repr_svg_($self)", "For notebooks: the picture that draw() makes.")
       .repr<represent_array>()
       .collected();
   bind_plans(cls);

@@ -224,16 +224,16 @@ void bind_element_access(Class<DeviceArray>& cls) {
           "The bytes of the C++ struct multibuffer::ElementView<const T, ndim, levels>, as a "
           "kernel\n"
           "takes it by value, in a numpy.void: for cupy.RawKernel with the option\n"
-          "'-I' + multibuffer.include_dir(). levels is the most pointer tables that the array may\n"
+          "'-I' + multibuffer.include_dir(). levels is the most offset arrays that the array may\n"
           "have. Keep the array, and launch within access(). Without NumPy they are bytes.")
       .property<tables_of>(
           "tables",
-          "The offset tables that an index goes through, where they lie: a tuple of read-only\n"
+          "The offset arrays that an index goes through, where they lie: a tuple of read-only\n"
           "DeviceBuffer of uint32 or int64, one a level, and of what was given to through().")
       .property<address_of>("address",
                             "What offsets count from; 0 where they are addresses. An element lies\n"
                             "entry * unit + origins[-1] + sum(index * stride) bytes from there.")
-      .property<&DeviceArray::unit>("unit", "The bytes that entries of the last table count in.");
+      .property<&DeviceArray::unit>("unit", "The bytes that entries of the last offset array count in.");
 }
 
 }  // namespace multibuffer::python

@@ -3,6 +3,7 @@
 
 #include "host/python/device_array.hpp"
 #include "host/python/indexing/indexing.hpp"
+#include "host/python/inputs/dataset_object.hpp"
 #include "host/python/inputs/source.hpp"
 #include "host/python/module.hpp"
 #include "host/python/ragged_object.hpp"
@@ -24,6 +25,19 @@ struct Drawing {
   std::string svg;
 };
 
+/// What is looked at is where it is: of a dataset, its mapped files, and never a copy.
+Source source_to_show(const py::object& object) {
+  const auto* const dataset = object_in<DatasetObject>(object);
+  if (!dataset) return source_of(object);
+  const Dataset shared = dataset->dataset;
+  const auto mapped = without_gil([&](const Watch&) { return shared.mapped(); });
+  if (!mapped)
+    throw py::value_error(
+        "this dataset's elements are in pieces that no pointer table leads to, or are read in "
+        "windows; with_window(0) maps files, and the copy() of a slice is an array");
+  return {.view = mapped->view, .owner = mapped->owner, .description = nullptr};
+}
+
 // ---- Explanations
 
 Explanation explain_object(const py::object& object, const std::vector<std::int64_t>& index,
@@ -37,7 +51,7 @@ Explanation explain_object(const py::object& object, const std::vector<std::int6
     const RaggedArray shared = rows->array;
     return without_gil([&](const Watch&) { return explain(shared, index); }, progress);
   }
-  const Source source = source_of(object);
+  const Source source = source_to_show(object);
   return without_gil(
       [&](const Watch& watch) {
         return explain(source.view, index, {kind, watch});
@@ -127,7 +141,7 @@ Drawing draw_object(const py::object& object, const py::object& key, const py::o
   }
   if (const auto* const rows = object_in<RaggedObject>(object))
     return drawing_of_rows(RaggedArray(rows->array), key, options, progress);
-  const Source source = source_of(object);
+  const Source source = source_to_show(object);
   return drawing_of(source.view, key, options, progress,
                     [&](const DrawOptions& given) { return draw(source.view, given); });
 }
@@ -156,6 +170,16 @@ std::string represent_drawing(const Drawing& drawing) {
 }
 
 }  // namespace
+
+std::string svg_of(const DeviceArray& array) {
+  const DeviceArray shared = array;  // as owner.hpp asks for
+  return without_gil([&](const Watch& watch) { return draw(shared, {.watch = watch}); });
+}
+
+std::string svg_of(const RaggedArray& rows) {
+  const RaggedArray shared = rows;
+  return without_gil([&](const Watch& watch) { return draw(shared, {.watch = watch}); });
+}
 
 void bind_explain(py::module_& module) {
   Class<Explanation>(

@@ -2,6 +2,7 @@
 
 #include <multibuffer/array_view.hpp>
 #include <multibuffer/gather.hpp>
+#include <multibuffer/ragged_array.hpp>
 
 #include "host/python/arguments.hpp"
 #include "host/python/support/class.hpp"
@@ -10,6 +11,7 @@
 #include <pybind11/pybind11.h>
 
 #include <optional>
+#include <string>
 
 namespace multibuffer::python {
 
@@ -29,6 +31,10 @@ void bind_pieces(pybind11::module_& module);
 void bind_ragged(pybind11::module_& module);
 void bind_ragged_plan(pybind11::module_& module);
 void bind_ragged_reference(pybind11::module_& module);
+
+/// The picture of an array that notebooks show: what draw() makes of it.
+std::string svg_of(const DeviceArray& array);
+std::string svg_of(const RaggedArray& rows);
 
 /// Copies all elements, converted, dense in C order.
 DeviceBuffer converted_copy(const DeviceArray& array, const WantedElements& wanted,

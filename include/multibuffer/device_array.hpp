@@ -95,7 +95,7 @@ class DeviceArray : public ViewOperations<DeviceArray> {
   ///
   /// bytes from `address()`. In C++, `elements` of <multibuffer/elements.hpp> does that.
   ///
-  /// The offset tables where they are, of std::uint32_t or std::int64_t, read-only; they keep the
+  /// The offset arrays where they are, of std::uint32_t or std::int64_t, read-only; they keep the
   /// storage. That of `through` is the caller's, whose axes are those of level 0.
   std::vector<DeviceBuffer> tables() const;
   /// 0 where the entries are addresses.

@@ -25,7 +25,7 @@ struct RowsLayout {
 
 inline namespace MULTIBUFFER_VIEWS {
 
-/// How an index leads to an element: the numbers of an array's layout, with the offset tables at
+/// How an index leads to an element: the numbers of an array's layout, with the offset arrays at
 /// hand, for at most `Levels` of them. An element lies
 ///
 ///     entry = 0

@@ -148,7 +148,7 @@ MULTIBUFFER_HOST_DEVICE inline T* element_after(T* first, Int64 offset) {
   return reinterpret_cast<T*>(reinterpret_cast<Bytes<T>*>(first) + offset);
 }
 
-/// The entry at `position` of an offset table, of 64 bits or, unsigned, of 32.
+/// The entry at `position` of an offset array, of 64 bits or, unsigned, of 32.
 MULTIBUFFER_HOST_DEVICE inline Int64 entry_at(const void* table, bool is_wide, Int64 position) {
   return is_wide ? static_cast<const Int64*>(table)[position]
                  : static_cast<Int64>(static_cast<const UInt32*>(table)[position]);

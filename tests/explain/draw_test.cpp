@@ -240,6 +240,39 @@ TEST(Draw, RowsOfUnequalLengthAreAsLongAsTheyAre) {
   EXPECT_TRUE(says(abridged, "… 493 more")) << abridged;  // behind the seventh
 }
 
+TEST(Draw, UploadedRowsOfUnequalLengthAreDrawnByTheirOffsets) {
+  const std::vector<std::int32_t> a{0, 1, 2}, b{10};
+  const std::array<const std::int32_t*, 4> pointers{a.data(), b.data(), nullptr, a.data()};
+  const RaggedView rows = RaggedView::from_rows(pointers.data(), Numbers{3, 1, 0, 2});
+  for (const PlacementKind kind : {PlacementKind::packed, PlacementKind::in_place}) {
+    const RaggedArray array = upload(rows, Device::host(), {.placement = kind});
+    const std::string svg = draw(array, {.at = Numbers{3, 1}});
+    expect_well_formed(svg);
+    const bool is_packed = kind == PlacementKind::packed;
+    EXPECT_TRUE(says(svg, is_packed ? "0, 3 items" : "→ A, 3 items"));
+    EXPECT_TRUE(says(svg, "no items"));
+    EXPECT_EQ(count_of(svg, "class=\"leaf\"") + count_of(svg, "class=\"here\""), 3U + 1 + 1);
+    EXPECT_EQ(count_of(svg, "marker-end=\"url(#mb-arrow)\""), 2U);  // none from the empty row
+    EXPECT_TRUE(says(svg, "the element [3, 1]: 1"));
+    EXPECT_TRUE(says(svg, is_packed ? "On the host, packed: offsets in place of pointers"
+                                    : "On the host, in place: offsets in place of pointers"));
+    expect_well_formed(draw(array.slice({0, 0, 1})));
+  }
+  expect_error(Errc::invalid_argument, "draw a slice of them", [&] {
+    draw(rows, {.operations = {SliceAxis{0, {}}}});
+  });
+  // Beside the pointers, and alone.
+  EXPECT_TRUE(says(draw(rows), "On a device, packed: offsets in place of pointers"));
+  EXPECT_FALSE(says(draw(rows, {.with_offsets = false}), "arena, in bytes"));
+}
+
+TEST(Draw, EveryStepHasItsNumber) {
+  const Rows rows;
+  const std::string svg = draw(rows.view(), {.at = Numbers{0, 0}, .with_offsets = false});
+  for (int step = 1; step <= 5; ++step)
+    EXPECT_EQ(std::ranges::count(words_in(svg), std::to_string(step)), step <= 3 ? 3 : 2) << step;
+}
+
 TEST(Draw, AxesBeyondCountAreNoneTooMany) {
   const std::array<std::byte, 8> bytes{};
   const ArrayView view(bytes.data(), Format(), Layout(std::vector<Axis>(40, {2, 0, 0}), {0}));

@@ -1,5 +1,6 @@
 #include <multibuffer/explain.hpp>
 #include <multibuffer/multibuffer.hpp>
+#include <multibuffer/ragged.hpp>
 
 #include "tests/testing/random_array.hpp"
 #include "tests/testing/throws.hpp"
@@ -266,6 +267,92 @@ TEST(Explain, ElementsOnADeviceAreNotRead) {
   const Explanation explanation = explain(view, Numbers{3}, {PlacementKind::in_place, {}});
   EXPECT_EQ(explanation.value, "");
   EXPECT_EQ(explanation.pointers->position, 4096U + 12);
+}
+
+// ---- Rows of unequal length
+
+struct UnequalRows {
+  std::vector<std::int32_t> a{0, 1, 2}, b{10}, c{30, 31, 32, 33, 34};
+  std::array<const std::int32_t*, 5> pointers{a.data(), b.data(), nullptr, c.data(), a.data()};
+  Numbers lengths{3, 1, 0, 5, 2};
+  RaggedView view() const { return RaggedView::from_rows(pointers.data(), lengths); }
+};
+
+TEST(ExplainRows, BothWaysLeadToEveryItem) {
+  const UnequalRows rows;
+  const RaggedView view = rows.view();
+  for (std::int64_t row = 0; row < view.rows(); ++row)
+    for (std::int64_t item = 0; item < view.length(row); ++item) {
+      const Explanation explanation = explain(view, Numbers{row, item});
+      const std::int32_t* const element = rows.pointers[static_cast<std::size_t>(row)] + item;
+      EXPECT_EQ(explanation.pointers->position, reinterpret_cast<std::uintptr_t>(element));
+      EXPECT_EQ(explanation.value, std::to_string(*element));
+      EXPECT_EQ(explanation.row_length, view.length(row));
+      EXPECT_FALSE(explanation.offsets->is_address);
+      EXPECT_EQ(explanation.place->leaves, 3);  // rows 0 and 4 share theirs
+      EXPECT_EQ(explanation.place->leaf, row == 4 ? 0 : row == 3 ? 2 : row);
+      for (const PlacementKind kind : {PlacementKind::packed, PlacementKind::in_place}) {
+        const RaggedArray array = upload(view, Device::host(), {.placement = kind});
+        const Explanation uploaded = explain(array, Numbers{row, item - view.length(row)});
+        EXPECT_EQ(uploaded.index, (Numbers{row, item}));
+        EXPECT_EQ(uploaded.value, explanation.value);
+        EXPECT_FALSE(uploaded.pointers);
+        if (kind == PlacementKind::packed)
+          EXPECT_EQ(uploaded.offsets->position, explanation.offsets->position);
+        else
+          EXPECT_EQ(uploaded.offsets->position, explanation.pointers->position);
+      }
+    }
+}
+
+TEST(ExplainRows, ASliceAndAFieldAreViews) {
+  struct Pair {
+    std::int32_t first;
+    std::int16_t second;
+  };
+  const std::vector<Pair> pairs{{1, 2}, {3, 4}, {5, 6}};
+  const ArrayView values(pairs.data(), Format("T{i:first:h:second:xx}", sizeof(Pair)),
+                         Layout({{3, sizeof(Pair), 0}}, {0}));
+  const RaggedArray array =
+      upload(RaggedView::from_offsets(values, Numbers{0, 1, 3}), Device::host(),
+             {.placement = PlacementKind::packed});
+  const RaggedArray view = array.field("second").slice({{}, {}, -1});
+  EXPECT_EQ(explain(view, Numbers{0, 1}).value, "6");
+  EXPECT_EQ(explain(view, Numbers{1, 0}).value, "2");
+}
+
+TEST(ExplainRows, TextAndJsonSayHowLongTheRowIs) {
+  const UnequalRows rows;
+  const Explanation explanation = explain(rows.view(), Numbers{3, -2});
+  const std::string plain = describe(explanation, TextStyle::plain);
+  EXPECT_NE(plain.find("element [3, 3] of 5 rows of up to 5 items, format 'i': 33\n"),
+            std::string::npos)
+      << plain;
+  EXPECT_NE(plain.find("row 3 has 5 items\n"), std::string::npos);
+  const std::string json = to_json(explanation);
+  EXPECT_NE(json.find(R"("shape": [5, null], "row_length": 5)"), std::string::npos) << json;
+}
+
+TEST(ExplainRows, AnItemThatItsRowLacksIsAnError) {
+  const UnequalRows rows;
+  expect_error(Errc::index_out_of_range, "item 1 of row 1, whose length is 1", [&] {
+    explain(rows.view(), Numbers{1, 1});
+  });
+  expect_error(Errc::index_out_of_range, "item 0 of row 2, whose length is 0", [&] {
+    explain(upload(rows.view(), Device::host()), Numbers{2, 0});
+  });
+  expect_error(Errc::index_out_of_range, "index 5 on axis 0", [&] {
+    explain(rows.view(), Numbers{5, 0});
+  });
+  expect_error(Errc::invalid_argument, "has 1 number", [&] { explain(rows.view(), Numbers{1}); });
+}
+
+TEST(Explain, AnArrayInPlaceHasAnAddressThatOffsetsCountFrom) {
+  const Rows rows;
+  const DeviceArray array =
+      upload(rows.view(), Device::host(), {.placement = PlacementKind::in_place});
+  const std::string words = describe(explain(array, Numbers{1, 2}), TextStyle::plain);
+  EXPECT_NE(words.find(": the address that offsets count from: 0x"), std::string::npos) << words;
 }
 
 }  // namespace

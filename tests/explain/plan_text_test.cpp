@@ -1,5 +1,7 @@
 #include <multibuffer/explain.hpp>
 #include <multibuffer/multibuffer.hpp>
+#include <multibuffer/ragged.hpp>
+#include <multibuffer/ragged_plan.hpp>
 
 #include "cuda/kernels/choose_kernel.hpp"
 #include "cuda/kernels/describe_kernel.hpp"
@@ -163,6 +165,81 @@ TEST_F(Explained, TextNamesEachWayThatWasNotTaken) {
   EXPECT_NE(words.find("taken: " + explanation.taken.name + "\n"), std::string::npos);
   for (const PlanExplanation::Way& way : explanation.passed_over)
     EXPECT_NE(words.find("not " + way.name + ": needs " + way.needs + "\n"), std::string::npos);
+}
+
+// ---- Rows of unequal length
+
+RaggedArray unequal_rows(PlacementKind kind) {
+  static const std::array<std::int32_t, 9> numbers{0, 1, 2, 10, 30, 31, 32, 33, 34};
+  const ArrayView values =
+      ArrayView::dense(numbers.data(), Numbers{9}, native_format<std::int32_t>());
+  return upload(RaggedView::from_offsets(values, Numbers{0, 3, 4, 4, 9}), Device::host(),
+                {.placement = kind});
+}
+
+TEST(ExplainRaggedPlan, APackSaysWhatItMoves) {
+  const PlanExplanation explanation = PackPlan(unequal_rows(PlacementKind::packed)).explain();
+  EXPECT_EQ(explanation.taken.name, "copy");
+  EXPECT_EQ(explanation.rows, 3);  // that have items
+  EXPECT_TRUE(explanation.differ);
+  EXPECT_EQ(explanation.run_bytes, 12);
+  EXPECT_EQ(explanation.bytes_read, 36);
+  EXPECT_EQ(explanation.bytes_written, 36);
+  EXPECT_EQ(explanation.bytes_fetched, 64);  // they continue each other: one line
+  EXPECT_EQ(explanation.bytes_of_tables, 4 * (4 + 4) + 5 * 8);
+  EXPECT_EQ(explanation.bytes_of_indices, 0);
+  EXPECT_NE(describe(explanation).find("3 rows of 12 bytes on average, each contiguous"),
+            std::string::npos);
+}
+
+TEST(ExplainRaggedPlan, APadReadsNoMoreThanItKeeps) {
+  const std::array<std::int64_t, 3> which{3, 0, 3};
+  const RaggedArray rows = unequal_rows(PlacementKind::in_place);
+  PadOptions options;
+  options.length = 2;
+  options.truncation = Truncation::drop_end;
+  const PlanExplanation explanation =
+      PadPlan(rows, {.indices = Indices(which, {3})}, options).explain(true);
+  EXPECT_EQ(explanation.rows, 3);
+  EXPECT_FALSE(explanation.differ);
+  EXPECT_EQ(explanation.run_bytes, 8);
+  EXPECT_EQ(explanation.bytes_written, 24);
+  EXPECT_EQ(explanation.bytes_fetched, 3 * 64);
+  EXPECT_EQ(explanation.bytes_of_indices, 3 * 8);
+  ASSERT_TRUE(explanation.measured);
+  EXPECT_GT(explanation.measured->reached, 0);
+}
+
+TEST(ExplainRaggedPlan, WithoutElementsNothingRuns) {
+  const RaggedArray none = unequal_rows(PlacementKind::packed).slice({2, 3, 1});
+  const PlanExplanation explanation = PackPlan(none).explain(true);
+  EXPECT_EQ(explanation.taken.name, "nothing");
+  EXPECT_FALSE(explanation.measured);
+}
+
+/// A ragged plan that nobody runs.
+RaggedPlan plan_of_rows(std::int64_t run, std::int64_t stride, bool converts) {
+  RaggedPlan plan;
+  plan.ragged.item_stride = stride;
+  plan.rows.count = 10;
+  plan.run_bytes = run;
+  plan.items = 1000;
+  plan.packed = PackedSide{};
+  if (converts) plan.conversion = Conversion{ScalarType::int32, ScalarType::float32};
+  return plan;
+}
+
+TEST(ExplainRaggedPlan, TheWayIsTheOneThatIsChosen) {
+  EXPECT_EQ(describe_way(plan_of_rows(4, 8, false)).taken.name, "gather");
+  EXPECT_EQ(describe_way(plan_of_rows(4, 4, true)).taken.name, "convert");
+  EXPECT_EQ(describe_way(plan_of_rows(4, 4, false)).taken.name, "copy");
+  EXPECT_EQ(describe_way(plan_of_rows(std::int64_t{1} << 30, std::int64_t{1} << 30, false))
+                .taken.name,
+            "nontemporal");
+  EXPECT_EQ(cuda::describe_kernel(plan_of_rows(4, 8, false)).taken.name, "numbers");
+  EXPECT_EQ(cuda::describe_kernel(plan_of_rows(4, 4, true)).taken.name, "numbers");
+  EXPECT_EQ(cuda::describe_kernel(plan_of_rows(4, 4, false)).taken.name, "words");
+  EXPECT_EQ(cuda::describe_kernel(plan_of_rows(4, 4, false)).passed_over.size(), 2U);
 }
 
 }  // namespace

@@ -87,6 +87,69 @@ class Explain(unittest.TestCase):
             multibuffer.explain(source, (1, 0))
 
 
+class Rows(unittest.TestCase):
+    """Rows of unequal length."""
+
+    def unequal(self, **options):
+        rows = [array.array("i", range(10 * i, 10 * i + n)) for i, n in enumerate((3, 1, 0, 5))]
+        return multibuffer.ragged(rows, device=DEVICE, **options)
+
+    def test_an_item_is_explained_by_its_offsets(self):
+        explanation = multibuffer.explain(self.unequal(placement="packed")[::-1], (0, -2))
+        self.assertEqual((explanation.index, explanation.value), ((0, 3), "33"))
+        self.assertIsNone(explanation.pointers)
+        self.assertEqual(explanation.dict()["shape"], [4, None])
+        self.assertEqual(explanation.dict()["row_length"], 5)
+        self.assertIn("element [0, 3] of 4 rows of up to 5 items, format 'i': 33", str(explanation))
+        for index, error in (((1, 1), IndexError), ((3, 0, 0), ValueError)):
+            with self.assertRaises(error):
+                multibuffer.explain(self.unequal(), index)
+        with self.assertRaisesRegex(IndexError, "item 0 of row 2, whose length is 0"):
+            multibuffer.explain(self.unequal(), (2, 0))
+
+    def test_they_are_drawn_and_notebooks_show_them(self):
+        rows = self.unequal(placement="packed")
+        drawing = multibuffer.draw(rows, at=(3, 1))
+        self.assertEqual(ElementTree.fromstring(drawing.svg).tag, SVG + "svg")
+        self.assertIn("the element [3, 1]: 31", drawing.svg)
+        self.assertEqual(rows._repr_svg_(), multibuffer.draw(rows).svg)
+        with self.assertRaisesRegex(TypeError, "draw the slice"):
+            multibuffer.draw(rows, slice(1, None))
+
+    def test_plans_say_what_they_move_and_why(self):
+        rows = self.unequal(placement="packed")
+        for plan in (rows.plan_pack([3, 0]), rows.plan_pad([3, 0], length=5)):
+            explanation = plan.explain(measure=True)
+            self.assertEqual((explanation.rows, explanation.bytes_read), (2, 32))
+            self.assertGreater(explanation.reached, 0)
+            self.assertTrue(explanation.dict()["differ"])
+        self.assertEqual(rows.plan_pack().explain().way, "copy" if DEVICE == "host" else "words")
+
+
+class Datasets(unittest.TestCase):
+    """Arrays in files, where they are."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = os.path.join(folder.name, "numbers")
+        with open(self.path, "wb") as file:
+            file.write(array.array("i", range(12)))
+        self.dataset = multibuffer.open(self.path, dtype="int32", shape=(3, 4))
+
+    def test_the_pointers_are_those_into_the_mapped_files(self):
+        view = self.dataset[::-1, 1:]
+        explanation = multibuffer.explain(view, (0, 1))
+        self.assertEqual(explanation.value, "10")
+        self.assertEqual([step["kind"] for step in explanation], ["start", "stride", "stride"])
+        self.assertIn("the element [0, 1]: 10", multibuffer.draw(view, at=(0, 1)).svg)
+
+    def test_what_is_not_mapped_is_refused(self):
+        for call in (lambda data: multibuffer.explain(data, (0, 0)), multibuffer.draw):
+            with self.assertRaisesRegex(ValueError, r"with_window\(0\) maps files"):
+                call(self.dataset.with_window(64))
+
+
 class Draw(unittest.TestCase):
     def parsed(self, drawing):
         tree = ElementTree.fromstring(drawing.svg)
@@ -116,6 +179,10 @@ class Draw(unittest.TestCase):
                 drawing.save(os.path.join(folder, "missing", "picture.svg"))
         with self.assertRaises(TypeError):
             drawing.save(1)  # a descriptor is no name
+
+    def test_notebooks_show_uploaded_arrays(self):
+        uploaded = upload(rows())
+        self.assertEqual(uploaded._repr_svg_(), multibuffer.draw(uploaded).svg)
 
     def test_the_element_is_the_one_that_is_asked_for(self):
         self.assertIn("the element [1, 2]: 12", self.words(multibuffer.draw(rows(), at=(1, 2))))

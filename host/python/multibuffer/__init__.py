@@ -301,8 +301,10 @@ def explain(obj, index, *, placement="auto", progress=None):
         >>> print(multibuffer.explain(rows, (2, 1)))
 
     obj: as upload() takes it; or an uploaded array, whose offset arrays alone are followed, and
-      whose entries and element are read from its device.
-    index: an integer for each axis; negative ones count from the end.
+      whose entries and element are read from its device; rows of unequal length, too, that
+      ragged() has made. Of a Dataset, the pointers are those into its mapped files.
+    index: an integer for each axis; negative ones count from the end, those of items from the end
+      of their row.
     placement, progress: as in upload().
 
     Returns an Explanation: text when it is printed, steps when it is iterated over. IndexError for
@@ -315,8 +317,10 @@ def draw(obj, key=..., *, at=None, offsets=True, placement="auto", title="", pro
     """Draw an array: its pointer tables, the rows that they lead to, which are shared, the bytes
     that are no elements and, beside them, the offset arrays that stand for them on a device.
 
-    obj: as upload() takes it; or an uploaded array, which is drawn by its offset arrays.
-    key: slices and integers, as in array[key]; what they leave out is drawn in grey.
+    obj: as upload() takes it; or an uploaded array, which is drawn by its offset arrays; or rows of
+      unequal length that ragged() has made.
+    key: slices and integers, as in array[key]; what they leave out is drawn in grey. Of rows of
+      unequal length, draw the slice.
     at: an element of obj[key], an integer for each axis: the way to it is marked, and written
       below step by step.
     offsets: False draws what obj is made of alone.
@@ -326,6 +330,8 @@ def draw(obj, key=..., *, at=None, offsets=True, placement="auto", title="", pro
     Long axes are abridged. Returns a Drawing, which notebooks show; save(path) writes it as SVG.
     """
     return _core.draw(obj, key, at, offsets, placement, title, progress)
+
+
 def ragged_reference(rows, *, offsets=None, lengths=None):
     """Rows of unequal length in host memory, as ragged() takes them, to check results against:
 

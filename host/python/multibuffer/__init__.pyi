@@ -767,14 +767,14 @@ def verify(
     progress: _Progress = None,
 ) -> Comparison: ...
 def explain(
-    obj: _Array | DeviceArray,
+    obj: _Array | DeviceArray | RaggedArray,
     index: int | Sequence[int],
     *,
     placement: Literal["auto", "packed", "preserved", "in_place"] = "auto",
     progress: _Progress = None,
 ) -> Explanation: ...
 def draw(
-    obj: _Array | DeviceArray,
+    obj: _Array | DeviceArray | RaggedArray,
     key: _BasicKey | tuple[_BasicKey, ...] = ...,
     *,
     at: int | Sequence[int] | None = None,

@@ -259,6 +259,8 @@ const char* placement_of_rows(const RaggedObject& object) {
 std::int64_t storage_bytes(const RaggedObject& object) { return object.array.storage_bytes(); }
 std::vector<std::int64_t> rows_axis(const RaggedObject& object) { return {object.array.rows()}; }
 
+std::string picture(const RaggedObject& object) { return svg_of(object.array); }
+
 std::string represent(const RaggedObject& object) {
   const RaggedArray& array = object.array;
   return text("RaggedArray(shape=", str_of(ragged_shape(array.rows(), array.item_shape())),
@@ -342,6 +344,7 @@ void bind_ragged(py::module_& module) {
       .method<to_lists>("tolist($self)", "The rows as lists; elements as in DeviceArray.tolist.")
       .method<as_numpy>("__array__($self, dtype=None, copy=None)",
                         "For NumPy: BufferError, since it has no such arrays.")
+      .method<picture>("_repr_svg_($self)", "For notebooks: the picture that draw() makes.")
       .repr<represent>()
       .collected<visit_ragged>();
   bind_ragged_plans(cls);
