@@ -409,7 +409,7 @@ class Reference(unittest.TestCase):
                                       "__dlpack_device__", "__dlpack_c_exchange_api__",
                                       "__array_interface__", "__cuda_array_interface__",
                                       "tables", "address", "unit", "element_view", "through",
-                                      "check_table"})
+                                      "check_table", "_repr_svg_"})
 
     def test_orders_and_out(self):
         rows = [array.array("i", range(i, i + 3)) for i in range(4)]
