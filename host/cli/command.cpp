@@ -105,12 +105,10 @@ CLI::Option* add_choice(CLI::App& command, const char* name, Target& target,
 template <class Target>
 void add_placement(CLI::App& command, Target& target, const char* description) {
   // The words of Python, and those that this command has always had.
-  const std::map<std::string, PlacementKind> kinds = {{"auto", PlacementKind::automatic},
-                                                      {"automatic", PlacementKind::automatic},
-                                                      {"packed", PlacementKind::packed},
-                                                      {"preserved", PlacementKind::preserved},
-                                                      {"in_place", PlacementKind::in_place},
-                                                      {"in-place", PlacementKind::in_place}};
+  const std::map<std::string, PlacementKind> kinds = {
+      {"auto", PlacementKind::automatic},    {"automatic", PlacementKind::automatic},
+      {"packed", PlacementKind::packed},     {"preserved", PlacementKind::preserved},
+      {"in_place", PlacementKind::in_place}, {"in-place", PlacementKind::in_place}};
   add_choice(command, "--placement", target, kinds, description)->type_name("KIND");
 }
 
@@ -174,8 +172,7 @@ CLI::App* add_gather(CLI::App& app, GatherOptions& options) {
   command
       ->add_flag("--measure", options.measure, "Time a plain copy of as many bytes, and the gather")
       ->needs("--explain-plan");
-  command
-      ->add_flag("--json", options.json, "Print nothing but what --explain-plan says, as JSON")
+  command->add_flag("--json", options.json, "Print nothing but what --explain-plan says, as JSON")
       ->needs("--explain-plan");
   command->add_flag("--stats", options.stats, "Print the time of each phase, and GB/s");
   command->footer(gather_examples);

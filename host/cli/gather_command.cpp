@@ -360,8 +360,7 @@ int run_gather(const GatherOptions& options, std::stop_token stop) {
   const PlacementKind kind = options.placement.value_or(
       device.kind() == DeviceKind::host ? PlacementKind::in_place : PlacementKind::automatic);
   if (!options.index && !options.take) inputs.read_ahead();
-  const Result result = run_pipeline(selection, type, device, kind,
-                                     asked_by(options), progress);
+  const Result result = run_pipeline(selection, type, device, kind, asked_by(options), progress);
 
   std::optional<Comparison> comparison;
   if (options.verify) {

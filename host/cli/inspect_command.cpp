@@ -100,8 +100,7 @@ Array indexed(Array array, const InspectOptions& options) {
 
 std::string what_it_is(const std::string& name, const std::string& descr, const auto& array) {
   return text(name, ": array of shape ", tuple_text(array.shape()), ", dtype ",
-              files::shortened(descr), ", ",
-              bytes_text(array.nbytes()));
+              files::shortened(descr), ", ", bytes_text(array.nbytes()));
 }
 
 /// Prints what the stages make of a view.

@@ -5,7 +5,6 @@
 #include "host/support/text.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <cstddef>
 #include <utility>
 
@@ -117,14 +116,10 @@ void add_panel(DrawnPanel& drawn, PanelWords words, const Layout& view,
   drawn.panel = std::make_unique<Panel>(*drawn.model, *drawn.source, std::move(words), way, wrong);
 }
 
-std::string title_of(const DrawOptions& options, std::string_view article,
-                     const std::string& words) {
+std::string title_of(const DrawOptions& options, const std::string& words, bool is_plural) {
   if (!options.title.empty()) return options.title;
-  std::string title = options.at ? text("Element ", index_text(*options.at), " of ") : "";
-  title += article;
-  title += words;
-  title.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(title.front())));
-  return title;
+  if (!options.at) return is_plural ? words : "An " + words;
+  return text("Element ", index_text(*options.at), is_plural ? " of " : " of an ", words);
 }
 
 std::string compose(const PictureText& text, std::vector<DrawnPanel> panels) {

@@ -13,7 +13,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace multibuffer {
@@ -62,10 +61,9 @@ struct PictureText {
   std::vector<std::string> notes = {};
 };
 
-/// The title that is asked for, or one by what the array is: `words` in the singular, with `article`
-/// before it.
-std::string title_of(const DrawOptions& options, std::string_view article,
-                     const std::string& words);
+/// The title that is asked for, or one by what the array is: `words`, which begin with "array" or,
+/// in the plural, are those of rows.
+std::string title_of(const DrawOptions& options, const std::string& words, bool is_plural = false);
 
 /// Puts a picture together, as SVG. From the top: what the array is; its axes in numbers; warnings;
 /// panels side by side or one below the other; the ways to the marked element in words; a legend

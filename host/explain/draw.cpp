@@ -55,7 +55,7 @@ std::string draw(const ArrayView& array, const DrawOptions& options) {
   std::optional<Explanation> explanation = part.explanation;
   const ShownIndices shown = shown_indices(array.layout(), part.viewed, view.shape(), part.at);
 
-  PictureText text{title_of(options, "an ", array_words(view.shape(), view.format())),
+  PictureText text{title_of(options, array_words(view.shape(), view.format())),
                    axes_words(view.layout(), AxesIn::memory)};
   std::vector<DrawnPanel> panels;
   panels.push_back(panel_of(source_of(array), part.viewed, shown, Blocks::apart));
@@ -75,16 +75,14 @@ std::string draw(const ArrayView& array, const DrawOptions& options) {
   if (placement) {
     const bool is_address = placement->kind == PlacementKind::in_place;
     const std::uint64_t address = address_in(placement->layout, is_address);
-    panels.push_back(
-        panel_of(with_address(source_of(*placement, view), address),
-                 ViewedIndices(view.shape(), {}),
-                 shown_of_view(shown, part.viewed, view.layout()), blocks_for(is_address)));
+    panels.push_back(panel_of(
+        with_address(source_of(*placement, view), address), ViewedIndices(view.shape(), {}),
+        shown_of_view(shown, part.viewed, view.layout()), blocks_for(is_address)));
     if (explanation && explanation->offsets)
       count_address_before(*explanation->offsets, placement->layout.levels(), address);
-    add_panel(
-        panels[1],
-        words_of_offsets(*panels[1].model, "a device", placement->kind, placement->unit),
-        placement->layout, explanation, false, {});
+    add_panel(panels[1],
+              words_of_offsets(*panels[1].model, "a device", placement->kind, placement->unit),
+              placement->layout, explanation, false, {});
   }
   return compose(text, std::move(panels));
 }
@@ -97,16 +95,15 @@ std::string draw(const DeviceArray& array, const DrawOptions& options) {
   const DeviceReader reader(array);
   const std::uint64_t address = address_in(array.layout(), reader.is_address());
   std::vector<DrawnPanel> panels;
-  panels.push_back(panel_of(
-      with_address(source_of(array, reader), address), part.viewed,
-      shown_indices(array.layout(), part.viewed, part.view.shape(), part.at),
-      blocks_for(reader.is_address())));
+  panels.push_back(panel_of(with_address(source_of(array, reader), address), part.viewed,
+                            shown_indices(array.layout(), part.viewed, part.view.shape(), part.at),
+                            blocks_for(reader.is_address())));
   if (explanation) count_address_before(*explanation->offsets, array.layout().levels(), address);
   add_panel(panels[0],
             words_of_offsets(*panels[0].model, device_words(array.device()), array.placement(),
                              reader.unit()),
             part.view.layout(), explanation, false, {});
-  return compose({title_of(options, "an ", array_words(part.view.shape(), part.view.format())),
+  return compose({title_of(options, array_words(part.view.shape(), part.view.format())),
                   axes_words(without_address(part.view.layout(), address), AxesIn::entries)},
                  std::move(panels));
 }

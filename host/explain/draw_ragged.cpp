@@ -31,7 +31,7 @@ void refuse_operations(const DrawOptions& options) {
 }
 
 std::string title_of_rows(const DrawOptions& options, const RaggedRows& rows) {
-  return title_of(options, "", rows_words(rows.layout.shape(), rows.format));
+  return title_of(options, rows_words(rows.layout.shape(), rows.format), true);
 }
 
 /// Notes which rows have no items, and the items behind the last one that is shown of the others.
@@ -85,8 +85,7 @@ DrawnPanel offsets_panel(PictureSource source, const RaggedRows& rows,
                                    blocks_for(is_address));
   if (explanation && explanation->offsets)
     count_address_before(*explanation->offsets, rows.layout.levels(), address);
-  add_panel(drawn,
-            with_lengths(words_of_offsets(*drawn.model, device, kind, unit), rows),
+  add_panel(drawn, with_lengths(words_of_offsets(*drawn.model, device, kind, unit), rows),
             rows.layout, explanation, false, {});
   return drawn;
 }
@@ -102,10 +101,10 @@ std::string draw(const RaggedView& view, const DrawOptions& options) {
   std::vector<DrawnPanel> panels;
   const ArrayView pointers = as_if_equal(view);
   panels.push_back(panel_of_rows(source_of(pointers), rows, explanation, Blocks::apart));
-  add_panel(panels[0],
-            with_lengths(
-                words_of_pointers(*panels[0].model, rows.layout, rows.format.itemsize()), rows),
-            rows.layout, explanation, true, {});
+  add_panel(
+      panels[0],
+      with_lengths(words_of_pointers(*panels[0].model, rows.layout, rows.format.itemsize()), rows),
+      rows.layout, explanation, true, {});
   std::optional<Placement> placement;
   if (options.with_offsets)
     placement =
@@ -113,8 +112,8 @@ std::string draw(const RaggedView& view, const DrawOptions& options) {
   if (placement) {
     RaggedRows placed = rows;
     placed.layout = placement->layout;
-    panels.push_back(offsets_panel(source_of(*placement, pointers), placed, explanation,
-                                   "a device", placement->kind, placement->unit));
+    panels.push_back(offsets_panel(source_of(*placement, pointers), placed, explanation, "a device",
+                                   placement->kind, placement->unit));
   }
   return compose(text, std::move(panels));
 }
@@ -132,8 +131,7 @@ std::string draw(const RaggedArray& array, const DrawOptions& options) {
   std::vector<DrawnPanel> panels;
   const RaggedReader reader(array);
   panels.push_back(offsets_panel(source_of(reader, rows), rows, explanation,
-                                 device_words(array.device()), array.placement(),
-                                 reader.unit()));
+                                 device_words(array.device()), array.placement(), reader.unit()));
   return compose(text, std::move(panels));
 }
 

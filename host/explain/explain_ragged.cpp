@@ -44,8 +44,8 @@ Explanation explain(const RaggedView& view, std::span<const std::int64_t> index,
   } else {
     explanation.notes.emplace_back(element_not_read);
   }
-  const auto placement = placed_or_noted(
-      explanation.notes, [&] { return place_rows(view, options.placement, {}); });
+  const auto placement =
+      placed_or_noted(explanation.notes, [&] { return place_rows(view, options.placement, {}); });
   if (!placement) return explanation;
   explanation.placement = placement->kind;
   explanation.offsets = way_by_offsets(*placement, explanation.index);

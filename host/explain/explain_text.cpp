@@ -62,8 +62,7 @@ std::string offset_position(const Step& step, const WayToElement& way) {
 
 /// What a step does. The last origin of an array in place is an address, and is written as one.
 std::string words_of(const Step& step, bool by_pointers, bool is_address) {
-  const bool moves_to_index_0 =
-      step.kind == StepKind::origin || step.kind == StepKind::suboffset;
+  const bool moves_to_index_0 = step.kind == StepKind::origin || step.kind == StepKind::suboffset;
   if (by_pointers || !is_address || !step.in_bytes || !moves_to_index_0)
     return describe(step, by_pointers);
   return text("+ ", hexadecimal(static_cast<std::uint64_t>(step.added)),

@@ -16,7 +16,7 @@ constexpr double lane_room = 19;    // of a hop below a line
 constexpr double side_lane = 14;    // of a hop beside a block, its words apart
 constexpr double side_words = 29;   // of the badge of such words, and the space around
 constexpr double badge_room = 18;
-constexpr double arrow_room = 58;   // between columns
+constexpr double arrow_room = 58;  // between columns
 constexpr double block_space = 14;
 constexpr double gap_line = 20;  // of what is left out between lines
 
@@ -443,8 +443,18 @@ double Panel::lane_x(int level, int lane) const {
 double Panel::edge_x(int level, PictureSpot spot) const {
   const bool has_name =
       !is_table(level) && (words_.names_lines || (spot.line == 0 && model_.levels > 0));
-  return boxes_[static_cast<std::size_t>(level)][spot.block].x -
-         (has_name ? name_width(level) : 1);
+  return boxes_[static_cast<std::size_t>(level)][spot.block].x - (has_name ? name_width(level) : 1);
+}
+
+double Panel::beside_arrows(const Hop& hop) const {
+  const auto meets = [&](const Hop& other) {
+    return !other.stays() && other.level == hop.level &&
+           (other.to == hop.to || other.from == hop.to);
+  };
+  const auto first = std::ranges::find_if(hops_, meets);
+  if (first == hops_.end()) return 0;
+  if (first->to == hop.to) return first->to > first->from ? 12 : -12;
+  return first->to > first->from ? 4 : -4;
 }
 
 std::optional<Panel::HopPath> Panel::path_of(const Hop& hop) const {
@@ -460,8 +470,9 @@ std::optional<Panel::HopPath> Panel::path_of(const Hop& hop) const {
       return (hop.in_line ? &other < &hop : &other > &hop) && other.stays() &&
              other.level == hop.level && other.to == hop.to;
     }));
-    // On the arrow that comes to a slot; below a cell, beside the arrow that comes to it.
-    path.words_x = hop.in_line ? hop_x(hop.level, *to, hop.to) + 12
+    // On the arrow that comes to a slot; below a cell, where the next hop begins, or beside the
+    // arrow that comes to it.
+    path.words_x = hop.in_line ? hop_x(hop.level, *to, hop.to) + beside_arrows(hop)
                                : edge_x(hop.level, *to) - 21 - badge_room * nearer;
     path.words_y = hop.in_line ? end.bottom + offset_room + 8 + badge_room * nearer
                                : end.top + cell_height / 2;

@@ -98,6 +98,9 @@ class Panel {
   double side_width(const Hop& hop) const;
   /// The left end of a line, or of its name.
   double edge_x(int level, PictureSpot spot) const;
+  /// How far from the middle of a cell the number of a hop is that stays there: away from the head
+  /// of an arrow, and else where the next one begins.
+  double beside_arrows(const Hop& hop) const;
   /// Nothing for a hop that leaves what is drawn.
   std::optional<HopPath> path_of(const Hop& hop) const;
   bool is_reached_from_above(int level, PictureSpot spot) const;

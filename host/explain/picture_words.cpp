@@ -86,9 +86,11 @@ std::vector<std::vector<std::string>> axes_words(const Layout& layout, AxesIn wh
     for (int axis = 0; axis < layout.ndim(); ++axis) {
       const Axis& along = layout.axes()[static_cast<std::size_t>(axis)];
       if (along.level == level)
-        lines.push_back({text("axis ", axis), text(differ && axis == 1 ? "extent up to " : "extent ", grouped_text(along.extent)),
-                         text("stride ", counts_entries ? count_text(along.stride, "entry", "entries")
-                                                : count_text(along.stride, "byte", "bytes"))});
+        lines.push_back(
+            {text("axis ", axis),
+             text(differ && axis == 1 ? "extent up to " : "extent ", grouped_text(along.extent)),
+             text("stride ", counts_entries ? count_text(along.stride, "entry", "entries")
+                                            : count_text(along.stride, "byte", "bytes"))});
     }
     if (level == layout.levels()) continue;
     const std::string then =

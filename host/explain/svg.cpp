@@ -11,11 +11,11 @@ namespace {
 
 constexpr std::string_view style_sheet = R"(
 .mb-picture{--paper:#fff;--ink:#1f2328;--soft:#59636e;--table:#fff3c4;--table-line:#b08800;
---leaf:#dbeafe;--leaf-line:#4a7ab8;--out:#eef0f2;--out-line:#c5ccd3;--out-ink:#8b949e;
+--leaf:#dbeafe;--leaf-line:#4a7ab8;--out:#eef0f2;--out-line:#c5ccd3;--out-ink:#6a737d;
 --arrow:#8b949e;--way:#8250df;--here:#e5d3ff;--bad:#cf222e;--hatch:#b4bcc4}
 @media (prefers-color-scheme:dark){.mb-picture{--paper:#0d1117;--ink:#e6edf3;--soft:#9da7b3;
 --table:#3a2f0b;--table-line:#bb8009;--leaf:#10294a;--leaf-line:#4a7fc4;--out:#171c23;
---out-line:#333b45;--out-ink:#6e7681;--arrow:#6e7681;--way:#b18aff;--here:#3f2870;--bad:#ff7b72;
+--out-line:#333b45;--out-ink:#8b949e;--arrow:#6e7681;--way:#b18aff;--here:#3f2870;--bad:#ff7b72;
 --hatch:#444c56}}
 .mb-picture text{fill:var(--ink);font-family:monospace}
 .mb-picture .prose{font-family:sans-serif}

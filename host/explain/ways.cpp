@@ -38,9 +38,9 @@ WayToElement way_by_pointers(const ArrayView& view, std::span<const std::int64_t
 }
 
 Step follow_entry(const Placement& placement, int level, std::uint64_t position) {
-  const std::int64_t entry = std::visit(
-      [&](const auto& entries) { return static_cast<std::int64_t>(entries[position]); },
-      placement.tables[static_cast<std::size_t>(level)]);
+  const std::int64_t entry =
+      std::visit([&](const auto& entries) { return static_cast<std::int64_t>(entries[position]); },
+                 placement.tables[static_cast<std::size_t>(level)]);
   const std::int64_t unit = level + 1 == placement.layout.levels() ? placement.unit : 1;
   return {.entry = entry,
           .unit = unit,

@@ -14,8 +14,7 @@
 namespace multibuffer {
 
 /// What explanations say of elements that are not read.
-inline constexpr const char* element_not_read =
-    "the element is in device memory, and was not read";
+inline constexpr const char* element_not_read = "the element is in device memory, and was not read";
 
 /// The names of a placement and of a step, as JSON and Python have them.
 const char* name_of(PlacementKind kind);

@@ -173,9 +173,9 @@ void bind_device_array(py::module_& module) {
           "placement", "How its memory was placed: 'packed', 'preserved' or 'in_place'.")
       .property<&DeviceArray::storage_bytes>("storage_bytes",
                                              "What its memory and tables take on the device.")
-      .property<levels_of>(
-          "levels",
-          "How many offset arrays an index goes through; those that strides could replace are gone.")
+      .property<levels_of>("levels",
+                           "How many offset arrays an index goes through; those that strides could "
+                           "replace are gone.")
       .property<axes_of>("axes", "How each index leads to an element: a tuple of Axis.")
       .property<origins_of>("origins",
                             "Where index 0 is in each level: entries of its offset array or, in "
@@ -184,7 +184,8 @@ void bind_device_array(py::module_& module) {
          "native($self, *, stream=None, progress=None)",
          "All elements, dense, in this machine's byte order: a DeviceBuffer. stream and\n"
          "progress are those of take().")
-      .method<picture_of_array>("_repr_svg_($self)", "For notebooks: the picture that draw() makes.")
+      .method<picture_of_array>("_repr_svg_($self)",
+                                "For notebooks: the picture that draw() makes.")
       .repr<represent_array>()
       .collected();
   bind_plans(cls);

@@ -233,7 +233,8 @@ void bind_element_access(Class<DeviceArray>& cls) {
       .property<address_of>("address",
                             "What offsets count from; 0 where they are addresses. An element lies\n"
                             "entry * unit + origins[-1] + sum(index * stride) bytes from there.")
-      .property<&DeviceArray::unit>("unit", "The bytes that entries of the last offset array count in.");
+      .property<&DeviceArray::unit>("unit",
+                                    "The bytes that entries of the last offset array count in.");
 }
 
 }  // namespace multibuffer::python

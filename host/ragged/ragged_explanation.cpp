@@ -96,8 +96,8 @@ RowsRead rows_read(const RaggedPlan& plan, const RaggedArray& array, Backend& ba
 /// Where items have gaps, each run is fetched by itself, but for those that lie close to each
 /// other.
 std::int64_t fetched_by_runs(const RaggedPlan& plan, std::int64_t runs, std::int64_t granule) {
-  const std::int64_t stride = std::abs(plan.ragged.axes.empty() ? plan.ragged.item_stride
-                                                                : plan.ragged.axes.back().stride);
+  const std::int64_t stride =
+      std::abs(plan.ragged.axes.empty() ? plan.ragged.item_stride : plan.ragged.axes.back().stride);
   const std::int64_t each = ceil_divide(plan.run_bytes, granule) * granule;
   return std::clamp(stride, plan.run_bytes, each) * runs;
 }
@@ -132,8 +132,7 @@ PlanExplanation explain_plan(const RaggedPlan& plan, const RaggedArray& array, M
   const auto width = [](bool wide) { return wide ? 8 : 4; };
   explanation.bytes_of_tables =
       plan.rows.count * (width(plan.ragged.starts.wide) + width(plan.ragged.lengths.wide));
-  if (plan.packed)
-    explanation.bytes_of_tables += (plan.rows.count + 1) * width(plan.packed->wide);
+  if (plan.packed) explanation.bytes_of_tables += (plan.rows.count + 1) * width(plan.packed->wide);
   if (plan.rows.entries) explanation.bytes_of_indices = plan.rows.count * width(true);
   if (plan.indices) explanation.bytes_of_indices = plan.rows.count * plan.indices->bytes_each;
   explanation.expected = expected_of(explanation);

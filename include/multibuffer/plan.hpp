@@ -34,9 +34,9 @@ struct PlanExplanation {
   /// What is copied at a time: `rows` runs of contiguous bytes, `run_bytes` of each read.
   std::int64_t rows = 0;
   std::int64_t run_bytes = 0;
-  bool differ = false;  ///< the runs have different lengths, and `run_bytes` on average
-  std::int64_t bytes_read = 0;        ///< of elements
-  std::int64_t bytes_written = 0;     ///< of elements
+  bool differ = false;             ///< the runs have different lengths, and `run_bytes` on average
+  std::int64_t bytes_read = 0;     ///< of elements
+  std::int64_t bytes_written = 0;  ///< of elements
   std::int64_t bytes_of_tables = 0;   ///< entries of offset arrays that are looked up
   std::int64_t bytes_of_indices = 0;  ///< of index arrays
   /// What memory reads for the elements, in whole cache lines (on a GPU: sectors of 32 bytes).

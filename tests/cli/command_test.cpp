@@ -359,8 +359,8 @@ TEST_F(Command, InspectSaysWhatAnArrayIsMadeOf) {
   const Arguments shards{make_npy("a.npy", {4, 3}, 0), make_npy("b.npy", {4, 3}, 9)};
   const Outcome outcome = expect_done({"inspect", shards[0], shards[1], "--index", ":, ::2"});
   for (const char* part :
-       {"2 files stacked: array of shape (2, 2, 3), dtype '<i2', 24 bytes, 1 level of pointers", "0     2       8",
-        "pointers", "distinct leaves  2", "will travel", "24 bytes"}) {
+       {"2 files stacked: array of shape (2, 2, 3), dtype '<i2', 24 bytes, 1 level of pointers",
+        "0     2       8", "pointers", "distinct leaves  2", "will travel", "24 bytes"}) {
     expect_has(outcome.out, part);
   }
   expect_done({"inspect", make_png("p.png", 3, 3), "--placement", "preserved"});
@@ -906,7 +906,8 @@ TEST_F(Command, PatternsStandForFilesInNaturalOrder) {
                  "--order", order, "--out", out, "--verify", "--dtype", "int16"});
     EXPECT_EQ(values(), std::pair(Shape({2, 2}), std::vector<std::int16_t>({3, 5, 9, 11})));
   }
-  expect_has(expect_done({"inspect", "--concat", pattern}).out, "array of shape (4, 3), dtype '<i2'");
+  expect_has(expect_done({"inspect", "--concat", pattern}).out,
+             "array of shape (4, 3), dtype '<i2'");
   expect_refused({"gather", files_ / "t*.npy"}, {"there are no such files"});
   expect_refused({"gather", pattern, "--placement", "packed"}, {"--placement"});
   make_npy("s11.npy", {1, 4}, 6);

@@ -181,7 +181,8 @@ TEST(Explain, TextSaysBothWays) {
   const Rows rows;
   const Explanation explanation = explain(rows.view(), Numbers{1, 2});
   const std::string plain = describe(explanation, TextStyle::plain);
-  EXPECT_NE(plain.find("element [1, 2] of an array of shape (3, 4), format 'i': 2\n"), std::string::npos);
+  EXPECT_NE(plain.find("element [1, 2] of an array of shape (3, 4), format 'i': 2\n"),
+            std::string::npos);
   EXPECT_NE(plain.find("pointers: + 1 * 8: index 1 of axis 0: 0x"), std::string::npos) << plain;
   EXPECT_NE(plain.find("offsets: read the entry there (level 0): 1 * 16: byte 16\n"),
             std::string::npos)
@@ -313,9 +314,8 @@ TEST(ExplainRows, ASliceAndAFieldAreViews) {
   const std::vector<Pair> pairs{{1, 2}, {3, 4}, {5, 6}};
   const ArrayView values(pairs.data(), Format("T{i:first:h:second:xx}", sizeof(Pair)),
                          Layout({{3, sizeof(Pair), 0}}, {0}));
-  const RaggedArray array =
-      upload(RaggedView::from_offsets(values, Numbers{0, 1, 3}), Device::host(),
-             {.placement = PlacementKind::packed});
+  const RaggedArray array = upload(RaggedView::from_offsets(values, Numbers{0, 1, 3}),
+                                   Device::host(), {.placement = PlacementKind::packed});
   const RaggedArray view = array.field("second").slice({{}, {}, -1});
   EXPECT_EQ(explain(view, Numbers{0, 1}).value, "6");
   EXPECT_EQ(explain(view, Numbers{1, 0}).value, "2");

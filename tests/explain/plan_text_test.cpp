@@ -233,9 +233,9 @@ TEST(ExplainRaggedPlan, TheWayIsTheOneThatIsChosen) {
   EXPECT_EQ(describe_way(plan_of_rows(4, 8, false)).taken.name, "gather");
   EXPECT_EQ(describe_way(plan_of_rows(4, 4, true)).taken.name, "convert");
   EXPECT_EQ(describe_way(plan_of_rows(4, 4, false)).taken.name, "copy");
-  EXPECT_EQ(describe_way(plan_of_rows(std::int64_t{1} << 30, std::int64_t{1} << 30, false))
-                .taken.name,
-            "nontemporal");
+  EXPECT_EQ(
+      describe_way(plan_of_rows(std::int64_t{1} << 30, std::int64_t{1} << 30, false)).taken.name,
+      "nontemporal");
   EXPECT_EQ(cuda::describe_kernel(plan_of_rows(4, 8, false)).taken.name, "numbers");
   EXPECT_EQ(cuda::describe_kernel(plan_of_rows(4, 4, true)).taken.name, "numbers");
   EXPECT_EQ(cuda::describe_kernel(plan_of_rows(4, 4, false)).taken.name, "words");
