@@ -7,6 +7,7 @@
 #include "host/explain/walk.hpp"
 #include "host/explain/ways.hpp"
 #include "host/explain/words.hpp"
+#include "host/support/address.hpp"
 #include "host/support/text.hpp"
 
 #include <string>

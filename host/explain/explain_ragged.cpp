@@ -7,6 +7,7 @@
 #include "host/explain/words.hpp"
 #include "host/ragged/place_rows.hpp"
 #include "host/ragged/ragged_storage.hpp"
+#include "host/support/address.hpp"
 
 #include <span>
 

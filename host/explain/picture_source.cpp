@@ -1,6 +1,7 @@
 #include "host/explain/picture_source.hpp"
 
 #include "host/explain/ways.hpp"
+#include "host/support/address.hpp"
 
 #include <optional>
 #include <utility>

@@ -1,6 +1,7 @@
 #include "host/explain/ways.hpp"
 
 #include "host/explain/walk.hpp"
+#include "host/support/address.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -8,11 +9,6 @@
 #include <variant>
 
 namespace multibuffer {
-
-const std::byte* pointer_to(std::uint64_t address) {
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address found in a table
-  return reinterpret_cast<const std::byte*>(address);
-}
 
 std::uint64_t pointer_at(std::uint64_t slot) {
   std::uint64_t pointer = 0;

@@ -7,7 +7,6 @@
 
 #include "host/support/text.hpp"
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -16,8 +15,6 @@
 
 namespace multibuffer {
 
-/// The host address `address`, which was found in a table.
-const std::byte* pointer_to(std::uint64_t address);
 /// The pointer that is stored at `slot`; 0 for NULL.
 std::uint64_t pointer_at(std::uint64_t slot);
 

@@ -6,6 +6,8 @@
 #include "host/upload/internals.hpp"
 #include "host/upload/storage.hpp"
 
+#include <span>
+
 namespace multibuffer {
 
 std::optional<std::int64_t> quick_item_bytes(const DeviceArray& array) {
@@ -21,8 +23,8 @@ std::optional<std::int64_t> quick_item_bytes(const DeviceArray& array) {
   return bytes;
 }
 
-bool quick_take(const DeviceArray& array, const HostIndices& indices, IndexMode mode, std::byte* to,
-                bool owns_output) {
+bool quick_take(const DeviceArray& array, const DenseIndices& indices, IndexMode mode,
+                std::byte* to, bool owns_output) {
   const std::optional<std::int64_t> item_bytes = quick_item_bytes(array);
   const Axis& axis = array.layout().axes()[0];
   if (!item_bytes || indices.count == 0) return false;

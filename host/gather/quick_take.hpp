@@ -10,7 +10,7 @@
 namespace multibuffer {
 
 /// Indices in host memory, one after the other.
-struct HostIndices {
+struct DenseIndices {
   const void* data = nullptr;
   int bytes_each = 8;  ///< 4 or 8, signed
   std::int64_t count = 0;
@@ -24,7 +24,7 @@ std::optional<std::int64_t> quick_item_bytes(const DeviceArray& array);
 /// what most small calls are, without all that other calls need. Returns false, and has written
 /// nothing, where this is no such call or something is wrong with it; `take` then does it, or says
 /// what is wrong. `owns_output`: the memory is new, and so is in nobody else's use.
-bool quick_take(const DeviceArray& array, const HostIndices& indices, IndexMode mode, std::byte* to,
-                bool owns_output);
+bool quick_take(const DeviceArray& array, const DenseIndices& indices, IndexMode mode,
+                std::byte* to, bool owns_output);
 
 }  // namespace multibuffer

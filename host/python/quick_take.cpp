@@ -7,7 +7,10 @@
 #include "host/upload/internals.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <utility>
 
 namespace py = pybind11;
@@ -19,11 +22,11 @@ namespace {
 constexpr std::int64_t most_quick_bytes = std::int64_t{1} << 18;
 
 /// The indices that an array of NumPy's has, if they can be read as they are.
-std::optional<HostIndices> indices_of(const NumpyArray& array) {
+std::optional<DenseIndices> indices_of(const NumpyArray& array) {
   if (!array.is_c_contiguous() || !array.is_aligned()) return {};
   const std::optional<Type> type = array.native_type();
   if (!type || type->kind != ScalarKind::signed_integer || type->size < 4) return {};
-  HostIndices indices{array.data(), static_cast<int>(type->size), 1};
+  DenseIndices indices{array.data(), static_cast<int>(type->size), 1};
   for (const std::int64_t extent : array.shape()) indices.count *= extent;
   return indices;
 }
@@ -48,7 +51,12 @@ bool is_output_of(const NumpyArray& out, const DeviceArray& array, const NumpyAr
 }
 
 DeviceBuffer new_buffer(const DeviceArray& array, const NumpyArray& indices, std::int64_t bytes) {
-  BufferParts parts{.device = array.device(), .format = array.format(), .shape = {}, .strides = {}};
+  BufferParts parts{.device = array.device(),
+                    .format = array.format(),
+                    .shape = {},
+                    .strides = {},
+                    .memory = backend_of(array.device()).allocate(bytes, {}),
+                    .pending = nullptr};
   const std::size_t axes = indices.shape().size() + array.layout().axes().size() - 1;
   parts.shape.reserve(axes);
   all_extents(array, indices, [&](std::int64_t extent) {
@@ -58,7 +66,6 @@ DeviceBuffer new_buffer(const DeviceArray& array, const NumpyArray& indices, std
   parts.strides.resize(axes);
   std::int64_t stride = array.itemsize();
   for (std::size_t i = axes; i-- > 0; stride *= parts.shape[i]) parts.strides[i] = stride;
-  parts.memory = backend_of(array.device()).allocate(bytes, {});
   parts.data = parts.memory->data();
   return make_buffer(std::move(parts));
 }
@@ -69,7 +76,7 @@ py::object Verbs<DeviceArray>::quick_take(const DeviceArray& array, py::handle i
                                           IndexMode mode, py::handle out) {
   const std::optional<NumpyArray> numbers = NumpyArray::of(indices);
   if (!numbers) return {};
-  const std::optional<HostIndices> wanted = indices_of(*numbers);
+  const std::optional<DenseIndices> wanted = indices_of(*numbers);
   const std::optional<std::int64_t> item_bytes = quick_item_bytes(array);
   if (!wanted || !item_bytes || wanted->count > most_quick_bytes / *item_bytes) return {};
   if (numbers->shape().size() + array.layout().axes().size() > std::size_t{max_axes}) return {};
