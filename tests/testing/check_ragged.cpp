@@ -271,8 +271,7 @@ void check_field(Random& random, const RaggedView& view, const Viewed& viewed) {
 
 }  // namespace
 
-void check_ragged(std::uint64_t seed, const Device& device, std::int64_t most_bytes) {
-  Random random(seed);
+std::string check_ragged(Random& random, const Device& device, std::int64_t most_bytes) {
   const RandomRagged source(random, most_bytes);
   try {
     const RaggedView view = source.view();
@@ -291,8 +290,15 @@ void check_ragged(std::uint64_t seed, const Device& device, std::int64_t most_by
     check_pad(random, view, viewed);
     check_field(random, view, viewed);
   } catch (const std::exception& error) {
-    ADD_FAILURE() << "seed " << seed << ": " << source.describe() << '\n' << error.what();
+    return text(source.describe(), '\n', error.what());
   }
+  return {};
+}
+
+void check_ragged(std::uint64_t seed, const Device& device, std::int64_t most_bytes) {
+  Random random(seed);
+  const std::string differs = check_ragged(random, device, most_bytes);
+  if (!differs.empty()) ADD_FAILURE() << "seed " << seed << ": " << differs;
 }
 
 }  // namespace multibuffer::testing

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <numeric>
@@ -33,7 +34,9 @@ void keep_distinct(std::vector<T>& values) {
 // ---------------------------------------------------------------------------------------------
 // Random numbers
 
-std::uint64_t Random::next() {
+std::uint64_t Random::next() { return bytes_.empty() ? generate() : take(sizeof(std::uint64_t)); }
+
+std::uint64_t Random::generate() {
   state_ += 0x9e3779b97f4a7c15;
   std::uint64_t z = state_;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
@@ -43,13 +46,24 @@ std::uint64_t Random::next() {
 
 std::int64_t Random::between(std::int64_t low, std::int64_t high) {
   const std::uint64_t range = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
-  const std::uint64_t number = range + 1 == 0 ? next() : next() % (range + 1);
+  const int needed = bytes_.empty() ? 8 : (static_cast<int>(std::bit_width(range)) + 7) / 8;
+  const std::uint64_t drawn = needed == 8 ? next() : take(needed);
+  const std::uint64_t number = range + 1 == 0 ? drawn : drawn % (range + 1);
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(low) + number);
+}
+
+/// Takes the first bytes that are left as an integer; those that are missing are 0.
+std::uint64_t Random::take(int bytes) {
+  const std::size_t count = std::min(bytes_.size(), as_size(bytes));
+  std::uint64_t number = 0;
+  for (std::size_t i = 0; i < count; ++i) number |= std::uint64_t{bytes_[i]} << (8 * i);
+  bytes_ = bytes_.subspan(count);
+  return number;
 }
 
 void Random::fill(std::span<std::byte> bytes) {
   for (std::size_t at = 0; at < bytes.size(); at += sizeof(std::uint64_t)) {
-    const std::uint64_t number = next();
+    const std::uint64_t number = generate();
     std::memcpy(bytes.data() + at, &number, std::min(sizeof number, bytes.size() - at));
   }
 }

@@ -14,6 +14,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// Random exports, view operations and requests for property tests. All follow from a seed.
@@ -23,6 +24,9 @@ namespace multibuffer::testing {
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
+  /// Takes its numbers from `bytes`, which are borrowed, so that a fuzzer chooses them: each number
+  /// takes as many bytes as its range needs. Behind their end the numbers are those of seed 0.
+  explicit Random(std::span<const std::uint8_t> bytes) : state_(0), bytes_(bytes) {}
   std::uint64_t next();
   /// Uniform in [low, high].
   std::int64_t between(std::int64_t low, std::int64_t high);
@@ -41,10 +45,17 @@ class Random {
                 values[static_cast<std::size_t>(between(0, static_cast<int>(i) - 1))]);
     }
   }
+  /// Never takes of a fuzzer's bytes, of which contents would soon use up all.
   void fill(std::span<std::byte> bytes);
+  /// Returns those of a fuzzer's bytes that have not been taken, and takes them.
+  std::span<const std::uint8_t> rest() { return std::exchange(bytes_, {}); }
 
  private:
+  std::uint64_t generate();
+  std::uint64_t take(int bytes);
+
   std::uint64_t state_;
+  std::span<const std::uint8_t> bytes_;  ///< those that are left
 };
 
 /// Properties that a random array must have. The others are random.
