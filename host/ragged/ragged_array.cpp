@@ -2,6 +2,7 @@
 #include <multibuffer/ragged_array.hpp>
 
 #include "host/backend/backend.hpp"
+#include "host/ragged/check_rows.hpp"
 #include "host/ragged/place_rows.hpp"
 #include "host/ragged/ragged_storage.hpp"
 #include "host/support/checked.hpp"
@@ -122,6 +123,7 @@ RaggedArray upload(const RaggedView& view, const Device& device, const UploadOpt
   if (options.keep_sources)
     throw Failure(Errc::invalid_argument,
                   "sources are kept of arrays whose rows are of one length");
+  if (options.checked) check_rows(view);
   Placement placement = place_rows(view, options.placement, options.simplify);
   if (placement.kind == PlacementKind::in_place) backend_of(device).check_in_place(placement);
   const std::shared_ptr<Storage> storage = make_storage(placement, device, options);

@@ -1,4 +1,4 @@
-#include "host/resolve/null_pointer.hpp"
+#include "host/resolve/index_path.hpp"
 
 #include <multibuffer/error.hpp>
 
@@ -85,16 +85,13 @@ bool trace(std::span<const ResolvedLevel> levels, const std::byte* slot, int& pa
   return false;
 }
 
-}  // namespace
+using Path = std::vector<std::optional<std::int64_t>>;
 
-void throw_null(const ArrayView& view, std::span<const ResolvedLevel> levels,
-                const std::byte* slot) {
-  const int level = static_cast<int>(levels.size()) - 1;
-  std::vector<std::optional<std::int64_t>> path(static_cast<std::size_t>(view.ndim()));
-  int patience = 10'000'000;
-  if (!trace(levels, slot, patience, path))
-    throw Failure(Errc::null_pointer, text("level ", level, " of ", view.layout().levels(),
-                                           ", in the slot at ", static_cast<const void*>(slot)));
+// Steps of all searches for a path. An error message is not worth more.
+constexpr int patience_of_all = 10'000'000;
+
+/// Writes a path, of axes up to `level`, as "[1, 2, :] of shape (3, 4, 5)".
+std::string path_text(const ArrayView& view, int level, const Path& path) {
   std::string indices;
   for (std::size_t i = 0; i < path.size(); ++i) {
     const Axis& axis = view.layout().axes()[i];
@@ -102,9 +99,50 @@ void throw_null(const ArrayView& view, std::span<const ResolvedLevel> levels,
     // Axes after the pointer have no say in it; an axis that does not move is at 0.
     indices += axis.level > level ? ":" : text(path[i].value_or(0));
   }
-  throw Failure(Errc::null_pointer,
-                text("level ", level, " of ", view.layout().levels(), " at index [", indices,
-                     "] of shape ", tuple_text(view.shape())));
+  return text('[', indices, "] of shape ", tuple_text(view.shape()));
+}
+
+}  // namespace
+
+void throw_null(const ArrayView& view, std::span<const ResolvedLevel> levels,
+                const std::byte* slot) {
+  const int level = static_cast<int>(levels.size()) - 1;
+  Path path(static_cast<std::size_t>(view.ndim()));
+  int patience = patience_of_all;
+  if (!trace(levels, slot, patience, path))
+    throw Failure(Errc::null_pointer, text("level ", level, " of ", view.layout().levels(),
+                                           ", in the slot at ", static_cast<const void*>(slot)));
+  throw Failure(Errc::null_pointer, text("level ", level, " of ", view.layout().levels(),
+                                         " at index ", path_text(view, level, path)));
+}
+
+void throw_unreadable(const ArrayView& view, std::span<const ResolvedLevel> levels,
+                      const Unreadable& unreadable) {
+  const auto level = static_cast<int>(levels.size());
+  const bool leaf = level == view.layout().levels();
+  Path path(static_cast<std::size_t>(view.ndim()));
+  int patience = patience_of_all;
+  const bool found =
+      levels.empty() ||
+      trace(levels, slot_leading_to(levels.back(), unreadable.start), patience, path);
+  for (const auto& [axis, index] : unreadable.indices) path[axis] = index;
+  const std::string at_index = found ? text(" at index ", path_text(view, level, path)) : "";
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): to be shown, not to be read
+  const auto* const address = reinterpret_cast<const void*>(unreadable.address);
+  if (unreadable.only_between)
+    throw Failure(
+        Errc::unreadable_memory,
+        text("the element", at_index, ", at ", address, ", and those after it along axis ",
+             unreadable.indices.at(0).axis, " lie in several blocks of memory"));
+  const auto moved =
+      std::ranges::find_if(unreadable.indices, [](const AxisIndex& at) { return at.index > 0; });
+  throw Failure(
+      Errc::unreadable_memory,
+      text(leaf ? "the element" : text("the table of level ", level, ','), at_index, " would be ",
+           unreadable.bytes, " bytes at ", address,
+           moved != unreadable.indices.end() ? text(", where axis ", moved->axis, " leads")
+           : levels.empty()                  ? std::string(", which the export begins with")
+                                             : std::string(", where the pointer leads")));
 }
 
 }  // namespace multibuffer

@@ -1,13 +1,14 @@
 #include <multibuffer/stages/resolve.hpp>
 
-#include "host/resolve/null_pointer.hpp"
+#include "host/resolve/check_memory.hpp"
+#include "host/resolve/index_path.hpp"
 #include "host/resolve/read_pointers.hpp"
 #include "host/resolve/sequence_ops.hpp"
 #include "host/resolve/slots.hpp"
-#include "host/support/address.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -50,6 +51,13 @@ Sequence entries_of(const Slots& slots, const Sequence& targets) {
   return Sequence::flat(std::move(entries));
 }
 
+/// Returns the address of index 0 of the first level. It wraps around where an export leads out of
+/// the address space, which is for a checked call to refuse.
+std::int64_t first_start(const ArrayView& view) {
+  return static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(view.base()) +
+                                   static_cast<std::uintptr_t>(view.layout().origins()[0]));
+}
+
 }  // namespace
 
 Resolution resolve(const ArrayView& view, const ResolveOptions& options) {
@@ -64,8 +72,11 @@ Resolution resolve(const ArrayView& view, const ResolveOptions& options) {
   std::vector<std::int64_t> origins(level_count + 1, 0);
 
   std::vector<ResolvedLevel> levels;
-  Sequence starts = Sequence::affine(address_of(view.base()) + layout.origins()[0], 0, 1);
+  std::optional<MemoryCheck> memory;
+  if (options.checked) memory.emplace(view);
+  Sequence starts = Sequence::affine(first_start(view), 0, 1);
   for (std::size_t k = 0; k < level_count; ++k) {
+    if (memory) memory->check(levels, starts, options.watch);
     levels.push_back({Slots(std::move(starts), moving_axes(layout, static_cast<int>(k))), {}});
     const Slots& slots = levels.back().slots;
     const bool leaves = k + 1 == level_count;
@@ -82,6 +93,8 @@ Resolution resolve(const ArrayView& view, const ResolveOptions& options) {
       axes[slots.axes()[j].axis].stride = slots.stride(j);
     if (k == 0) origins[0] = slots.start_positions()[0];
   }
+
+  if (memory) memory->check(levels, starts, options.watch);
 
   // The stride of an axis of one element means nothing.
   for (Axis& axis : axes)

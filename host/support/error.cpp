@@ -15,6 +15,8 @@ constexpr std::array table{
     ErrorEntry{Errc::format_unsupported, "format_unsupported",
                "the element format does not allow this"},
     ErrorEntry{Errc::null_pointer, "null_pointer", "NULL pointer in a pointer table"},
+    ErrorEntry{Errc::unreadable_memory, "unreadable_memory",
+               "the array leads to memory that cannot be read"},
     ErrorEntry{Errc::index_out_of_range, "index_out_of_range", "index out of range"},
     ErrorEntry{Errc::device_unavailable, "device_unavailable", "device not available"},
     ErrorEntry{Errc::out_of_device_memory, "out_of_device_memory", "out of device memory"},

@@ -94,7 +94,7 @@ DeviceArray upload(const ArrayView& view, const Device& device, const UploadOpti
   if (options.keep_sources) return upload_sharing(view, device, options, nullptr);
   const Aliases aliases =
       options.placement == PlacementKind::in_place ? Aliases::ignored : Aliases::found;
-  const Resolution resolution = resolve(view, {aliases, options.watch});
+  const Resolution resolution = resolve(view, {aliases, options.watch, options.checked});
   return upload(place(resolution, options.placement, options.simplify), device, options);
 }
 

@@ -209,7 +209,7 @@ DeviceArray update_pointers(const DeviceArray& array, const ArrayView& view,
 
 DeviceArray upload_sharing(const ArrayView& view, const Device& device,
                            const UploadOptions& options, const Storage* before) {
-  Resolution resolution = resolve(view, {.watch = options.watch});
+  Resolution resolution = resolve(view, {.watch = options.watch, .checked = options.checked});
   std::shared_ptr<KnownLeaves> known = shared_leaves(resolution, before);
   std::vector<const std::byte*> missing;
   for (const std::byte* leaf : leaves_of(resolution))

@@ -16,6 +16,7 @@ enum class Errc {
   invalid_format,
   format_unsupported,
   null_pointer,
+  unreadable_memory,
   index_out_of_range,
   device_unavailable,
   out_of_device_memory,

@@ -80,11 +80,12 @@ class RaggedArray {
 ///
 /// Rows in device memory are used in place; rows in host memory are packed, one after the other,
 /// unless `options` say `in_place` and the device can read them where they are. `simplify` may turn
-/// off the narrow tables; `keep_sources` is for arrays that are not ragged.
+/// off the narrow tables; `keep_sources` is for arrays that are not ragged. With `checked` each row
+/// is proven to lie in memory that can be read.
 ///
 /// Throws `invalid_argument` for a placement that cannot be, naming the row that the device cannot
-/// read, `format_unsupported` for elements that hold Python objects, `size_overflow`, and
-/// `out_of_device_memory`.
+/// read, `unreadable_memory` (checked) naming the row, `format_unsupported` for elements that hold
+/// Python objects, `size_overflow`, and `out_of_device_memory`.
 RaggedArray upload(const RaggedView& view, const Device& device, const UploadOptions& options = {});
 
 }  // namespace multibuffer

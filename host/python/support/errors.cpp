@@ -24,6 +24,7 @@ PyObject* exception_for(Errc code) {
       return PyExc_ValueError;
     case Errc::invalid_view:
     case Errc::null_pointer:
+    case Errc::unreadable_memory:
       return PyExc_BufferError;
     case Errc::format_unsupported:
       return PyExc_TypeError;

@@ -42,6 +42,9 @@ enum class Aliases {
 struct ResolveOptions {
   Aliases aliases = Aliases::found;
   Watch watch = {};
+  /// Proves of all tables, before they are read, and of the leaves that the process can read that
+  /// memory (see `UploadOptions::checked`).
+  bool checked = false;
 };
 
 /// Follows the pointer tables of `view` on all of the host's threads. Reads each slot once, after a
@@ -57,7 +60,8 @@ struct ResolveOptions {
 /// 32 where some do.
 ///
 /// An array with an extent of 0 is never dereferenced: no levels, no leaves. A NULL pointer throws
-/// `null_pointer` with the index path that leads to it.
+/// `null_pointer` with the index path that leads to it, and a checked call `unreadable_memory` with
+/// that and the axis.
 Resolution resolve(const ArrayView& view, const ResolveOptions& options = {});
 
 }  // namespace multibuffer
