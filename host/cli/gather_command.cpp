@@ -78,9 +78,10 @@ Selection select(const GatherOptions& options, const ArrayView& whole) {
 }
 
 DeviceArray upload_in_stages(const ArrayView& view, const Device& device, PlacementKind kind,
-                             Progress& progress) {
-  const Resolution resolution =
-      progress.run("resolve", [&](const Watch& watch) { return resolve(view, {.watch = watch}); });
+                             bool checked, Progress& progress) {
+  const Resolution resolution = progress.run("resolve", [&](const Watch& watch) {
+    return resolve(view, {.watch = watch, .checked = checked});
+  });
   progress.moved(resolution.pointers_read * static_cast<std::int64_t>(sizeof(void*)));
   const Placement placement =
       progress.run("place", [&](const Watch&) { return place(resolution, kind); });
@@ -110,6 +111,7 @@ multibuffer::GatherOptions options_for(const ResultType& type) {
 
 /// Holds what the command line asks for besides the result.
 struct Asked {
+  bool checked = false;
   bool explain_plan = false;
   bool measure = false;
   bool json = false;
@@ -117,7 +119,8 @@ struct Asked {
 };
 
 Asked asked_by(const GatherOptions& options) {
-  return {.explain_plan = options.explain_plan,
+  return {.checked = options.checked,
+          .explain_plan = options.explain_plan,
           .measure = options.measure,
           .json = options.json,
           .style = text_style(summary_stream(options.out))};
@@ -189,9 +192,14 @@ Result upload_and_read(const ArrayView& view, const std::optional<Take>& take,
                        const ResultType& type, const Device& device, PlacementKind kind,
                        const Asked& asked, Progress& progress) {
   if (kind == PlacementKind::automatic && in_pieces(view, take, type, device)) {
+    if (asked.checked)
+      progress.run("check", [&](const Watch& watch) {
+        return resolve(view, {.aliases = Aliases::ignored, .watch = watch, .checked = true});
+      });
     return read_in_pieces(view, take, type, device, progress);
   }
-  return read(upload_in_stages(view, device, kind, progress), take, type, asked, progress);
+  return read(upload_in_stages(view, device, kind, asked.checked, progress), take, type, asked,
+              progress);
 }
 
 /// Runs the stages from the view to the result.
@@ -297,6 +305,11 @@ int gather_dataset(const GatherOptions& options, Progress& progress) {
     throw Failure(
         Errc::invalid_argument,
         "--placement is of arrays that travel whole; of a dataset, what is selected does");
+  if (options.checked)
+    throw Failure(
+        Errc::invalid_argument,
+        "--checked is of arrays whose pointers are followed; of a dataset, what the files "
+        "say is checked against their length in any case");
   if (options.explain_plan)
     throw Failure(
         Errc::invalid_argument,

@@ -25,6 +25,7 @@ struct GatherOptions {
   std::optional<std::string> out;
   std::string device = "auto";
   std::optional<PlacementKind> placement;  ///< not given: in place on the host, else automatic
+  bool checked = false;                    ///< proves that memory can be read before it is read
   bool verify = false;
   bool explain_plan = false;  ///< says which kernel or way gathers, why, and what it moves
   bool measure = false;       ///< with it: times a plain copy and the plan

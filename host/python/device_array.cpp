@@ -50,15 +50,16 @@ const char* name_of(PlacementKind kind) {
 
 DeviceArray upload_object(const py::object& object, const std::string& device,
                           const std::string& placement, py::handle stream, bool keep_sources,
-                          const Progress& progress) {
+                          bool checked, const Progress& progress) {
   const PlacementKind kind = placement_of(placement);
-  Source source = source_of(object);
+  Source source = source_of(object, checked ? Route::checked : Route::shortest);
   // Memory of a GPU stays on it unless the caller names the host.
   if (source.device != "host" && device == "host") source = source_of(fetched(dense_copy(source)));
   const std::string target = device == "auto" && source.device != "host" ? source.device : device;
   UploadOptions options;
   options.placement = kind;
   options.keep_sources = keep_sources;
+  options.checked = checked;
   // Rows are known by their address, which is theirs alone for as long as they are kept.
   const bool is_kept = kind == PlacementKind::in_place || keep_sources;
   options.owner = is_kept ? shared(source.owner) : source.owner;
@@ -196,7 +197,7 @@ void bind_device_array(py::module_& module) {
   add_exchange_table(cls.add_to(module));
 
   add_function<upload_object>(
-      module, "upload($module, obj, device, placement, stream, keep_sources, progress)",
+      module, "upload($module, obj, device, placement, stream, keep_sources, checked, progress)",
       "As multibuffer.upload, which has the defaults.");
 }
 

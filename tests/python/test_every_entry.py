@@ -76,7 +76,7 @@ VALID = {
     "reads": (), "shape": -1, "stream": None, "strides": None, "ulp": 0, "writes": (),
     "kind": None, "error": None, "traceback": None,
     "index": (0, 0), "at": None, "offsets": True, "title": "", "measure": False, "path": os.devnull,
-    "keep_sources": False, "memory_limit": 0, "progress": None,
+    "keep_sources": False, "checked": False, "memory_limit": 0, "progress": None,
     "astype.dtype": "f4", "from_pointers.shape": 4,
     "source": b"abcd", "join": "concatenate", "window": 0, "offset": 0, "open.shape": None,
     "bytes": 64, "protocol": 2, "n": 2, "shuffle": False, "seed": 0, "rank": 0, "world": 1,

@@ -166,7 +166,7 @@ Source source_from_capsule(py::handle object) {
 
 Source source_from_dlpack(py::handle object, Route route) {
   const auto* const table =
-      route == Route::shortest ? exchange_table_of(Py_TYPE(object.ptr())) : nullptr;
+      route != Route::protocols ? exchange_table_of(Py_TYPE(object.ptr())) : nullptr;
   if (table) {
     auto tensor = tensor_of(*table, object);
     wait_for_tensors(*table, tensor->tensor.device);

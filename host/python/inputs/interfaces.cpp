@@ -55,7 +55,7 @@ void check_claims(py::handle object, Route route) {
   if (NumpyArray::of(object)) return;  // it has nothing to claim
   check_mask(object);
   // The reference asks by another way on its way to DLPack.
-  if (route == Route::shortest) TensorClaims(object).check(object);
+  if (route != Route::protocols) TensorClaims(object).check(object);
 }
 
 /// BufferError that says what each interface did; its cause is the second refusal, whose context is

@@ -186,7 +186,7 @@ class Reader {
     type_ = py::type::of(object);
     const bool ours = is_ours(object);
     is_exporter_ = !ours && is_exporter(object);
-    const bool has_table = !is_exporter_ && !ours && route_ == Route::shortest;
+    const bool has_table = !is_exporter_ && !ours && route_ != Route::protocols;
     table_ = has_table ? exchange_table_of(Py_TYPE(object.ptr())) : nullptr;
     claims_ = is_exporter_ || table_ ? TensorClaims(object) : TensorClaims();
     twins_ = {};
@@ -211,7 +211,7 @@ class Reader {
       join(static_cast<const std::byte*>(buffer.buf), is_of_rows() ? buffer.shape[0] : 0);
     } else {
       begin_run(source_of_export(buffer));
-      if (route_ == Route::shortest && run_goes_on_) twins_ = NumpyTwins(object, buffer, alike_);
+      if (route_ != Route::protocols && run_goes_on_) twins_ = NumpyTwins(object, buffer, alike_);
       describer_ = std::move(describer);
     }
     holder_->keep_last();
@@ -293,7 +293,7 @@ class Reader {
     run_goes_on_ = is_dense_at_any_length(source.view);
     if (is_dense(source.view) || source.view.layout().empty()) return;
     for (const auto& [table, device] : writers_) wait_for_tensors(*table, device);
-    const DeviceBuffer copy = dense_copy(source);
+    const DeviceBuffer copy = dense_copy(source, route_);
     copy.synchronize();
     source.view = copy.view();
     if (!parts_.copied) parts_.copied = number;
@@ -398,12 +398,13 @@ struct Copies {
 };
 
 /// Copies the parts of a run side by side, and leads to the copies.
-void copy_run(Parts& parts, std::size_t number, std::vector<DeviceBuffer>& buffers) {
+void copy_run(Parts& parts, std::size_t number, std::vector<DeviceBuffer>& buffers, Route route) {
   Parts::Run& run = parts.runs[number];
   const auto begin = parts.starts.begin() + static_cast<std::ptrdiff_t>(run.first);
   const auto end = parts.starts.begin() + static_cast<std::ptrdiff_t>(parts.end(number));
   const Stack table = stack(run.source.view, std::vector(begin, end));
-  const DeviceBuffer copies = dense_copy({table.view(), parts.owner, run.source.device, nullptr});
+  const DeviceBuffer copies =
+      dense_copy({table.view(), parts.owner, run.source.device, nullptr}, route);
   copies.synchronize();
   const std::int64_t bytes = run.source.view.nbytes();
   std::int64_t offset = 0;
@@ -447,12 +448,12 @@ Stack stack_parts(Parts& parts) {
   return stack(views);
 }
 
-Stack gather_parts(Parts& parts) {
+Stack gather_parts(Parts& parts, Route route) {
   check_one_shape(parts);
   if (first_different(parts) != parts.runs.size()) {
     auto copies = std::make_unique<Copies>();
     for (std::size_t run = 0; run < parts.runs.size(); ++run)
-      if (!is_dense(parts.runs[run].source.view)) copy_run(parts, run, copies->buffers);
+      if (!is_dense(parts.runs[run].source.view)) copy_run(parts, run, copies->buffers, route);
     copies->parts = std::move(parts.owner);
     parts.owner = keep(std::move(copies));
   }

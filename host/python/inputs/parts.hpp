@@ -55,8 +55,8 @@ Parts rows_of(pybind11::handle sequence, Route route);
 /// differs from part 0.
 Stack stack_parts(Parts& parts);
 
-/// Like `stack_parts`, but runs that lie differently are copied first; throws ValueError for parts
-/// of another shape or format.
-Stack gather_parts(Parts& parts);
+/// Like `stack_parts`, but runs that lie differently are copied first, as `dense_copy` does by the
+/// route; throws ValueError for parts of another shape or format.
+Stack gather_parts(Parts& parts, Route route);
 
 }  // namespace multibuffer::python

@@ -46,7 +46,7 @@ Source source_from_stack(const StackObject& object, Owner owner) {
 Source source_from_list(py::handle list, Route route) {
   Parts parts = parts_of(list, Holding::objects, route);
   const std::string device = parts.runs[0].source.device;
-  Stack stack = gather_parts(parts);
+  Stack stack = gather_parts(parts, route);
   auto object = std::make_unique<const StackObject>(
       StackObject{std::move(stack), std::move(parts.owner), device});
   const StackObject& held = *object;
@@ -102,18 +102,21 @@ DeviceBuffer reference_copy(const Dataset& dataset) {
   });
 }
 
-DeviceArray in_place(const Source& source) {
+DeviceArray in_place(const Source& source, Route route) {
   UploadOptions options;
   options.placement = PlacementKind::in_place;
   options.owner = source.owner;
   options.memory = source.memory;
+  options.checked = route == Route::checked;
   return without_gil([&](const Watch& watch) {
     options.watch = watch;
     return upload(source.view, Device::open(source.device), options);
   });
 }
 
-DeviceBuffer dense_copy(const Source& source) { return dense_copy(in_place(source)); }
+DeviceBuffer dense_copy(const Source& source, Route route) {
+  return dense_copy(in_place(source, route));
+}
 
 DeviceBuffer dense_copy(const DeviceArray& array) {
   return without_gil([&](const Watch& watch) { return copy(array, {.watch = watch}); });

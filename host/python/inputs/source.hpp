@@ -32,6 +32,7 @@ struct Source {
 /// By what an input is read.
 enum class Route {
   shortest,  ///< also by what C code offers: DLPack's exchange table, the fields of objects
+  checked,   ///< as `shortest`; memory is proven to be readable before it is copied on the way
   protocols  ///< by Python's protocols alone, which each object is asked by: for the reference
 };
 
@@ -48,11 +49,11 @@ bool is_array(pybind11::handle object);
 /// the GIL.
 DeviceBuffer reference_copy(const Dataset& dataset);
 
-/// The array where it lies, uploaded without moving it.
-DeviceArray in_place(const Source& source);
+/// The array where it lies, uploaded without moving it; by `Route::checked` as a checked upload.
+DeviceArray in_place(const Source& source, Route route = Route::shortest);
 
 /// Its elements, dense in C order, in new memory of its device. Releases the GIL.
-DeviceBuffer dense_copy(const Source& source);
+DeviceBuffer dense_copy(const Source& source, Route route = Route::shortest);
 DeviceBuffer dense_copy(const DeviceArray& array);
 /// Copies a result to new memory of the host, dense in C order. Releases the GIL.
 DeviceBuffer fetched(const DeviceBuffer& buffer);

@@ -133,7 +133,14 @@ del _each
 
 
 def upload(
-    obj, *, device="auto", placement="auto", stream=None, keep_sources=False, progress=None
+    obj,
+    *,
+    device="auto",
+    placement="auto",
+    stream=None,
+    keep_sources=False,
+    checked=False,
+    progress=None,
 ):
     """Resolve the pointers of obj and bring what they lead to onto a device.
 
@@ -148,6 +155,10 @@ def upload(
       its handle. None is one of the library's own.
     keep_sources: hold obj as long as the array, and remember where each row came from, in some 80
       bytes a row, so that array.update_pointers() can share rows.
+    checked: trust no address. Before anything is read, each pointer table and what each pointer
+      leads to is proven to lie in host memory that this process can read; where one does not,
+      BufferError says the axis and the index, where the process would else be ended. Costs some
+      0.1 ms, and some nanoseconds a pointer. Memory of a GPU is not checked.
     progress: called with the bytes done and the bytes in all, now and then and at the end, by the
       thread that called upload(); each step of the work reports its own. What it raises stops the
       call and is raised by it.
@@ -162,7 +173,7 @@ def upload(
     .detach() for those that require a gradient, whatever the version of torch, .to_dense() for
     sparse ones, and .filled() or .data for masked arrays of NumPy's.
     """
-    return _core.upload(obj, device, placement, stream, keep_sources, progress)
+    return _core.upload(obj, device, placement, stream, keep_sources, checked, progress)
 
 
 def ragged(
@@ -173,6 +184,7 @@ def ragged(
     device="auto",
     placement="auto",
     stream=None,
+    checked=False,
     progress=None,
 ):
     """Rows of unequal length as one array, a RaggedArray.
@@ -199,8 +211,9 @@ def ragged(
       set_() and share_memory_(), an assignment to .data, Module.to() and sending a tensor through a
       queue of torch.multiprocessing give a tensor other memory, and nobody is told.
     stream, progress: as in upload().
+    checked: as in upload(); BufferError names the row.
     """
-    return _core.ragged(rows, offsets, lengths, device, placement, stream, progress)
+    return _core.ragged(rows, offsets, lengths, device, placement, stream, checked, progress)
 
 
 def gather_in_pieces(

@@ -670,6 +670,7 @@ def upload(
     placement: Literal["auto", "packed", "preserved", "in_place"] = "auto",
     stream: _Stream = None,
     keep_sources: bool = False,
+    checked: bool = False,
     progress: _Progress = None,
 ) -> DeviceArray: ...
 def ragged(
@@ -680,6 +681,7 @@ def ragged(
     device: str = "auto",
     placement: Literal["auto", "packed", "in_place"] = "auto",
     stream: _Stream = None,
+    checked: bool = False,
     progress: _Progress = None,
 ) -> RaggedArray: ...
 @overload

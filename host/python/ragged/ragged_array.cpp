@@ -79,14 +79,16 @@ RaggedSource fetched_rows(const RaggedSource& source) {
 
 RaggedObject ragged(const py::object& rows, const py::object& offsets, const py::object& lengths,
                     const std::string& device, const std::string& placement, py::handle stream,
-                    const Progress& progress) {
-  RaggedSource source = ragged_source(rows, offsets, lengths, Route::shortest);
+                    bool checked, const Progress& progress) {
+  RaggedSource source =
+      ragged_source(rows, offsets, lengths, checked ? Route::checked : Route::shortest);
   // Memory of a GPU stays on it unless the caller names the host.
   if (source.device != "host" && device == "host") source = fetched_rows(source);
   const Device target =
       Device::open(device == "auto" && source.device != "host" ? source.device : device);
   UploadOptions options;
   options.stream = stream_argument(stream);
+  options.checked = checked;
   return RaggedObject(
       uploaded(source, placement_for(placement, source, target), target, options, progress));
 }
@@ -350,7 +352,8 @@ void bind_ragged(py::module_& module) {
   bind_ragged_plans(cls);
   cls.add_to(module);
   add_function<ragged>(
-      module, "ragged($module, rows, offsets, lengths, device, placement, stream, progress)",
+      module,
+      "ragged($module, rows, offsets, lengths, device, placement, stream, checked, progress)",
       "As multibuffer.ragged, which has the defaults.");
 }
 

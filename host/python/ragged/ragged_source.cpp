@@ -116,7 +116,7 @@ Values values_of(const py::object& object, Route route) {
   if (source.view.ndim() == 0)
     throw py::value_error("the values need an axis of items for offsets or lengths to count");
   if (is_dense(source.view)) return {std::move(source), false};
-  return {source_of(dense_copy(source)), true};
+  return {source_of(dense_copy(source, route)), true};
 }
 
 constexpr const char* values_copied = "the array of all items";
