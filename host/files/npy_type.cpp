@@ -289,10 +289,11 @@ class Names {
   std::set<std::string> seen_;
 };
 
-// Returns true if a format can have this name, which must have no lone surrogate and no NUL.
+// Returns true if a format can have this name, which must have no lone surrogate, no NUL and no
+// colon, behind which the rest of it would be read as further fields.
 bool fits_formats(std::string_view name) {
   for (std::size_t i = 0; i < name.size(); ++i) {
-    if (name[i] == '\0') return false;
+    if (name[i] == '\0' || name[i] == ':') return false;
     const bool after = i + 1 < name.size();
     if (name[i] == '\xed' && after && static_cast<unsigned char>(name[i + 1]) >= 0xa0) return false;
   }

@@ -182,6 +182,8 @@ TEST_F(Npy, StructsAreReadInAllWaysThatNumPyTakes) {
 TEST_F(Npy, FieldsThatFormatsCannotNameMakeOpaqueElements) {
   expect_type("[('a\\0b', '<i2')]", "2s", 2, "[('a\\x00b', '<i2')]");
   expect_type("[('\\ud800', '<i2')]", "2s", 2, "[('\\ud800', '<i2')]");
+  // Found by fuzzing: what follows a colon in a format is another field.
+  expect_type("[('a:0b:c', '<i2')]", "2s", 2, "[('a:0b:c', '<i2')]");
   expect_type("[('n', [('\\udfff', '<i2')])]", "T{2s:n:}", 2, "[('n', [('\\udfff', '<i2')])]");
 }
 
