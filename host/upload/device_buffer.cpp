@@ -33,6 +33,8 @@ DeviceBuffer DeviceBuffer::from_host(const Device& device, const void* data,
 }
 
 std::int64_t DeviceBuffer::size() const {
+  // The other extents of an empty buffer may be any, and their product need not fit.
+  if (std::ranges::find(parts_.shape, 0) != parts_.shape.end()) return 0;
   std::int64_t size = 1;
   for (const std::int64_t extent : parts_.shape) size *= extent;
   return size;

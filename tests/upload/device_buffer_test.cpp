@@ -141,6 +141,16 @@ ArrayView grid(const std::vector<std::int32_t>& values) {
   return ArrayView::dense(values.data(), Shape{3, 4}, Format("i", 4));
 }
 
+// Found by fuzzing: the product of the other extents overflowed.
+TEST(AsBuffer, HasNoElementsWhateverTheOtherExtents) {
+  const std::array<std::int64_t, 3> shape{std::int64_t{1} << 62, 4, 0};
+  const DeviceArray array =
+      upload(ArrayView::dense(nullptr, shape, Format("i", 4)), Device::host());
+  EXPECT_EQ(copy(array).size(), 0);
+  EXPECT_EQ(copy(array).nbytes(), 0);
+  EXPECT_TRUE(copy(array).to_host().empty());
+}
+
 TEST(AsBuffer, HasTheElementsOfEveryView) {
   const std::vector<std::int32_t> values = counting(12);
   const DeviceArray array = upload(grid(values), Device::host());
