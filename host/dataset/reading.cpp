@@ -134,8 +134,10 @@ class Walk {
     return box;
   }
 
-  /// Bytes from one index of an axis to the next, within a leaf.
+  /// Bytes from one index of an axis to the next, within a leaf. That of an axis with one index may
+  /// be as large as a slice's step, and means nothing.
   std::int64_t leaf_stride(const WalkAxis& axis) const {
+    if (axis.extent <= 1) return 0;
     return axis.level < grid_.axes.size() ? axis.stride * grid_.axes[axis.level].stride
                                           : axis.stride;
   }

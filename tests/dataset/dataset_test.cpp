@@ -352,6 +352,20 @@ TEST_F(Files, OfPlainNumbersHaveTheShapeTheyAreGiven) {
           "takes bytes -8 to");
 }
 
+// Found by fuzzing: the step, which leads to no other row, overflowed as a number of bytes.
+TEST_F(Files, AreSlicedByAnyStep) {
+  write_rows(path("rows.npy"), 4, 0);
+  for (const std::int64_t window : {0, 16}) {
+    const Dataset rows = Dataset::open(path("rows.npy"), {.window = window});
+    for (const std::int64_t step : {INT64_MAX, -INT64_MAX, INT64_MAX / 12 + 1}) {
+      const Dataset one = rows.slice(0, {{}, {}, step});
+      const int row = step > 0 ? 0 : 3;
+      EXPECT_EQ(values_of(copy(one)), counting(3, 3 * row));
+      EXPECT_EQ(values_of(copy(Dataset::deserialize(one.serialize()))), counting(3, 3 * row));
+    }
+  }
+}
+
 TEST_F(Files, WithoutRowsAreDescribed) {
   write_file(path("none.npy"), npy_bytes_of("'<i4'", "(0, 3)", ""));
   const std::vector<std::string> names{path("none.npy"), path("none.npy")};
