@@ -168,7 +168,7 @@ CLI::App* add_gather(CLI::App& app, GatherOptions& options) {
                 "smaller of the two), in_place (none; the host's default)");
   command->add_flag("--checked", options.checked,
                     "Prove that all memory can be read before it is read; it\n"
-                    "costs some 0.1 ms");
+                    "costs some 0.1 ms, and 8 ns a pointer");
   command->add_flag("--verify", options.verify, "Compare with the reference before writing");
   command->add_flag("--explain-plan", options.explain_plan,
                     "Say which kernel or way gathers, why, and how many bytes\nit moves");

@@ -143,7 +143,12 @@ ArrayView view(const Tensor& tensor, bool readonly) {
   const MemorySpace space = space_of(tensor.device);
   const auto ndim = static_cast<std::size_t>(tensor.ndim);
   const auto* base = static_cast<const std::byte*>(tensor.data);
-  if (base) base += tensor.byte_offset;
+  std::uintptr_t first = 0;
+  if (__builtin_add_overflow(reinterpret_cast<std::uintptr_t>(base), tensor.byte_offset, &first))
+    throw Failure(Errc::size_overflow, text("the byte offset ", tensor.byte_offset,
+                                            " of a DLPack tensor leads out of the address space"));
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): an offset that may be wrong is no pointer arithmetic
+  if (base) base = reinterpret_cast<const std::byte*>(first);
   if (!tensor.strides)
     return ArrayView::dense(base, {tensor.shape, ndim}, std::move(format), readonly, space);
   std::vector<Axis> axes;

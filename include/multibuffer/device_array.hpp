@@ -37,8 +37,8 @@ struct UploadOptions {
   /// every pointer leads to, that it lies in host memory that this process can read, so that an
   /// exporter that lies gets an error (`unreadable_memory`, with the axis and the index) where it
   /// would end the process. Elements that one pointer leads to lie in one block, with all between
-  /// them, since they may travel so; the slots of a table need not. It costs a list of the process'
-  /// mappings, some 0.1 ms, and some nanoseconds a pointer.
+  /// them, since they may travel so; the slots of a table need not. It costs about a microsecond
+  /// for each mapping of the process (0.3 ms for a Python with NumPy), and 8 ns a pointer.
   ///
   /// It cannot tell the end of an allocation from what lies behind it in the same mapping, nor see
   /// what another thread unmaps meanwhile. Memory on a device is not checked.

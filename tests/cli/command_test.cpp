@@ -211,6 +211,18 @@ TEST_F(Command, FilesOfAnyLengthAreJoined) {
   EXPECT_EQ(values_of(out), (Values{15, 13, 11, 1}));
 }
 
+TEST_F(Command, ChecksMemoryBeforeItReads) {
+  const std::string a = make_npy("a.npy", {2, 3}, 0);
+  const std::string b = make_npy("b.npy", {2, 3}, 10);
+  const std::string out = files_ / "out.npy";
+  for (const char* placement : {"in-place", "packed", "preserved"})
+    expect_done({"gather", a, b, "--index", "::-1, 1", "--device", "host", "--placement", placement,
+                 "--checked", "--out", out, "--verify"});
+  EXPECT_EQ(values_of(out), (Values{13, 14, 15, 3, 4, 5}));
+  // A dataset has no pointers of others.
+  expect_refused({"gather", files_ / "[ab].npy", "--checked"}, {"--checked is of arrays"});
+}
+
 TEST_F(Command, TakesAlongAnyAxisFromAListOrAFile) {
   const std::string a = make_npy("a.npy", {2, 3}, 0);
   const std::string out = files_ / "out.npy";

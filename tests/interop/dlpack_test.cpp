@@ -164,6 +164,13 @@ TEST(DLPack, TensorsThatAreNoArrays) {
                [&] { dlpack::view(tensor, true); });
   tensor.dtype = {dlpack::code_float, 32, 1};
   EXPECT_EQ(dlpack::view(tensor, true).shape(), Numbers{0});
+  // Found by fuzzing: the sum was undefined.
+  std::byte memory{};
+  tensor.data = &memory;
+  tensor.byte_offset = ~std::uint64_t{0};
+  expect_error(Errc::size_overflow, "the byte offset 18446744073709551615",
+               [&] { dlpack::view(tensor, true); });
+  tensor.byte_offset = 0;
   tensor.device.type = 8;
   expect_error(Errc::invalid_view, "device type 8", [&] { dlpack::view(tensor, true); });
 }

@@ -63,6 +63,48 @@ class Immutable(ReachedByDlpack):
         return interface
 
 
+class Checked(unittest.TestCase):
+    """checked=True: addresses that lead nowhere are refused, where reading them would end the process."""
+
+    def setUp(self):
+        self.memory = (ctypes.c_char * 64)(*range(64))
+        self.address = ctypes.addressof(self.memory)
+
+    def rows(self, *pointers, length=4):
+        table = (ctypes.c_void_p * len(pointers))(*pointers)
+        return exporter(ctypes.addressof(table), (len(pointers), length), (8, 1),
+                        suboffsets=[0, -1], keep=table)
+
+    def test_honest_exports_are_as_without(self):
+        for source in (self.rows(self.address, self.address + 8), block(), b"", [b"ab", b"cd"],
+                       [memoryview(b"abcd")[::2], b"xy"]):
+            with self.subTest(source=source):
+                self.assertEqual(upload(source, checked=True).copy().tobytes(),
+                                 upload(source).copy().tobytes())
+
+    def test_pointers_that_lead_nowhere_are_named(self):
+        for wild in (16, 2**63, 2**64 - 1):
+            with self.assertRaisesRegex(BufferError, r"index \[1, 0\] of shape \(2, 4\)"):
+                upload(self.rows(self.address, wild), checked=True)
+
+    def test_extents_that_lead_nowhere_are_named(self):
+        with self.assertRaisesRegex(BufferError, r"index \[0, \d+\].* axis 1 leads"):
+            upload(self.rows(self.address, length=2**50), checked=True)
+        with self.assertRaisesRegex(BufferError, "axis 0 leads"):
+            upload(exporter(self.address, (2**50,), (1,)), checked=True)
+
+    def test_so_are_parts_that_are_copied_on_the_way(self):
+        with self.assertRaisesRegex(BufferError, "cannot be read"):
+            upload([exporter(16, (3,), (2,)), b"abc"], checked=True)
+
+    def test_so_are_ragged_rows(self):
+        rows = [exporter(self.address, (3,), (1,)), exporter(16, (2,), (1,))]
+        with self.assertRaisesRegex(BufferError, "row 1 of 2 would be 2 bytes at 0x10"):
+            multibuffer.ragged(rows, device=DEVICE, checked=True)
+        with self.assertRaisesRegex(BufferError, "cannot be read"):
+            multibuffer.ragged([exporter(16, (3,), (2,)), b"abc"], device=DEVICE, checked=True)
+
+
 class Hostile(unittest.TestCase):
     def check_released(self, source):
         self.assertEqual(source.acquired, source.released)
