@@ -21,7 +21,9 @@ std::optional<std::vector<std::byte>> elements_of(const dlpack::Tensor& tensor,
   const Wide itemsize = tensor.dtype.bits / 8;
   std::vector<Wide> strides(ndim, 1);
   for (std::size_t i = ndim; i-- > 1;)
-    strides[i - 1] = strides[i] * std::max<std::int64_t>(1, std::min(tensor.shape[i], 1L << 20));
+    // Beyond any memory, and far from the end of the numbers.
+    strides[i - 1] = std::min(
+        Wide{1} << 80, strides[i] * std::max<std::int64_t>(1, std::min(tensor.shape[i], 1L << 20)));
   Wide count = 1;
   for (std::size_t i = 0; i < ndim; ++i) {
     if (tensor.strides) strides[i] = tensor.strides[i];
