@@ -402,6 +402,50 @@ def small(threads):
                 rows.dense, index, axis=0, out=out, mode="clip"))])
 
 
+def calls_of_batches(threads):
+    """Times what each step of a training loop does: rows of a mini-batch, and lists of samples."""
+    del threads
+    for size in (16, 64, 256, KIB, 4 * KIB):
+        for count in (1, 8, 64, 1024, 8192):
+            yield from take_of_batch(size, count)
+    for count, size in ((8, 64), (8, KIB), (100, 64), (100, KIB), (1000, KIB), (4096, 256),
+                        (8, 150 * KIB), (32, 150 * KIB), (256, 150 * KIB)):
+        yield from list_of_samples(count, size)
+
+
+def take_of_batch(size, count):
+    """Random rows of twice as many: with out=, and in new memory."""
+    dense = numpy.random.default_rng(2).integers(0, 255, (max(2 * count, 1024), size), "u1")
+    index = numpy.random.default_rng(1).integers(0, len(dense), count)
+    expected, out = dense[index], numpy.empty((count, size), "u1")
+    goal = 1.0 if count < 1024 else 1.5 if size <= KIB else 1.1
+    array = in_place(dense)
+    name = f"take {count} rows of {total_text(size)}"
+    yield Case("calls", name + ", out=", expected.nbytes, expected, out=out, sides=[
+        calls("multibuffer", lambda: array.take(index, out=out)),
+        calls("np.take", lambda: numpy.take(dense, index, axis=0, out=out, mode="clip"),
+              goal={0: goal})])
+    yield Case("calls", name + ", new", expected.nbytes, expected, sides=[
+        calls("multibuffer", lambda: array.take(index)),
+        calls("np.take", lambda: numpy.take(dense, index, axis=0),
+              goal={0: 1.3 if expected.nbytes >= MIB else 1.0})])
+
+
+def list_of_samples(count, size):
+    """Separate arrays to one."""
+    rng = numpy.random.default_rng(3)
+    arrays = [rng.integers(0, 255, size, "u1") for _ in range(count)]
+    expected, out = numpy.stack(arrays), numpy.empty((count, size), "u1")
+    goal = 3.0 if count >= 100 and size <= KIB else 1.0
+    name = f"list of {count} arrays of {total_text(size)}"
+    yield Case("calls", name + ", out=", expected.nbytes, expected, out=out, sides=[
+        calls("multibuffer", lambda: multibuffer.stack(arrays).copy(out=out)),
+        calls("np.stack", lambda: numpy.stack(arrays, out=out), goal={0: goal})])
+    yield Case("calls", name + ", new", expected.nbytes, expected, sides=[
+        calls("multibuffer", lambda: multibuffer.stack(arrays).copy()),
+        calls("np.stack", lambda: numpy.stack(arrays), goal={0: goal})])
+
+
 def in_cache(threads):
     """Times rows that stay in the caches, for which there are no goals."""
     for total in (16 * KIB, 256 * KIB, 4 * MIB):
@@ -451,6 +495,7 @@ GROUPS = {
     "converted": converted,
     "elements": elements,
     "small": small,
+    "calls": calls_of_batches,
     "cache": in_cache,
     "pages": small_pages,
     "large": large,

@@ -34,7 +34,7 @@ struct Verbs<DeviceArray> {
   static pybind11::object run(const DeviceArray& array, Asked& asked, pybind11::handle out,
                               pybind11::handle stream, const Progress& progress);
   static void read(const DeviceArray& array, std::byte* to);
-  /// take() of a small number of bytes on the host by an array of NumPy's, which most calls are.
+  /// take() of a few bytes on the host by an array of NumPy's with an axis, which most calls are.
   /// Returns null where it is no such call, or something is wrong with it.
   static pybind11::object quick_take(const DeviceArray& array, pybind11::handle indices,
                                      IndexMode mode, pybind11::handle out);

@@ -75,7 +75,7 @@ DeviceBuffer new_buffer(const DeviceArray& array, const NumpyArray& indices, std
 py::object Verbs<DeviceArray>::quick_take(const DeviceArray& array, py::handle indices,
                                           IndexMode mode, py::handle out) {
   const std::optional<NumpyArray> numbers = NumpyArray::of(indices);
-  if (!numbers) return {};
+  if (!numbers || numbers->shape().empty()) return {};  // as a key, a number is no index array
   const std::optional<DenseIndices> wanted = indices_of(*numbers);
   const std::optional<std::int64_t> item_bytes = quick_item_bytes(array);
   if (!wanted || !item_bytes || wanted->count > most_quick_bytes / *item_bytes) return {};

@@ -1,15 +1,11 @@
 #pragma once
 
+#include "host/support/address.hpp"
+
 #include <cstdint>
 #include <vector>
 
 namespace multibuffer {
-
-/// A contiguous range of addresses; empty where `begin` is `end`.
-struct AddressRange {
-  std::uint64_t begin = 0;
-  std::uint64_t end = 0;
-};
 
 /// The memory that this process can read, as the system says. Mappings that touch are one range,
 /// unless they are of different files. What is mapped or unmapped later is not noticed, and a page

@@ -19,4 +19,12 @@ inline const std::byte* pointer_to(std::uint64_t address) noexcept {
   return pointer_to(static_cast<std::int64_t>(address));
 }
 
+/// Bytes of memory, as numbers: [begin, end). Empty where these are equal.
+struct AddressRange {
+  std::uintptr_t begin = 0, end = 0;
+
+  bool meets(const AddressRange& other) const { return begin < other.end && other.begin < end; }
+  bool holds(const AddressRange& other) const { return begin <= other.begin && other.end <= end; }
+};
+
 }  // namespace multibuffer

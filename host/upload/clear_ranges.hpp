@@ -1,19 +1,12 @@
 #pragma once
 
+#include "host/support/address.hpp"
+
 #include <array>
 #include <cstddef>
-#include <cstdint>
 #include <mutex>
 
 namespace multibuffer {
-
-/// Bytes of memory, as numbers: [begin, end).
-struct AddressRange {
-  std::uintptr_t begin = 0, end = 0;
-
-  bool meets(const AddressRange& other) const { return begin < other.end && other.begin < end; }
-  bool holds(const AddressRange& other) const { return begin <= other.begin && other.end <= end; }
-};
 
 /// Memory that some array in place was found not to read. What an array in place reads never
 /// changes, and most outputs are used again: they are looked for here before every leaf is asked.

@@ -82,9 +82,6 @@ from ._core import (
     devices,
     file_formats,
 )
-from ._dataset import Datasets, open
-from ._loop import Batches
-from ._pillow import rows
 
 __all__ = [
     "Access",
@@ -127,9 +124,23 @@ __all__ = [
     "verify",
 ]
 
-for _each in (rows, open, Datasets, Batches):
-    _each.__module__ = __name__
-del _each
+# Their modules, and what these import, take longer than all else here: they are loaded by the first
+# use of a name.
+_LATER = {"Batches": "_loop", "Datasets": "_dataset", "open": "_dataset", "rows": "_pillow"}
+
+
+def __getattr__(name):
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module("." + _LATER[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})
 
 
 def upload(

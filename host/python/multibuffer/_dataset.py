@@ -304,3 +304,7 @@ class Datasets:
 
     def __repr__(self):
         return f"Datasets({self._datasets!r})"
+
+
+for _public in (open, Datasets):
+    _public.__module__ = __package__

@@ -582,3 +582,7 @@ def _restored(*arguments):
     result = Batches(*arguments[:-1])
     result.load_state_dict(arguments[-1])
     return result
+
+
+for _public in (Batches,):
+    _public.__module__ = __package__

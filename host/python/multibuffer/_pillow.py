@@ -114,3 +114,7 @@ def _pixels(image):
     for band in range(len(offsets)):
         pixels[band :: len(offsets)] = image.getchannel(band).tobytes()
     return code, [width, len(offsets)], memoryview(bytes(pixels))
+
+
+for _public in (rows,):
+    _public.__module__ = __package__

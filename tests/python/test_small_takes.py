@@ -1,0 +1,161 @@
+"""Takes of a few rows on the host, which go a way of their own: the same as all others."""
+
+import random
+import unittest
+
+import multibuffer
+from support import needs, optional_import
+
+numpy = optional_import("numpy")
+
+
+def quietly(done, total):
+    """With a progress function, a take goes the way of all others."""
+
+
+@needs(numpy)
+class SmallTakes(unittest.TestCase):
+    def sources(self, rng, item, rows):
+        """Arrays of rows of `item` bytes, and what they hold."""
+        whole = numpy.frombuffer(rng.randbytes(2 * rows * item), "u1").reshape(2 * rows, item)
+        order = rng.sample(range(2 * rows), rows)
+        table = multibuffer.stack([whole[i] for i in order])
+        for placement in ("packed", "in_place"):
+            upload = lambda obj: multibuffer.upload(obj, device="host", placement=placement)
+            yield upload(whole), whole
+            yield upload(whole)[1::2], whole[1::2]
+            yield upload(whole)[::-1], whole[::-1]
+            yield upload(whole)[:, : item // 2 + 1], whole[:, : item // 2 + 1]
+            yield upload(table), whole[order]
+            yield upload(table)[::-1], whole[order][::-1]
+
+    def test_they_are_those_of_numpy(self):
+        rng = random.Random(1)
+        lengths = (*range(1, 10), 15, 16, 17, 24, 32, 40, 63, 64, 65, 128, 200, 256, 300, 2047, 2048, 5000)
+        for item in lengths:
+            for array, held in self.sources(rng, item, rng.choice([1, 5, 30])):
+                for kind in ("i4", "i8"):
+                    count = rng.choice([1, 2, 3, 50])
+                    index = numpy.array([rng.randrange(-len(held), len(held)) for _ in range(count)], kind)
+                    expected = held[index]
+                    self.assertEqual(array.take(index).tobytes(), expected.tobytes())
+                    self.assertEqual(array[index].tobytes(), expected.tobytes())
+                    out = numpy.zeros(expected.shape, "u1")
+                    self.assertIs(array.take(index, out=out), out)
+                    self.assertEqual(out.tobytes(), expected.tobytes())
+                    for mode in ("clip", "wrap"):
+                        far = (index.astype("i8") * 3).astype(kind)
+                        expected = numpy.take(held, far, axis=0, mode=mode)
+                        self.assertEqual(array.take(far, mode=mode).tobytes(), expected.tobytes())
+
+    def test_results_are_those_of_the_other_way(self):
+        held = numpy.arange(60, dtype=">i4").reshape(5, 4, 3)
+        array = multibuffer.upload(held, device="host")
+        for index in (numpy.array([[0, 4], [-1, 2]]), numpy.array([3])):
+            quick, other = array.take(index), array.take(index, progress=quietly)
+            for name in ("shape", "strides", "dtype", "device", "readonly", "format"):
+                self.assertEqual(getattr(quick, name, None), getattr(other, name, None), name)
+            self.assertEqual(quick.tobytes(), held[index].tobytes())
+            self.assertEqual(numpy.asarray(quick).tolist(), held[index].tolist())
+
+    def test_an_index_out_of_range_leaves_out_as_it_was(self):
+        array = multibuffer.upload(numpy.arange(12).reshape(4, 3), device="host")
+        for bad in (4, -5, 2**40, -(2**63)):
+            out = numpy.full((3, 3), 7)
+            index = numpy.array([0, 1, bad])
+            with self.assertRaisesRegex(IndexError, f"index {bad}"):
+                array.take(index, out=out)
+            self.assertTrue((out == 7).all())
+            with self.assertRaises(IndexError):
+                array[index]
+
+    def test_out_may_not_be_what_is_read(self):
+        held = numpy.arange(12).reshape(4, 3)
+        array = multibuffer.upload(held, device="host", placement="in_place")
+        with self.assertRaisesRegex(ValueError, "overlaps"):
+            array.take(numpy.array([1, 0]), out=held[2:])
+        # Indices inside of it are all read first.
+        memory = numpy.array([3, 2, 1, 0, 0, 0])
+        packed = multibuffer.upload(held, device="host", placement="packed")
+        expected = held[memory[:2]]
+        packed.take(memory[:2], out=memory.reshape(2, 3))
+        self.assertEqual(memory.tolist(), expected.ravel().tolist())
+
+    def test_what_is_asked_of_out_is_asked(self):
+        array = multibuffer.upload(numpy.arange(12, dtype="f4").reshape(4, 3), device="host")
+        index = numpy.array([1, 2])
+        readonly = numpy.zeros((2, 3), "f4")
+        readonly.flags.writeable = False
+        with self.assertRaises(BufferError):
+            array.take(index, out=readonly)
+        for out in (numpy.zeros((2, 2), "f4"), numpy.zeros((2, 3), "i4"), numpy.zeros((1, 2, 3), "f4")):
+            with self.assertRaises(ValueError):
+                array.take(index, out=out)
+        strided = numpy.zeros((2, 6), "f4")[:, ::2]
+        array.take(index, out=strided)
+        self.assertEqual(strided.tolist(), [[3, 4, 5], [6, 7, 8]])
+
+    def test_keys_without_axes_are_views(self):
+        array = multibuffer.upload(numpy.arange(12).reshape(4, 3), device="host")
+        self.assertIsInstance(array[numpy.array(1)], multibuffer.DeviceArray)
+        self.assertEqual(array.take(numpy.array(1)).tolist(), [3, 4, 5])
+
+    def test_arrays_and_indices_of_no_elements(self):
+        for shape in ((0, 3), (4, 0), (4, 3)):
+            array = multibuffer.upload(numpy.zeros(shape), device="host")
+            none = numpy.zeros(0, "i8")
+            self.assertEqual(array.take(none).shape, (0, shape[1]))
+        with self.assertRaises(IndexError):
+            multibuffer.upload(numpy.zeros((0, 3)), device="host").take(numpy.array([0]))
+
+
+@needs(numpy)
+class CopiesOfStacks(unittest.TestCase):
+    def test_they_are_those_of_numpy(self):
+        rng = random.Random(2)
+        for _ in range(60):
+            shape = tuple(rng.randrange(1, 6) for _ in range(rng.randrange(0, 3)))
+            whole = numpy.frombuffer(rng.randbytes(8000), "i2")
+            size = int(numpy.prod(shape))
+            starts = [rng.randrange(3000) for _ in range(rng.randrange(1, 40))]
+            parts = [whole[i : i + size].reshape(shape) for i in starts]
+            if shape and rng.random() < 0.3:
+                parts = [part[::-1] for part in parts]
+            expected = numpy.stack(parts)
+            stack = multibuffer.stack(parts)
+            self.assertEqual(stack.copy().tobytes(), expected.tobytes())
+            self.assertEqual(stack.copy().shape, expected.shape)
+            out = numpy.zeros_like(expected)
+            self.assertIs(stack.copy(out), out)
+            self.assertEqual(out.tobytes(), expected.tobytes())
+
+    def test_images_are_copied_by_several_threads(self):
+        parts = [numpy.random.default_rng(i).integers(0, 255, (300, 500), "u1") for i in range(40)]
+        told = []
+        copy = multibuffer.stack(parts).copy(progress=lambda done, total: told.append((done, total)))
+        self.assertEqual(copy.tobytes(), numpy.stack(parts).tobytes())
+        self.assertEqual(told[-1], (6_000_000, 6_000_000))
+
+    def test_nested_lists_and_tables_of_others(self):
+        rows = [[numpy.arange(i, i + 3) for i in (j, 10 * j)] for j in range(4)]
+        nested = multibuffer.stack([multibuffer.stack(pair) for pair in rows])
+        self.assertEqual(nested.copy().tolist(), numpy.array(rows).tolist())
+        held = numpy.arange(12, dtype="i4").reshape(3, 4)
+        addresses = held.ctypes.data + numpy.array([16, 0, 32], "u8")
+        table = multibuffer.from_pointers(addresses, (4,), "i", device="host", owner=held)
+        self.assertEqual(table.copy().tolist(), held[[1, 0, 2]].tolist())
+        addresses[1] = 0
+        with_null = multibuffer.from_pointers(addresses, (4,), "i", device="host", owner=held)
+        with self.assertRaisesRegex(BufferError, r"NULL"):
+            with_null.copy()
+
+    def test_out_may_not_be_a_part(self):
+        parts = list(numpy.arange(12).reshape(3, 4))
+        with self.assertRaisesRegex(ValueError, "overlaps"):
+            multibuffer.stack(parts).copy(out=parts[0].base.reshape(3, 4))
+        with self.assertRaises(ValueError):
+            multibuffer.stack(parts).copy(out=numpy.zeros((3, 5), "i8"))
+
+
+if __name__ == "__main__":
+    unittest.main()
