@@ -13,7 +13,7 @@ def quietly(done, total):
     """With a progress function, a take goes the way of all others."""
 
 
-@needs(numpy)
+@needs(numpy, "NumPy")
 class SmallTakes(unittest.TestCase):
     def sources(self, rng, item, rows):
         """Arrays of rows of `item` bytes, and what they hold."""
@@ -86,7 +86,7 @@ class SmallTakes(unittest.TestCase):
         index = numpy.array([1, 2])
         readonly = numpy.zeros((2, 3), "f4")
         readonly.flags.writeable = False
-        with self.assertRaises(BufferError):
+        with self.assertRaisesRegex(ValueError, "read-only"):
             array.take(index, out=readonly)
         for out in (numpy.zeros((2, 2), "f4"), numpy.zeros((2, 3), "i4"), numpy.zeros((1, 2, 3), "f4")):
             with self.assertRaises(ValueError):
@@ -109,7 +109,7 @@ class SmallTakes(unittest.TestCase):
             multibuffer.upload(numpy.zeros((0, 3)), device="host").take(numpy.array([0]))
 
 
-@needs(numpy)
+@needs(numpy, "NumPy")
 class CopiesOfStacks(unittest.TestCase):
     def test_they_are_those_of_numpy(self):
         rng = random.Random(2)

@@ -692,7 +692,7 @@ def _take_parts(ds, scratch, chunk, number):
 
 
 def _converted(values, gather):
-    uploaded = _core.upload(values, "host", "in_place", None, False, None)
+    uploaded = _core.upload(values, "host", "in_place", None, False, False, None)
     return numpy.asarray(uploaded.copy(**gather.elements))
 
 
@@ -979,7 +979,7 @@ def _register_serialization():
     def deserialize(header, frames):
         bytes_ = b"".join(frames) if len(frames) != 1 else frames[0]
         values = numpy.frombuffer(bytes_, pickle.loads(header["dtype"])).reshape(header["shape"])
-        return _core.upload(values, "host", "in_place", None, False, None).copy()
+        return _core.upload(values, "host", "in_place", None, False, False, None).copy()
 
 
 _register_serialization()
