@@ -198,6 +198,23 @@ struct WideLine {
   line.bytes = _mm512_mask_loadu_epi8(line.bytes, bytes_of_line(begin, end),
                                       reinterpret_cast<const void*>(first));
 }
+/// Puts bytes from `from` on at the end of `line`, from `begin` on, and reads a line's size from
+/// `from` on, no bytes before.
+[[gnu::target("avx512bw,bmi2")]] inline void put_first_bytes(WideLine& line, std::int64_t begin,
+                                                             const std::byte* from) {
+  alignas(64) std::byte moved[2 * cache_line_bytes];
+  _mm512_storeu_si512(moved + begin, _mm512_loadu_si512(from));
+  line.bytes = _mm512_mask_loadu_epi8(line.bytes, bytes_of_line(begin, cache_line_bytes), moved);
+}
+/// Puts the `count` bytes before `end` at the begin of `line`, and reads a line's size before
+/// `end`, no bytes behind.
+[[gnu::target("avx512bw,bmi2")]] inline void put_last_bytes(WideLine& line, std::int64_t count,
+                                                            const std::byte* end) {
+  alignas(64) std::byte moved[2 * cache_line_bytes];
+  _mm512_store_si512(moved, _mm512_loadu_si512(end - cache_line_bytes));
+  line.bytes =
+      _mm512_mask_loadu_epi8(line.bytes, bytes_of_line(0, count), moved + cache_line_bytes - count);
+}
 /// Writes those bytes to the line at `to`, by way of the caches, and no others.
 [[gnu::target("avx512bw,bmi2")]] inline void store_bytes(std::byte* to, std::int64_t begin,
                                                          std::int64_t end, const WideLine& line) {
@@ -268,6 +285,9 @@ inline void copy_wide_line(std::byte* to, const std::byte* from) {
 struct WideLine {};
 inline void put_bytes(WideLine& /*line*/, std::int64_t /*begin*/, std::int64_t /*end*/,
                       const std::byte* /*from*/) {}
+inline void put_first_bytes(WideLine& /*line*/, std::int64_t /*begin*/, const std::byte* /*from*/) {
+}
+inline void put_last_bytes(WideLine& /*line*/, std::int64_t /*count*/, const std::byte* /*end*/) {}
 inline void store_bytes(std::byte* /*to*/, std::int64_t /*begin*/, std::int64_t /*end*/,
                         const WideLine& /*line*/) {}
 inline void nontemporal_store_wide_line(std::byte* /*to*/, const WideLine& /*line*/) {}

@@ -8,6 +8,7 @@
 #include <array>
 #include <bit>
 #include <mutex>
+#include <new>
 #include <utility>
 
 namespace multibuffer {
@@ -65,18 +66,34 @@ bool is_kept(std::size_t bytes) {
   return keeps && bytes >= least_kept_bytes && bytes <= most_kept_bytes;
 }
 
+/// Gives all that is kept back to the system; returns whether there was anything.
+bool give_up_all() {
+  Kept given_up;
+  {
+    const std::lock_guard lock(mutex());
+    std::swap(given_up, kept());
+  }
+  for (std::size_t i = 0; i < given_up.count; ++i)
+    deallocate_large(given_up.blocks[i].memory, given_up.blocks[i].bytes);
+  return given_up.count > 0;
+}
+
 }  // namespace
 
 void* allocate_kept(std::size_t bytes) {
-  if (!is_kept(bytes)) return allocate_large(bytes);
-  const std::size_t size = rounded(bytes);
-  {
+  const std::size_t size = is_kept(bytes) ? rounded(bytes) : bytes;
+  if (is_kept(bytes)) {
     const std::lock_guard lock(mutex());
     Kept& all = kept();
     for (std::size_t i = all.count; i-- > 0;)  // what was given back last is in the caches
       if (all.blocks[i].bytes == size) return all.remove(i).memory;
   }
-  return allocate_large(size);
+  try {
+    return allocate_large(size);
+  } catch (const std::bad_alloc&) {
+    if (!give_up_all()) throw;
+    return allocate_large(size);
+  }
 }
 
 void deallocate_kept(void* memory, std::size_t bytes) noexcept {

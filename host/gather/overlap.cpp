@@ -190,6 +190,14 @@ void check_apart(const DeviceArray& array, const OutputPlace& out) {
     return;
   }
   if (range.begin == range.end || storage.clear.has(range)) return;
+  if (!storage.memory) {  // the exporter's own table is followed, as `array_by_pointers` has it
+    const std::uintptr_t begin = number_of(storage.tables[0].data);
+    const auto bytes = static_cast<std::uintptr_t>(storage.table_entries[0]) * sizeof(void*);
+    if (range.meets({begin, begin + bytes}))
+      throw Failure(Errc::invalid_argument,
+                    "the output overlaps the pointer table: some pointers would be followed after "
+                    "they have been written over");
+  }
   const bool on_host = array.device().kind() == DeviceKind::host;
   if (whole.levels() > 0 && !on_host) return;
   const auto follow = [&](int level, std::int64_t position) {

@@ -1,6 +1,7 @@
 #include "host/resolve/check_memory.hpp"
 
 #include <multibuffer/error.hpp>
+#include <multibuffer/watch.hpp>
 
 #include "host/resolve/slots.hpp"
 
@@ -21,8 +22,9 @@ __extension__ using Wide = __int128;
 /// Looks for the first index of a table or a leaf whose bytes cannot be read.
 class Search {
  public:
-  Search(ReadableMemory& memory, std::vector<MovingAxis> axes, std::int64_t bytes)
-      : memory_(memory), axes_(std::move(axes)), index_(axes_.size()) {
+  Search(ReadableMemory& memory, std::vector<MovingAxis> axes, std::int64_t bytes,
+         const Watch& watch)
+      : memory_(memory), watch_(watch), axes_(std::move(axes)), index_(axes_.size()) {
     // Farther steps first: those of nearer axes then mostly lie within one range.
     std::ranges::sort(axes_, std::greater{}, &MovingAxis::magnitude);
     hulls_.resize(axes_.size() + 1);
@@ -66,6 +68,7 @@ class Search {
     }
     const MovingAxis& axis = axes_[depth];
     for (std::int64_t i = 0; i < axis.extent; ++i) {
+      look_now_and_then();
       const Wide there = at + Wide{i} * axis.stride;
       const AddressRange range = range_of(depth + 1, there);
       if (range.end == 0) {
@@ -82,7 +85,16 @@ class Search {
     return true;
   }
 
+  /// An index in memory with many gaps may take long to find.
+  void look_now_and_then() {
+    constexpr std::int64_t between_looks = 1 << 16;
+    if (++steps_ % between_looks == 0 && watch_.stop.stop_requested())
+      throw Failure(Errc::cancelled, "while checking memory");
+  }
+
   ReadableMemory& memory_;
+  const Watch& watch_;
+  std::int64_t steps_ = 0;
   std::vector<MovingAxis> axes_;
   std::vector<Hull> hulls_;  ///< by depth: of the axes from there on
   std::vector<std::int64_t> index_;
@@ -98,7 +110,7 @@ void MemoryCheck::check(std::span<const ResolvedLevel> levels, const Sequence& s
   const bool leaves = level == layout.levels();
   if (leaves && view_.space() != MemorySpace::host) return;
   const std::int64_t bytes = leaves ? view_.itemsize() : static_cast<std::int64_t>(sizeof(void*));
-  Search search(memory_, moving_axes(layout, level), bytes);
+  Search search(memory_, moving_axes(layout, level), bytes, watch);
   constexpr std::int64_t between_looks = 1 << 16;
   for (std::int64_t i = 0; i < starts.size(); ++i) {
     if (i % between_looks == 0 && watch.stop.stop_requested())

@@ -46,7 +46,8 @@ std::optional<Mapping> parse(std::string_view line) {
   if (inode == std::string_view::npos) return {};
   mapping.file = rest.substr(word, std::min(rest.find(' ', inode + 1), rest.size()) - word);
   // The kernel's own pages can be read, but belong to no exporter; some raise SIGBUS.
-  if (rest.ends_with("[vvar]") || rest.ends_with("[vsyscall]")) mapping.can_be_read = false;
+  if (rest.find("[vvar") != std::string_view::npos || rest.ends_with("[vsyscall]"))
+    mapping.can_be_read = false;  // [vvar], and since Linux 6.13 [vvar_vclock]
   return mapping;
 }
 

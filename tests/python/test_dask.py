@@ -383,6 +383,14 @@ class Stores(Shards):
         return {name: os.stat(os.path.join(self.out, name)).st_mtime_ns
                 for name in os.listdir(self.out)}
 
+    def test_a_damaged_description_is_refused(self):
+        multibuffer.dask.store(self.y, self.out)
+        for damaged in ("[1]", '{"shape": 3}', "{", '"x"'):
+            with open(os.path.join(self.out, "multibuffer.json"), "w") as file:
+                file.write(damaged)
+            with self.assertRaisesRegex(ValueError, "not what store\\(\\) writes"):
+                multibuffer.dask.store(self.y, self.out)
+
     def test_what_is_stored_can_be_opened(self):
         paths = multibuffer.dask.store(self.y, self.out)
         self.assertEqual(paths, [os.path.join(self.out, f"{i:06d}.npy") for i in range(10)])
@@ -638,6 +646,13 @@ class Maps(Shards):
             other, = set(dask_cluster.pids(client)) - {there}
             moved = client.submit(dask_cluster.summed, futures[0], workers=[other])
             self.assertEqual(moved.result()[0], 1009)
+
+    def test_a_buffer_of_any_shape_is_sent(self):
+        protocol = optional_import("distributed.protocol")
+        for values in (numpy.array(3.5), numpy.zeros((0, 2), "i2"), numpy.arange(6).reshape(2, 3)):
+            buffer = multibuffer.upload(values, device="host").copy()
+            sent = protocol.deserialize(*protocol.serialize(buffer))
+            self.assertEqual((sent.shape, sent.tolist()), (values.shape, values.tolist()))
 
     def test_it_needs_a_client(self):
         with self.assertRaises(ValueError):

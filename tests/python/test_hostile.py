@@ -103,6 +103,10 @@ class Checked(unittest.TestCase):
             multibuffer.ragged(rows, device=DEVICE, checked=True)
         with self.assertRaisesRegex(BufferError, "cannot be read"):
             multibuffer.ragged([exporter(16, (3,), (2,)), b"abc"], device=DEVICE, checked=True)
+        wild = exporter(16, (3,), (8,), format="q", itemsize=8)
+        for words in ({"offsets": wild}, {"lengths": wild}):
+            with self.assertRaisesRegex(BufferError, "cannot be read"):
+                multibuffer.ragged(bytes(9), device=DEVICE, checked=True, **words)
 
 
 class Hostile(unittest.TestCase):

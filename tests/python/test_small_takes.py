@@ -149,6 +149,16 @@ class CopiesOfStacks(unittest.TestCase):
         with self.assertRaisesRegex(BufferError, r"NULL"):
             with_null.copy()
 
+    def test_out_may_not_be_the_table(self):
+        parts = numpy.arange(64).reshape(8, 8)
+        memory = numpy.zeros(72, "u8")
+        memory[:8] = parts.ctypes.data + 64 * numpy.arange(8)
+        stack = multibuffer.from_pointers(memory[:8], (8,), "q", device="host", owner=parts)
+        with self.assertRaisesRegex(ValueError, "pointer table"):
+            stack.copy(out=memory[:64].view("i8").reshape(8, 8))
+        stack.copy(out=memory[8:].view("i8").reshape(8, 8))
+        self.assertEqual(memory[8:].tolist(), parts.ravel().tolist())
+
     def test_out_may_not_be_a_part(self):
         parts = list(numpy.arange(12).reshape(3, 4))
         with self.assertRaisesRegex(ValueError, "overlaps"):

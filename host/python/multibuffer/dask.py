@@ -655,6 +655,10 @@ def _partition(ds, sorted_, scratch, window, number):
         counts = [scratch.count("rows", j, number) for j in range(scratch.chunks)]
         scratch.write("part", number, numpy.cumsum(counts), pieces())
     except FileNotFoundError as error:
+        if os.path.isdir(os.path.dirname(scratch.folder)):
+            # Another run for the same rows has removed what the two shared, being done.
+            _log.info("block %d is not written: %s", number, error)
+            return None
         raise FileNotFoundError(errno.ENOENT, "scratch= is to be a folder that all workers see; on "
                                 f"{_here()} there is not", error.filename) from None
 
@@ -779,7 +783,7 @@ class _Target:
             with io.open(os.path.join(self.folder, _DESCRIPTION)) as file:
                 if json.load(file)["name"] == self.name:
                     return
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError, KeyError):
             pass
         raise FileNotFoundError(errno.ENOENT, f"the folder of store() is not there on {_here()}",
                                 self.folder)
@@ -886,6 +890,8 @@ def _prepare(target, y, resume):
     try:
         with io.open(path) as file:
             there = json.load(file)
+        if not isinstance(there, dict) or not isinstance(there.get("shape"), list):
+            raise ValueError
     except FileNotFoundError:
         there = None
     except ValueError:
@@ -971,8 +977,9 @@ def _register_serialization():
 
     @dask_serialize.register(_core.DeviceBuffer)
     def serialize(buffer):
-        values = numpy.ascontiguousarray(numpy.asarray(buffer.to_host()))
-        header = {"dtype": pickle.dumps(values.dtype), "shape": values.shape}
+        held = numpy.asarray(buffer.to_host())
+        values = numpy.ascontiguousarray(held)  # of no axes it makes one
+        header = {"dtype": pickle.dumps(values.dtype), "shape": held.shape}
         return header, [memoryview(values.reshape(-1).view("u1"))]
 
     @dask_deserialize.register(_core.DeviceBuffer)

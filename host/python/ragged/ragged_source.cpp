@@ -48,10 +48,12 @@ std::string what_instead(py::handle object) {
 }
 
 /// Reads the offsets or the lengths, each number once: what they borrow may change.
-Numbers numbers_of(const py::object& object, const char* name) {
+Numbers numbers_of(const py::object& object, const char* name, Route route) {
   IndexArray array;
   try {
-    array = index_array(object);
+    // Where no address is trusted, a copy is made by a way that looks first.
+    const bool is_checked = route == Route::checked && is_array(object);
+    array = index_array(is_checked ? wrap(dense_copy(source_of(object, route), route)) : object);
     if (array.on_device) array = index_array(wrap(fetched(*array.on_device)));
   } catch (const py::index_error&) {
     throw py::type_error(
@@ -126,10 +128,11 @@ RaggedSource of_packed(const py::object& values, const py::object& offsets,
   auto [source, is_copy] = values_of(values, route);
   const auto view_of = [&](const ArrayView& all) {
     const std::int64_t items = all.shape()[0];
-    if (lengths.is_none()) return RaggedView::from_offsets(all, numbers_of(offsets, "offsets"));
-    const Numbers counts = numbers_of(lengths, "lengths");
+    if (lengths.is_none())
+      return RaggedView::from_offsets(all, numbers_of(offsets, "offsets", route));
+    const Numbers counts = numbers_of(lengths, "lengths", route);
     if (offsets.is_none()) return RaggedView::from_offsets(all, offsets_by(counts, items));
-    return RaggedView::from_offsets(all, numbers_of(offsets, "offsets"), counts);
+    return RaggedView::from_offsets(all, numbers_of(offsets, "offsets", route), counts);
   };
   try {
     RaggedView rows = view_of(source.view);
