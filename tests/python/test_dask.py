@@ -648,7 +648,8 @@ class Maps(Shards):
             self.assertEqual(moved.result()[0], 1009)
 
     def test_a_buffer_of_any_shape_is_sent(self):
-        protocol = optional_import("distributed.protocol")
+        from distributed import protocol
+
         for values in (numpy.array(3.5), numpy.zeros((0, 2), "i2"), numpy.arange(6).reshape(2, 3)):
             buffer = multibuffer.upload(values, device="host").copy()
             sent = protocol.deserialize(*protocol.serialize(buffer))
