@@ -55,7 +55,9 @@ files and their batches, and but for a Packed: that is a tuple with names, which
 Packed((values, offsets)) makes, too.
 """
 
+import atexit as _atexit
 import os as _os
+import sys as _sys
 
 from . import _core
 from ._core import (
@@ -141,6 +143,19 @@ def __getattr__(name):
 
 def __dir__():
     return sorted({*globals(), *__all__})
+
+
+_is_ending = False
+
+
+# Registered here, and not where _loop is loaded: that may be while the interpreter ends.
+@_atexit.register
+def _end():
+    """Ends the threads of epochs, and lets no other begin."""
+    global _is_ending
+    _is_ending = True
+    if loop := _sys.modules.get(f"{__name__}._loop"):
+        loop._close_epochs()
 
 
 def upload(

@@ -7,13 +7,14 @@ New memory would cost more than the copy itself, since the kernel has to clear i
 """
 
 import _thread
-import atexit
 import operator
 import os
 import threading
 import weakref
 from _queue import SimpleQueue
 from collections import deque
+
+from . import _is_ending  # false, unless this is loaded while the interpreter ends
 
 # Threads of an epoch. A large gather is parallel by itself, and two threads with small ones would
 # wait for each other's turn at the interpreter; but reads by windows wait for the disk.
@@ -392,7 +393,6 @@ class Epoch:
 # Held while a thread starts, since CPython crashes, up to 3.11, if the interpreter's end meets one that
 # has no more than begun: a daemon thread of the user's may be in a loop over batches then.
 _starting = _thread.allocate_lock()
-_is_ending = False
 
 
 def _starts(thread):
@@ -416,7 +416,6 @@ os.register_at_fork(after_in_child=_renew_lock)
 _open_epochs = weakref.WeakSet()
 
 
-@atexit.register
 def _close_epochs():
     global _is_ending
     with _starting:
