@@ -1,39 +1,18 @@
 #include "host/cpu/copy_rows.hpp"
 
 #include "host/bytes/nontemporal_writer.hpp"
-#include "host/bytes/short_copy.hpp"
 #include "host/bytes/simd.hpp"
 #include "host/bytes/wide_copy.hpp"
+#include "host/cpu/row_kinds.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace multibuffer {
 namespace {
 
-/// From this size, the C library's memcpy is faster.
-constexpr std::int64_t large_row_bytes = 2048;
-
 /// Each batch begins and ends with partial cache lines, which does not pay for smaller ones.
 constexpr std::int64_t least_nontemporal_bytes = 2048;
 
-/// Rows of a size known when this is compiled.
-template <int Bytes>
-struct FixedRow {
-  void operator()(std::byte* to, const std::byte* from, std::int64_t) const {
-    std::memcpy(to, from, Bytes);
-  }
-};
-struct TinyRow {  ///< 3 to 15 bytes
-  void operator()(std::byte* to, const std::byte* from, std::int64_t bytes) const {
-    copy_short(to, from, bytes);
-  }
-};
-struct LargeRow {
-  void operator()(std::byte* to, const std::byte* from, std::int64_t bytes) const {
-    std::memcpy(to, from, static_cast<std::size_t>(bytes));
-  }
-};
 template <class CopyRow>
 void copy_each(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
                std::int64_t row_bytes, const CopyRow& copy_row) {
@@ -46,15 +25,15 @@ void copy_each(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
 }
 
 template <class Moves>
-void copy_small(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
-                std::int64_t row_bytes) {
+void copy_by(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
+             std::int64_t row_bytes) {
   copy_each(rows, ahead, row_bytes, [](std::byte* to, const std::byte* from, std::int64_t bytes) {
     Moves::copy(to, from, bytes);
   });
 }
-MULTIBUFFER_WIDE void copy_small_wide(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
-                                      std::int64_t row_bytes) {
-  copy_small<WideMoves>(rows, ahead, row_bytes);
+MULTIBUFFER_WIDE void copy_by_wide(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
+                                   std::int64_t row_bytes) {
+  copy_by<WideMoves>(rows, ahead, row_bytes);
 }
 
 template <class Writer>
@@ -74,21 +53,20 @@ MULTIBUFFER_WIDE void write_each_wide(std::span<const RowCopy> rows, std::span<c
   write_each<WideNontemporalWriter>(rows, ahead, row_bytes);
 }
 
-void copy_small_rows(std::span<const RowCopy> rows, std::int64_t bytes) {
-  const auto by = [&](const auto& copy_row) { copy_each(rows, {}, bytes, copy_row); };
+void copy_items(std::span<const RowCopy> rows, std::int64_t bytes) {
   switch (bytes) {
     case 1:
-      return by(FixedRow<1>{});
+      return copy_by<FixedRow<1>>(rows, {}, bytes);
     case 2:
-      return by(FixedRow<2>{});
+      return copy_by<FixedRow<2>>(rows, {}, bytes);
     case 4:
-      return by(FixedRow<4>{});
+      return copy_by<FixedRow<4>>(rows, {}, bytes);
     case 8:
-      return by(FixedRow<8>{});
+      return copy_by<FixedRow<8>>(rows, {}, bytes);
     case 16:
-      return by(FixedRow<16>{});
+      return copy_by<FixedRow<16>>(rows, {}, bytes);
     default:
-      return by(TinyRow{});
+      return copy_by<ShortRow>(rows, {}, bytes);
   }
 }
 
@@ -97,14 +75,14 @@ void copy_small_rows(std::span<const RowCopy> rows, std::int64_t bytes) {
 void copy_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
                std::int64_t row_bytes, bool nontemporal) {
   if (rows.empty()) return;
-  if (row_bytes <= most_item_bytes) return copy_small_rows(rows, row_bytes);
+  if (row_bytes <= most_item_bytes) return copy_items(rows, row_bytes);
   static const auto write =
       has_wide_vectors() ? write_each_wide : write_each<NontemporalWriter<NarrowMoves>>;
-  static const auto copy = has_wide_vectors() ? copy_small_wide : copy_small<NarrowMoves>;
+  static const auto copy = has_wide_vectors() ? copy_by_wide : copy_by<NarrowMoves>;
   if (nontemporal && static_cast<std::int64_t>(rows.size()) * row_bytes >= least_nontemporal_bytes)
     return write(rows, ahead, row_bytes);
   if (row_bytes < large_row_bytes) return copy(rows, ahead, row_bytes);
-  copy_each(rows, ahead, row_bytes, LargeRow{});
+  copy_by<LargeRow>(rows, ahead, row_bytes);
 }
 
 }  // namespace multibuffer

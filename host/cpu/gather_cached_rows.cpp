@@ -1,10 +1,11 @@
 #include "host/cpu/gather_cached_rows.hpp"
 
-#include "host/bytes/short_copy.hpp"
 #include "host/bytes/simd.hpp"
 #include "host/bytes/wide_copy.hpp"
+#include "host/cpu/row_kinds.hpp"
 
-#include <cstring>
+#include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 // A row of 16 bytes is copied in 0.55 ns by a loop that knows its size, and in 2.4 by one that is
@@ -14,9 +15,6 @@
 namespace multibuffer {
 namespace {
 
-/// From this size, the C library's memcpy is faster.
-constexpr std::int64_t large_row_bytes = 2048;
-
 struct RowRange {
   std::byte* to;
   std::int64_t out_stride;
@@ -24,28 +22,12 @@ struct RowRange {
   std::int64_t row_bytes;
 };
 
-/// Rows of a size that is known when this is compiled.
-template <std::int64_t Bytes>
-struct FixedRow {
-  static void copy(std::byte* to, const std::byte* from, std::int64_t /*bytes*/) {
-    std::memcpy(to, from, std::size_t{Bytes});
-  }
-};
+/// Copies rows of so many cache lines.
 template <std::int64_t Lines>
 struct WideLines {
   static void copy(std::byte* to, const std::byte* from, std::int64_t /*bytes*/) {
     for (std::int64_t at = 0; at < Lines * cache_line_bytes; at += cache_line_bytes)
       copy_wide_line(to + at, from + at);
-  }
-};
-struct ShortRow {  ///< up to 16 bytes
-  static void copy(std::byte* to, const std::byte* from, std::int64_t bytes) {
-    copy_short(to, from, bytes);
-  }
-};
-struct LargeRow {
-  static void copy(std::byte* to, const std::byte* from, std::int64_t bytes) {
-    std::memcpy(to, from, static_cast<std::size_t>(bytes));
   }
 };
 
@@ -92,7 +74,7 @@ void gather_any(const RowRange& range, const Address& address) {
   copy_each<NarrowMoves>(range, address);
 }
 
-/// What every processor can do, and what is as fast as wide vectors for rows within a cache line.
+/// Uses what every processor has, which is as fast as wide vectors for rows within a cache line.
 template <class Address>
 void gather_narrow(const RowRange& range, const Address& address) {
   switch (range.row_bytes) {

@@ -15,7 +15,7 @@ void* allocate_kept(std::size_t bytes);
 /// Takes back what `allocate_kept(bytes)` returned.
 void deallocate_kept(void* memory, std::size_t bytes) noexcept;
 
-/// What is kept at the moment.
+/// Returns how many bytes are kept at the moment.
 std::size_t kept_bytes();
 
 }  // namespace multibuffer
