@@ -125,7 +125,7 @@ def beside_dask(folder):
                      "axis": 0}, file)
     dataset = multibuffer.open(os.path.join(folder, "*.npy"))
     theirs = dask.array.from_npy_stack(folder)
-    # What workers import when they are first asked is no part of either.
+    # Neither time is to contain the imports of the workers' first task.
     multibuffer.dask.take(dataset, order[:1]).compute(), theirs[:1].compute()
     ours = timed(lambda: multibuffer.dask.take(dataset, order, chunks="64 KiB"))
     with warnings.catch_warnings():

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import itertools
 import mmap
 
 import multibuffer
@@ -431,6 +432,31 @@ def take_of_batch(size, count):
               goal={0: 1.3 if expected.nbytes >= MIB else 1.0})])
 
 
+def places_in_lines(threads):
+    """Times random rows by where source and output begin within a cache line, in bytes."""
+    del threads
+    for size in (192, 256, 512, KIB):
+        count = 96 * MIB // size
+        order = numpy.random.default_rng(5).permutation(count)
+        for begin, end in itertools.product((0, 16, 32, 48), repeat=2):
+            dense, out = into_line(count, size, begin), into_line(count, size, end)
+            dense[:] = numpy.random.default_rng(6).integers(0, 255, dense.shape, "u1")
+            array = in_place(dense)
+            yield Case("lines", f"rows of {size} B, source {begin}, output {end} into a line",
+                       dense.nbytes, dense[order], out=out, sides=[
+                calls("multibuffer", lambda array=array, order=order, out=out:
+                      array.take(order, out=out)),
+                calls("np.take", lambda dense=dense, order=order, out=out:
+                      numpy.take(dense, order, axis=0, out=out, mode="clip"))])
+
+
+def into_line(count, size, offset):
+    """Rows in memory that begins so many bytes into a cache line."""
+    memory = numpy.zeros(count * size + 128, "u1")
+    begin = -memory.ctypes.data % 64 + offset
+    return memory[begin:begin + count * size].reshape(count, size)
+
+
 def list_of_samples(count, size):
     """Separate arrays to one."""
     rng = numpy.random.default_rng(3)
@@ -496,6 +522,7 @@ GROUPS = {
     "elements": elements,
     "small": small,
     "calls": calls_of_batches,
+    "lines": places_in_lines,
     "cache": in_cache,
     "pages": small_pages,
     "large": large,

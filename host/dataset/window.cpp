@@ -26,7 +26,8 @@ struct Kept {
 /// Reading so many bytes that nobody asked for takes less time than to ask again, and where a disk
 /// is read, they are mostly on a page that is read anyway.
 constexpr std::int64_t widest_gap = 4096;
-/// What is read with gaps goes through memory of this size, so that the window has no gaps.
+/// Rows that are read together with the gaps between them go through memory of this size, from
+/// which the rows alone are copied to the window.
 constexpr std::int64_t staged_bytes = std::int64_t{1} << 20;
 
 std::vector<Leaf> in_order_of_files(std::span<const std::int64_t> offsets,

@@ -53,7 +53,7 @@ struct DrawnPart {
   }
 };
 
-/// What stands around the panels.
+/// The texts and the frame around the panels.
 struct PictureText {
   std::string title;
   std::vector<std::vector<std::string>> axes;  ///< lines of cells, in columns

@@ -60,7 +60,8 @@ std::string offset_position(const Step& step, const WayToElement& way) {
   return begins && step.in_bytes ? "0" : position_text(step, way.is_address);
 }
 
-/// What a step does. The last origin of an array in place is an address, and is written as one.
+/// Says what a step does. The last origin of an array in place is an address, and is written as
+/// one.
 std::string words_of(const Step& step, bool by_pointers, bool is_address) {
   const bool moves_to_index_0 = step.kind == StepKind::origin || step.kind == StepKind::suboffset;
   if (by_pointers || !is_address || !step.in_bytes || !moves_to_index_0)

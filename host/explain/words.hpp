@@ -13,7 +13,7 @@
 
 namespace multibuffer {
 
-/// What explanations say of elements that are not read.
+/// Stands in explanations in the place of the value of an element that is not read.
 inline constexpr const char* element_not_read = "the element is in device memory, and was not read";
 
 /// The names of a placement and of a step, as JSON and Python have them.

@@ -23,17 +23,16 @@ std::optional<std::int64_t> quick_item_bytes(const DeviceArray& array) {
   return bytes;
 }
 
-bool quick_take(const DeviceArray& array, const DenseIndices& indices, IndexMode mode,
-                std::byte* to, bool owns_output) {
-  const std::optional<std::int64_t> item_bytes = quick_item_bytes(array);
+bool quick_take(const DeviceArray& array, std::int64_t item_bytes, const DenseIndices& indices,
+                IndexMode mode, std::byte* to, bool owns_output) {
   const Axis& axis = array.layout().axes()[0];
-  if (!item_bytes || indices.count == 0) return false;
+  if (indices.count == 0) return false;
   if (mode == IndexMode::raise &&
       any_out_of_range(indices.data, indices.bytes_each, indices.count, axis.extent))
     return false;
   if (!owns_output) {
-    const std::int64_t shape[] = {indices.count}, strides[] = {*item_bytes};
-    const OutputPlace place{to, shape, strides, *item_bytes};
+    const std::int64_t shape[] = {indices.count}, strides[] = {item_bytes};
+    const OutputPlace place{to, shape, strides, item_bytes};
     const auto begin = reinterpret_cast<std::uintptr_t>(indices.data);
     const auto bytes = static_cast<std::uintptr_t>(indices.count * indices.bytes_each);
     if (place.range().meets({begin, begin + bytes})) return false;
@@ -47,7 +46,7 @@ bool quick_take(const DeviceArray& array, const DenseIndices& indices, IndexMode
   plan.indexed.tables.assign(storage.tables.begin(), storage.tables.end());
   plan.indexed.origins.assign(array.layout().origins().begin(), array.layout().origins().end());
   plan.dense.base = to;
-  plan.axes = {{indices.count, *item_bytes, 0, 0}};
+  plan.axes = {{indices.count, item_bytes, 0, 0}};
   plan.indices.push_back({.data = indices.data,
                           .bytes_each = indices.bytes_each,
                           .axis = 0,
@@ -57,7 +56,7 @@ bool quick_take(const DeviceArray& array, const DenseIndices& indices, IndexMode
                           .shape = {indices.count},
                           .steps = {1}});
   plan.mode = mode;
-  plan.run_bytes = *item_bytes;
+  plan.run_bytes = item_bytes;
   plan.rows = indices.count;
   backend_of(array.device()).copy(plan, false, {}, {}, {});
   return true;

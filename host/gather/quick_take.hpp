@@ -20,11 +20,12 @@ struct DenseIndices {
 /// contiguous, and on the host.
 std::optional<std::int64_t> quick_item_bytes(const DeviceArray& array);
 
-/// Writes the items of the first axis at `indices` to `to`, one after the other, as `take` would:
-/// what most small calls are, without all that other calls need. Returns false, and has written
-/// nothing, where this is no such call or something is wrong with it; `take` then does it, or says
-/// what is wrong. `owns_output`: the memory is new, and so is in nobody else's use.
-bool quick_take(const DeviceArray& array, const DenseIndices& indices, IndexMode mode,
-                std::byte* to, bool owns_output);
+/// Writes the items of the first axis at `indices`, of the size that `quick_item_bytes` returned,
+/// to `to`, one after the other, as `take` would: what most small calls are, without all that other
+/// calls need. Returns false, and has written nothing, where this is no such call or something is
+/// wrong with it; `take` then does it, or says what is wrong. `owns_output`: the memory is new, and
+/// so is in nobody else's use.
+bool quick_take(const DeviceArray& array, std::int64_t item_bytes, const DenseIndices& indices,
+                IndexMode mode, std::byte* to, bool owns_output);
 
 }  // namespace multibuffer

@@ -83,12 +83,12 @@ py::object Verbs<DeviceArray>::quick_take(const DeviceArray& array, py::handle i
   if (out.is_none()) {
     if (wanted->count == 0) return {};
     DeviceBuffer buffer = new_buffer(array, *numbers, wanted->count * *item_bytes);
-    if (!multibuffer::quick_take(array, *wanted, mode, buffer.data(), true)) return {};
+    if (!multibuffer::quick_take(array, *item_bytes, *wanted, mode, buffer.data(), true)) return {};
     return wrap(std::move(buffer));
   }
   const std::optional<NumpyArray> to = NumpyArray::of(out);
   if (!to || !is_output_of(*to, array, *numbers)) return {};
-  if (!multibuffer::quick_take(array, *wanted, mode, to->data(), false)) return {};
+  if (!multibuffer::quick_take(array, *item_bytes, *wanted, mode, to->data(), false)) return {};
   return py::reinterpret_borrow<py::object>(out);
 }
 

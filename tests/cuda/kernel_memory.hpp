@@ -137,4 +137,16 @@ inline void run_kernel(const CopyPlan& plan, const KernelChoice& choice, KernelM
   run_blocks(plan, choice, memory, grid, all, bad_index);
 }
 
+/// Names the tables, and of the leaves only the rows that a plan reads.
+inline CheckedMemory checked_memory(Case& c) {
+  CheckedMemory memory;
+  for (std::vector<Block>* blocks : {&c.tables, &c.index_arrays, &c.scaling_tables})
+    for (Block& block : *blocks) memory.allow_reads(address_of(block.data()), block.bytes());
+  for_each_row(c.plan, [&](const Row& row) {
+    if (row.bad.empty()) memory.allow_reads(row.source, c.plan.run_bytes);
+  });
+  memory.allow_writes(c.out[0].data(), c.out[0].bytes());
+  return memory;
+}
+
 }  // namespace multibuffer::testing

@@ -30,18 +30,6 @@ namespace {
 
 using namespace multibuffer::testing;
 
-/// Names the tables, and of the leaves only the rows that a plan reads.
-CheckedMemory checked_memory(Case& c) {
-  CheckedMemory memory;
-  for (std::vector<Block>* blocks : {&c.tables, &c.index_arrays, &c.scaling_tables})
-    for (Block& block : *blocks) memory.allow_reads(address_of(block.data()), block.bytes());
-  for_each_row(c.plan, [&](const Row& row) {
-    if (row.bad.empty()) memory.allow_reads(row.source, c.plan.run_bytes);
-  });
-  memory.allow_writes(c.out[0].data(), c.out[0].bytes());
-  return memory;
-}
-
 void expect_gathers(Case& c, const KernelChoice& choice, const Grid& grid,
                     const std::vector<std::byte>& expected) {
   std::fill_n(c.out[0].data(), c.out[0].bytes(), prefill);

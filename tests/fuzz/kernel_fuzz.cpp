@@ -21,13 +21,7 @@ void kernel(Bytes bytes) {
   const std::vector<std::byte> expected = c.expected();
   const KernelChoice choice = random_choice(random, c.plan);
   std::fill_n(c.out[0].data(), c.out[0].bytes(), prefill);
-  CheckedMemory memory;
-  for (std::vector<Block>* blocks : {&c.tables, &c.index_arrays, &c.scaling_tables})
-    for (Block& block : *blocks) memory.allow_reads(address_of(block.data()), block.bytes());
-  for_each_row(c.plan, [&](const Row& row) {
-    if (row.bad.empty()) memory.allow_reads(row.source, c.plan.run_bytes);
-  });
-  memory.allow_writes(c.out[0].data(), c.out[0].bytes());
+  CheckedMemory memory = checked_memory(c);
   const Grid grid{static_cast<std::uint32_t>(random.between(1, 5)), random.pick({32u, 64u, 256u})};
   run_kernel(c.plan, choice, memory, grid);
   require(memory.failures() == 0, "a wrong access: ", describe(c.plan, choice));
