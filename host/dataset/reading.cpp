@@ -23,6 +23,8 @@
 //     Selection ──► Result (its axes) ──► Walk (what each axis adds to which index of the files)
 //               ──► Box (a part, small enough) ──► Places (file and byte of each leaf)
 //               ──► addresses (mapped, or in a window) ──► one plan, or one upload
+//
+// Windows of rows that the result has as they are in the files are read right there.
 
 namespace multibuffer {
 namespace {
@@ -165,6 +167,9 @@ class Walk {
   }
 
   Places places(const Box& box) const;
+  /// Where each leaf of a box begins in a result of these strides, in bytes from the box's first
+  /// element, in the order of `places`.
+  std::vector<std::int64_t> places_in_result(const Box& box, const Shape& strides) const;
   /// Makes every axis that more than one piece lies along one of pointers.
   void use_pointers_alone() {
     for (WalkAxis& axis : axes_)
@@ -172,6 +177,18 @@ class Walk {
   }
 
  private:
+  std::vector<std::size_t> pointer_axes(const Box& box) const {
+    std::vector<std::size_t> found;
+    for (std::size_t r = 0; r < box.size(); ++r)
+      if (axes_[r].way == Way::pointer) found.push_back(r);
+    return found;
+  }
+  /// Adds `value_at` of what begins at `first`, and walks by `step_of` a pointer axis along it, to
+  /// each of `to`, which has a number for every leaf of the box.
+  template <class ValueAt, class StepOf>
+  void add_along_pointers(const Box& box, std::vector<std::int64_t>& to, const ValueAt& value_at,
+                          std::int64_t first, const StepOf& step_of) const;
+
   void add_indices(const Layout& layout, const Selection& selection, std::size_t g, std::size_t m) {
     const ReadyGroup& group = result_.groups[g];
     const Indices& indices = selection.groups[g].indices[m];
@@ -226,38 +243,46 @@ class Walk {
   std::vector<Added> added_;
 };
 
+template <class ValueAt, class StepOf>
+void Walk::add_along_pointers(const Box& box, std::vector<std::int64_t>& to,
+                              const ValueAt& value_at, std::int64_t first,
+                              const StepOf& step_of) const {
+  const std::vector<std::size_t> walked = pointer_axes(box);
+  std::vector<std::int64_t> index(walked.size(), 0);
+  const std::int64_t inner = walked.empty() ? 1 : box[walked.back()].extent();
+  const std::int64_t inner_step = walked.empty() ? 0 : step_of(walked.back());
+  std::int64_t at = first;
+  for (std::size_t p = 0; p < to.size();) {
+    for (std::int64_t i = 0; i < inner; ++i, ++p) to[p] += value_at(at + i * inner_step);
+    for (std::size_t k = walked.size(); k-- > 0;) {
+      if (k + 1 == walked.size()) continue;
+      at += step_of(walked[k]);
+      if (++index[k] < box[walked[k]].extent()) break;
+      at -= index[k] * step_of(walked[k]);
+      index[k] = 0;
+    }
+  }
+}
+
+std::vector<std::int64_t> Walk::places_in_result(const Box& box, const Shape& strides) const {
+  std::vector<std::int64_t> places(static_cast<std::size_t>(pointers(box)), 0);
+  add_along_pointers(
+      box, places, [](std::int64_t offset) { return offset; }, 0,
+      [&](std::size_t r) { return strides[r]; });
+  return places;
+}
+
 Places Walk::places(const Box& box) const {
   const std::size_t count = static_cast<std::size_t>(pointers(box));
   const std::size_t levels = grid_.axes.size();
   // This part does not depend on the pointer axes.
   std::vector<std::int64_t> fixed = origins_;
-  std::vector<std::size_t> walked;  // the pointer axes
-  for (std::size_t r = 0; r < box.size(); ++r) {
+  for (std::size_t r = 0; r < box.size(); ++r)
     if (axes_[r].is_slice) fixed[axes_[r].level] += box[r].begin * axes_[r].stride;
-    if (axes_[r].way == Way::pointer) walked.push_back(r);
-  }
   std::vector<std::int64_t> piece(count, 0);
   Places places;
   places.offsets.assign(count, fixed[levels]);
 
-  // Adds what walks with a step along each pointer axis, from `first` on, to all of `to`.
-  const auto add = [&](std::vector<std::int64_t>& to, const auto& value_at, std::int64_t first,
-                       const auto& step_of) {
-    std::vector<std::int64_t> index(walked.size(), 0);
-    const std::int64_t inner = walked.empty() ? 1 : box[walked.back()].extent();
-    const std::int64_t inner_step = walked.empty() ? 0 : step_of(walked.back());
-    std::int64_t at = first;
-    for (std::size_t p = 0; p < count;) {
-      for (std::int64_t i = 0; i < inner; ++i, ++p) to[p] += value_at(at + i * inner_step);
-      for (std::size_t k = walked.size(); k-- > 0;) {
-        if (k + 1 == walked.size()) continue;
-        at += step_of(walked[k]);
-        if (++index[k] < box[walked[k]].extent()) break;
-        at -= index[k] * step_of(walked[k]);
-        index[k] = 0;
-      }
-    }
-  };
   for (std::size_t level = 0; level <= levels; ++level) {
     const bool in_element = level == levels;
     std::vector<std::int64_t> indices;
@@ -269,16 +294,16 @@ Places Walk::places(const Box& box) const {
     for (std::size_t r = 0; r < box.size(); ++r) {
       const WalkAxis& axis = axes_[r];
       if (axis.way != Way::pointer || !axis.is_slice || axis.level != level) continue;
-      add(
-          begin(), [](std::int64_t value) { return value; }, 0,
+      add_along_pointers(
+          box, begin(), [](std::int64_t value) { return value; }, 0,
           [&](std::size_t other) { return other == r ? axis.stride : 0; });
     }
     for (const Added& added : added_) {
       if (added.level != level) continue;
       std::int64_t first = 0;
       for (std::size_t r = 0; r < box.size(); ++r) first += box[r].begin * added.steps[r];
-      add(
-          begin(), [&](std::int64_t at) { return added.values[static_cast<std::size_t>(at)]; },
+      add_along_pointers(
+          box, begin(), [&](std::int64_t at) { return added.values[static_cast<std::size_t>(at)]; },
           first, [&](std::size_t r) { return added.steps[r]; });
     }
     if (in_element) break;
@@ -456,11 +481,44 @@ class Reader {
     Places places = walk_.places(box);
     if (source_.window == 0) {
       copy_box(box, touched_.addresses(std::move(places)));
+    } else if (lies_as_in_files(box)) {
+      window_.read_to(source_, places.offsets, places.files, walk_.leaf(box).extent(),
+                      parts_->data + offset_of(box), walk_.places_in_result(box, strides_));
+      report(bytes_of(box));
     } else {
       const Range leaf = walk_.leaf(box);
       window_.read(source_, places.offsets, places.files, leaf.begin, leaf.end);
       copy_box(box, window_.addresses());
     }
+  }
+
+  /// True if a leaf's bytes are those of the result, in the same order: then they are read there.
+  bool lies_as_in_files(const Box& box) const {
+    if (!on_host_ || conversion_ || scaling_) return false;
+    std::int64_t run = to_.itemsize();
+    for (std::size_t r = box.size(); r-- > 0;) {
+      const WalkAxis& axis = walk_.axes()[r];
+      if (axis.way == Way::pointer || box[r].extent() == 1) continue;
+      if (walk_.leaf_stride(axis) != run || strides_[r] != run) return false;
+      run *= box[r].extent();
+    }
+    return true;
+  }
+
+  /// Where a box begins in the result, and the bytes that it has there.
+  std::int64_t offset_of(const Box& box) const {
+    std::int64_t offset = 0;
+    for (std::size_t r = 0; r < box.size(); ++r) offset += box[r].begin * strides_[r];
+    return offset;
+  }
+  std::int64_t bytes_of(const Box& box) const {
+    std::int64_t bytes = to_.itemsize();
+    for (const Range& range : box) bytes *= range.extent();
+    return bytes;
+  }
+  void report(std::int64_t bytes) {
+    done_ += bytes;
+    if (options_.watch.progress) options_.watch.progress(done_, total_);
   }
 
   bool read_by_pieces(const Box& box, std::size_t r) {
@@ -508,12 +566,8 @@ class Reader {
 
   void copy_box(const Box& box, const std::vector<std::int64_t>& addresses) {
     const Layout layout = layout_of(walk_, box);
-    std::int64_t offset = 0;
-    std::int64_t bytes = to_.itemsize();
-    for (std::size_t r = 0; r < box.size(); ++r) {
-      offset += box[r].begin * strides_[r];
-      bytes *= box[r].extent();
-    }
+    const std::int64_t offset = offset_of(box);
+    const std::int64_t bytes = bytes_of(box);
     const bool is_all = bytes == total_;
     const Watch watch{.stop = options_.watch.stop,
                       .progress = is_all && on_host_ ? options_.watch.progress : nullptr};
@@ -522,8 +576,10 @@ class Reader {
     } else {
       copy_to_device(box, layout, addresses, offset, watch);
     }
-    done_ += bytes;
-    if (options_.watch.progress && !watch.progress) options_.watch.progress(done_, total_);
+    if (watch.progress)
+      done_ += bytes;  // which the copy has reported
+    else
+      report(bytes);
   }
 
   /// The part of the scaled axis that is in a box; nothing where all its numbers are alike.

@@ -27,7 +27,7 @@ struct Kept {
 /// is read, they are mostly on a page that is read anyway.
 constexpr std::int64_t widest_gap = 4096;
 /// Rows that are read together with the gaps between them go through memory of this size, from
-/// which the rows alone are copied to the window.
+/// which the rows alone are copied to where they belong.
 constexpr std::int64_t staged_bytes = std::int64_t{1} << 20;
 
 std::vector<Leaf> in_order_of_files(std::span<const std::int64_t> offsets,
@@ -52,7 +52,36 @@ std::size_t end_of_run(const std::vector<Kept>& kept, std::size_t first) {
   return last;
 }
 
+/// Reads the files of a window, one after the other, and looks at each once more at its end.
+class Files {
+ public:
+  explicit Files(const DatasetSource& source) : source_(source) {}
+
+  void read(std::uint32_t number, std::int64_t offset, std::byte* to, std::int64_t bytes) {
+    if (!file_ || number_ != number) {
+      finish();
+      file_.emplace(source_.open(number));
+      number_ = number;
+    }
+    file_->read(offset, {to, static_cast<std::size_t>(bytes)});
+  }
+  void finish() {
+    if (file_) file_->check_unchanged();
+    file_.reset();
+  }
+
+ private:
+  const DatasetSource& source_;
+  std::optional<files::InputFile> file_;
+  std::uint32_t number_ = 0;
+};
+
 }  // namespace
+
+std::byte* Window::staged() {
+  if (!staged_) staged_ = std::make_unique_for_overwrite<std::byte[]>(std::size_t{staged_bytes});
+  return staged_.get();
+}
 
 void Window::reserve(std::int64_t bytes) {
   if (bytes <= capacity_) return;
@@ -78,30 +107,62 @@ void Window::read(const DatasetSource& source, std::span<const std::int64_t> off
   }
 
   reserve(bytes);
-  std::optional<files::InputFile> file;
+  Files reading(source);
   for (std::size_t i = 0; i < kept.size();) {
     const std::size_t next = end_of_run(kept, i);
     const Kept& first = kept[i];
-    if (!file) file.emplace(source.open(first.file));
     if (next == i + 1) {
-      file->read(first.begin, {bytes_.get() + first.at, static_cast<std::size_t>(first.bytes())});
+      reading.read(first.file, first.begin, bytes_.get() + first.at, first.bytes());
     } else {
-      if (!staged_)
-        staged_ = std::make_unique_for_overwrite<std::byte[]>(std::size_t{staged_bytes});
-      const std::int64_t span = kept[next - 1].end - first.begin;
-      file->read(first.begin, {staged_.get(), static_cast<std::size_t>(span)});
+      reading.read(first.file, first.begin, staged(), kept[next - 1].end - first.begin);
       for (std::size_t k = i; k < next; ++k)
         std::memcpy(bytes_.get() + kept[k].at, staged_.get() + (kept[k].begin - first.begin),
                     static_cast<std::size_t>(kept[k].bytes()));
     }
-    if (next == kept.size() || kept[next].file != first.file) {
-      file->check_unchanged();
-      file.reset();
+    i = next;
+  }
+  reading.finish();
+  const auto base = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(bytes_.get()));
+  for (std::int64_t& address : addresses_) address += base;
+}
+
+void Window::read_to(const DatasetSource& source, std::span<const std::int64_t> offsets,
+                     std::span<const std::uint32_t> files, std::int64_t bytes, std::byte* to,
+                     std::span<const std::int64_t> places) {
+  const std::vector<Leaf> leaves = in_order_of_files(offsets, files);
+  const auto follows = [&](const Leaf& leaf, const Leaf& before) {
+    return leaf.file == before.file && leaf.offset == before.offset + bytes &&
+           places[leaf.number] == places[before.number] + bytes;
+  };
+  const auto is_near = [&](const Leaf& leaf, const Leaf& before, const Leaf& first) {
+    return leaf.file == first.file && leaf.offset - (before.offset + bytes) <= widest_gap &&
+           leaf.offset + bytes - first.offset <= staged_bytes;
+  };
+  // A file that has changed is an error before anything is written.
+  for (std::size_t i = 1; i < leaves.size(); ++i)
+    if (leaves[i].file != leaves[i - 1].file) source.check_unchanged(leaves[i].file);
+  Files reading(source);
+  for (std::size_t i = 0; i < leaves.size();) {
+    const Leaf& first = leaves[i];
+    std::size_t next = i + 1;
+    while (next < leaves.size() && follows(leaves[next], leaves[next - 1])) ++next;
+    std::size_t near = next;
+    while (near < leaves.size() && is_near(leaves[near], leaves[near - 1], first)) ++near;
+    if (near == next) {
+      reading.read(first.file, first.offset, to + places[first.number],
+                   static_cast<std::int64_t>(next - i) * bytes);
+    } else {
+      next = near;
+      reading.read(first.file, first.offset, staged(),
+                   leaves[next - 1].offset + bytes - first.offset);
+      for (std::size_t k = i; k < next; ++k)
+        std::memcpy(to + places[leaves[k].number],
+                    staged_.get() + (leaves[k].offset - first.offset),
+                    static_cast<std::size_t>(bytes));
     }
     i = next;
   }
-  const auto base = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(bytes_.get()));
-  for (std::int64_t& address : addresses_) address += base;
+  reading.finish();
 }
 
 }  // namespace multibuffer

@@ -10,8 +10,9 @@
 
 namespace multibuffer {
 
-/// The leaves of a part of a result, read from their files into memory of their own. A window is
-/// read again for the next part, since new memory costs more than the copy: the kernel clears it.
+/// The leaves of a part of a result, read from their files into memory of their own, or right to
+/// where they belong. A window is read again for the next part, since new memory costs more than
+/// the copy: the kernel clears it.
 class Window {
  public:
   /// Leaf i lies at `offsets[i]` of `files[i]`; `files` is empty where all lie in file 0. Its
@@ -22,11 +23,21 @@ class Window {
   void read(const DatasetSource& source, std::span<const std::int64_t> offsets,
             std::span<const std::uint32_t> files, std::int64_t begin, std::int64_t end);
 
-  /// The address of index 0 of each leaf, in the order given. It is valid until the next read().
+  /// The same for leaves of `bytes` from their offset on, right to where they belong: leaf i to
+  /// `to`
+  /// + `places[i]`. Those that lie there as in their file are read at once, and others that are
+  /// near to each other in their file by way of a small memory.
+  void read_to(const DatasetSource& source, std::span<const std::int64_t> offsets,
+               std::span<const std::uint32_t> files, std::int64_t bytes, std::byte* to,
+               std::span<const std::int64_t> places);
+
+  /// The address of index 0 of each leaf, in the order given to `read`. It is valid until the next
+  /// read().
   const std::vector<std::int64_t>& addresses() const noexcept { return addresses_; }
 
  private:
   void reserve(std::int64_t bytes);
+  std::byte* staged();
 
   std::unique_ptr<std::byte[]> bytes_;
   std::int64_t capacity_ = 0;
