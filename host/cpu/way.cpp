@@ -83,7 +83,10 @@ bool has_planes(const CopyPlan& plan) {
 PlanWay choose_way(const CopyPlan& plan, bool nontemporal, const WayThresholds& thresholds) {
   if (has_planes(plan)) return PlanWay::planes;
   if (!plan.conversion && !plan.axes.empty() && !nontemporal &&
-      reads_no_more_than(plan, thresholds.most_cached_bytes) && RowWalk::can_look_up_ahead(plan))
+      reads_no_more_than(plan, plan.run_bytes <= thresholds.most_short_row_bytes
+                                   ? thresholds.most_cached_bytes_of_short_rows
+                                   : thresholds.most_cached_bytes) &&
+      RowWalk::can_look_up_ahead(plan))
     return PlanWay::cached_rows;
   if (!plan.conversion && !plan.axes.empty() &&
       plan.run_bytes >= thresholds.least_inner_axis_row_bytes &&
@@ -114,8 +117,10 @@ std::string needs_of(PlanWay way) {
     case PlanWay::planes:
       return "an inner axis whose rows lie at one stride, with no index array or table along it";
     case PlanWay::cached_rows:
-      return text("indices that lead to no more than ", sizes.most_cached_bytes,
-                  " bytes, looked up one by one, unconverted, and ordinary stores");
+      return text("indices that lead to no more than ", sizes.most_cached_bytes, " bytes (",
+                  sizes.most_cached_bytes_of_short_rows, " where a row has no more than ",
+                  sizes.most_short_row_bytes,
+                  "), looked up one by one, unconverted, and ordinary stores");
     case PlanWay::inner_axis:
       return text("rows of ", sizes.least_inner_axis_row_bytes, " to ",
                   sizes.most_inner_axis_row_bytes, " bytes, ", sizes.least_inner_axis_rows,

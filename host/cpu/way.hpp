@@ -48,6 +48,10 @@ struct WayThresholds {
   std::int64_t most_pixel_bytes = cache_line_bytes;
   /// Rows from so many bytes are in the second cache, or soon will be.
   std::int64_t most_cached_bytes = std::int64_t{2} << 20;
+  /// Of rows as short as this, a processor has so many under way at a time that the third cache is
+  /// near enough.
+  std::int64_t most_short_row_bytes = 16;
+  std::int64_t most_cached_bytes_of_short_rows = std::int64_t{32} << 20;
   /// Longer rows gain nothing over batches of them; shorter ones than `least` are items.
   std::int64_t least_inner_axis_row_bytes = 17;
   std::int64_t most_inner_axis_row_bytes = 2047;

@@ -149,7 +149,7 @@ CopyPlan listed_rows(std::int64_t rows, std::int64_t run_bytes) {
 }
 
 /// As if nothing were in the caches.
-constexpr WayThresholds uncached{.most_cached_bytes = 0};
+constexpr WayThresholds uncached{.most_cached_bytes = 0, .most_cached_bytes_of_short_rows = 0};
 
 TEST(PlanWay, LooksUpCachedRowsOneByOne) {
   const auto way = [](std::int64_t rows, std::int64_t bytes, auto change, bool nontemporal) {
@@ -161,6 +161,13 @@ TEST(PlanWay, LooksUpCachedRowsOneByOne) {
   EXPECT_EQ(way(1, 1, as_it_is, false), PlanWay::cached_rows);
   EXPECT_EQ(way(64, 2097, as_it_is, false), PlanWay::cached_rows);  // times 1000: what is read
   EXPECT_NE(way(64, 2098, as_it_is, false), PlanWay::cached_rows);
+  // Short rows, from more.
+  const auto of_extent = [](std::int64_t extent) {
+    return [extent](CopyPlan& p) { p.indices[0].extent = extent; };
+  };
+  EXPECT_EQ(way(64, 16, of_extent(2 << 20), false), PlanWay::cached_rows);
+  EXPECT_NE(way(64, 16, of_extent((2 << 20) + 1), false), PlanWay::cached_rows);
+  EXPECT_NE(way(64, 17, of_extent(1 << 20), false), PlanWay::cached_rows);
   EXPECT_NE(way(64, 100, as_it_is, true), PlanWay::cached_rows);
   EXPECT_EQ(way(
                 64, 100, [](CopyPlan& p) { p.conversion = Conversion{}; }, false),
@@ -213,8 +220,10 @@ TEST(PlanWay, LooksUpRowsAheadOnALongInnerAxis) {
 }
 
 TEST(PlanWay, FollowsItsThresholds) {
-  const WayThresholds least{
-      .most_cached_bytes = 0, .least_inner_axis_row_bytes = 1, .least_inner_axis_rows = 1};
+  const WayThresholds least{.most_cached_bytes = 0,
+                            .most_cached_bytes_of_short_rows = 0,
+                            .least_inner_axis_row_bytes = 1,
+                            .least_inner_axis_rows = 1};
   EXPECT_EQ(choose_way(listed_rows(2, 4), false, least), PlanWay::inner_axis);
 }
 
