@@ -23,6 +23,23 @@ std::optional<std::int64_t> quick_item_bytes(const DeviceArray& array) {
   return bytes;
 }
 
+namespace {
+
+/// A plan without axes.
+CopyPlan plan_of(const DeviceArray& array, std::int64_t item_bytes, std::byte* to) {
+  const Storage& storage = *storage_of(array);
+  CopyPlan plan;
+  plan.indexed.base = storage.base;
+  plan.indexed.unit = storage.unit;
+  plan.indexed.tables.assign(storage.tables.begin(), storage.tables.end());
+  plan.indexed.origins.assign(array.layout().origins().begin(), array.layout().origins().end());
+  plan.dense.base = to;
+  plan.run_bytes = item_bytes;
+  return plan;
+}
+
+}  // namespace
+
 bool quick_take(const DeviceArray& array, std::int64_t item_bytes, const DenseIndices& indices,
                 IndexMode mode, std::byte* to, bool owns_output) {
   const Axis& axis = array.layout().axes()[0];
@@ -39,13 +56,7 @@ bool quick_take(const DeviceArray& array, std::int64_t item_bytes, const DenseIn
     check_apart(array, place);
   }
 
-  const Storage& storage = *storage_of(array);
-  CopyPlan plan;
-  plan.indexed.base = storage.base;
-  plan.indexed.unit = storage.unit;
-  plan.indexed.tables.assign(storage.tables.begin(), storage.tables.end());
-  plan.indexed.origins.assign(array.layout().origins().begin(), array.layout().origins().end());
-  plan.dense.base = to;
+  CopyPlan plan = plan_of(array, item_bytes, to);
   plan.axes = {{indices.count, item_bytes, 0, 0}};
   plan.indices.push_back({.data = indices.data,
                           .bytes_each = indices.bytes_each,
@@ -56,8 +67,21 @@ bool quick_take(const DeviceArray& array, std::int64_t item_bytes, const DenseIn
                           .shape = {indices.count},
                           .steps = {1}});
   plan.mode = mode;
-  plan.run_bytes = item_bytes;
   plan.rows = indices.count;
+  backend_of(array.device()).copy(plan, false, {}, {}, {});
+  return true;
+}
+
+bool quick_copy(const DeviceArray& array, std::int64_t item_bytes, std::byte* to,
+                bool owns_output) {
+  const Axis& axis = array.layout().axes()[0];
+  if (!owns_output) {
+    const std::int64_t shape[] = {axis.extent}, strides[] = {item_bytes};
+    check_apart(array, OutputPlace{to, shape, strides, item_bytes});
+  }
+  CopyPlan plan = plan_of(array, item_bytes, to);
+  plan.axes = {{axis.extent, item_bytes, axis.level, axis.stride}};
+  simplify(plan);
   backend_of(array.device()).copy(plan, false, {}, {}, {});
   return true;
 }

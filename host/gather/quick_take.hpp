@@ -16,8 +16,8 @@ struct DenseIndices {
   std::int64_t count = 0;
 };
 
-/// Returns the bytes of an item of the first axis where `quick_take` may take some: they are
-/// contiguous, and on the host.
+/// Returns the bytes of an item of the first axis where `quick_take` and `quick_copy` may be: its
+/// elements are contiguous, and on the host.
 std::optional<std::int64_t> quick_item_bytes(const DeviceArray& array);
 
 /// Writes the items of the first axis at `indices`, of the size that `quick_item_bytes` returned,
@@ -27,5 +27,8 @@ std::optional<std::int64_t> quick_item_bytes(const DeviceArray& array);
 /// so is in nobody else's use.
 bool quick_take(const DeviceArray& array, std::int64_t item_bytes, const DenseIndices& indices,
                 IndexMode mode, std::byte* to, bool owns_output);
+
+/// The same of all items, in order, as `copy` would.
+bool quick_copy(const DeviceArray& array, std::int64_t item_bytes, std::byte* to, bool owns_output);
 
 }  // namespace multibuffer

@@ -38,6 +38,8 @@ struct Verbs<DeviceArray> {
   /// Returns null where it is no such call, or something is wrong with it.
   static pybind11::object quick_take(const DeviceArray& array, pybind11::handle indices,
                                      IndexMode mode, pybind11::handle out);
+  /// copy() of a few bytes on the host, in C order; null as above.
+  static pybind11::object quick_copy(const DeviceArray& array, pybind11::handle out);
 };
 
 /// Reads the argument `placement`. Throws ValueError, with the words there are, for another one.

@@ -31,35 +31,38 @@ std::optional<DenseIndices> indices_of(const NumpyArray& array) {
   return indices;
 }
 
-/// Calls visit(extent) for the extents of the result, in order, until it returns false.
+using Extents = std::span<const std::int64_t>;
+
+/// Calls visit(extent) for the extents of a result, `first` in the place of the array's first one,
+/// in order, until it returns false.
 template <class Visit>
-bool all_extents(const DeviceArray& array, const NumpyArray& indices, const Visit& visit) {
+bool all_extents(Extents first, const DeviceArray& array, const Visit& visit) {
   const std::span<const Axis> axes = array.layout().axes();
-  return std::ranges::all_of(indices.shape(), visit) &&
+  return std::ranges::all_of(first, visit) &&
          std::ranges::all_of(axes.subspan(1), visit, &Axis::extent);
 }
 
 /// Returns true if an array of NumPy's is what the result is written to, and dense.
-bool is_output_of(const NumpyArray& out, const DeviceArray& array, const NumpyArray& indices) {
+bool is_output_of(const NumpyArray& out, Extents first, const DeviceArray& array) {
   if (!out.is_c_contiguous() || !out.is_writeable() || array.format().opaque()) return false;
-  if (out.shape().size() != indices.shape().size() + array.layout().axes().size() - 1) return false;
+  if (out.shape().size() != first.size() + array.layout().axes().size() - 1) return false;
   const std::int64_t* extent = out.shape().data();
-  if (!all_extents(array, indices, [&](std::int64_t wanted) { return *extent++ == wanted; }))
+  if (!all_extents(first, array, [&](std::int64_t wanted) { return *extent++ == wanted; }))
     return false;
   const std::optional<Type> type = out.native_type();
   return type && same_meaning(*type, array.format().type());
 }
 
-DeviceBuffer new_buffer(const DeviceArray& array, const NumpyArray& indices, std::int64_t bytes) {
+DeviceBuffer new_buffer(Extents first, const DeviceArray& array, std::int64_t bytes) {
   BufferParts parts{.device = array.device(),
                     .format = array.format(),
                     .shape = {},
                     .strides = {},
                     .memory = backend_of(array.device()).allocate(bytes, {}),
                     .pending = nullptr};
-  const std::size_t axes = indices.shape().size() + array.layout().axes().size() - 1;
+  const std::size_t axes = first.size() + array.layout().axes().size() - 1;
   parts.shape.reserve(axes);
-  all_extents(array, indices, [&](std::int64_t extent) {
+  all_extents(first, array, [&](std::int64_t extent) {
     parts.shape.push_back(extent);
     return true;
   });
@@ -82,13 +85,29 @@ py::object Verbs<DeviceArray>::quick_take(const DeviceArray& array, py::handle i
   if (numbers->shape().size() + array.layout().axes().size() > std::size_t{max_axes}) return {};
   if (out.is_none()) {
     if (wanted->count == 0) return {};
-    DeviceBuffer buffer = new_buffer(array, *numbers, wanted->count * *item_bytes);
+    DeviceBuffer buffer = new_buffer(numbers->shape(), array, wanted->count * *item_bytes);
     if (!multibuffer::quick_take(array, *item_bytes, *wanted, mode, buffer.data(), true)) return {};
     return wrap(std::move(buffer));
   }
   const std::optional<NumpyArray> to = NumpyArray::of(out);
-  if (!to || !is_output_of(*to, array, *numbers)) return {};
+  if (!to || !is_output_of(*to, numbers->shape(), array)) return {};
   if (!multibuffer::quick_take(array, *item_bytes, *wanted, mode, to->data(), false)) return {};
+  return py::reinterpret_borrow<py::object>(out);
+}
+
+py::object Verbs<DeviceArray>::quick_copy(const DeviceArray& array, py::handle out) {
+  const std::optional<std::int64_t> item_bytes = quick_item_bytes(array);
+  if (!item_bytes) return {};
+  const std::int64_t extent = array.layout().axes()[0].extent;
+  if (extent > most_quick_bytes / *item_bytes) return {};
+  if (out.is_none()) {
+    DeviceBuffer buffer = new_buffer({&extent, 1}, array, extent * *item_bytes);
+    if (!multibuffer::quick_copy(array, *item_bytes, buffer.data(), true)) return {};
+    return wrap(std::move(buffer));
+  }
+  const std::optional<NumpyArray> to = NumpyArray::of(out);
+  if (!to || !is_output_of(*to, {&extent, 1}, array)) return {};
+  if (!multibuffer::quick_copy(array, *item_bytes, to->data(), false)) return {};
   return py::reinterpret_borrow<py::object>(out);
 }
 

@@ -67,6 +67,8 @@ Asked converted(Asked asked, pybind11::handle dtype, bool saturate, pybind11::ha
 ///     /// must do it.
 ///     static pybind11::object quick_take(const Self&, pybind11::handle indices, IndexMode,
 ///                                        pybind11::handle out);
+///     /// If there is one: copy() in C order without conversions, likewise.
+///     static pybind11::object quick_copy(const Self&, pybind11::handle out);
 template <class Self>
 struct Verbs;
 
@@ -134,6 +136,10 @@ struct VerbFunctions {
   static object copy(const Self& array, Order order, handle out, handle dtype, bool saturate,
                      handle scale, handle bias, int channel_axis, handle stream,
                      const Progress& progress) {
+    if constexpr (requires { V::quick_copy(array, out); })
+      if (order == Order::C && dtype.is_none() && scale.is_none() && bias.is_none() &&
+          stream.is_none() && !progress)
+        if (object result = V::quick_copy(array, out)) return result;
     Asked asked =
         converted(ask_copy(V::shape(array), order), dtype, saturate, scale, bias, channel_axis);
     return V::run(array, asked, out, stream, progress);

@@ -1,4 +1,4 @@
-"""Takes of a few rows on the host, which go a way of their own: the same as all others."""
+"""Takes and copies of a few rows on the host, which go a way of their own: the same as all others."""
 
 import random
 import unittest
@@ -47,6 +47,10 @@ class SmallTakes(unittest.TestCase):
                         far = (index.astype("i8") * 3).astype(kind)
                         expected = numpy.take(held, far, axis=0, mode=mode)
                         self.assertEqual(array.take(far, mode=mode).tobytes(), expected.tobytes())
+                self.assertEqual(array.copy().tobytes(), held.tobytes())
+                out = numpy.zeros(held.shape, "u1")
+                self.assertIs(array.copy(out=out), out)
+                self.assertEqual(out.tobytes(), held.tobytes())
 
     def test_results_are_those_of_the_other_way(self):
         held = numpy.arange(60, dtype=">i4").reshape(5, 4, 3)
@@ -57,6 +61,13 @@ class SmallTakes(unittest.TestCase):
                 self.assertEqual(getattr(quick, name, None), getattr(other, name, None), name)
             self.assertEqual(quick.tobytes(), held[index].tobytes())
             self.assertEqual(numpy.asarray(quick).tolist(), held[index].tolist())
+        for array, expected in ((array, held), (array[::-2], held[::-2]), (array[:, 1], held[:, 1])):
+            quick, other = array.copy(), array.copy(progress=quietly)
+            for name in ("shape", "strides", "dtype", "device", "readonly", "format"):
+                self.assertEqual(getattr(quick, name, None), getattr(other, name, None), name)
+            self.assertEqual(numpy.asarray(quick).tolist(), expected.tolist())
+            self.assertEqual(numpy.asarray(array.copy("F")).tolist(), expected.tolist())
+            self.assertEqual(numpy.asarray(array.copy(dtype="f8")).tolist(), expected.tolist())
 
     def test_an_index_out_of_range_leaves_out_as_it_was(self):
         array = multibuffer.upload(numpy.arange(12).reshape(4, 3), device="host")
@@ -74,6 +85,10 @@ class SmallTakes(unittest.TestCase):
         array = multibuffer.upload(held, device="host", placement="in_place")
         with self.assertRaisesRegex(ValueError, "overlaps"):
             array.take(numpy.array([1, 0]), out=held[2:])
+        for out in (held, held[::-1]):
+            with self.assertRaisesRegex(ValueError, "overlaps"):
+                array.copy(out=out)
+        self.assertEqual(held.ravel().tolist(), list(range(12)))
         # Indices inside of it are all read first.
         memory = numpy.array([3, 2, 1, 0, 0, 0])
         packed = multibuffer.upload(held, device="host", placement="packed")
@@ -88,10 +103,16 @@ class SmallTakes(unittest.TestCase):
         readonly.flags.writeable = False
         with self.assertRaisesRegex(ValueError, "read-only"):
             array.take(index, out=readonly)
+        with self.assertRaisesRegex(ValueError, "read-only"):
+            array[1:3].copy(out=readonly)
         for out in (numpy.zeros((2, 2), "f4"), numpy.zeros((2, 3), "i4"), numpy.zeros((1, 2, 3), "f4")):
             with self.assertRaises(ValueError):
                 array.take(index, out=out)
+            with self.assertRaises(ValueError):
+                array[1:3].copy(out=out)
         strided = numpy.zeros((2, 6), "f4")[:, ::2]
+        array[:2].copy(out=strided)
+        self.assertEqual(strided.tolist(), [[0, 1, 2], [3, 4, 5]])
         array.take(index, out=strided)
         self.assertEqual(strided.tolist(), [[3, 4, 5], [6, 7, 8]])
 
@@ -105,6 +126,7 @@ class SmallTakes(unittest.TestCase):
             array = multibuffer.upload(numpy.zeros(shape), device="host")
             none = numpy.zeros(0, "i8")
             self.assertEqual(array.take(none).shape, (0, shape[1]))
+            self.assertEqual(array.copy().shape, shape)
         with self.assertRaises(IndexError):
             multibuffer.upload(numpy.zeros((0, 3)), device="host").take(numpy.array([0]))
 
