@@ -294,14 +294,14 @@ class Passes(Shards):
             self.same(y, expected)
             self.assertEqual(os.listdir(scratch), [])
             self.same(y, expected)  # once more
-            parts = multibuffer.dask._things
+            read = multibuffer.dask._Scratch.read
 
             def gone(scratch, kind, *rest):
                 if kind == "part":
                     shutil.rmtree(scratch.folder, ignore_errors=True)
-                return parts(scratch, kind, *rest)
+                return read(scratch, kind, *rest)
 
-            with mock.patch.object(multibuffer.dask, "_things", gone), \
+            with mock.patch.object(multibuffer.dask._Scratch, "read", gone), \
                     self.assertLogs("multibuffer.dask", logging.WARNING) as logs:
                 self.same(y, expected)
             self.assertIn("is read in one pass", logs.output[0])

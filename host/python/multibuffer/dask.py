@@ -54,6 +54,10 @@ _log = logging.getLogger(__name__)
 
 # What is read of a disk for a row that is smaller.
 _PAGE = 4096
+# What is read at a time where the caller does not say.
+_WINDOW = 64 << 20
+# Rows go through the files of two passes by so many bytes.
+_PIECE = 4 << 20
 # A description of up to this size travels with each task; a larger one is a task of its own.
 _INLINE = 16 << 10
 
@@ -556,7 +560,11 @@ def _passes_of(plan, passes, scratch):
 
 @dataclasses.dataclass(frozen=True)
 class _Scratch:
-    """The folder of two passes, and the blocks and chunks that there are."""
+    """The folder of two passes, and the blocks and chunks that there are.
+
+    A file has one group for each block (rows-j) or chunk (part-i): int64 that say where each group
+    ends, in things, and then the things of all groups.
+    """
 
     folder: str
     block_rows: int
@@ -566,38 +574,56 @@ class _Scratch:
     def path(self, kind, number):
         return os.path.join(self.folder, f"{kind}-{number:06d}")
 
-    def write(self, kind, number, ends, pieces):
-        """Writes a file: where each of its groups ends, and the groups, one after the other."""
+    def groups(self, kind):
+        return self.blocks if kind == "rows" else self.chunks
+
+    def write(self, kind, number, groups):
+        """Writes a file, of each group the pieces."""
         os.makedirs(self.folder, exist_ok=True)
         path = self.path(kind, number)
         own = f"{path}.{uuid.uuid4().hex}.tmp"
         try:
             with io.open(own, "wb", buffering=0) as file:
-                _write(file, numpy.asarray(ends, "i8"))
-                for piece in pieces:
-                    _write(file, piece)
+                file.seek(8 * self.groups(kind))
+                ends, end = [], 0
+                for pieces in groups:
+                    for piece in pieces:
+                        end += len(piece)
+                        _write(file, piece)
+                    ends.append(end)
+                file.seek(0)
+                _write(file, numpy.array(ends, "i8"))
             os.rename(own, path)
         except BaseException:
             _remove(own)
             raise
 
-    def group(self, kind, number, group):
-        """Where one group of a file begins and ends, in things."""
-        with io.open(self.path(kind, number), "rb", buffering=0) as file:
-            first = max(group - 1, 0)
-            ends = os.pread(file.fileno(), 8 * (group + 1 - first), 8 * first)
-        ends = numpy.frombuffer(ends, "i8")
-        return int(ends[0]) if group else 0, int(ends[-1])
-
-    def count(self, kind, number, group):
-        begin, end = self.group(kind, number, group)
-        return end - begin
+    def read(self, kind, number, group, dtype):
+        """The things of one group of a file, a few MiB at a time."""
+        path, most = self.path(kind, number), max(1, _PIECE // dtype.itemsize)
+        with io.open(path, "rb", buffering=0) as file:
+            ends = numpy.empty(min(group, 1) + 1, "i8")
+            _fill(file, path, ends, 8 * (group - len(ends) + 1))
+            begin, end = int(ends[0]) if group else 0, int(ends[-1])
+            for at in range(begin, end, most):
+                things = numpy.empty(min(most, end - at), dtype)
+                _fill(file, path, things, 8 * self.groups(kind) + at * dtype.itemsize)
+                yield things
 
 
 def _write(file, values):
     view = memoryview(numpy.ascontiguousarray(values)).cast("B") if values.size else b""
     while len(view):
         view = view[file.write(view):]
+
+
+def _fill(file, path, values, position):
+    view = memoryview(values.view("u1"))
+    while len(view):
+        got = os.preadv(file.fileno(), [view], position)
+        if got == 0:
+            raise FileNotFoundError(errno.ENOENT, "is not whole", path)
+        view, position = view[got:], position + got
 
 
 def _remove(path):
@@ -607,53 +633,43 @@ def _remove(path):
         pass
 
 
-def _things(scratch, kind, number, group, groups, dtype, most):
-    """The things of one group of a file, at most so many at a time."""
-    path, start = scratch.path(kind, number), 8 * groups
-    begin, end = scratch.group(kind, number, group)
-    with io.open(path, "rb", buffering=0) as file:
-        for at in range(begin, end, most):
-            values = numpy.empty(min(most, end - at), dtype)
-            view = memoryview(values.view("u1"))
-            position = start + at * dtype.itemsize
-            while len(view):
-                got = os.preadv(file.fileno(), [view], position)
-                if got == 0:
-                    raise FileNotFoundError(errno.ENOENT, "is not whole", path)
-                view, position = view[got:], position + got
-            yield values
+def _bytes_as(array, count):
+    """An array's memory as so many things of no further structure."""
+    return array.reshape(-1).view("u1").view((numpy.void, array.nbytes // count))
+
+
+def _row_numbers(scratch):
+    """The type of a row's number within its block."""
+    return numpy.dtype("u4" if scratch.block_rows <= 1 << 32 else "i8")
 
 
 def _sort_rows(chunk, scratch, number):
     """First task of a chunk: its rows in the order of the dataset, by blocks."""
     rows = numpy.sort(chunk.values())
-    ends = numpy.searchsorted(rows, numpy.arange(1, scratch.blocks + 1) * scratch.block_rows)
-    scratch.write("rows", number, ends, [rows.astype("i8")])
+    firsts = numpy.arange(scratch.blocks) * scratch.block_rows
+    bounds = [*numpy.searchsorted(rows, firsts), len(rows)]
+    within = _row_numbers(scratch)
+    scratch.write("rows", number, ([(rows[begin:end] - first).astype(within)] for first, begin, end
+                                   in zip(firsts, bounds, bounds[1:])))
 
 
-def _partition(ds, sorted_, scratch, window, number):
+def _partition(ds, sorted_, scratch, number):
     """The task of a block: reads it in order, and writes its rows by chunk of the result."""
     del sorted_
     check = _cancellation()
     begin = number * scratch.block_rows
     block = _read(ds[begin:begin + scratch.block_rows])
-    row = numpy.dtype((numpy.void, block.nbytes // len(block)))
-    block = block.reshape(-1).view("u1").view(row)
-    most = max(1, (window or 64 << 20) // row.itemsize)
+    block = _bytes_as(block, len(block))
 
     def wanted(j):
-        return _things(scratch, "rows", j, number, scratch.blocks, numpy.dtype("i8"), most)
-
-    def pieces():
-        for j in range(scratch.chunks):
-            for rows in wanted(j):
+        for rows in scratch.read("rows", j, number, _row_numbers(scratch)):
+            for part in _in_pieces(rows, block.dtype):
                 if check is not None:
                     check()
-                yield block[rows - begin].view("u1")
+                yield block[part]
 
     try:
-        counts = [scratch.count("rows", j, number) for j in range(scratch.chunks)]
-        scratch.write("part", number, numpy.cumsum(counts), pieces())
+        scratch.write("part", number, builtins.map(wanted, range(scratch.chunks)))
     except FileNotFoundError as error:
         if os.path.isdir(os.path.dirname(scratch.folder)):
             # Another run for the same rows has removed what the two shared, being done.
@@ -663,6 +679,11 @@ def _partition(ds, sorted_, scratch, window, number):
                                 f"{_here()} there is not", error.filename) from None
 
 
+def _in_pieces(rows, row):
+    most = max(1, _PIECE // row.itemsize)
+    return (rows[at:at + most] for at in range(0, len(rows), most))
+
+
 def _all(scratch, *_):
     """The name that those who wait for all tasks of a kind get."""
     return scratch
@@ -670,23 +691,22 @@ def _all(scratch, *_):
 
 def _take_parts(ds, scratch, chunk, number):
     """The last task of a chunk: puts the rows of all parts where the indices want them."""
-    rows = chunk.values()
-    order = numpy.argsort(rows, kind="stable")
+    # Rows that are alike are the same row, so their order is of no matter.
+    order = numpy.argsort(chunk.values())
     out = chunk.new(ds)
-    source = numpy.asarray(ds[(slice(0),) * ds.ndim]).dtype
+    places = _bytes_as(out, len(out)) if len(out) else out
     row = numpy.dtype((numpy.void, ds.nbytes // len(ds)))
-    places = out.reshape(-1).view("u1").view((numpy.void, out.nbytes // len(out)))
-    most = max(1, (chunk.gather.window or 64 << 20) // row.itemsize)
     check, at = _cancellation(), 0
     try:
         for i in range(scratch.blocks):
-            for piece in _things(scratch, "part", i, number, scratch.chunks, row, most):
+            for piece in scratch.read("part", i, number, row):
                 if check is not None:
                     check()
                 where = order[at:at + len(piece)]
                 if chunk.gather.elements["dtype"] is not None:
+                    source = numpy.asarray(ds[(slice(0),) * ds.ndim]).dtype
                     piece = _converted(piece.view("u1").view(source), chunk.gather)
-                places[where] = piece.view("u1").view(places.dtype)
+                places[where] = _bytes_as(piece, len(where))
                 at += len(where)
     except FileNotFoundError as error:
         _log.warning("chunk %d is read in one pass: %s", number, error)
@@ -728,7 +748,9 @@ def _two_passes(plan, scratch):
     # Calls for the same rows share a folder: their files are the same.
     folder = os.path.join(parent, f"multibuffer-{plan.token}")
     token = tokenize(plan.token, folder)
-    block_rows = max(1, _chunk_bytes(plan) // row)
+    # A block is read at once, as a window is; there are some for each worker.
+    block_bytes = max(_chunk_bytes(plan), min(ds.window or _WINDOW, ds.nbytes // 16))
+    block_rows = max(1, block_bytes // row)
     blocks = -(-len(ds) // block_rows)
     files = _Scratch(folder, block_rows, blocks, len(plan.parts))
     _log.info("take: %d blocks of %s, by way of %s", blocks, _text(block_rows * row), folder)
@@ -749,7 +771,7 @@ def _two_passes(plan, scratch):
     is_sorted = barrier("sorted", sorts)
     blocks = keys("partition", blocks)
     for number, key in enumerate(blocks):
-        graph[key] = _task(key, _partition, source, is_sorted, files, ds.window, number)
+        graph[key] = _task(key, _partition, source, is_sorted, files, number)
     is_partitioned = barrier("partitioned", blocks)
     for number, (place, chunk) in enumerate(plan.parts.items()):
         key = (name, *place)
