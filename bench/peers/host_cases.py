@@ -502,6 +502,21 @@ def scaling(threads):
                 rows.table, rows.row_bytes, out, threads))])
 
 
+def takes(threads):
+    """Times random rows against their number, from one to a hundred million."""
+    del threads
+    for power in range(9):
+        count = 10**power
+        dense = numpy.random.default_rng(2).integers(0, 255, (count, 16), "u1")
+        index = numpy.random.default_rng(1).integers(0, count, count)
+        expected, out, array = dense[index], numpy.empty_like(dense), in_place(dense)
+        yield Case("takes", f"{count} rows", dense.nbytes, expected, out=out, sides=[
+            calls("multibuffer", lambda array=array, index=index, out=out:
+                  array.take(index, out=out)),
+            calls("np.take", lambda dense=dense, index=index, out=out:
+                  numpy.take(dense, index, axis=0, out=out, mode="clip"), goal={0: 1.0})])
+
+
 def total_text(count):
     for unit, size in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
         if count >= size and count % size == 0:
@@ -527,4 +542,5 @@ GROUPS = {
     "pages": small_pages,
     "large": large,
     "scaling": scaling,
+    "takes": takes,
 }

@@ -163,11 +163,12 @@ def plots(run, folder):
             figure = pyplot.figure(figsize=(8.5, 4.2))
             limit_by_row_size(figure, records)
             written.append(save(figure, folder / f"limit-{group.replace(' ', '-')}.svg"))
-    records = [record for record in run["records"] if record["group"] == "scaling"]
-    if records:
-        figure = pyplot.figure(figsize=(10, 4.2))
-        time_by_rows(figure, records)
-        written.append(save(figure, folder / "scaling.svg"))
+    for group in ("scaling", "takes"):
+        records = [record for record in run["records"] if record["group"] == group]
+        if records:
+            figure = pyplot.figure(figsize=(10, 4.2))
+            time_by_rows(figure, records)
+            written.append(save(figure, folder / f"{group}.svg"))
     return written
 
 
