@@ -85,9 +85,8 @@ class SmallTakes(unittest.TestCase):
         array = multibuffer.upload(held, device="host", placement="in_place")
         with self.assertRaisesRegex(ValueError, "overlaps"):
             array.take(numpy.array([1, 0]), out=held[2:])
-        for out in (held, held[::-1]):
-            with self.assertRaisesRegex(ValueError, "overlaps"):
-                array.copy(out=out)
+        with self.assertRaisesRegex(ValueError, "overlaps"):
+            array.copy(out=held)
         self.assertEqual(held.ravel().tolist(), list(range(12)))
         # Indices inside of it are all read first.
         memory = numpy.array([3, 2, 1, 0, 0, 0])
