@@ -21,17 +21,25 @@ namespace {
 
 // Files up to this size are read, which takes about as long as mapping one and touching its pages.
 constexpr std::size_t small_file = std::size_t{64} << 10;
+// While those that have been read take no more than this in the process. The next ones are mapped,
+// so that the system can take their pages back.
+constexpr std::size_t most_read = std::size_t{64} << 20;
 
-// The mappings that exist now, keyed by their first byte.
 struct Mapping {
   std::size_t size = 0;
   std::string path;
 };
-using Mappings = std::map<const std::byte*, Mapping>;
 
-Mappings& mappings() {
-  static Mappings& mappings = *new Mappings;  // never destroyed: threads may outlive main
-  return mappings;
+// What exists now: mappings, keyed by their first byte, and the bytes of small files.
+struct Contents {
+  std::map<const std::byte*, Mapping> mappings;
+  std::size_t bytes_read = 0;
+};
+
+// For whoever holds ProcessLock::mappings.
+Contents& contents() {
+  static Contents& contents = *new Contents;  // never destroyed: threads may outlive main
+  return contents;
 }
 
 // Returns the number of mappings that the system allows a process.
@@ -48,6 +56,21 @@ std::size_t largest_count() {
 std::size_t most_files() {
   constexpr std::size_t others = 1000;
   return largest_count() > 2 * others ? largest_count() - others : largest_count() / 2;
+}
+
+// Counts `size` bytes of a file that is to be read. Returns false if it is to be mapped.
+bool begin_to_read(std::size_t size) {
+  if (size > small_file) return false;
+  const std::lock_guard lock(process_mutex(ProcessLock::mappings));
+  Contents& all = contents();
+  if (all.bytes_read + size > most_read && all.mappings.size() < most_files()) return false;
+  all.bytes_read += size;
+  return true;
+}
+
+void forget_read(std::size_t size) {
+  const std::lock_guard lock(process_mutex(ProcessLock::mappings));
+  contents().bytes_read -= size;
 }
 
 [[noreturn]] void throw_too_many(const std::string& path, std::size_t mapped) {
@@ -68,10 +91,15 @@ MappedFile::State MappedFile::state_of(const struct stat& status) noexcept {
 MappedFile::MappedFile(const InputFile& file)
     : path_(file.path()), state_(state_of(file.status())) {
   if (state_.size == 0) return;  // mmap refuses empty files
-  if (static_cast<std::size_t>(state_.size) <= small_file) {
-    read_all(file);
-  } else {
+  if (!begin_to_read(static_cast<std::size_t>(state_.size))) {
     map(file.descriptor());
+    return;
+  }
+  try {
+    read_all(file);
+  } catch (...) {
+    forget_read(static_cast<std::size_t>(state_.size));
+    throw;
   }
 }
 
@@ -86,7 +114,7 @@ void MappedFile::read_all(const InputFile& file) {
 void MappedFile::map(int descriptor) {
   const auto size = static_cast<std::size_t>(state_.size);
   const std::lock_guard lock(process_mutex(ProcessLock::mappings));
-  auto& all = mappings();
+  auto& all = contents().mappings;
   if (all.size() >= most_files()) throw_too_many(path_, all.size());
   void* const address = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
   if (address == MAP_FAILED) throw_unreadable(path_, errno);
@@ -107,9 +135,13 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
       memory_(std::move(other.memory_)) {}
 
 MappedFile::~MappedFile() {
-  if (bytes_.empty() || memory_) return;
+  if (bytes_.empty()) return;
+  if (memory_) {
+    forget_read(bytes_.size());
+    return;
+  }
   const std::lock_guard lock(process_mutex(ProcessLock::mappings));
-  mappings().erase(bytes_.data());
+  contents().mappings.erase(bytes_.data());
   munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
@@ -141,7 +173,7 @@ void MappedFile::check_unchanged() const {
 
 const char* path_of_mapping(const void* address) noexcept {
   const std::lock_guard lock(process_mutex(ProcessLock::mappings));
-  const auto& all = mappings();
+  const auto& all = contents().mappings;
   const auto* const byte = static_cast<const std::byte*>(address);
   const auto after = all.upper_bound(byte);
   if (after == all.begin()) return nullptr;

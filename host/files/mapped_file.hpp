@@ -13,8 +13,9 @@
 namespace multibuffer::files {
 
 /// The bytes of a whole regular file. A large file is mapped read only: pages are read when they
-/// are touched, and others never. A small file is read into memory instead, since the system allows
-/// a process only some ten thousand mappings.
+/// are touched, and others never. A small file, of up to 64 KiB, is read into memory instead, since
+/// the system allows a process only some ten thousand mappings; but where small files take 64 MiB
+/// of the process' memory already, further ones are mapped, too, as long as there are mappings.
 ///
 /// If another program cuts a mapped file, touching the missing part raises SIGBUS, which ends the
 /// process unless it has a handler; `path_of_mapping` tells a handler which file it was.
