@@ -24,12 +24,12 @@ int run_devices() {
   std::string reads;
   std::string misses;
   for (const FileFormat& format : file_formats()) {
-    std::string& words = format.missing.empty() ? reads : misses;
-    words += text(words.empty() ? "" : ", ", format.name);
-    if (!format.missing.empty()) words += text(" (", format.missing, ")");
+    if (format.missing.empty())
+      reads += text(reads.empty() ? "" : ", ", format.name);
+    else
+      misses += text("cannot read ", format.name, ": ", format.remedy, '\n');
   }
-  std::cout << "reads " << reads << '\n';
-  if (!misses.empty()) std::cout << "built without the libraries for " << misses << '\n';
+  std::cout << "reads " << reads << '\n' << misses;
   return 0;
 }
 

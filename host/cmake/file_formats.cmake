@@ -14,6 +14,10 @@ endfunction()
 set(multibuffer_png ${PNG_FOUND})
 if(MULTIBUFFER_WHEEL)
   set(multibuffer_png OFF)
+  set(remedy "pip's module is without libpng. multibuffer.rows() takes a picture that Pillow has read, \
+and the command reads one itself")
+  set_source_files_properties(files/without_png.cpp PROPERTIES
+    COMPILE_DEFINITIONS MULTIBUFFER_PNG_REMEDY="${remedy}")
 endif()
 if(multibuffer_png)
   target_sources(multibuffer_dataset PRIVATE files/png.cpp)

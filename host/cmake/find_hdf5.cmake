@@ -11,12 +11,13 @@ option(MULTIBUFFER_HDF5 "Read HDF5, where libhdf5 is" ${multibuffer_hdf5_default
 set(multibuffer_hdf5_FOUND OFF)
 if(NOT MULTIBUFFER_HDF5)
   if(MULTIBUFFER_WHEEL)
-    set(option "CMAKE_ARGS=-DMULTIBUFFER_HDF5=ON")
+    set(remedy "a wheel is made for machines without libhdf5. Where libhdf5-dev is installed, build one with it: \
+CMAKE_ARGS=-DMULTIBUFFER_HDF5=ON pip install --force-reinstall --no-deps . (in the folder of the sources)")
   else()
-    set(option "-D MULTIBUFFER_HDF5=ON")
+    set(remedy "build it where libhdf5-dev is installed, with -D MULTIBUFFER_HDF5=ON")
   endif()
   set_source_files_properties(files/without_hdf5.cpp PROPERTIES
-    COMPILE_DEFINITIONS MULTIBUFFER_HDF5_OPTION="${option}")
+    COMPILE_DEFINITIONS MULTIBUFFER_HDF5_REMEDY="${remedy}")
   return()
 endif()
 

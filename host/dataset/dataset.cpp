@@ -307,9 +307,14 @@ DeviceArray upload(const Dataset& dataset, const Device& device, const UploadOpt
 
 std::vector<FileFormat> file_formats() {
   std::vector<FileFormat> formats;
-  for (const files::Reader* reader : files::readers())
-    formats.push_back(
-        {std::string(reader->name), reader->open ? "" : std::string(reader->package)});
+  for (const files::Reader* reader : files::readers()) {
+    FileFormat format{std::string(reader->name), "", ""};
+    if (!reader->open) {
+      format.missing = reader->package;
+      format.remedy = files::remedy_of(*reader);
+    }
+    formats.push_back(std::move(format));
+  }
   return formats;
 }
 

@@ -55,6 +55,11 @@ const Reader* recognised(const std::string& path) {
   return nullptr;
 }
 
+std::string remedy_of(const Reader& reader) {
+  if (!reader.remedy.empty()) return std::string(reader.remedy);
+  return text("build it where ", reader.package, " is installed");
+}
+
 void require_no_name(const std::string& path, const std::string& name) {
   if (!name.empty())
     throw Failure(Errc::file_invalid,
@@ -64,10 +69,8 @@ void require_no_name(const std::string& path, const std::string& name) {
 std::unique_ptr<StoredFile> open_stored_file(const std::string& path) {
   const Reader* const reader = reader_of(path);
   if (!reader->open)
-    throw Failure(
-        Errc::file_invalid,
-        text(path, ": this build cannot read ", reader->name, "; build it where ", reader->package,
-             " is installed", reader->option.empty() ? "" : ", with ", reader->option));
+    throw Failure(Errc::file_invalid,
+                  text(path, ": this build cannot read ", reader->name, "; ", remedy_of(*reader)));
   return reader->open(path);
 }
 

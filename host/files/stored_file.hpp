@@ -65,9 +65,12 @@ struct Reader {
   bool (*recognises)(std::string_view first_bytes);
   /// Throws `file_unreadable` or `file_invalid`. Null in a build without the format's library.
   std::unique_ptr<StoredFile> (*open)(const std::string& path);
-  /// What a build without it also lacks: an option, for one.
-  std::string_view option = {};
+  /// How to get it where a build leaves it out, in words; empty: build it where `package` is.
+  std::string_view remedy = {};
 };
+
+/// How to get a format that this build lacks, in words.
+std::string remedy_of(const Reader& reader);
 
 /// All formats, those that this build lacks included.
 std::span<const Reader* const> readers();

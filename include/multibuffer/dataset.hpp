@@ -138,6 +138,7 @@ DeviceArray upload(const Dataset& dataset, const Device& device, const UploadOpt
 struct FileFormat {
   std::string name;
   std::string missing;  ///< Debian's package that the build lacked; empty if it can be read
+  std::string remedy;   ///< how to get it, in words; empty if it can be read
 };
 std::vector<FileFormat> file_formats();
 

@@ -1,3 +1,4 @@
+#include <multibuffer/dataset.hpp>
 #include <multibuffer/device.hpp>
 #include <multibuffer/reference.hpp>
 
@@ -922,11 +923,25 @@ TEST_F(Command, PatternsStandForFilesInNaturalOrder) {
              "array of shape (4, 3), dtype '<i2'");
   expect_refused({"gather", files_ / "t*.npy"}, {"there are no such files"});
   expect_refused({"gather", pattern, "--placement", "packed"}, {"--placement"});
+  make_npy("t[1]*.npy", {2, 3}, 0);
+  make_npy("t1x.npy", {2, 3}, 9);
+  expect_done({"gather", files_ / "t[[]1][*].npy", "--index", "1", "--out", out, "--verify"});
+  EXPECT_EQ(values(), std::pair(Shape({3}), std::vector<std::int16_t>({3, 4, 5})));
+  expect_done({"gather", files_ / "t[1]*.npy", "--out", out, "--verify"});
+  EXPECT_EQ(values().first, Shape({2, 3}));
   make_npy("s11.npy", {1, 4}, 6);
   expect_refused({"gather", "--concat", pattern}, {"s11.npy", "(1, 4), not (2, 3)"});
 }
 
-TEST_F(Command, SaysWhichFormatsItReads) { expect_has(expect_done({"devices"}).out, "reads .npy"); }
+TEST_F(Command, SaysWhichFormatsItReads) {
+  const std::string out = expect_done({"devices"}).out;
+  expect_has(out, "reads .npy");
+  for (const FileFormat& format : file_formats()) {
+    EXPECT_EQ(format.missing.empty(), format.remedy.empty()) << format.name;
+    if (!format.missing.empty())
+      expect_has(out, "cannot read " + format.name + ": " + format.remedy);
+  }
+}
 
 }  // namespace
 }  // namespace multibuffer
