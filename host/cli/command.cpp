@@ -119,7 +119,8 @@ void add_inputs(CLI::App& command, AnyOptions& options) {
       .add_option("INPUT", options.inputs,
                   ".npy, PNG, HDF5, safetensors or stored .npz files; several are\n"
                   "stacked. FILE::ARRAY names an array in a file, and patterns in\n"
-                  "quotes several: 'shards/*.npy', 'm-*.safetensors::layers.*.w1'")
+                  "quotes several: 'shards/*.npy', 'm-*.safetensors::layers.*.w1'.\n"
+                  "[*], [?] and [[] in a pattern are these characters themselves")
       ->required();
   command.add_flag_callback(
       "--concat", [&options] { options.join = Join::concatenate; },

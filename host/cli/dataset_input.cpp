@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <numeric>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,22 @@ bool names_dataset(const std::string& input) {
   return reader != &files::npy_reader && reader != &files::png_reader;
 }
 
+/// Tells whether an input is a pattern for files. In patterns, "[*]" is the star itself.
+bool names_files(const std::string& input) {
+  for (std::size_t at = 0; at != std::string::npos; at = input.find("::", at + 1))
+    if (at > 0 && exists(input.substr(0, at))) return false;
+  std::string_view file(input);
+  file = file.substr(0, file.find("::"));
+  for (; !file.empty(); file.remove_prefix(1)) {
+    if (file.size() >= 3 && file[0] == '[' && file[2] == ']') {
+      file.remove_prefix(2);
+    } else if (std::string_view("*?[").find(file[0]) != std::string_view::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 bool is_dataset(std::span<const std::string> inputs) {
@@ -39,7 +56,7 @@ bool is_dataset(std::span<const std::string> inputs) {
 Dataset open_dataset(std::span<const std::string> inputs, Join join) {
   OpenOptions options;
   // One input is itself, and not a stack of one.
-  const bool is_one = inputs.size() == 1 && inputs[0].find_first_of("*?[") == std::string::npos;
+  const bool is_one = inputs.size() == 1 && !names_files(inputs[0]);
   options.join = is_one ? Join::concatenate : join;
   return Dataset::open(inputs, options);
 }

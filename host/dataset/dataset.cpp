@@ -104,6 +104,11 @@ files::StoredArray raw_array(const RawNumbers& raw, const DatasetFile& file) {
   return array;
 }
 
+/// The pattern for names, which begin without a '/'.
+ArrayPattern pattern_of(const std::string& array) {
+  return ArrayPattern(std::string_view(array).substr(array.starts_with('/') ? 1 : 0));
+}
+
 /// The parts that a source stands for, and the grid of the stars in it.
 struct Found {
   std::vector<Part> parts;
@@ -133,10 +138,11 @@ void find_in(const std::string& path, const std::string& array, const OpenOption
   const auto take = [&](const std::string& name) {
     found.parts.push_back({file->array(name), number, full_name(path, name)});
   };
-  if (!is_pattern(array)) return take(array.empty() ? only_name(*file, path) : array);
-  const std::string_view pattern = std::string_view(array).substr(array.starts_with('/') ? 1 : 0);
+  if (array.empty()) return take(only_name(*file, path));
+  if (const ArrayPattern name(array); !name.has_stars()) return take(name.name());
+  const ArrayPattern pattern = pattern_of(array);
   for (const std::string& name : file->names())
-    if (auto captured = match_array(pattern, name)) {
+    if (auto captured = pattern.match(name)) {
       take(name);
       found.captures.push_back(std::move(*captured));
     }
@@ -154,7 +160,7 @@ Grid stack_stars(Found found, const std::string& source, const std::string& patt
     throw Failure(Errc::invalid_argument, text(source, ": there is no array of such a name"));
   std::vector<std::string> names;
   for (const Part& part : found.parts) names.push_back(part.name);
-  const StarGrid stars = grid_of_stars(found.captures, names, pattern);
+  const StarGrid stars = grid_of_stars(found.captures, names, pattern_of(pattern), pattern);
   std::vector<Part> parts;
   for (const std::size_t i : stars.order) parts.push_back(std::move(found.parts[i]));
   return stacked(std::move(parts), stars.extents);
@@ -187,7 +193,7 @@ Dataset Dataset::open(std::span<const std::string> sources, const OpenOptions& o
     SourceName name = split_source(source);
     for (const std::string& path : files_of(name.file))
       find_in(path, name.array, options, list, found);
-    if (!is_pattern(name.array)) continue;
+    if (!ArrayPattern(name.array).has_stars()) continue;
     if (sources.size() > 1)
       throw Failure(Errc::invalid_argument,
                     text(source, ": a pattern for arrays is opened by itself"));

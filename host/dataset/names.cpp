@@ -35,22 +35,6 @@ bool exists(const std::string& path) {
   return stat(path.c_str(), &status) == 0;
 }
 
-/// Puts `pattern` without its magic characters into a name for them to match, and fills `captured`.
-bool match_here(std::string_view pattern, std::string_view name,
-                std::vector<std::string>& captured) {
-  for (; !pattern.empty() && pattern[0] != '*'; pattern.remove_prefix(1), name.remove_prefix(1))
-    if (name.empty() || name[0] != pattern[0]) return false;
-  if (pattern.empty()) return name.empty();
-  pattern.remove_prefix(1);
-  const std::size_t longest = std::min(name.find_first_of("./"), name.size());
-  for (std::size_t length = longest; length > 0; --length) {
-    captured.emplace_back(name.substr(0, length));
-    if (match_here(pattern, name.substr(length), captured)) return true;
-    captured.pop_back();
-  }
-  return false;
-}
-
 }  // namespace
 
 bool natural_less(std::string_view a, std::string_view b) {
@@ -88,7 +72,9 @@ std::vector<std::string> files_of(const std::string& name_or_pattern) {
   const bool is_pattern = name_or_pattern.find_first_of("*?[") != std::string::npos;
   if (!is_pattern || exists(name_or_pattern)) return {name_or_pattern};
   glob_t found{};
-  const int error = glob(name_or_pattern.c_str(), GLOB_ERR | GLOB_NOSORT, nullptr, &found);
+  // A backslash is itself, as in Python's patterns: glob.escape() leaves those of a name alone.
+  const int flags = GLOB_ERR | GLOB_NOSORT | GLOB_NOESCAPE;
+  const int error = glob(name_or_pattern.c_str(), flags, nullptr, &found);
   const std::unique_ptr<glob_t, void (*)(glob_t*)> freed(&found, [](glob_t* g) { globfree(g); });
   if (error == GLOB_NOMATCH)
     throw Failure(Errc::file_unreadable, text(name_or_pattern, ": there are no such files"));
@@ -101,17 +87,51 @@ std::vector<std::string> files_of(const std::string& name_or_pattern) {
   return files;
 }
 
-bool is_pattern(std::string_view array) { return array.find('*') != std::string_view::npos; }
+ArrayPattern::ArrayPattern(std::string_view text) : pieces_(1) {
+  while (!text.empty()) {
+    const bool is_escape = text.size() >= 3 && text[0] == '[' && text[2] == ']' &&
+                           std::string_view("*?[").find(text[1]) != std::string_view::npos;
+    if (is_escape) {
+      pieces_.back() += text[1];
+    } else if (text[0] == '*') {
+      pieces_.emplace_back();
+    } else {
+      pieces_.back() += text[0];
+    }
+    text.remove_prefix(is_escape ? 3 : 1);
+  }
+}
 
-std::optional<std::vector<std::string>> match_array(std::string_view pattern,
-                                                    std::string_view name) {
+std::optional<std::vector<std::string>> ArrayPattern::match(std::string_view name) const {
   std::vector<std::string> captured;
-  if (!match_here(pattern, name, captured)) return {};
+  if (!match_from(0, name, captured)) return {};
   return captured;
 }
 
+bool ArrayPattern::match_from(std::size_t piece, std::string_view name,
+                              std::vector<std::string>& captured) const {
+  if (!name.starts_with(pieces_[piece])) return false;
+  name.remove_prefix(pieces_[piece].size());
+  if (piece + 1 == pieces_.size()) return name.empty();
+  const std::size_t longest = std::min(name.find_first_of("./"), name.size());
+  for (std::size_t length = longest; length > 0; --length) {
+    captured.emplace_back(name.substr(0, length));
+    if (match_from(piece + 1, name.substr(length), captured)) return true;
+    captured.pop_back();
+  }
+  return false;
+}
+
+std::string ArrayPattern::spelled(std::span<const std::string> words) const {
+  std::string name = pieces_[0];
+  for (std::size_t star = 0; star + 1 < pieces_.size(); ++star)
+    name += words[star] + pieces_[star + 1];
+  return name;
+}
+
 StarGrid grid_of_stars(const std::vector<std::vector<std::string>>& captures,
-                       const std::vector<std::string>& names, std::string_view pattern) {
+                       const std::vector<std::string>& names, const ArrayPattern& pattern,
+                       std::string_view pattern_text) {
   const std::size_t stars = captures.at(0).size();
   std::vector<std::vector<std::string>> values(stars);
   std::int64_t places = 1;
@@ -125,15 +145,12 @@ StarGrid grid_of_stars(const std::vector<std::vector<std::string>>& captures,
   }
   constexpr auto none = static_cast<std::size_t>(-1);
   const auto spelled = [&](std::size_t place) {
-    std::string name;
     std::vector<std::string> words(stars);
     for (std::size_t star = stars; star-- > 0;) {
       words[star] = values[star][place % values[star].size()];
       place /= values[star].size();
     }
-    std::size_t star = 0;
-    for (const char c : pattern) name += c == '*' ? words[star++] : std::string(1, c);
-    return name;
+    return pattern.spelled(words);
   };
   // Where some are missing, there are fewer names than places.
   std::vector<std::pair<std::size_t, std::size_t>> at;
@@ -151,16 +168,17 @@ StarGrid grid_of_stars(const std::vector<std::vector<std::string>>& captures,
   std::size_t before = none;
   for (const auto& [place, i] : at) {
     if (place + 1 == expected)
-      throw Failure(Errc::invalid_argument,
-                    text(names[before], " and ", names[i], " are the same array of ", pattern));
+      throw Failure(Errc::invalid_argument, text(names[before], " and ", names[i],
+                                                 " are the same array of ", pattern_text));
     if (place != expected) break;
     grid.order.push_back(i);
     before = i;
     ++expected;
   }
   if (static_cast<std::int64_t>(expected) != places)
-    throw Failure(Errc::invalid_argument, text("there is no ", spelled(expected), ", of the ",
-                                               places, " arrays that ", pattern, " stands for"));
+    throw Failure(Errc::invalid_argument,
+                  text("there is no ", spelled(expected), ", of the ", places, " arrays that ",
+                       pattern_text, " stands for"));
   return grid;
 }
 

@@ -67,9 +67,10 @@ class Dataset : public ViewOperations<Dataset> {
  public:
   /// `source` is the name of a file, `FILE::ARRAY` for formats with arrays by name, or a pattern:
   /// `*`, `?` and `[...]` in FILE stand for several files, joined in natural order (2 before 10);
-  /// in ARRAY, for several arrays, stacked along one new axis for each `*`. Formats: .npy, .npz
-  /// (stored), HDF5 (contiguous or chunked, without filters), safetensors, PNG, and plain numbers
-  /// with `OpenOptions::raw`.
+  /// in ARRAY, for several arrays, stacked along one new axis for each `*`. `[*]`, `[?]` and `[[]`
+  /// are these characters themselves, in both; and a FILE that is there is no pattern. Formats:
+  /// .npy, .npz (stored), HDF5 (contiguous or chunked, without filters), safetensors, PNG, and
+  /// plain numbers with `OpenOptions::raw`.
   ///
   /// Throws `file_unreadable`; `file_invalid` for what cannot be read, with the reason; and
   /// `invalid_argument` for arrays that do not fit together, naming the first that does not.

@@ -245,6 +245,9 @@ TEST(Names, AreInNaturalOrder) {
 
 TEST(Names, StarsStandForOneWordEach) {
   using Words = std::vector<std::string>;
+  const auto match_array = [](std::string_view pattern, std::string_view name) {
+    return ArrayPattern(pattern).match(name);
+  };
   EXPECT_EQ(match_array("layers.*.w", "layers.10.w"), (Words{"10"}));
   EXPECT_EQ(match_array("layers.*.w", "layers.1.0.w"), std::nullopt);
   EXPECT_EQ(match_array("layers.*.w", "layers..w"), std::nullopt);
@@ -254,11 +257,52 @@ TEST(Names, StarsStandForOneWordEach) {
   EXPECT_EQ(match_array("*", ""), std::nullopt);
 }
 
+TEST(Names, EscapesAreTheCharactersThemselves) {
+  using Words = std::vector<std::string>;
+  const ArrayPattern name("a[*]b[?]c[[]d]");
+  EXPECT_FALSE(name.has_stars());
+  EXPECT_EQ(name.name(), "a*b?c[d]");
+  EXPECT_EQ(name.match("a*b?c[d]"), Words{});
+  EXPECT_EQ(name.match("axb?c[d]"), std::nullopt);
+  const ArrayPattern pattern("*[*]*");
+  EXPECT_TRUE(pattern.has_stars());
+  EXPECT_EQ(pattern.match("a*b"), (Words{"a", "b"}));
+  EXPECT_EQ(pattern.match("aab"), std::nullopt);
+  EXPECT_EQ(pattern.spelled(Words{"x", "y"}), "x*y");
+  for (const char* const itself : {"w[0]", "[", "a[*", "[]", "[*", "x?y", "[ab]", "[*?]*"})
+    EXPECT_EQ(ArrayPattern(itself).has_stars(), std::string_view(itself).ends_with('*')) << itself;
+  EXPECT_EQ(ArrayPattern("w[0][").name(), "w[0][");
+}
+
+TEST(Names, AnEscapedNameStandsForItself) {
+  Random random(5);
+  constexpr std::string_view letters = "*?[]a./!";
+  const auto word = [&] {
+    std::string name;
+    for (int i = random.between(1, 8); i > 0; --i)
+      name += letters[static_cast<std::size_t>(
+          random.between(std::int64_t{0}, std::ssize(letters) - 1))];
+    return name;
+  };
+  for (int i = 0; i < 10'000; ++i) {
+    const std::string name = word();
+    std::string escaped;  // as by Python's glob.escape()
+    for (const char c : name)
+      escaped += c == '*' || c == '?' || c == '[' ? text('[', c, ']') : std::string(1, c);
+    const ArrayPattern pattern(escaped);
+    ASSERT_FALSE(pattern.has_stars()) << escaped;
+    ASSERT_EQ(pattern.name(), name);
+    const std::string other = word();
+    ASSERT_EQ(pattern.match(other).has_value(), other == name) << escaped << " " << other;
+  }
+}
+
 TEST(Names, StarsSpanAGrid) {
   const auto grid_of = [](const std::vector<std::string>& names) {
     std::vector<std::vector<std::string>> captures;
-    for (const std::string& name : names) captures.push_back(*match_array("*.*", name));
-    return grid_of_stars(captures, names, "*.*");
+    const ArrayPattern pattern("*.*");
+    for (const std::string& name : names) captures.push_back(*pattern.match(name));
+    return grid_of_stars(captures, names, pattern, "*.*");
   };
   const StarGrid grid = grid_of({"2.b", "10.a", "2.a", "10.b"});
   EXPECT_EQ(grid.extents, (Numbers{2, 2}));
@@ -282,6 +326,26 @@ class Files : public ::testing::Test {
   std::string path(std::string_view name) const { return scratch_ / name; }
   Scratch scratch_;
 };
+
+TEST_F(Files, OfAnyNameAreFound) {
+  const auto expect_one = [&](const std::string& source, std::int64_t rows) {
+    SCOPED_TRACE(source);
+    EXPECT_EQ(Dataset::open(source).shape(), (Numbers{rows, 3}));
+  };
+  write_rows(path("a[1]*.npy"), 2, 0);
+  write_rows(path("a1x.npy"), 3, 0);
+  write_rows(path("a\\.npy"), 4, 0);
+  write_rows(path("b::c.npy"), 5, 0);
+  expect_one(path("a[1]*.npy"), 2);      // a file that is there is no pattern
+  expect_one(path("a[[]1][*].npy"), 2);  // as glob.escape() writes it
+  expect_one(path("a[1][x].npy"), 3);
+  expect_one(path("a[[]*.npy"), 2);
+  expect_one(path("a\\*"), 4);
+  expect_one(path("b::c.npy"), 5);
+  expect_one(path("?[:]:c.npy"), 5);
+  expect_one(path("a*.npy"), 9);
+  expect_error(Errc::file_unreadable, "no such files", [&] { Dataset::open(path("a[?].npy")); });
+}
 
 TEST_F(Files, ArePartsOfOneArrayInNaturalOrder) {
   write_rows(path("s10.npy"), 2, 3);

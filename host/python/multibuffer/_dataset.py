@@ -83,7 +83,12 @@ def _h5py_name(source):
     if source.file.mode != "r":
         source.file.flush()
     _check_opened(source.file)
-    return f"{source.file.filename}::{source.name}"
+    return f"{source.file.filename}::{_escaped(source.name)}"
+
+
+def _escaped(name):
+    """A name as a pattern that stands for nothing else, as by glob.escape()."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
 def _check_opened(file):
@@ -122,11 +127,13 @@ def open(source, *, dtype=None, shape=None, offset=0, join="concatenate", window
 
     source: the name of a file; FILE::ARRAY for formats with arrays by name; a pattern, "shards/*.npy"
       for several files, joined in natural order, "model-*.safetensors::layers.*.w1" for several
-      arrays, stacked along one new axis for each '*' behind the '::'; or a list of names. Or an
-      object that names its file: h5py.Dataset, numpy.memmap. Or what is in memory: tables and
-      arrays of Arrow (pyarrow, polars, ...), one column of numbers or fixed-size lists without
-      nulls; a list of arrays of the host. Or a dict of all these: the result is then a Datasets,
-      which reads several at once.
+      arrays, stacked along one new axis for each '*' behind the '::'; or a list of names. A file
+      that is there is never taken for a pattern; else '[*]', '[?]' and '[[]', on both sides of the
+      '::', are these characters themselves, as glob.escape() writes them, and '[:]' is a colon. Or
+      an object that names its file: h5py.Dataset, numpy.memmap. Or what is in memory: tables and
+      arrays of Arrow (pyarrow, polars, ...), one column of numbers, timestamps or fixed-size lists
+      without nulls; a list of arrays of the host. Or a dict of all these: the result is then a
+      Datasets, which reads several at once.
     dtype, shape, offset: of numbers in a file without a header: one extent of shape may be -1. They
       say what is in the file; to convert what is read, give take() or batches() a dtype.
     join: how several files become one array: "concatenate" along their axis 0, or "stack" along a
