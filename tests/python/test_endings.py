@@ -167,6 +167,10 @@ WORK = {
     "Dataset in windows": "files.with_window(4096).on('host').copy()",
     "Dataset.reshape": "files.reshape((32, 256, 3))",
     "Datasets.take": "both.take([1, 2])",
+    "Datasets.gather": "both.gather([[1, 2]], dtype='f4')",
+    "Datasets.copy": "both.copy(out=both.copy())",
+    "Datasets.upload": "both.upload()",
+    "Datasets.reference": "both[:2].reference()",
     "Datasets.keys": "list(both.keys()), list(both.values()), list(both.items())",
     # Long enough for the work to look for signals, for which it takes the GIL.
     "long work": ("long = upload(bytes(1 << 22)).copy()", "multibuffer.verify(long, long, atol=1)"),

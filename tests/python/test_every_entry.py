@@ -39,7 +39,6 @@ ALSO = {
     "open": OSError,
     "Drawing.save": OSError,
     "Datasets.__getitem__": KeyError,  # as of a dict
-    "Datasets.take": KeyError,  # of an out that lacks a name
     "Dataset.batches": ImportError,  # where torch is not installed
     "Datasets.batches": ImportError,
     "Dataset.torch": ImportError,

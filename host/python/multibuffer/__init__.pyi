@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, SupportsIndex, TypeVar, final, overlo
 
 from typing_extensions import Self
 
-# An exporter of the buffer protocol, of DLPack or of __cuda_array_interface__, or a list of these.
+# An exporter of the buffer protocol, of DLPack or of __cuda_array_interface__, a column of Arrow's, or
+# a list of these.
 _Array = Any
 # Integers or booleans: any array of them, or sequences, nested or not.
 _Indices = Any
@@ -272,19 +273,64 @@ class Datasets:
     @overload
     def __getitem__(self, key: str) -> Dataset: ...
     @overload
-    def __getitem__(self, key: slice) -> Datasets: ...
+    def __getitem__(self, key: slice | list[str]) -> Datasets: ...
+    # A Datasets, too, where the key begins with a slice and gathers nothing.
     @overload
-    def __getitem__(self, key: Any) -> dict[str, Any]: ...
+    def __getitem__(self, key: Any) -> dict[str, Any] | Datasets: ...
+    # Where out is given, the result is a dict of what is in it, else of DeviceBuffers. Words about
+    # elements are for all datasets, or a dict of those that they are for.
     def take(
         self,
         indices: _Indices,
         axis: int = 0,
         mode: _Mode = "raise",
-        out: Mapping[str, _Array] | None = None,
+        out: dict[str, _Array] | None = None,
+        *,
+        dtype: _DType | dict[str, _DType] | None = None,
+        saturate: bool | dict[str, bool] = False,
+        scale: Any = None,
+        bias: Any = None,
+        channel_axis: int | dict[str, int] = -1,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> dict[str, Any]: ...
+    def gather(
+        self,
+        coordinates: Sequence[_Indices],
+        mode: _Mode = "raise",
+        out: dict[str, _Array] | None = None,
+        *,
+        dtype: _DType | dict[str, _DType] | None = None,
+        saturate: bool | dict[str, bool] = False,
+        scale: Any = None,
+        bias: Any = None,
+        channel_axis: int | dict[str, int] = -1,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> dict[str, Any]: ...
+    def copy(
+        self,
+        order: _Order = "C",
+        out: dict[str, _Array] | None = None,
+        *,
+        dtype: _DType | dict[str, _DType] | None = None,
+        saturate: bool | dict[str, bool] = False,
+        scale: Any = None,
+        bias: Any = None,
+        channel_axis: int | dict[str, int] = -1,
+        stream: _Stream = None,
+        progress: _Progress = None,
+    ) -> dict[str, Any]: ...
+    def upload(
+        self,
+        device: str | None = None,
         *,
         stream: _Stream = None,
-    ) -> dict[str, Any]: ...
+        progress: _Progress = None,
+    ) -> dict[str, DeviceArray]: ...
+    def reference(self) -> dict[str, DeviceBuffer]: ...
     def on(self, device: str) -> Datasets: ...
+    def with_window(self, bytes: int | str) -> Datasets: ...
     def batches(
         self,
         n: int,

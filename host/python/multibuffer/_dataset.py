@@ -224,14 +224,35 @@ def _token(dataset):
         return "multibuffer.Dataset", os.urandom(16).hex()
 
 
+def words_by_name(words, names):
+    """{name: the words of its call} of words for several datasets: each a value for all, or a dict of
+    those that it is for. None is a word that is not said."""
+    for word, value in words.items():
+        for name in value if isinstance(value, dict) else ():
+            if name not in names:
+                raise ValueError(f"{word} names {name!r}, which is none of the datasets")
+    said = {}
+    for name in names:
+        values = {word: value.get(name) if isinstance(value, dict) else value
+                  for word, value in words.items()}
+        said[name] = {word: value for word, value in values.items() if value is not None}
+    return said
+
+
 class Datasets:
     """Several datasets of one length, read at once: a dict in, a dict out.
 
-    An index, take() and batches() give a dict of what each dataset gives; slices a Datasets.
+    What a Dataset reads is a dict of what each dataset reads, and a view of it, as slices, on() and
+    with_window() give, is a Datasets. A name in brackets is its dataset, a list of names those.
+    Where calls take dtype, saturate, scale, bias and channel_axis, each is a value for all datasets
+    or a dict of those that it is for; out is a dict of all names. Each dataset counts its own
+    progress.
     """
 
     def __init__(self, datasets):
         lengths = {name: len(dataset) for name, dataset in datasets.items()}
+        if not lengths:
+            raise ValueError("several datasets are at least one")
         first = next(iter(lengths))
         for name, length in lengths.items():
             if length != lengths[first]:
@@ -260,27 +281,67 @@ class Datasets:
         return name in self._datasets
 
     def __getitem__(self, key):
-        """A dataset by its name; else a dict of dataset[key], and of a slice a Datasets."""
+        """A dataset by its name, several by a list of names; else a dict of dataset[key], which is a
+        Datasets where key begins with a slice and is made of slices and integers."""
         if isinstance(key, str):
             return self._datasets[key]
+        if isinstance(key, list) and key and all(isinstance(name, str) for name in key):
+            return Datasets({name: self._datasets[name] for name in key})
         results = {name: dataset[key] for name, dataset in self._datasets.items()}
-        if isinstance(key, slice):
+        keeps_rows = isinstance(key[0] if isinstance(key, tuple) and key else key, slice)
+        if keeps_rows and all(isinstance(each, _core.Dataset) for each in results.values()):
             return Datasets(results)
         return results
 
-    def take(self, indices, axis=0, mode="raise", out=None, *, stream=None):
-        """Dataset.take() of each; out, if given, is a dict of the same names."""
+    def _each(self, method, arguments, out, stream, progress, words):
+        """{name: dataset.method(*arguments, ...)}, with each dataset's own words."""
         if out is not None and not isinstance(out, dict):
             raise TypeError(f"out is a dict, as the result is, not {type(out).__name__}")
         if out is not None and out.keys() != self._datasets.keys():
             raise ValueError(f"out has the names {list(out)}, not {list(self._datasets)}")
-        return {name: dataset.take(indices, axis, mode, None if out is None else out[name],
-                                   stream=stream)
+        said = words_by_name(words, self._datasets)
+        return {name: getattr(dataset, method)(*arguments, out=None if out is None else out[name],
+                                               stream=stream, progress=progress, **said[name])
                 for name, dataset in self._datasets.items()}
+
+    def take(self, indices, axis=0, mode="raise", out=None, *, dtype=None, saturate=False,
+             scale=None, bias=None, channel_axis=-1, stream=None, progress=None):
+        """Dataset.take() of each dataset, as a dict."""
+        words = {"dtype": dtype, "saturate": saturate, "scale": scale, "bias": bias,
+                 "channel_axis": channel_axis}
+        return self._each("take", (indices, axis, mode), out, stream, progress, words)
+
+    def gather(self, coordinates, mode="raise", out=None, *, dtype=None, saturate=False, scale=None,
+               bias=None, channel_axis=-1, stream=None, progress=None):
+        """Dataset.gather() of each dataset, as a dict."""
+        words = {"dtype": dtype, "saturate": saturate, "scale": scale, "bias": bias,
+                 "channel_axis": channel_axis}
+        return self._each("gather", (coordinates, mode), out, stream, progress, words)
+
+    def copy(self, order="C", out=None, *, dtype=None, saturate=False, scale=None, bias=None,
+             channel_axis=-1, stream=None, progress=None):
+        """Dataset.copy() of each dataset: all elements, as a dict."""
+        words = {"dtype": dtype, "saturate": saturate, "scale": scale, "bias": bias,
+                 "channel_axis": channel_axis}
+        return self._each("copy", (order,), out, stream, progress, words)
+
+    def upload(self, device=None, *, stream=None, progress=None):
+        """Dataset.upload() of each dataset: a dict of DeviceArrays."""
+        return {name: dataset.upload(device, stream=stream, progress=progress)
+                for name, dataset in self._datasets.items()}
+
+    def reference(self):
+        """Dataset.reference() of each dataset, as a dict: what copy() is checked against."""
+        return {name: dataset.reference() for name, dataset in self._datasets.items()}
 
     def on(self, device):
         """The same datasets, whose gathers put results on device."""
         return Datasets({name: dataset.on(device) for name, dataset in self._datasets.items()})
+
+    def with_window(self, bytes):
+        """The same datasets, read in windows of so many bytes, an int or '64 MiB'; 0 maps files."""
+        return Datasets({name: dataset.with_window(bytes)
+                         for name, dataset in self._datasets.items()})
 
     def batches(self, n, *, shuffle=False, seed=0, rank=0, world=1, device=None, prefetch=2,
                 drop_last=False, dtype=None, scale=None, bias=None, channel_axis=-1,

@@ -103,10 +103,9 @@ def _taken_by(framework, element):
 class Column:
     """One of the arrays of a batch, and what take() is told to make of its elements."""
 
-    def __init__(self, dataset, elements, framework):
+    def __init__(self, dataset, words, framework):
         self.dataset = dataset.on("host")
-        # What take() makes of elements as it gathers them.
-        self.words = {word: value for word, value in elements.items() if value is not None}
+        self.words = dict(words)  # what take() is told to make of elements as it gathers them
         self.view_as = None  # torch's type for elements that NumPy has no name for
         self._settle(framework)
 
@@ -465,23 +464,17 @@ class Batches:
             torch = None
         else:
             raise ValueError(f"framework {self._framework!r}: there are 'torch' and 'numpy'")
-        from ._dataset import Datasets
+        from ._dataset import Datasets, words_by_name
 
         columns = {}
         several = isinstance(self._dataset, Datasets)
         datasets = dict(self._dataset.items()) if several else {None: self._dataset}
+        said = words_by_name(self._elements, datasets)
         for name, dataset in datasets.items():
-            # One for all datasets, or a dict of those that it is for.
-            elements = {word: value.get(name) if isinstance(value, dict) else value
-                        for word, value in self._elements.items()}
-            column = Column(dataset, elements, torch)
+            column = Column(dataset, said[name], torch)
             device = self._device_of(dataset, torch)
             columns[name] = Host(column, self._n, self._prefetch, torch) if device is None else \
                 Cuda(column, self._n, self._prefetch, torch, device)
-        for word, value in self._elements.items():
-            for name in value if isinstance(value, dict) else ():
-                if name not in columns:
-                    raise ValueError(f"{word} names {name!r}, which is none of the datasets")
         return columns
 
     def _device_of(self, dataset, torch):
