@@ -13,8 +13,6 @@ std::string advice_on(py::handle object) {
   if (has("getbands") && has("tobytes")) return ": multibuffer.rows(image) reads a Pillow image";
   if (has("aval") && has("_trace"))
     return ", which JAX traces and which has no elements yet: call this outside of jax.jit";
-  if (has("to_numpy") && has("__arrow_c_stream__"))
-    return ": multibuffer.open() reads it where it lies, and .to_numpy() makes an array of it";
   if (has("to_numpy")) return ": .to_numpy() makes an array of it";
   if (has("compute") && has("__array__")) return ": .compute() makes an array of it";
   if (has("__array__") && has("read_direct")) return ": dataset[...] reads it from its file";

@@ -6,6 +6,7 @@
 #include "host/python/elements/dtype.hpp"
 #include "host/python/elements/numpy_array.hpp"
 #include "host/python/inputs/advice.hpp"
+#include "host/python/inputs/arrow_input.hpp"
 #include "host/python/inputs/dataset_object.hpp"
 #include "host/python/inputs/interfaces.hpp"
 #include "host/python/inputs/parts.hpp"
@@ -66,6 +67,25 @@ Source source_from_dataset(const Dataset& dataset, Route route) {
   }));
 }
 
+/// A column of Arrow's where it lies; of several chunks, as their rows' addresses or a copy.
+Source source_from_arrow(py::handle object, Route route) {
+  ArrowColumn column = arrow_column(py::make_tuple(object));
+  if (column.parts.size() != 1)
+    return source_from_dataset(Dataset::of_memory(column.parts, std::move(column.owner)), route);
+  const ArrayView& view = column.parts[0];
+  return {view, std::move(column.owner), "host", std::make_shared<const Description>(view)};
+}
+
+/// By an interface of its own. Arrow's own arrays have DLPack's, too, which most of them refuse.
+Source source_by_interfaces(py::handle object, Route route) {
+  try {
+    return source_from_interfaces(object, Access::read, route);
+  } catch (const py::error_already_set& refusal) {
+    if (!refusal.matches(PyExc_Exception) || !is_arrow(object)) throw;
+  }
+  return source_from_arrow(object, route);
+}
+
 }  // namespace
 
 bool is_array(py::handle object) {
@@ -84,15 +104,16 @@ Source source_of(py::handle object, Route route) {
   if (const auto* const dataset = object_in<const DatasetObject>(object))
     return source_from_dataset(Dataset(dataset->dataset), route);
   if (PyObject_CheckBuffer(object.ptr()) || offers_more_than_buffer(object))
-    return source_from_interfaces(object, Access::read, route);
+    return source_by_interfaces(object, route);
   if (is_list(object)) {
     const NestedList guard;
     return source_from_list(object, route);
   }
-  throw py::type_error(text(
-      "expected an object with the buffer protocol, __dlpack__ or __cuda_array_interface__, or "
-      "a list of such objects, not ",
-      Py_TYPE(object.ptr())->tp_name, advice_on(object)));
+  if (is_arrow(object)) return source_from_arrow(object, route);
+  throw py::type_error(
+      text("expected an object with the buffer protocol, __dlpack__, __cuda_array_interface__ or "
+           "Arrow's __arrow_c_array__ or __arrow_c_stream__, or a list of such objects, not ",
+           Py_TYPE(object.ptr())->tp_name, advice_on(object)));
 }
 
 DeviceBuffer reference_copy(const Dataset& dataset) {

@@ -37,7 +37,8 @@ enum class Route {
 };
 
 /// `object` as one of these, the first that it is: our own arrays, an exporter of PEP 3118, of
-/// DLPack, of `__cuda_array_interface__`, or a list or tuple of these, at any nesting. Throws
+/// DLPack, of `__cuda_array_interface__`, a column of Arrow's, or a list or tuple of these, at any
+/// nesting. Throws
 /// TypeError for anything else, and BufferError for an object whose elements are not what its
 /// memory holds (claims.hpp).
 Source source_of(pybind11::handle object, Route route = Route::shortest);

@@ -7,8 +7,9 @@
     >>> torch.from_dlpack(batch)                                # without a copy
 
 upload(obj) takes whatever exports the buffer protocol (PEP 3118), with pointer tables (suboffsets)
-or without; DLPack; __cuda_array_interface__; and lists of these. It returns a DeviceArray, indexed
-like a NumPy array. What it gathers is a DeviceBuffer, which NumPy, torch, CuPy, JAX and Numba take.
+or without; DLPack; __cuda_array_interface__; Arrow's columns; and lists of these. It returns a
+DeviceArray, indexed like a NumPy array. What it gathers is a DeviceBuffer, which NumPy, torch, CuPy,
+JAX and Numba take.
 
 A DeviceArray whose pointers turned out regular (levels == 0), as those of upload(rows) mostly do,
 goes to these packages as it is, without another copy: numpy.asarray(array) and
@@ -171,8 +172,10 @@ def upload(
     """Resolve the pointers of obj and bring what they lead to onto a device.
 
     obj: an exporter of the buffer protocol, with suboffsets or without, of DLPack or of
-      __cuda_array_interface__; or a list or tuple of these, at any nesting, as pointer tables
-      over its parts. Parts that lie differently in memory are copied first.
+      __cuda_array_interface__; one column of Arrow's (pyarrow, polars, pandas), of numbers,
+      timestamps or fixed-size lists without nulls, as open() takes it; or a list or tuple of these,
+      at any nesting, as pointer tables over its parts. Parts that lie differently in memory are
+      copied first. Rows of unequal length are for ragged().
     device: 'auto' (where obj is on a GPU, that; else the first GPU; else the host), 'host',
       'cuda' or 'cuda:N'.
     placement: 'packed' (the elements alone), 'preserved' (the memory they span), 'auto' (the
