@@ -15,11 +15,13 @@ files::NpyType parse_dtype(std::string_view given) {
   if (!format)
     throw Failure(
         Errc::invalid_argument,
-        text("--dtype ", given,
-             ": there are bool, int8 to int64, uint8 to uint64, float16, float32, float64, "
-             "complex64, complex128, and type strings of these, such as '>f4'"));
+        text(
+            "--dtype ", given,
+            ": there are bool, int8 to int64, uint8 to uint64, float16, float32, float64, "
+            "complex64, complex128, datetime64[s] and its like, and type strings of these, such as "
+            "'>f4'"));
   const Type& type = format->type();
-  if (!has_standard_codes(type))
+  if (!has_standard_codes(type) && !is_date(type))
     throw Failure(Errc::invalid_argument,
                   text("--dtype ", given,
                        ": .npy files have no such type, and hold its elements as raw bytes, '",

@@ -18,7 +18,6 @@ namespace multibuffer::cli {
 namespace {
 
 bool holds_integers(const files::NpyFile& file) {
-  // Dates have an integer format, so the format alone is not enough.
   const char kind = file.type().descr.size() > 2 ? file.type().descr[2] : '\0';
   return file.type().descr.front() == '\'' && (kind == 'i' || kind == 'u');
 }

@@ -1,5 +1,6 @@
 #include "host/files/npy_type.hpp"
 
+#include "host/format/dates.hpp"
 #include "host/format/scalar_type.hpp"
 #include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
@@ -127,43 +128,42 @@ NpyType number(const Spelling& s, bool field) {
   if (!row) return {};
   std::string code(row->format);
   // Formats have no code for a long double that is not the machine's own: moved as bytes.
-  if (code.back() == 'g' && s.order != native_order) code = text(s.count, "s");
+  if (code.back() == 'g' && s.order != native_order) code = text(s.count, "x");
   const bool one_byte = s.count == 1;
   return {.descr = quote(text(one_byte ? '|' : s.order, s.kind, s.count)),
-          .format = one_byte || code.back() == 's' ? code : ordered(s.order, code, field),
+          .format = one_byte || code.back() == 'x' ? code : ordered(s.order, code, field),
           .itemsize = s.count};
 }
 
 NpyType string_of(const Spelling& s, bool field) {
   const bool wide = s.kind == 'U';
   const char kind = s.kind == 'a' ? 'S' : s.kind;
+  const char code = kind == 'V' ? 'x' : 's';
   return {.descr = quote(text(wide ? s.order : '|', kind, s.count)),
-          .format = wide ? ordered(s.order, text(s.count, "w"), field) : text(s.count, "s"),
+          .format = wide ? ordered(s.order, text(s.count, "w"), field) : text(s.count, code),
           .itemsize = multiply(s.count, wide ? 4 : 1)};
 }
 
-// Normalises a unit as NumPy writes it: "[ns]", "[25s]", or an empty text for a generic unit.
-// Returns nothing if there is no such unit.
+// Normalises a unit as NumPy writes it, "ns", "25s", out of its brackets; an empty text for a
+// generic unit. Returns nothing if there is no such unit.
 std::optional<std::string> unit_of(std::string_view written) {
-  constexpr std::array<std::string_view, 13> units = {"Y",  "M",  "W",  "D",  "h",  "m", "s",
-                                                      "ms", "us", "ns", "ps", "fs", "as"};
   if (written.empty() || written == "[generic]") return "";
   if (written.size() < 3 || written.front() != '[' || written.back() != ']') return {};
-  std::string_view unit = written.substr(1, written.size() - 2);
-  std::int32_t count = 1;  // NumPy's own type for it
-  const auto [end, error] = std::from_chars(unit.data(), unit.data() + unit.size(), count);
-  if (error == std::errc::result_out_of_range || count < 0) return {};
-  unit.remove_prefix(static_cast<std::size_t>(end - unit.data()));
-  if (unit == "\xce\xbcs") unit = "us";  // the Greek letter mu
-  if (std::ranges::find(units, unit) == units.end()) return {};
-  return count == 1 ? text("[", unit, "]") : text("[", count, unit, "]");
+  std::string unit(written.substr(1, written.size() - 2));
+  constexpr std::string_view micro = "\xce\xbcs";  // the Greek letter mu
+  if (unit.ends_with(micro)) unit.replace(unit.size() - micro.size(), micro.size(), "us");
+  return date_unit(unit);
 }
 
 NpyType date(const Spelling& s, bool field) {
   const std::optional<std::string> unit = unit_of(s.unit);
   if (s.count != 8 || !unit) return {};
-  return {.descr = quote(text(s.order, s.kind, s.count, *unit)),
-          .format = ordered(s.order, "q", field),
+  Type type;
+  type.kind = s.kind == 'M' ? ScalarKind::datetime : ScalarKind::timedelta;
+  type.unit = *unit;
+  const std::string brackets = unit->empty() ? "" : text('[', *unit, ']');
+  return {.descr = quote(text(s.order, s.kind, s.count, brackets)),
+          .format = ordered(s.order, date_name(type), field),
           .itemsize = 8};
 }
 
@@ -341,7 +341,7 @@ NpyType struct_of(const std::vector<Literal>& fields) {
     result.itemsize = add(result.itemsize, type.itemsize());
   }
   result.descr += fields.empty() ? "[]" : "]";
-  result.format = has_format ? text("T{", format, "}") : text(result.itemsize, "s");
+  result.format = has_format ? text("T{", format, "}") : text(result.itemsize, "x");
   return result;
 }
 

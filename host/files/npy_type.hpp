@@ -11,7 +11,7 @@ namespace multibuffer::files {
 /// An element type as .npy spells it, and as PEP 3118 does.
 struct NpyType {
   std::string descr;          ///< a Python literal, the same for all spellings of a type
-  std::string format;         ///< moves the same bytes; dates are integers, opaque bytes are `s`
+  std::string format;         ///< as `Format` reads it: dates by their names, raw bytes are `x`
   std::int64_t itemsize = 0;  ///< 0 for strings of no letters, which NumPy allows
 };
 

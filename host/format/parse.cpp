@@ -2,6 +2,7 @@
 
 #include <multibuffer/error.hpp>
 
+#include "host/format/dates.hpp"
 #include "host/format/quoted.hpp"
 #include "host/format/scalar_type.hpp"
 #include "host/support/native_order.hpp"
@@ -89,6 +90,7 @@ constexpr std::array known_codes{
 //   shape  = "(" number { "," number } ")"
 //   type   = "T{" { item } "}" | "&" item without name | "X{" anything balanced "}"
 //          | "Z" ( "f" | "d" | "g" ) | code | name of a scalar without a code
+//          | ( "datetime64" | "timedelta64" ) [ "[" unit "]" ]
 //
 // White space may stand between any two of these, but not between a number and its type.
 
@@ -152,6 +154,7 @@ class Parser {
   Type scalar_type(char code) const;
   const ScalarRow* named_scalar() const;
   Type named_type(const ScalarRow& row);
+  Type date_type(DateName date);
   std::string name();
   Type layout(std::vector<Item> items);
   void check_names(const std::vector<Item>& items) const;
@@ -297,6 +300,7 @@ std::int64_t Parser::number() {
 Type Parser::type() {
   if (at_end()) fail("expected a type code, found " + found(), position_);
   if (const ScalarRow* const row = named_scalar()) return named_type(*row);
+  if (auto date = find_date_name(format_.substr(position_))) return date_type(*std::move(date));
   switch (const char code = format_[position_]) {
     case 'T':
       return struct_type();
@@ -416,6 +420,14 @@ Type Parser::named_type(const ScalarRow& row) {
   result.alignment = mode_.aligned ? row.size : 1;
   result.little_endian = row.size == 1 || mode_.little_endian;
   return result;
+}
+
+Type Parser::date_type(DateName date) {
+  position_ += date.length;
+  Type& result = date.type;
+  if (!mode_.aligned) result.alignment = 1;
+  result.little_endian = mode_.little_endian;
+  return std::move(result);
 }
 
 std::string Parser::name() {

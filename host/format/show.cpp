@@ -1,5 +1,6 @@
 #include <multibuffer/format.hpp>
 
+#include "host/format/dates.hpp"
 #include "host/format/quoted.hpp"
 #include "host/format/read_scalar.hpp"
 
@@ -9,6 +10,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -96,6 +98,16 @@ std::string complex(const Type& type, const std::byte* element) {
   return "(" + first + (second.starts_with('-') ? "" : "+") + second + ")";
 }
 
+/// NumPy's call that makes it.
+std::string date(const Type& type, const std::byte* element) {
+  const std::string_view call = type.kind == ScalarKind::datetime ? "datetime64" : "timedelta64";
+  const std::int64_t count = read_signed(element, type.size, type.little_endian);
+  std::string out(call);
+  if (count == std::numeric_limits<std::int64_t>::min()) return out + "('NaT')";
+  out += "(" + std::to_string(count);
+  return out + (type.unit.empty() ? ")" : ", '" + type.unit + "')");
+}
+
 std::string pointer(const Type& type, const std::byte* element) {
   std::array<char, 16> digits;
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(),
@@ -181,6 +193,9 @@ std::string scalar(const Type& type, const std::byte* element) {
     case ScalarKind::pointer:
     case ScalarKind::object:
       return pointer(type, element);
+    case ScalarKind::datetime:
+    case ScalarKind::timedelta:
+      return date(type, element);
   }
   return {};
 }

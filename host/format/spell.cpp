@@ -1,6 +1,7 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/format.hpp>
 
+#include "host/format/dates.hpp"
 #include "host/format/quoted.hpp"
 #include "host/format/scalar_type.hpp"
 #include "host/support/native_order.hpp"
@@ -33,6 +34,9 @@ std::string code_text(const Type& type) {
       return "P";
     case ScalarKind::object:
       return "O";
+    case ScalarKind::datetime:
+    case ScalarKind::timedelta:
+      return date_name(type);
     default: {
       const ScalarRow* const row = find_scalar(type.kind, type.size, type.encoding);
       return row ? std::string(row->format) : std::string();
@@ -81,7 +85,7 @@ class FormatWriter {
       this->type(field.type);
       if (!field.name.empty())
         out_ += ":" + field.name + ":";
-      else if (!field.type.is_struct && field.type.encoding != RealEncoding::ieee)
+      else if (!field.type.is_struct && !has_standard_codes(field.type))
         out_ += ' ';  // or the next code would be taken for a part of the name
       std::int64_t size = field.type.size;
       for (const std::int64_t extent : field.shape) size *= extent;

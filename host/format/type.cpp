@@ -18,8 +18,14 @@ bool all_scalars(const Type& type, const Predicate& holds) {
 }  // namespace
 
 bool has_standard_codes(const Type& type) {
-  return all_scalars(type,
-                     [](const Type& scalar) { return scalar.encoding == RealEncoding::ieee; });
+  return all_scalars(type, [](const Type& scalar) {
+    return scalar.encoding == RealEncoding::ieee && !is_date(scalar);
+  });
+}
+
+bool is_date(const Type& type) {
+  return !type.is_struct &&
+         (type.kind == ScalarKind::datetime || type.kind == ScalarKind::timedelta);
 }
 
 bool is_native(const Type& type) {
@@ -55,7 +61,7 @@ Type native_type(const Type& type) {
 bool same_meaning(const Type& a, const Type& b) {
   if (a.is_struct != b.is_struct || a.size != b.size) return false;
   if (!a.is_struct)
-    return a.kind == b.kind && a.encoding == b.encoding &&
+    return a.kind == b.kind && a.encoding == b.encoding && a.unit == b.unit &&
            (a.size == 1 || a.little_endian == b.little_endian);
   return std::ranges::equal(a.fields, b.fields, [](const Field& x, const Field& y) {
     return x.name == y.name && x.offset == y.offset && x.shape == y.shape &&

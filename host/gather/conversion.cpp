@@ -28,6 +28,11 @@ Numbers numbers_of(const Format& format, const Format& from, const Format& to) {
   if (format.opaque()) refuse(from, to, text(subject, "is not understood: ", format.why_opaque()));
   const Type& type = format.type();
   if (type.is_struct) refuse(from, to, subject + "is a struct; convert its fields one by one");
+  if (is_date(type))
+    refuse(from, to,
+           subject +
+               "is a date or a time span, which becomes an int64, 'q', alone: the "
+               "count of its unit");
   const bool is_complex = type.kind == ScalarKind::complex;
   const ScalarRow* const row = is_complex
                                    ? find_scalar(ScalarKind::real, type.size / 2, type.encoding)
@@ -38,15 +43,25 @@ Numbers numbers_of(const Format& format, const Format& from, const Format& to) {
   return {row->scalar, !is_native(type), is_complex};
 }
 
+bool is_int64(const Type& type) {
+  return !type.is_struct && type.kind == ScalarKind::signed_integer && type.size == 8;
+}
+
+/// Returns true if the bytes of one type are those of the other, but for their order: dates and
+/// time spans are counts, which int64 holds.
+bool have_one_encoding(const Type& a, const Type& b) {
+  if (a.is_struct || b.is_struct) return false;
+  if ((is_date(a) && is_int64(b)) || (is_int64(a) && is_date(b))) return true;
+  return a.kind == b.kind && a.size == b.size && a.encoding == b.encoding && a.unit == b.unit;
+}
+
 /// Returns how elements that differ in nothing but the order of their bytes are byte-swapped,
 /// whatever they mean; nothing for others.
 std::optional<Conversion> reordering_of(const Format& from, const Format& to) {
   if (from.opaque() || to.opaque()) return std::nullopt;
   const Type& a = from.type();
   const Type& b = to.type();
-  if (a.is_struct || b.is_struct || a.kind != b.kind || a.size != b.size ||
-      a.encoding != b.encoding)
-    return std::nullopt;
+  if (!have_one_encoding(a, b)) return std::nullopt;
   if (is_native(a) == is_native(b)) return Conversion{};
   const std::int64_t unit = swapped_bytes(a);
   if (unit > 8) return std::nullopt;

@@ -31,6 +31,7 @@ DataType data_type(const Format& format) {
   if (type.is_struct) refuse("they are structs");
   if (!is_native(type)) refuse("they are not in native byte order; convert them with native()");
   const ScalarRow* const row = find_scalar(type.kind, type.size, type.encoding);
+  if (is_date(type)) refuse("they are dates or time spans, whose counts int64 holds");
   if (!row) refuse("they are no numbers");
   if (row->dlpack_code < 0) refuse("long double has no portable layout");
   return {static_cast<std::uint8_t>(row->dlpack_code), static_cast<std::uint8_t>(8 * type.size), 1};

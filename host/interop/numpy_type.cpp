@@ -1,5 +1,6 @@
 #include "host/interop/numpy_type.hpp"
 
+#include "host/format/dates.hpp"
 #include "host/format/scalar_type.hpp"
 #include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
@@ -7,6 +8,7 @@
 #include <charconv>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 namespace multibuffer {
 namespace {
@@ -24,9 +26,24 @@ char letter_of(const Type& type) {
       return 'S';
     case ScalarKind::ucs4:
       return 'U';
+    case ScalarKind::datetime:
+      return 'M';
+    case ScalarKind::timedelta:
+      return 'm';
     default:
       return 'V';
   }
+}
+
+/// Finds the date or the time span that a name or a type string without its byte order stands for:
+/// "datetime64[s]", "M8[s]".
+std::optional<Type> find_date(std::string_view name) {
+  std::string full(name);
+  if (name.starts_with("M8")) full.replace(0, 2, "datetime64");
+  if (name.starts_with("m8")) full.replace(0, 2, "timedelta64");
+  std::optional<DateName> found = find_date_name(full);
+  if (!found || found->length != full.size()) return std::nullopt;
+  return std::move(found->type);
 }
 
 /// Finds the number of a type string without its byte order, "f2".
@@ -45,11 +62,13 @@ std::string type_string(const Type& type) {
   const char letter = letter_of(type);
   const bool ordered = type.size > 1 && letter != 'S' && letter != 'V';
   const char order = !ordered ? '|' : type.little_endian ? '<' : '>';
-  return text(order, letter, letter == 'U' ? type.size / 4 : type.size);
+  const std::string unit = type.unit.empty() ? "" : text('[', type.unit, ']');
+  return text(order, letter, letter == 'U' ? type.size / 4 : type.size, unit);
 }
 
 std::optional<std::string> dtype_name(const Type& type) {
   if (type.is_struct) return std::nullopt;
+  if (is_date(type) && is_native(type)) return date_name(type);
   const ScalarRow* const row = find_scalar(type.kind, type.size, type.encoding);
   if (!row) return std::nullopt;
   if (is_native(type)) return std::string(row->name);
@@ -70,7 +89,12 @@ std::optional<Format> format_of_dtype_name(std::string_view name) {
     return known.name == name && known.dlpack_code >= 0 && (is_named(known) || !has_order);
   });
   if (!row) row = find_type_string(name);
-  if (!row) return std::nullopt;
+  if (!row) {
+    std::optional<Type> date = find_date(name);
+    if (!date) return std::nullopt;
+    date->little_endian = little_endian;
+    return format_of(*date);
+  }
   Type type;
   type.kind = row->kind;
   type.encoding = row->encoding;

@@ -11,6 +11,7 @@
 #include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -27,6 +28,25 @@ template <class Self>
 constexpr const char* to_host_call =
     std::is_same_v<Self, DeviceArray> ? "copy().to_host()" : "to_host()";
 
+bool is_date(const Format& format) {
+  return !format.opaque() && multibuffer::is_date(format.type());
+}
+
+/// Tells whether elements have fields, some of them dates.
+bool has_dates(const Type& type) {
+  const auto is_one = [](const Field& field) {
+    return multibuffer::is_date(field.type) || has_dates(field.type);
+  };
+  return type.is_struct && std::ranges::any_of(type.fields, is_one);
+}
+bool has_dates(const Format& format) { return !format.opaque() && has_dates(format.type()); }
+
+/// Tells whether elements are raw bytes, NumPy's void. Of 'x', which is PEP 3118's word for them,
+/// NumPy makes a struct without fields, and of 's' a string, which ends at its last NULs.
+bool is_void(const Format& format) {
+  return !format.opaque() && !format.type().is_struct && format.type().kind == ScalarKind::padding;
+}
+
 // ---- The buffer protocol
 
 /// The shape and the strides of an export, which are made for it and go with it. The memory is kept
@@ -40,9 +60,19 @@ int give_buffer(PyObject* self, const DeviceBuffer& buffer, const Format& format
                 Py_buffer* view, int flags) {
   const bool is_struct = !format.opaque() && format.type().is_struct;
   const char* const instead =
-      is_struct ? "take the fields one by one"
-                : "numpy.asarray() and DLPack take them, and astype(\"float32\") converts them";
+      has_dates(format) ? "numpy.asarray() takes them"
+      : is_struct       ? "take the fields one by one"
+      : is_date(format)
+          ? "numpy.asarray() takes them, and astype(\"int64\") gives their counts"
+          : "numpy.asarray() and DLPack take them, and astype(\"float32\") converts them";
   if (refuses_format(format, flags, instead)) return -1;
+  if ((flags & PyBUF_FORMAT) != 0 && is_void(format)) {
+    PyErr_Format(PyExc_BufferError,
+                 "the buffer protocol has no format that NumPy reads as raw bytes, %s: "
+                 "numpy.asarray() takes them, and tobytes()",
+                 type_string(format).c_str());
+    return -1;
+  }
   synchronize(buffer);
   const BufferExport source{.buf = buffer.data(),
                             .len = buffer.nbytes(),
@@ -82,8 +112,9 @@ void release_buffer(PyObject*, Py_buffer* view) { delete static_cast<Lent*>(view
 
 // ---- The array interfaces
 
-/// The fields that NumPy's interface and Numba's have in common.
-py::dict array_interface(const HandedOn& given) {
+/// The fields that NumPy's interface and Numba's have in common. An array without elements is at
+/// `address_of_nothing`.
+py::dict array_interface(const HandedOn& given, std::uintptr_t address_of_nothing) {
   const DeviceBuffer& buffer = given.buffer;
   py::dict interface;
   const auto set = [&](const char* key, const py::object& value) {
@@ -96,8 +127,9 @@ py::dict array_interface(const HandedOn& given) {
   if (!description.is_none()) set("descr", description);
   set("strides", buffer.is_c_contiguous() ? py::object(py::none()) : to_tuple(buffer.strides()));
   py::tuple data(2);
-  const auto address = reinterpret_cast<std::uintptr_t>(buffer.data());
-  PyTuple_SET_ITEM(data.ptr(), 0, py::int_(buffer.size() == 0 ? 0 : address).release().ptr());
+  auto address = reinterpret_cast<std::uintptr_t>(buffer.data());
+  if (buffer.size() == 0) address = address_of_nothing;
+  PyTuple_SET_ITEM(data.ptr(), 0, py::int_(address).release().ptr());
   PyTuple_SET_ITEM(data.ptr(), 1, py::bool_(given.is_readonly).release().ptr());
   set("data", data);
   return interface;
@@ -108,12 +140,18 @@ py::dict host_interface(const Self& array) {
   if (!is_on_host(array.device()))
     throw py::attribute_error("__array_interface__: the array is on " + array.device().name());
   // NumPy would take it for raw bytes, and never come to ask for __array__().
-  if (dlpack::is_named_type(array.format()))
+  if (dlpack::is_named_type(array.format()) && !is_date(array.format()))
     throw py::attribute_error("__array_interface__ has no type string for elements of type " +
+                              array.format().text());
+  // Of the bytes between fields, NumPy would make fields.
+  if (has_dates(array.format()))
+    throw py::attribute_error("__array_interface__ has no place for fields of format " +
                               array.format().text());
   const HandedOn given = handed_on<py::attribute_error>(array);
   synchronize(given.buffer);
-  return array_interface(given);
+  // At address 0, NumPy takes the array itself for an element.
+  static constexpr std::byte nothing{};
+  return array_interface(given, reinterpret_cast<std::uintptr_t>(&nothing));
 }
 
 template <class Self>
@@ -131,7 +169,7 @@ py::dict cuda_interface(const Self& array) {
     given.buffer.order_before(StreamRef::legacy());
     return true;
   });
-  py::dict interface = array_interface(given);
+  py::dict interface = array_interface(given, 0);
   if (PyDict_SetItemString(interface.ptr(), "stream", Py_None) != 0) throw py::error_already_set();
   return interface;
 }
@@ -155,10 +193,10 @@ py::object dtype_of_ml_dtypes(const Format& format) {
   return is_native(format.type()) ? dtype : dtype.attr("newbyteorder")();
 }
 
-/// Describes the memory as unsigned integers.
-DeviceBuffer as_integers(const DeviceBuffer& buffer) {
+/// Describes the memory as elements of the same size that the buffer protocol has a format for.
+DeviceBuffer as_others(const DeviceBuffer& buffer) {
   const std::int64_t size = buffer.format().itemsize();
-  return buffer.reinterpret(Format(size == 1 ? "B" : "H", size));
+  return buffer.reinterpret(Format(size == 1 ? "B" : size == 2 ? "H" : text(size, 's'), size));
 }
 
 py::object memory_view_of(py::handle object) {
@@ -171,10 +209,12 @@ py::object memory_view_of(py::handle object) {
 py::object shared_with_numpy(py::handle self, const HandedOn& given) {
   const py::object as_array = py::module_::import("numpy").attr("asarray");
   const Format& format = given.buffer.format();
-  if (!dlpack::is_named_type(format)) return as_array(memory_view_of(self));
-  const py::object own_dtype = dtype_of_ml_dtypes(format);
-  const py::object integers = as_array(memory_view_of(wrap(as_integers(given.buffer))));
-  return integers.attr("view")(own_dtype);
+  const bool is_numpys = is_date(format) || has_dates(format) || is_void(format);
+  if (!is_numpys && !dlpack::is_named_type(format)) return as_array(memory_view_of(self));
+  const py::object own_dtype =
+      is_numpys ? numpy_dtype_of(format.type()) : dtype_of_ml_dtypes(format);
+  const py::object others = as_array(memory_view_of(wrap(as_others(given.buffer))));
+  return others.attr("view")(own_dtype);
 }
 
 template <class Self>

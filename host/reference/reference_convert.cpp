@@ -108,7 +108,20 @@ struct Elements {
   std::size_t parts = 1;
 };
 
-Elements elements_of(const Format& format) {
+bool is_date_or_span(const Type& type) {
+  return type.kind == ScalarKind::datetime || type.kind == ScalarKind::timedelta;
+}
+
+/// Tells whether both are counts of 64 bits: an int64 and a date, or dates that count the same.
+bool are_counts(const Type& a, const Type& b) {
+  if (a.is_struct || b.is_struct || a.size != 8 || b.size != 8) return false;
+  if (is_date_or_span(a) && is_date_or_span(b)) return a.kind == b.kind && a.unit == b.unit;
+  const Type& other = is_date_or_span(a) ? b : a;
+  return (is_date_or_span(a) || is_date_or_span(b)) && other.kind == ScalarKind::signed_integer;
+}
+
+/// `as_count`: the number that a date is, too.
+Elements elements_of(const Format& format, bool as_count = false) {
   const Type& type = format.type();
   if (type.is_struct) refuse(format);
   Elements result;
@@ -116,6 +129,7 @@ Elements elements_of(const Format& format) {
   result.kind.size = static_cast<std::size_t>(type.size);
   result.kind.little_endian = type.little_endian;
   result.kind.encoding = type.encoding;
+  if (as_count) result.kind.kind = ScalarKind::signed_integer;
   if (type.kind == ScalarKind::complex) {
     result.kind.kind = ScalarKind::real;
     result.kind.size /= 2;
@@ -338,8 +352,9 @@ Result converted(Result result, const Format& from, const Format& to, const Opti
   const Watch& watch = options.watch;
   if (options.scaling) return converted_and_scaled(std::move(result), from, to, options);
   if (from == to) return result;
-  const Elements source = elements_of(from);
-  const Elements target = elements_of(to);
+  const bool counts = are_counts(from.type(), to.type());
+  const Elements source = elements_of(from, counts);
+  const Elements target = elements_of(to, counts);
   if (source.parts > target.parts)
     throw Failure(Errc::format_unsupported,
                   text("elements of format '", from.text(), "' have imaginary parts, and '",

@@ -18,10 +18,13 @@ struct Type {
   bool is_struct = false;
   ScalarKind kind = ScalarKind::unsigned_integer;  ///< of a scalar
   RealEncoding encoding = RealEncoding::ieee;      ///< of a real; `ieee` for all others
-  bool little_endian = true;                       ///< of a scalar of more than one byte
-  std::int64_t size = 1;                           ///< bytes, of one element of this type
-  std::int64_t alignment = 1;                      ///< bytes; 1 where `@` does not reach
-  std::vector<Field> fields;                       ///< of a struct, in order, padding left out
+  /// What a `datetime` or a `timedelta` counts, as NumPy writes it: "s", "25us"; empty for a
+  /// generic unit, and for all others.
+  std::string unit = {};
+  bool little_endian = true;   ///< of a scalar of more than one byte
+  std::int64_t size = 1;       ///< bytes, of one element of this type
+  std::int64_t alignment = 1;  ///< bytes; 1 where `@` does not reach
+  std::vector<Field> fields;   ///< of a struct, in order, padding left out
 };
 
 /// One member of a struct: `shape` repeats the type in C order, `(2,3)f`; a count is a last axis of
@@ -89,7 +92,8 @@ class Format {
 /// Codes: `x c b B ? h H i I l L q Q n N e f d g s p P F D G u w O & X{} Zf Zd Zg t`, counts,
 /// `T{}`, `(2,3)` sub-arrays, `:name:`, and `@ = < > ! ^`, which last until the next one, into
 /// `T{}` and out of it. The reals that PEP 3118 has no code for stand by their names, which only
-/// this library reads: `bfloat16`, `>bfloat16`, `T{float8_e5m2:x:}` (see `RealEncoding`). Only `@`
+/// this library reads: `bfloat16`, `>bfloat16`, `T{float8_e5m2:x:}` (see `RealEncoding`); and so do
+/// NumPy's dates and time spans, of 8 bytes: `datetime64[s]`, `>timedelta64[25us]`. Only `@`
 /// (the default) aligns; `@` and `^` use native sizes. Without them `n` and `N` are errors, and
 /// `g`, `P` and `O` keep their native size. White space between items is ignored. Bit fields (`t`)
 /// are understood far enough to be refused by name.
@@ -104,9 +108,13 @@ class Format {
 /// Throws `invalid_format` with the position in the text, counted from 0.
 Type parse_format(std::string_view format);
 
-/// Returns true if PEP 3118 has a code for each scalar in `type`; it has none for `bfloat16` and
-/// the floats of 8 bits.
+/// Returns true if PEP 3118 has a code for each scalar in `type`; it has none for `bfloat16`, the
+/// floats of 8 bits, dates and time spans.
 bool has_standard_codes(const Type& type);
+
+/// Returns true for one of NumPy's dates or time spans: an int64 that counts units, whose least
+/// number is "not a time".
+bool is_date(const Type& type);
 
 /// Returns true if all scalars in elements of `type` are in this machine's byte order.
 bool is_native(const Type& type);

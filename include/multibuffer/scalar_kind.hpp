@@ -19,6 +19,8 @@ enum class ScalarKind : std::uint8_t {
   ucs4,              ///< w: UTF-32, of a length
   pointer,           ///< P, &, X{}
   object,            ///< O
+  datetime,          ///< datetime64: NumPy's points in time, counted from 1970 on
+  timedelta,         ///< timedelta64: NumPy's spans of time
 };
 
 /// Says how a real number is encoded. Those that IEEE 754 does not define are spelt by their names,

@@ -310,6 +310,8 @@ TEST_F(Command, ElementsAreConvertedOnTheirWay) {
   expect_converted({"--dtype", ">i4", "--index", "1, :1"}, "'>i4'", std::string("\0\0\1\1", 4));
   expect_converted({"--dtype", "c8", "--index", "0, 1"}, "'<c8'",
                    bytes_of(std::vector<float>{255, 0}));
+  expect_converted({"--dtype", "int64", "--index", "0, :1"}, "'<i8'",
+                   bytes_of(std::vector<std::int64_t>{254}));
   expect_converted({"--dtype", "int16"}, "'<i2'",
                    bytes_of(std::vector<std::int16_t>{254, 255, 256, 257, 258, 259}));
   expect_refused({"gather", a, "--dtype", "int7"}, {"--dtype int7", "float16"});
@@ -322,6 +324,17 @@ TEST_F(Command, ElementsAreConvertedOnTheirWay) {
   expect_refused(
       {"gather", make_png("p.png", 2, 3), "--dtype", "float32", "--out", files_ / "q.png"},
       {"a PNG holds", "'f'"});
+  // Dates are counts, to and from int64.
+  const std::string dates = files_ / "dates.npy";
+  write_file(dates, npy_bytes_of("'>M8[s]'", "(1,)", std::string("\0\0\0\0\0\0\1\2", 8)));
+  for (const auto& [word, descr] :
+       {std::pair("int64", "'<i8'"), {"datetime64[s]", "'<M8[s]'"}, {"M8[s]", "'<M8[s]'"}}) {
+    expect_done({"gather", dates, "--dtype", word, "--out", out, "--verify"});
+    EXPECT_EQ(files::NpyFile(out).type().descr, descr);
+    EXPECT_EQ(read_file(out).substr(128), bytes_of(std::vector<std::int64_t>{258}));
+  }
+  for (const char* const word : {"datetime64[ms]", "m8[s]", "float64"})
+    expect_refused({"gather", dates, "--dtype", word}, {"'>datetime64[s]'", "int64"});
   // Numbers of any type, as a picture.
   const std::string pixels = files_ / "pixels.npy";
   write_file(pixels, npy_bytes_of("'<f4'", "(1, 2)", bytes_of(std::vector<float>{-7, 300})));

@@ -110,24 +110,29 @@ TEST_F(Npy, TypesHaveTheirFormats) {
   expect_type("'>f4'", ">f", 4, "'>f4'");
   expect_type("'<f8'", "d", 8, "'<f8'");
   expect_type("'<f16'", "g", 16, "'<f16'");
-  expect_type("'>f16'", "16s", 16, "'>f16'");
+  expect_type("'>f16'", "16x", 16, "'>f16'");
   expect_type("'<c8'", "Zf", 8, "'<c8'");
   expect_type("'>c16'", ">Zd", 16, "'>c16'");
   expect_type("'<c32'", "Zg", 32, "'<c32'");
   expect_type("'|S5'", "5s", 5, "'|S5'");
   expect_type("'<U3'", "3w", 12, "'<U3'");
   expect_type("'>U3'", ">3w", 12, "'>U3'");
-  expect_type("'|V7'", "7s", 7, "'|V7'");
+  expect_type("'|V7'", "7x", 7, "'|V7'");
+  expect_type("[('a', '|V2'), ('b', '|V3', (2,))]", "T{2x:a:(2)3x:b:}", 8,
+              "[('a', '|V2'), ('b', '|V3', (2,))]");
 }
 
-TEST_F(Npy, DatesAreIntegersThatAreWrittenBackAsDates) {
-  expect_type("'<M8[ns]'", "q", 8, "'<M8[ns]'");
-  expect_type("'>m8[25s]'", ">q", 8, "'>m8[25s]'");
-  expect_type("'<M8'", "q", 8, "'<M8'");
-  expect_type("'M8[generic]'", "q", 8, "'<M8'");
-  expect_type("'m8[1D]'", "q", 8, "'<m8[D]'");
-  expect_type("'datetime64[02h]'", "q", 8, "'<M8[2h]'");
-  expect_type("'M8[2147483647as]'", "q", 8, "'<M8[2147483647as]'");
+TEST_F(Npy, DatesKeepTheirUnits) {
+  expect_type("'<M8[ns]'", "datetime64[ns]", 8, "'<M8[ns]'");
+  expect_type("'>m8[25s]'", ">timedelta64[25s]", 8, "'>m8[25s]'");
+  expect_type("'<M8'", "datetime64", 8, "'<M8'");
+  expect_type("'M8[generic]'", "datetime64", 8, "'<M8'");
+  expect_type("'m8[1D]'", "timedelta64[D]", 8, "'<m8[D]'");
+  expect_type("'datetime64[02h]'", "datetime64[2h]", 8, "'<M8[2h]'");
+  expect_type("'M8[2147483647as]'", "datetime64[2147483647as]", 8, "'<M8[2147483647as]'");
+  expect_type("'M8[25\\u03bcs]'", "datetime64[25us]", 8, "'<M8[25us]'");
+  expect_type("[('t', '<M8[s]'), ('n', '>m8')]", "T{^datetime64[s]:t:>timedelta64:n:}", 16,
+              "[('t', '<M8[s]'), ('n', '>m8')]");
 }
 
 TEST_F(Npy, NumPysOtherNamesOfTypesAreRead) {
@@ -180,11 +185,11 @@ TEST_F(Npy, StructsAreReadInAllWaysThatNumPyTakes) {
 }
 
 TEST_F(Npy, FieldsThatFormatsCannotNameMakeOpaqueElements) {
-  expect_type("[('a\\0b', '<i2')]", "2s", 2, "[('a\\x00b', '<i2')]");
-  expect_type("[('\\ud800', '<i2')]", "2s", 2, "[('\\ud800', '<i2')]");
+  expect_type("[('a\\0b', '<i2')]", "2x", 2, "[('a\\x00b', '<i2')]");
+  expect_type("[('\\ud800', '<i2')]", "2x", 2, "[('\\ud800', '<i2')]");
   // Found by fuzzing: what follows a colon in a format is another field.
-  expect_type("[('a:0b:c', '<i2')]", "2s", 2, "[('a:0b:c', '<i2')]");
-  expect_type("[('n', [('\\udfff', '<i2')])]", "T{2s:n:}", 2, "[('n', [('\\udfff', '<i2')])]");
+  expect_type("[('a:0b:c', '<i2')]", "2x", 2, "[('a:0b:c', '<i2')]");
+  expect_type("[('n', [('\\udfff', '<i2')])]", "T{2x:n:}", 2, "[('n', [('\\udfff', '<i2')])]");
 }
 
 TEST_F(Npy, ElementsMayHaveNoBytes) {
@@ -242,7 +247,7 @@ TEST_F(Npy, WhatFollowsTheArrayIsNoPartOfIt) {
 
 TEST_F(Npy, NamesThatFormatsCannotHoldMakeOpaqueElements) {
   const NpyFile file = open(npy_bytes_of("[('a:b', '<i2')]", "(1,)", "xy"));
-  EXPECT_EQ(file.view().format().text(), "2s");
+  EXPECT_EQ(file.view().format().text(), "2x");
   EXPECT_EQ(elements_of(file), "xy");
 }
 

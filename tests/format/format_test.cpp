@@ -110,6 +110,8 @@ const std::vector<CodeCase> all_codes = {
     {"w", ScalarKind::ucs4, 4, 4, 4},
     {"P", ScalarKind::pointer, 8, 8, 8},
     {"O", ScalarKind::object, 8, 8, 8},
+    {"datetime64[s]", ScalarKind::datetime, 8, 8, 8},
+    {"timedelta64", ScalarKind::timedelta, 8, 8, 8},
     {"&i", ScalarKind::pointer, 8, 8, 8},
     {"&T{ib}", ScalarKind::pointer, 8, 8, 8},
     {"&&d", ScalarKind::pointer, 8, 8, 8},
@@ -762,6 +764,58 @@ TEST(NamesOfReals, EndWhereTheirLettersEnd) {
   for (const char* const wrong : {"bfloat", "bfloat162", "float8_e4m3f", "float8", "Float8_e5m2"})
     EXPECT_THROW(parse_format(wrong), Error) << wrong;
   EXPECT_TRUE(Format("bfloat16", 4).opaque());
+}
+
+TEST(Dates, HaveTheirUnits) {
+  for (const auto& [text, unit] : std::vector<std::pair<std::string, std::string>>{
+           {"datetime64[s]", "s"},
+           {"datetime64[1D]", "D"},
+           {"timedelta64[25us]", "25us"},
+           {"timedelta64[2147483647as]", "2147483647as"},
+           {"datetime64", ""}}) {
+    const Type type = parse_format(text);
+    EXPECT_EQ(type.unit, unit);
+    EXPECT_TRUE(is_date(type));
+    EXPECT_FALSE(has_standard_codes(type));
+    EXPECT_EQ(parse_format(format_of(type).text()).unit, unit);
+  }
+  for (const char* const wrong : {"datetime64[]", "datetime64[xx]", "datetime64[s",
+                                  "datetime64[0s]x", "datetime64[-1s]", "timedelta64[2147483648s]",
+                                  "datetime64s", "datetime", "timedelta64[s]x:", "datetime64 [s]"})
+    EXPECT_TRUE(Format(wrong, 8).opaque()) << wrong;
+  EXPECT_FALSE(is_date(parse_format("q")));
+  EXPECT_FALSE(is_date(parse_format("T{datetime64[s]:t:}")));
+}
+
+TEST(Dates, StandInStructs) {
+  const Type type = parse_format("T{b:a:datetime64[ns]:t:(2)>timedelta64[s]:d:=datetime64 h}");
+  ASSERT_EQ(type.fields.size(), 5U);
+  EXPECT_EQ(type.fields[1].offset, 8) << "aligned";
+  EXPECT_EQ(type.fields[2].offset, 16);
+  EXPECT_EQ(type.fields[2].shape, (std::vector<std::int64_t>{2}));
+  EXPECT_FALSE(type.fields[2].type.little_endian);
+  EXPECT_EQ(type.fields[4].offset, 40);
+  const Format written = format_of(type);
+  EXPECT_EQ(written.text(), "=T{b:a:7xdatetime64[ns]:t:(2)>timedelta64[s]:d:=datetime64 h}");
+  EXPECT_TRUE(same_meaning(written.type(), type));
+  EXPECT_FALSE(is_native(type));
+  EXPECT_TRUE(is_native(native_type(type)));
+}
+
+TEST(Dates, DifferByTheirUnits) {
+  const Format seconds("datetime64[s]", 8);
+  EXPECT_TRUE(same_meaning(seconds, Format("<datetime64[1s]", 8)));
+  for (const char* const other :
+       {"datetime64[ms]", "datetime64", "timedelta64[s]", ">datetime64[s]", "q"})
+    EXPECT_FALSE(same_meaning(seconds, Format(other, 8))) << other;
+}
+
+TEST(Dates, AreShownAsNumPysCalls) {
+  EXPECT_EQ(show_value("datetime64[s]", std::int64_t{-3}), "datetime64(-3, 's')");
+  EXPECT_EQ(show_value("timedelta64[25us]", std::int64_t{7}), "timedelta64(7, '25us')");
+  EXPECT_EQ(show_value("timedelta64", std::int64_t{7}), "timedelta64(7)");
+  EXPECT_EQ(show_value("datetime64[D]", std::numeric_limits<std::int64_t>::min()),
+            "datetime64('NaT')");
 }
 
 TEST(FormatOf, ANumberThatIsNotThereHasNone) {

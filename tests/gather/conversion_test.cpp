@@ -208,6 +208,23 @@ TEST(ConversionOf, SaysWhatItCannotDoAndWhy) {
   expect(Format("Zd", 16), Format("?", 1),
          "complex numbers become complex alone, and a bool is none");
   expect(f, Format("Zg", 32), "'Zg' is made of long doubles");
+  const Format seconds("datetime64[s]", 8);
+  for (const char* const other : {"datetime64[ms]", "timedelta64[s]", "datetime64", "d", "Q"})
+    expect(seconds, Format(other, 8), "becomes an int64, 'q', alone");
+  expect(f, seconds, "becomes an int64, 'q', alone");
+}
+
+TEST(ConversionOf, DatesAreCounts) {
+  const Format counts("q", 8);
+  for (const char* const text : {"datetime64[s]", "timedelta64[25us]", "datetime64"}) {
+    const Format date(text, 8);
+    EXPECT_FALSE(conversion_of(date, counts, Overflow::wrap));
+    EXPECT_FALSE(conversion_of(counts, date, Overflow::saturate));
+    const Format swapped(std::string(">") + text, 8);
+    const Conversion reordering{ScalarType::uint64, ScalarType::uint64, true, false, false};
+    EXPECT_EQ(conversion_of(swapped, counts, Overflow::wrap), reordering);
+    EXPECT_EQ(conversion_of(swapped, date, Overflow::wrap), reordering);
+  }
 }
 
 TEST(ConversionOf, IsNoneWhereElementsStayWhatTheyAre) {

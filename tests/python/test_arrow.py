@@ -299,9 +299,12 @@ class Columns(Case):
                 (b"c", "int8", 1), (b"C", "uint8", 1), (b"s", "int16", 2), (b"S", "uint16", 2),
                 (b"i", "int32", 4), (b"I", "uint32", 4), (b"l", "int64", 8), (b"L", "uint64", 8),
                 (b"e", "float16", 2), (b"f", "float32", 4), (b"g", "float64", 8),
-                (b"tdD", "int32", 4), (b"tdm", "int64", 8), (b"tts", "int32", 4),
+                (b"tdD", "int32", 4), (b"tdm", "datetime64[ms]", 8), (b"tts", "int32", 4),
                 (b"ttm", "int32", 4), (b"ttu", "int64", 8), (b"ttn", "int64", 8),
-                (b"tss:", "int64", 8), (b"tsu:Europe/Berlin", "int64", 8), (b"tDn", "int64", 8)]:
+                (b"tss:", "datetime64[s]", 8), (b"tsm:", "datetime64[ms]", 8),
+                (b"tsu:Europe/Berlin", "datetime64[us]", 8), (b"tsn:", "datetime64[ns]", 8),
+                (b"tDs", "timedelta64[s]", 8), (b"tDm", "timedelta64[ms]", 8),
+                (b"tDu", "timedelta64[us]", 8), (b"tDn", "timedelta64[ns]", 8)]:
             dataset = multibuffer.open(Single(Field(code), Array(1, [None, bytes(size)])))
             self.assertEqual((str(dataset.dtype), dataset.itemsize), (dtype, size))
         dataset = multibuffer.open(Single(Field(b"w:3"), Array(2, [None, b"abcdef"])))
@@ -357,6 +360,58 @@ class Columns(Case):
                                      "b": Single(INT32, Array(2, [None, int32s(3, 4)]))})
         self.assertEqual({name: each.tolist() for name, each in datasets[[1, 0]].items()},
                          {"a": [2, 1], "b": [4, 3]})
+
+
+class Uploads(Case):
+    """What takes arrays takes a column where open() does."""
+
+    def test_a_column_in_one_piece_stays_where_it_lies(self):
+        field = Field(b"+w:2", INT32)
+        single = Single(field, Array(2, [None], Array(4, [None, int32s(1, 2, 3, 4)])))
+        for source in single, Stream(field, [Array(2, [None], Array(4, [None, int32s(1, 2, 3, 4)]))]):
+            array = multibuffer.upload(source, device="host", placement="in_place")
+            self.assertEqual(array.levels, 0)
+            self.assertEqual(len(alive), 1)  # the array, which the upload holds
+            self.assertEqual(array[:, ::-1].tolist(), [[2, 1], [4, 3]])
+            self.assertEqual(multibuffer.reference(source).tolist(), [[1, 2], [3, 4]])
+            del array
+            gc.collect()
+            self.assertEqual(alive, {})
+
+    def test_batches_are_rows_of_one_array(self):
+        stream = Stream(Field(b"+w:3", INT32), [
+            Array(2, [None], Array(6, [None, int32s(*range(6))])),
+            Array(1, [None], Array(3, [None, int32s(6, 7, 8)]))])
+        array = multibuffer.upload(stream, device="host")
+        self.assertEqual(alive, {})
+        self.assertEqual(array.tolist(), [[0, 1, 2], [3, 4, 5], [6, 7, 8]])
+        self.assertTrue(multibuffer.verify(array, multibuffer.reference(stream)))
+        numbers = Stream(INT32, [Array(2, [None, int32s(1, 2)]), Array(1, [None, int32s(3)])])
+        self.assertEqual(multibuffer.upload(numbers, device="host").tolist(), [1, 2, 3])
+
+    def test_lists_of_columns_have_an_axis_of_their_own(self):
+        one, two = (Single(INT32, Array(2, [None, int32s(i, i + 1)])) for i in (1, 5))
+        self.assertEqual(multibuffer.upload([one, two, one], device="host").tolist(),
+                         [[1, 2], [5, 6], [1, 2]])
+        self.assertEqual(multibuffer.stack([one, two]).copy().tolist(), [[1, 2], [5, 6]])
+        self.assertEqual(multibuffer.gather_in_pieces(one, [1], device="host").tolist(), [2])
+
+    def test_no_rows(self):
+        self.assertEqual(multibuffer.upload(Stream(INT32, []), device="host").shape, (0,))
+
+    def test_what_cannot_be_gathered_is_refused_in_the_same_words(self):
+        for source, error, words in (
+                (Stream(Field(b"+l", INT32), []), TypeError, r"multibuffer\.ragged\(\)"),
+                (Single(INT32, Array(2, [b"\x01", int32s(1, 2)], null_count=1)), ValueError, "row 1"),
+                (Stream(Field(b"u"), []), TypeError, "strings")):
+            for call in multibuffer.upload, multibuffer.reference:
+                with self.assertRaisesRegex(error, words):
+                    call(source)
+
+    def test_the_memory_is_not_written_to(self):
+        single = Single(INT32, Array(2, [None, int32s(1, 2)]))
+        with self.assertRaisesRegex(BufferError, "read-only"):
+            multibuffer.upload(single, device="host").copy(out=single)
 
 
 class Nulls(Case):
@@ -697,7 +752,11 @@ class Pyarrow(Case):
         for type_ in (pyarrow.timestamp("us", "UTC"), pyarrow.duration("ns"), pyarrow.date64(),
                       pyarrow.time64("us")):
             values = pyarrow.array([1, 2**40, 3], pyarrow.int64())
-            self.assertEqual(multibuffer.open(values.view(type_)).copy().tolist(), [1, 2**40, 3])
+            read = multibuffer.open(values.view(type_))
+            self.assertEqual(read.copy(dtype="int64").tolist(), [1, 2**40, 3])
+            if not pyarrow.types.is_time(type_):
+                self.assertEqual(numpy.asarray(read).dtype,
+                                 values.view(type_).to_numpy(zero_copy_only=False).dtype)
 
     def test_tensors(self):
         storage = pyarrow.array([[1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12]],
@@ -732,9 +791,30 @@ class Pyarrow(Case):
         fixed = lists.cast(pyarrow.list_(pyarrow.int64(), 2))
         self.assertEqual(multibuffer.open(fixed).copy().tolist(), [[1, 2], [3, 4]])
 
-    def test_upload_says_who_reads_it(self):
-        with self.assertRaisesRegex(TypeError, r"multibuffer.open\(\).*\.to_numpy\(\)"):
-            multibuffer.upload(pyarrow.chunked_array([[1, 2], [3]]), device="host")
+    def test_upload_reads_what_open_does(self):
+        fixed = pyarrow.array([[1, 2], [3, 4]], pyarrow.list_(pyarrow.int16(), 2))
+        table = pyarrow.table({"x": pyarrow.chunked_array([fixed, fixed.slice(1)])})
+        when = pyarrow.array([1, 2, 3], pyarrow.timestamp("ms"))
+        for source in (fixed, fixed.slice(1), table, table["x"], table.slice(1, 2)["x"], when,
+                       pyarrow.array([0.5, 1.5]), pyarrow.chunked_array([[1, 2], [3]])):
+            expected = multibuffer.open(source).copy()
+            array = multibuffer.upload(source, device="host")
+            self.assertEqual((array.shape, array.dtype), (expected.shape, expected.dtype))
+            self.assertTrue(multibuffer.verify(array, expected))
+            self.assertTrue(multibuffer.verify(multibuffer.reference(source), expected))
+        both = multibuffer.upload([fixed, fixed[::-1]], device="host")
+        self.assertEqual(both.tolist(), [[[1, 2], [3, 4]], [[3, 4], [1, 2]]])
+        for source, error, words in (
+                (pyarrow.array([[1], [2, 3]]), TypeError, r"multibuffer\.ragged\(\)"),
+                (pyarrow.array([1, None]), ValueError, "a null in its row 1"),
+                (pyarrow.array(["a"]), TypeError, "strings"),
+                (pyarrow.table({"a": [1], "b": [2]}), TypeError, "table.select")):
+            with self.assertRaisesRegex(error, words):
+                multibuffer.upload(source, device="host")
+        array = multibuffer.upload(fixed, device="host", placement="in_place")
+        del fixed, table, source, both
+        gc.collect()
+        self.assertEqual(array.tolist(), [[1, 2], [3, 4]])
 
     def test_a_stream_of_python_objects(self):
         def batches():

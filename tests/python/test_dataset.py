@@ -1,5 +1,6 @@
 """multibuffer.open(): arrays in files, read as NumPy reads them in memory, on each device."""
 
+import glob
 import os
 import pickle
 import random
@@ -9,7 +10,7 @@ import threading
 import unittest
 
 import multibuffer
-from packages import Image, numpy
+from packages import Image, numpy, torch
 from support import DEVICE, needs, require_device, sampled
 
 
@@ -256,6 +257,281 @@ class Sources(Files):
         self.assertEqual((len(both), len(both[2:5]), sorted(both)), (10, 3, ["x", "y"]))
         with self.assertRaisesRegex(ValueError, "'y' has 9 rows, 'x' has 10"):
             self.open({"x": self.path("x.npy"), "y": self.save("z.npy", y[:9])})
+
+    def test_names_of_any_characters(self):
+        for name in ("a[1].npy", "a*b?.npy", "[", "b\\c.npy", "d::e.npy", "[*].npy"):
+            with open(self.path(name), "wb") as file:
+                numpy.save(file, numpy.arange(3))
+            with open(self.path("a1.npy"), "wb") as file:  # which patterns would find
+                numpy.save(file, numpy.arange(9))
+            escaped = os.path.join(glob.escape(self.folder), glob.escape(name))
+            escaped = escaped.replace("::", "[:]:")
+            for source in (self.path(name), escaped, [escaped, self.path(name)][:1]):
+                self.assertEqual(host(self.open(source)).tolist(), [0, 1, 2], source)
+        arrays = {name: numpy.full(2, i) for i, name in enumerate(("a*b", "axb", "a?b", "w[0]", "[*]"))}
+        numpy.savez(self.path("all.npz"), **arrays)
+        for name, array in arrays.items():
+            one = self.open(f"{self.path('all.npz')}::{glob.escape(name)}")
+            self.assertEqual(host(one).tolist(), array.tolist())
+        whole = self.path("all.npz")
+        self.assertEqual(host(self.open(whole + "::w[0]")).tolist(), [3, 3])  # no escape
+        self.assertEqual(host(self.open(whole + "::a*b")).tolist(), [[0, 0], [2, 2], [1, 1]])
+        self.assertEqual(host(self.open(whole + "::a[*]*")).tolist(), [[0, 0]])
+        with self.assertRaisesRegex(OSError, r"a\*c"):
+            self.open(whole + "::a[*]c")
+
+
+class Several(Files):
+    """Datasets do what a Dataset does, by name."""
+
+    def setUp(self):
+        super().setUp()
+        self.x = numpy.arange(60, dtype="u2").reshape(10, 2, 3)
+        self.y = numpy.arange(10.0)
+        self.arrays = {"x": self.x, "y": self.y}
+        self.both = self.open({"x": self.save("x.npy", self.x), "y": self.save("y.npy", self.y)})
+
+    def check(self, results, expected):
+        self.assertEqual(list(results), list(expected))
+        for name, array in expected.items():
+            self.assertTrue(multibuffer.verify(results[name], array), name)
+
+    def test_what_reads_gives_dicts(self):
+        self.check(self.both.take([7, -1]), {name: each[[7, -1]] for name, each in self.arrays.items()})
+        self.check(self.both.gather([[1, 2]]), {name: each[[1, 2]] for name, each in
+                                                self.arrays.items()})
+        self.check(self.both.copy(), self.arrays)
+        self.check(self.both.reference(), self.arrays)
+        uploaded = self.both.upload()
+        self.check(uploaded, self.arrays)
+        self.assertIsInstance(uploaded["x"], multibuffer.DeviceArray)
+        self.assertEqual(self.both.upload("host")["y"].device, "host")
+        self.check(self.both[[2, 0]], {name: each[[2, 0]] for name, each in self.arrays.items()})
+        self.check(self.both[3], {name: each[3] for name, each in self.arrays.items()})
+
+    def test_views_are_datasets(self):
+        for view, expected in (
+                (self.both[2:8:2], {"x": self.x[2:8:2], "y": self.y[2:8:2]}),
+                (self.both[["y"]], {"y": self.y}),
+                (self.both[["y", "x"]][:3], {"y": self.y[:3], "x": self.x[:3]}),
+                (self.both[["x"]][1:, 0], {"x": self.x[1:, 0]}),
+                (self.both.with_window("1 KiB"), self.arrays),
+                (self.both.on("host"), self.arrays),
+                (pickle.loads(pickle.dumps(self.both[::3])), {"x": self.x[::3], "y": self.y[::3]})):
+            self.assertIsInstance(view, multibuffer.Datasets)
+            self.check(view.copy(), expected)
+            self.check(view.reference(), expected)
+        self.assertEqual({each.window for each in self.both.with_window(64).values()}, {64})
+        self.assertIsInstance(self.both[["x"]][0, 1:], dict)  # without an axis of rows
+        with self.assertRaises(KeyError):
+            self.both[["x", "z"]]
+        with self.assertRaises(IndexError):
+            self.both[:, 0]  # y has one axis
+        with self.assertRaisesRegex(ValueError, "at least one"):
+            multibuffer.Datasets({})
+
+    def test_words_are_for_all_or_by_name(self):
+        rows = [9, 1]
+        x, y = self.x[rows], self.y[rows]
+        for words, expected in (
+                ({"dtype": "float32"}, {"x": x.astype("f4"), "y": y.astype("f4")}),
+                ({"dtype": {"x": "int64"}}, {"x": x.astype("i8"), "y": y}),
+                ({"dtype": {"x": "u1", "y": "f4"}, "saturate": {"y": True}},
+                 {"x": x.astype("u1"), "y": y.astype("f4")}),
+                ({"dtype": {"x": "float32"}, "scale": {"x": [2, 4, 8]}, "bias": {"x": 1},
+                  "channel_axis": {"x": 2}},
+                 {"x": x.astype("f4") * numpy.float32([2, 4, 8]) + numpy.float32(1), "y": y}),
+                ({"dtype": "f4", "scale": 2},
+                 {"x": x.astype("f4") * 2, "y": y.astype("f4") * 2})):
+            with self.subTest(words=words):
+                self.check(self.both.take(rows, **words), expected)
+                self.check(self.both.gather([rows], **words), expected)
+        self.check(self.both.copy("F", dtype={"y": ">f4"}),
+                   {"x": self.x, "y": self.y.astype(">f4")})
+        for name in ("dtype", "scale", "bias", "saturate", "channel_axis"):
+            for call in (self.both.copy, lambda **words: self.both.take([0], **words)):
+                with self.assertRaisesRegex(ValueError, f"{name} names 'z', which is none"):
+                    call(**{name: {"z": "f4"}})
+
+    def test_out_has_all_names(self):
+        out = {"x": numpy.zeros((2, 2, 3), "f4"), "y": numpy.zeros(2)}
+        result = self.both.take([5, 3], out=out, dtype={"x": "f4"})
+        self.assertEqual(list(result), ["x", "y"])
+        for name in out:
+            self.assertIs(result[name], out[name])
+        self.check(out, {"x": self.x[[5, 3]].astype("f4"), "y": self.y[[5, 3]]})
+        whole = {"y": numpy.zeros(10), "x": numpy.zeros((10, 2, 3), "u2")}  # in any order
+        self.check(self.both.copy(out=whole), self.arrays)
+        for wrong, error in (({"x": out["x"]}, ValueError), ([], TypeError)):
+            for call in (self.both.copy, lambda out: self.both.take([0], out=out)):
+                with self.assertRaises(error):
+                    call(out=wrong)
+
+    def test_progress_is_told_for_each(self):
+        told = []
+        self.both.copy(progress=lambda done, all: told.append((done, all)))
+        if told:  # work that a GPU is only given to do tells nothing
+            self.assertEqual([all for done, all in told if done == all],
+                             [self.x.nbytes, self.y.nbytes])
+
+
+def plain(item):
+    """What NumPy's tolist() gives, with lists for the arrays that it leaves in structs."""
+    if isinstance(item, numpy.ndarray):
+        return item.tolist()
+    return type(item)(map(plain, item)) if isinstance(item, (list, tuple)) else item
+
+
+class Dates(Files):
+    """Dates and time spans are NumPy's own, in files and in memory."""
+
+    DTYPES = ("M8[s]", "m8[ns]", ">M8[D]", "m8[25us]", "M8[2h]", "<m8")
+
+    def made(self, dtype, shape=(6, 4)):
+        counts = numpy.arange(numpy.prod(shape), dtype="i8").reshape(shape) - 5
+        counts.flat[0] = numpy.iinfo("i8").min  # not a time
+        return counts.astype(numpy.dtype("i8").newbyteorder(numpy.dtype(dtype).byteorder)).view(dtype)
+
+    def check(self, result, expected):
+        self.assertEqual(result.dtype, str(expected.dtype) if expected.dtype.isnative
+                         else expected.dtype.str)
+        seen = host(result)
+        self.assertEqual(seen.dtype, expected.dtype)
+        self.assertEqual(seen.tobytes(), expected.tobytes())
+        if isinstance(result, multibuffer.DeviceBuffer):
+            result = result.to_host()
+            self.assertEqual(numpy.asarray(result).dtype, expected.dtype)
+            self.assertEqual(numpy.array(result).dtype, expected.dtype)
+        if expected.dtype.isnative and numpy.datetime_data(expected.dtype)[0] != "generic":
+            self.assertEqual(result.tolist(), expected.tolist())
+
+    def test_in_files(self):
+        for dtype in self.DTYPES:
+            with self.subTest(dtype=dtype):
+                array = self.made(dtype)
+                dataset = self.open(self.save("d.npy", array))
+                self.check(dataset.take([3, -1]), array[[3, -1]])
+                self.check(dataset[1:, ::-2].copy(), array[1:, ::-2].copy())
+                self.check(pickle.loads(pickle.dumps(dataset)).copy(), array)
+                self.check(dataset.reference(), array)
+                self.check(dataset.upload().copy(), array)
+                self.check(dataset.with_window(16).copy(), array)
+                self.assertTrue(multibuffer.verify(dataset.copy(), array))
+                counts = array.view(f"{array.dtype.byteorder}i8")
+                seen = host(dataset.copy(dtype="int64"))
+                self.assertEqual((seen.dtype.str, seen.tolist()), ("<i8", counts.tolist()))
+                out = numpy.empty((2, 4), dtype)
+                self.assertIs(dataset.take([1, 2], out=out), out)
+                self.assertEqual(out.tobytes(), array[1:3].tobytes())
+                self.assertEqual(host(self.open(numpy.load(self.path("d.npy"), mmap_mode="r")))
+                                 .dtype, array.dtype)
+                array.tofile(self.path("raw"))
+                self.check(self.open(self.path("raw"), dtype=dtype).copy(), array.ravel())
+
+    def test_in_memory(self):
+        for dtype in self.DTYPES:
+            with self.subTest(dtype=dtype):
+                array = self.made(dtype)
+                uploaded = multibuffer.upload(array, device=DEVICE.replace("fake_", ""))
+                self.check(uploaded[[4, 0]], array[[4, 0]])
+                self.check(multibuffer.upload(list(array[::-1]))[1:].copy(), array[::-1][1:].copy())
+                self.check(multibuffer.reference(array).take([2]), array[[2]])
+                self.check(multibuffer.upload(numpy.asfortranarray(array)).copy(), array)
+                for other in array.astype(array.dtype.newbyteorder()), array.view(array.dtype.str):
+                    uploaded.update(array[::-1].copy())
+                    self.check(uploaded.take([0], dtype=other.dtype), array[[5]].astype(other.dtype))
+                    uploaded.update(array)
+                self.check(multibuffer.upload(array[0, 1]).copy(), numpy.array(array[0, 1]))
+
+    def test_in_structs(self):
+        dtype = numpy.dtype([("n", "u1"), ("t", "M8[ms]"), ("d", ">m8[D]", (2,)),
+                             ("in", [("b", "i2"), ("t", "M8[Y]"), ("c", "S3")])])
+        for dtype in (dtype, numpy.dtype(dtype.descr, align=True)):
+            array = numpy.frombuffer(bytes(i % 7 + 1 for i in range(dtype.itemsize * 6)), dtype)
+            self.save("s.npy", array)
+            dataset = self.open(self.path("s.npy"))
+            for made in (dataset.copy(), multibuffer.upload(array).copy(),
+                         multibuffer.upload(list(array.reshape(2, 3))).reshape(6).copy(),
+                         multibuffer.reference(array).copy()):
+                self.assertEqual(made.tobytes(), array.tobytes())
+                self.assertEqual(made.tolist(), plain(array.tolist()))
+            for field in ("n", "t", "d"):
+                self.assertEqual(host(dataset[field].copy()).dtype, array[field].dtype)
+                self.assertEqual(host(dataset[field].copy()).tobytes(), array[field].tobytes())
+                self.assertEqual(host(multibuffer.upload(array)[field].copy()).dtype,
+                                 array[field].dtype)
+            self.assertTrue(multibuffer.verify(dataset["in"]["t"].copy(), array["in"]["t"].copy()))
+
+    def test_what_has_no_word_for_them_says_so(self):
+        array = self.made("M8[s]")
+        result = multibuffer.upload(array).copy().to_host()
+        with self.assertRaisesRegex(BufferError, r'numpy.asarray\(\).*astype\("int64"\)'):
+            memoryview(result)
+        with self.assertRaisesRegex(BufferError, "int64"):
+            result.__dlpack__()
+        for dtype in ("M8[ms]", "m8[s]", "float64", "uint64", "M8"):
+            with self.assertRaisesRegex(TypeError, "int64"):
+                result.astype(dtype)
+        with self.assertRaisesRegex(TypeError, "int64"):
+            multibuffer.upload(numpy.arange(3.0)).take([0], dtype="M8[s]")
+        numbers = multibuffer.upload(numpy.arange(3)).take([2, 0], dtype="M8[s]")
+        self.check(numbers, numpy.array([2, 0], "M8[s]"))
+        with self.assertRaises(IndexError):
+            multibuffer.upload(numpy.arange(3))[array]
+        for one, there in ((numpy.datetime64(1, "s"), True), (numpy.datetime64(1000, "ms"), True),
+                           (numpy.datetime64(77, "s"), False)):
+            self.assertEqual(one in multibuffer.upload(array), there)
+        self.assertEqual(multibuffer.explain(array, (1, 0)).value, "datetime64(-1, 's')")
+
+    def test_batches(self):
+        dataset = multibuffer.open(self.save("b.npy", self.made("M8[s]")))
+        batch = next(iter(dataset.batches(3, framework="numpy")))
+        self.assertEqual((batch.dtype.str, batch.tolist()),
+                         ("<M8[s]", self.made("M8[s]")[:3].tolist()))
+
+    @needs(torch, "torch")
+    def test_torch_gets_counts_if_it_asks_for_them(self):
+        dataset = multibuffer.open(self.save("b.npy", self.made("M8[s]")))
+        with self.assertRaisesRegex(TypeError, r'datetime64\[s\]; dtype="int64"'):
+            dataset.batches(3)
+        batch = next(iter(dataset.batches(3, dtype="int64")))
+        self.assertEqual(batch.tolist(), self.made("M8[s]")[:3].view("i8").tolist())
+
+
+class Void(Files):
+    def test_raw_bytes_stay_void(self):
+        array = numpy.frombuffer(b"ab\0\0c" b"\0\0\0\0\0" b"xyz\0\0", "V5")
+        dataset = self.open(self.save("v.npy", array))
+        for made in (dataset.copy(), dataset.take([0, 1, 2]), multibuffer.upload(array).copy(),
+                     multibuffer.upload([array, array])[1], dataset.upload()):
+            seen = host(made.copy() if isinstance(made, multibuffer.DeviceArray) else made)
+            self.assertEqual((seen.dtype, seen.tobytes()), (array.dtype, array.tobytes()))
+            self.assertIsInstance(seen[0], numpy.void)
+            self.assertEqual(made.dtype, "|V5")
+            self.assertEqual(made.tolist(), [bytes(each) for each in array])
+        fields = numpy.zeros(3, [("a", "V3"), ("b", "i4"), ("c", "V2", (2,)), ("d", "S2")])
+        self.save("f.npy", fields)
+        for name in fields.dtype.names:
+            self.assertEqual(host(self.open(self.path("f.npy"))[name].copy()).dtype,
+                             fields[name].dtype)
+        self.assertEqual(host(self.open(self.path("f.npy"))).dtype.fields["a"][0], "V3")
+        result = multibuffer.upload(array).copy().to_host()
+        with self.assertRaisesRegex(BufferError, r"\|V5: numpy.asarray\(\)"):
+            memoryview(result)
+        out = numpy.zeros(2, "V5")
+        self.assertIs(dataset.take([2, 0], out=out), out)
+        self.assertEqual(out.tobytes(), array[[2, 0]].tobytes())
+
+
+@unittest.skipUnless(DEVICE == "host", "files are the host's")
+class Kept(Files):
+    def test_small_files_are_not_pickled(self):
+        names = [self.save(f"s{i:04}.npy", numpy.full(1000, i)) for i in range(300)]
+        dataset = multibuffer.open(names)
+        before = pickle.dumps(dataset)
+        self.assertEqual(host(dataset)[::1000].tolist(), list(range(300)))
+        self.assertEqual(pickle.dumps(dataset), before)
+        self.assertLess(len(before), 300 * (200 + 16))
 
 
 class Changes(Files):

@@ -32,6 +32,13 @@ def model(array):
     return array.tolist()
 
 
+def has_dates(dtype):
+    """Whether an element has a date or a time span in it."""
+    if dtype.names is not None:
+        return any(has_dates(dtype.fields[name][0].base) for name in dtype.names)
+    return dtype.base.kind in "mM"
+
+
 def same_bytes(array):
     """An array's fields as bytes, in their order: what is between them is nobody's."""
     if array.dtype.names is None:
@@ -43,7 +50,8 @@ class Dtypes:
     """Random dtypes, and arrays of them."""
 
     SCALARS = ("?", "i1", "u1", "i2", ">i2", "i4", "<u4", ">i4", "i8", "u8", ">u8", "f2", "f4", ">f4",
-               "f8", "g", "c8", "c16", ">c8", "G", "S1", "S3", "U1", "U2", ">U1", "V1", "V5", "S0")
+               "f8", "g", "c8", "c16", ">c8", "G", "S1", "S3", "U1", "U2", ">U1", "V1", "V5", "S0", "M8[s]",
+               ">m8[25us]")
 
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -130,7 +138,8 @@ class AgainstNumpy(unittest.TestCase):
         self.assertTrue(multibuffer.verify(result, reference))
         if DEVICE == "host":
             back = numpy.asarray(result)
-            self.assertEqual(memoryview(result).tobytes(), memoryview(source).tobytes())
+            if not has_dates(source.dtype):
+                self.assertEqual(memoryview(result).tobytes(), memoryview(source).tobytes())
             self.assertEqual(same_bytes(back), same_bytes(source))
             self.assertEqual(back.dtype.itemsize, source.dtype.itemsize)
         names = source.dtype.names
@@ -189,7 +198,8 @@ class AgainstNumpy(unittest.TestCase):
                 elif form == 5 and source.ndim == 0:
                     obj = source[()]
                 self.check(source, obj)
-                known += self.check_memoryview(source)
+                if not has_dates(dtype):  # NumPy exports none
+                    known += self.check_memoryview(source)
             checked += 1
         self.assertGreater(known, CASES / 4)
 
@@ -267,8 +277,7 @@ class AgainstNumpy(unittest.TestCase):
     def test_dtypes_that_numpy_does_not_export_are_refused(self):
         overlapping = numpy.dtype({"names": ["a", "b"], "formats": ["i4", "i2"], "offsets": [0, 2]})
         backwards = numpy.zeros(2, [("a", "i4"), ("b", "i2")])[["b", "a"]]
-        for source in (numpy.zeros(2, overlapping), backwards,
-                       numpy.zeros(2, [("t", "M8[s]"), ("b", "i2")])):
+        for source in (numpy.zeros(2, overlapping), backwards):
             with self.assertRaises((BufferError, ValueError, TypeError)):
                 upload(source)
 

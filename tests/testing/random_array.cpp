@@ -149,7 +149,8 @@ void RandomArray::choose_format(Random& random) {
       format_ = random.pick<const char*>({"i", ">I", "f", "T{b:a:3x}", "4B"});
       break;
     case 8:
-      format_ = random.pick<const char*>({"q", "Q", ">d", "d", "Zf", "T{<f:x:<f:y:}"});
+      format_ = random.pick<const char*>(
+          {"q", "Q", ">d", "d", "Zf", "T{<f:x:<f:y:}", "datetime64[s]", ">timedelta64[25us]"});
       break;
     default:
       format_ = random.chance(30) ? "unknown" : bytes;
@@ -618,6 +619,10 @@ RandomConversion::RandomConversion(Random& random, const Format& from)
     : overflow(random.pick({Overflow::wrap, Overflow::saturate})) {
   if (from.opaque() || from.type().is_struct) return;
   const ScalarKind kind = from.type().kind;
+  if (is_date(from.type())) {
+    if (random.chance(70)) format.emplace(random.pick<const char*>({"q", ">q"}), 8);
+    return;
+  }
   const bool is_complex = kind == ScalarKind::complex;
   const bool is_real = kind == ScalarKind::real && from.itemsize() <= 8;
   if (kind != ScalarKind::boolean && kind != ScalarKind::signed_integer &&

@@ -67,12 +67,37 @@ py::object type_description(const Format& format) {
   return description(format.type());
 }
 
+py::object numpy_dtype_of(const Type& type) {
+  const py::object dtype = py::module_::import("numpy").attr("dtype");
+  if (!type.is_struct) return dtype(decoded(type_string(type)));
+  py::list names, formats, offsets;
+  for (const Field& field : type.fields) {
+    py::object format = numpy_dtype_of(field.type);
+    if (!field.shape.empty()) format = dtype(py::make_tuple(format, to_tuple(field.shape)));
+    const std::string name = field.name.empty() ? text("f", names.size()) : field.name;
+    names.append(decoded(name));
+    formats.append(format);
+    offsets.append(field.offset);
+  }
+  py::dict fields;
+  fields["names"] = names;
+  fields["formats"] = formats;
+  fields["offsets"] = offsets;
+  fields["itemsize"] = type.size;
+  return dtype(fields);
+}
+
 Format format_of_type_string(std::string_view given) {
   const auto refuse = [&] {
     throw Failure(Errc::format_unsupported, text("type string '", given, "' has no format"));
   };
   std::int64_t size = 0;
   if (given.size() < 3) refuse();
+  if (given[1] == 'M' || given[1] == 'm') {
+    std::optional<Format> date = format_of_dtype_name(given);
+    if (!date) refuse();
+    return *std::move(date);
+  }
   const auto [end, error] = std::from_chars(given.data() + 2, given.data() + given.size(), size);
   if (error != std::errc() || end != given.data() + given.size() || size < 1) refuse();
   if (given[1] != 'S' && given[1] != 'U' && given[1] != 'V') {
@@ -131,7 +156,7 @@ Format format_of_dtype(py::handle dtype) {
         text("dtype ", repr_of(dtype),
              " is none that elements are converted to: there are bool, int8 to int64, uint8 to "
              "uint64, float16, bfloat16, float32, float64, complex64, complex128, the float8_* of "
-             "ml_dtypes, and type strings, such as '>f4'"));
+             "ml_dtypes, datetime64[s] and its like, and type strings, such as '>f4'"));
   return *format;
 }
 

@@ -1,6 +1,7 @@
 #include "host/python/elements/elements.hpp"
 
 #include "host/format/read_scalar.hpp"
+#include "host/interop/numpy_type.hpp"
 #include "host/python/elements/numpy_array.hpp"
 #include "host/python/support/nested_list.hpp"
 #include "host/support/text.hpp"
@@ -50,6 +51,16 @@ py::object decode(const Type& type, const std::byte* bytes, std::int64_t unit) {
   }());
 }
 
+/// Dates as NumPy's tolist() gives them: objects of the module datetime where these hold the unit,
+/// else integers, and None for what is not a time. There is at least one.
+py::object dates(const Type& type, std::span<const std::int64_t> shape, const std::byte* bytes) {
+  std::int64_t size = type.size;
+  for (const std::int64_t extent : shape) size *= extent;
+  const py::object array = py::module_::import("numpy").attr("frombuffer")(
+      raw_bytes(bytes, size), py::str(type_string(type)));
+  return array.attr("reshape")(to_tuple(shape)).attr("tolist")();
+}
+
 py::object scalar(const Type& type, const std::byte* bytes) {
   switch (type.kind) {
     case ScalarKind::boolean:
@@ -80,6 +91,9 @@ py::object scalar(const Type& type, const std::byte* bytes) {
     case ScalarKind::character:
     case ScalarKind::bytes:
       return raw_bytes(bytes, type.size);
+    case ScalarKind::datetime:
+    case ScalarKind::timedelta:
+      return dates(type, {}, bytes);
   }
   return py::none();
 }
@@ -140,12 +154,14 @@ auto with_position(const Format& format, std::span<const std::int64_t> shape,
 py::object to_list(const Format& format, std::span<const std::int64_t> shape,
                    const std::byte* elements) {
   const std::byte* next = elements;
+  const bool is_empty = std::ranges::find(shape, 0) != shape.end();
+  if (is_date(format.type()) && !is_empty) return dates(format.type(), shape, elements);
   return with_position(format, shape, elements, [&] { return nested(format.type(), shape, next); });
 }
 
 bool is_compared_by_numpy(const Format& format, py::handle item) {
   PyObject* const it = item.ptr();
-  if (PyList_Check(it)) return true;
+  if (PyList_Check(it) || (!format.opaque() && is_date(format.type()))) return true;
   if (PyTuple_Check(it)) return !format.type().is_struct;
   return NumpyArray::of(item).has_value();
 }

@@ -107,6 +107,18 @@ std::optional<py::object> registered_dtype(py::handle object) {
   return py::reinterpret_borrow<py::object>(dtype);
 }
 
+std::optional<py::object> date_dtype(py::handle object) {
+  constexpr int datetime_number = 21, timedelta_number = 22;  // NPY_DATETIME, NPY_TIMEDELTA
+  PyTypeObject* const type = ndarray_type();
+  if (!type) return {};
+  if (is_numpy_date(object)) return object.attr("dtype");
+  if (PyType_IsSubtype(Py_TYPE(object.ptr()), type) == 0) return {};
+  PyObject* const dtype = py::detail::array_proxy(static_cast<const void*>(object.ptr()))->descr;
+  const int number = py::detail::array_descriptor_proxy(dtype)->type_num;
+  if (number != datetime_number && number != timedelta_number) return {};
+  return py::reinterpret_borrow<py::object>(dtype);
+}
+
 py::object numpy_dtype(py::handle dtype) {
   if (dtype.is_none()) return py::none();
   try {

@@ -57,6 +57,10 @@ inline constexpr int first_registered_number = 256;  // NPY_USERDEF
 /// registered it.
 std::optional<pybind11::object> registered_dtype(pybind11::handle object);
 
+/// The dtype of an array of NumPy's, of a subclass or of a scalar, whose elements are dates or time
+/// spans.
+std::optional<pybind11::object> date_dtype(pybind11::handle object);
+
 /// Calls `numpy.dtype` with a dtype argument; None for None. Throws NumPy's own exception, or
 /// TypeError where NumPy has no words.
 pybind11::object numpy_dtype(pybind11::handle dtype);

@@ -121,11 +121,32 @@ struct Scalar {
   std::int64_t bytes;
 };
 constexpr auto scalars = std::to_array<Scalar>({
-    {"c", "b", 1},    {"C", "B", 1},   {"s", "h", 2},    {"S", "H", 2},    {"i", "i", 4},
-    {"I", "I", 4},    {"l", "q", 8},   {"L", "Q", 8},    {"e", "e", 2},    {"f", "f", 4},
-    {"g", "d", 8},    {"tdD", "i", 4}, {"tdm", "q", 8},  {"tts", "i", 4},  {"ttm", "i", 4},
-    {"ttu", "q", 8},  {"ttn", "q", 8}, {"tss:", "q", 8}, {"tsm:", "q", 8}, {"tsu:", "q", 8},
-    {"tsn:", "q", 8}, {"tDs", "q", 8}, {"tDm", "q", 8},  {"tDu", "q", 8},  {"tDn", "q", 8},
+    {"c", "b", 1},
+    {"C", "B", 1},
+    {"s", "h", 2},
+    {"S", "H", 2},
+    {"i", "i", 4},
+    {"I", "I", 4},
+    {"l", "q", 8},
+    {"L", "Q", 8},
+    {"e", "e", 2},
+    {"f", "f", 4},
+    {"g", "d", 8},
+    // NumPy has no days in 32 bits, and no times of the day.
+    {"tdD", "i", 4},
+    {"tts", "i", 4},
+    {"ttm", "i", 4},
+    {"ttu", "q", 8},
+    {"ttn", "q", 8},
+    {"tdm", "datetime64[ms]", 8},
+    {"tss:", "datetime64[s]", 8},
+    {"tsm:", "datetime64[ms]", 8},
+    {"tsu:", "datetime64[us]", 8},
+    {"tsn:", "datetime64[ns]", 8},
+    {"tDs", "timedelta64[s]", 8},
+    {"tDm", "timedelta64[ms]", 8},
+    {"tDu", "timedelta64[us]", 8},
+    {"tDn", "timedelta64[ns]", 8},
 });
 
 /// What elements cannot be read by what their codes begin with, and what helps.

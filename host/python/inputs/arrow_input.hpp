@@ -33,8 +33,9 @@ bool is_arrow(pybind11::handle object);
 
 /// Takes what objects hand over by Arrow's C stream interface or, where they have none, by its C
 /// data interface, one after the other: a column, or a table of one column. Elements are numbers,
-/// dates and times as the integers that they are stored as, fixed-size binaries, and fixed-size
-/// lists of these at any nesting, whose lengths are further axes; arrow.fixed_shape_tensor has the
+/// timestamps and durations as NumPy has them (those in a zone are UTC), other dates and times as
+/// the integers that they are stored as, fixed-size binaries, and fixed-size lists of these at any
+/// nesting, whose lengths are further axes; arrow.fixed_shape_tensor has the
 /// shape that it says. A stream is read to its end, with the GIL released.
 ///
 /// Producers are not trusted, apart from the addresses and the sizes of their buffers, which the

@@ -2,7 +2,9 @@
 
 #include <multibuffer/dlpack.hpp>
 
+#include "host/python/elements/dtype.hpp"
 #include "host/python/elements/numpy_array.hpp"
+#include "host/python/inputs/struct_format.hpp"
 #include "host/python/support/gil.hpp"
 #include "host/python/support/values.hpp"
 #include "host/support/native_order.hpp"
@@ -30,41 +32,27 @@ static_assert(std::is_same_v<Py_ssize_t, std::int64_t>, "the fields are passed o
 
 namespace {
 
-constexpr const char* advice_for_dates =
-    "the buffer protocol has no format for NumPy's dates and times; give array.view('i8'), and "
-    "view "
-    "the result with its dtype again";
-
-bool is_date(const py::object& dtype) {
-  const auto kind = text_of(dtype.attr("kind"));
-  return kind == "M" || kind == "m";
-}
-
 /// The first field of a dtype that the buffer protocol has no format for; empty if there is none.
 std::string field_without_format(const py::object& dtype) {
   if (dtype.attr("names").is_none()) return {};
   for (const py::handle name : dtype.attr("names")) {
     const py::object type = dtype.attr("fields")[name][py::int_(0)].attr("base");
-    const bool is_registered = integer_argument(type.attr("num"), "num") >= first_registered_number;
-    if (is_registered || is_date(type))
+    if (integer_argument(type.attr("num"), "num") >= first_registered_number)
       return text("'", text_of(name), "', of dtype ", str_of(type));
     if (std::string inner = field_without_format(type); !inner.empty()) return inner;
   }
   return {};
 }
 
-/// NumPy has dates, time spans and the numbers of other packages, and the buffer protocol no format
-/// for them: says what will do in place of the exception that is set.
+/// NumPy has the numbers of other packages, and the buffer protocol no format for them: says what
+/// will do in place of the exception that is set.
 void explain_dtype(py::handle exporter) {
   PyObject *type, *value, *traceback;
   PyErr_Fetch(&type, &value, &traceback);
   std::string why;
   try {
-    const py::object dtype = exporter.attr("dtype");
-    const std::string field = field_without_format(dtype);
-    if (is_date(dtype))
-      why = advice_for_dates;
-    else if (!field.empty())
+    const std::string field = field_without_format(exporter.attr("dtype"));
+    if (!field.empty())
       why = text("the buffer protocol has no format for field ", field,
                  "; give each field's array on its own");
   } catch (const std::exception&) {
@@ -105,24 +93,46 @@ Format format_of(const RegisteredNumber& number) {
   return format;
 }
 
-/// By the same memory as unsigned integers.
-void acquire_registered(py::handle array, const RegisteredNumber& number, int flags,
-                        Py_buffer& buffer) {
-  static auto& names = *new std::set<std::string>;  // twice as many as there are formats
-  const char* const name = names.insert(format_of(number).text()).first->c_str();
-  const py::object integers =
-      py::module_::import("numpy").attr("asarray")(array).attr("view")(text('u', number.size));
-  acquire_buffer(integers, flags, buffer);
-  if (buffer.format) buffer.format = const_cast<char*>(name);  // of which NumPy lets nothing go
+/// By the same memory, of which NumPy says that its elements are `others`.
+void acquire_as(py::handle array, const std::string& others, const Format& format, int flags,
+                Py_buffer& buffer) {
+  static auto& formats = *new std::set<std::string>;  // each that was met
+  const char* const kept = formats.insert(format.text()).first->c_str();
+  const py::object seen = py::module_::import("numpy").attr("asarray")(array).attr("view")(others);
+  acquire_buffer(seen, flags, buffer);
+  if (buffer.format) buffer.format = const_cast<char*>(kept);  // of which NumPy lets nothing go
+}
+
+/// Takes an array whose fields are dates, which NumPy has refused with the exception that is set.
+/// Returns false for all others, and then it is still set.
+bool acquire_with_dates(py::handle exporter, int flags, Py_buffer& buffer) {
+  PyObject *type, *value, *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  std::optional<Format> format;
+  try {
+    format = format_with_dates(exporter.attr("dtype"));
+  } catch (const std::exception&) {
+    // It is no array of NumPy's.
+  }
+  if (!format) {
+    PyErr_Restore(type, value, traceback);
+    return false;
+  }
+  Py_XDECREF(type);
+  Py_XDECREF(value);
+  Py_XDECREF(traceback);
+  acquire_as(exporter, text('V', format->itemsize()), *format, flags, buffer);
+  return true;
 }
 
 }  // namespace
 
 void acquire_buffer(py::handle exporter, int flags, Py_buffer& buffer) {
-  // A single one of these exports the bytes that it is made of.
-  if (is_numpy_date(exporter)) throw py::buffer_error(advice_for_dates);
+  // NumPy refuses arrays of dates, and a single one exports the bytes that it is made of.
+  if (const auto dtype = date_dtype(exporter))
+    return acquire_as(exporter, "u8", format_of_dtype(*dtype), flags, buffer);
   if (const auto number = registered_number(exporter))
-    return acquire_registered(exporter, *number, flags, buffer);
+    return acquire_as(exporter, text('u', number->size), format_of(*number), flags, buffer);
   const int status = PyObject_GetBuffer(exporter.ptr(), &buffer, flags);
   if (status == 0 && !PyErr_Occurred()) return;
   if (status == 0) {
@@ -136,6 +146,7 @@ void acquire_buffer(py::handle exporter, int flags, Py_buffer& buffer) {
                  Py_TYPE(exporter.ptr())->tp_name);
   } else if (PyErr_ExceptionMatches(PyExc_ValueError) ||
              PyErr_ExceptionMatches(PyExc_BufferError)) {
+    if (acquire_with_dates(exporter, flags, buffer)) return;
     explain_dtype(exporter);
   }
   throw py::error_already_set();

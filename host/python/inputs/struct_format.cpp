@@ -90,6 +90,10 @@ Repeated type_of_dtype(py::handle dtype) {
     return result;
   }
   const auto code = text_of(dtype.attr("str"));  // "<i4"
+  if (code[1] == 'M' || code[1] == 'm') {
+    type = format_of_type_string(code).type();
+    return result;
+  }
   type.little_endian = type.size == 1 || (code[0] == '|' ? native_little : code[0] != '>');
   constexpr std::pair<char, ScalarKind> kinds[] = {{'b', ScalarKind::boolean},
                                                    {'i', ScalarKind::signed_integer},
@@ -166,13 +170,49 @@ std::string difference(const Type& type, std::vector<std::int64_t> shape, py::ob
 
 py::object describer_of(const Py_buffer& buffer) {
   if (!buffer.obj || !buffer.format || !std::strchr(buffer.format, '{')) return {};
-  if (py::object dtype = numpy_dtype_of(buffer.obj)) return dtype;
+  if (py::object dtype = numpy_dtype_of(buffer.obj)) {
+    // Raw bytes in which acquire_buffer() has said the fields.
+    if (dtype.attr("names").is_none() && dtype.attr("subdtype").is_none()) return {};
+    return dtype;
+  }
   PyObject* const exporter =
       PyMemoryView_Check(buffer.obj) ? PyMemoryView_GET_BUFFER(buffer.obj)->obj : buffer.obj;
   if (!exporter) return {};
   if (is_instance(exporter, find("numpy", "void"))) return numpy_dtype_of(exporter);
   if (is_instance(exporter, ctypes_data())) return ctypes_class_of(exporter);
   return {};
+}
+
+namespace {
+
+/// Tells whether a dtype has elements of such a kind, itself or in a field.
+template <class Is>
+bool has_any(py::handle dtype, const Is& is) {
+  const py::object subarray = dtype.attr("subdtype");
+  if (!subarray.is_none()) return has_any(subarray[py::int_(0)], is);
+  const py::object names = dtype.attr("names");
+  if (names.is_none()) return is(dtype);
+  const py::object fields = dtype.attr("fields");
+  for (const py::handle name : names)
+    if (has_any(py::object(fields[name][py::int_(0)]), is)) return true;
+  return false;
+}
+
+}  // namespace
+
+std::optional<Format> format_with_dates(py::handle dtype) {
+  if (dtype.attr("names").is_none()) return {};
+  const auto is_date = [](py::handle type) {
+    const auto kind = text_of(type.attr("kind"));
+    return kind == "M" || kind == "m";
+  };
+  const auto is_registered = [](py::handle type) {
+    return integer_argument(type.attr("num"), "num") >= first_registered_number;
+  };
+  if (!has_any(dtype, is_date) || has_any(dtype, is_registered)) return {};
+  Format format = multibuffer::format_of(type_of_dtype(dtype).type);
+  if (format.opaque() || format.has_objects()) return {};
+  return format;
 }
 
 bool describe_alike(py::handle a, py::handle b) {
@@ -245,7 +285,14 @@ Type measured_type(const py::object& dtype) {
               : is("Sac")    ? ScalarKind::bytes
               : is("U")      ? ScalarKind::ucs4
               : is("O")      ? ScalarKind::object
+              : is("M")      ? ScalarKind::datetime
+              : is("m")      ? ScalarKind::timedelta
                              : ScalarKind::padding;
+  if (!is("Mm")) return type;
+  const py::tuple unit = find("numpy", "datetime_data")(dtype);  // ("us", 25)
+  const auto count = long_argument(unit[1], "the count of a unit");
+  if (text_of(unit[0]) != "generic")
+    type.unit = text(count == 1 ? "" : text(count), text_of(unit[0]));
   return type;
 }
 

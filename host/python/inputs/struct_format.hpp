@@ -23,6 +23,11 @@ bool describe_alike(pybind11::handle a, pybind11::handle b);
 /// ctypes are opaque where the class is not what the format says. Nothing if the format says it.
 std::optional<Format> format_by(pybind11::handle describer, const Py_buffer& buffer);
 
+/// Returns the format of elements with fields, some of which are dates or time spans, by their
+/// dtype: arrays of such, NumPy does not export. Nothing for other dtypes, where numbers of another
+/// package are among the fields, and where no format can say it.
+std::optional<Format> format_with_dates(pybind11::handle dtype);
+
 /// The reference's answer, which shares nothing with the others: for elements of NumPy's that have
 /// fields, where they begin in arrays that NumPy makes, and of what type NumPy says the views of
 /// them are. `object` is an array, a record, or a list of these, at any nesting. Nothing for

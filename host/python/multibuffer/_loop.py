@@ -130,8 +130,10 @@ class Column:
             return
         self.view_as = getattr(framework, name, None)
         if not isinstance(self.view_as, framework.dtype):
+            is_date = element is not None and element.kind in "mM"
+            advice = 'dtype="int64" gives their counts' if is_date else "give a dtype"
             raise TypeError(f"torch {framework.__version__} has no elements of type {name}; "
-                            "give a dtype")
+                            f"{advice}")
 
     def take(self, rows, out=None):
         return self.dataset.take(rows, out=out, **self.words)
