@@ -6,6 +6,7 @@
 #include "host/support/text.hpp"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace multibuffer::cuda {
@@ -74,9 +75,13 @@ BadIndexWord BadIndexWords::take(cudaStream_t stream) {
   return word;
 }
 
-void BadIndexWords::put_back(BadIndexWord word) {
+void BadIndexWords::put_back(BadIndexWord word) noexcept {
   const std::lock_guard lock(mutex_);
-  idle_.push_back(std::move(word));
+  try {
+    idle_.push_back(std::move(word));
+  } catch (const std::bad_alloc&) {
+    // A later gather allocates another one.
+  }
 }
 
 BadIndexCheck::BadIndexCheck(Context& context, BadIndexWords& words, BadIndexWord word,

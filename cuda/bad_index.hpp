@@ -45,7 +45,7 @@ class BadIndexWords {
 
   /// Returns a word for work on `stream`.
   BadIndexWord take(cudaStream_t stream);
-  void put_back(BadIndexWord word);
+  void put_back(BadIndexWord word) noexcept;
 
  private:
   Context& context_;

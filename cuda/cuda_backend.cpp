@@ -161,6 +161,7 @@ void CudaBackend::read(void* to, Memory* block, const std::byte* from, std::int6
   if (bytes == 0) return;
   const DeviceGuard guard(context_);
   cudaStream_t stream = context_.fetch_stream();
+  const WaitIfThrown callers_memory(true, stream);
   StreamUse use(context_, stream);
   if (block) use.reads(static_cast<DeviceMemory&>(*block));
   use.begin();
@@ -194,7 +195,7 @@ void CudaBackend::require_own(const std::byte* written, const std::vector<UsedMe
         block.ordinal() != context_.ordinal())
       throw Failure(Errc::invalid_argument, text("memory of cuda:", block.ordinal(),
                                                  " in a gather on cuda:", context_.ordinal()));
-  if (written && !any_is_written(uses)) check_writable(written, context_);
+  if (written && is_foreign(written, uses)) check_writable(written, context_);
 }
 
 /// The address that a plan writes to; null for one that writes nothing.
@@ -223,6 +224,7 @@ std::shared_ptr<PendingWork> CudaBackend::copy(const CopyPlan& plan, bool check,
   const bool checked = check && plan.mode == IndexMode::raise && !plan.indices.empty();
   require_own(written_by(plan), uses);
   BadIndexWord word = checked ? bad_index_words_.take(stream) : BadIndexWord{};
+  const WaitIfThrown foreign_output(is_foreign(plan.dense.base, uses), stream);
   StreamUse use(context_, stream);  // must end before the word does
   use.add(uses);
   if (checked) use.writes(*word.memory);
@@ -256,6 +258,7 @@ std::shared_ptr<PendingWork> CudaBackend::copy_ragged(const RaggedPlan& plan, bo
   require_own(written_by(plan), uses);
   BadIndexWord word = checked ? bad_index_words_.take(stream) : BadIndexWord{};
   const RaggedLaunch launch(plan, checked ? word.address() : 0, context_, ring_, stream);
+  const WaitIfThrown foreign_output(is_foreign(plan.dense.base, uses), stream);
   StreamUse use(context_, stream);  // must end before the word and the launch do
   use.add(uses);
   if (launch.scratch()) use.writes(*launch.scratch());
@@ -375,7 +378,7 @@ CudaDevices list_cuda_devices() {
   for (int ordinal = 0; ordinal < count; ++ordinal) {
     try {
       result.devices.push_back(cuda::describe_device(ordinal));
-    } catch (const std::exception& failure) {
+    } catch (const Error& failure) {
       result.why_none = failure.what();
     }
   }

@@ -8,11 +8,13 @@
 namespace multibuffer::cuda {
 
 CudaPreparedCopy::CudaPreparedCopy(Context& context, IndexReport report, bool checks,
-                                   std::vector<UsedMemory> uses, cudaStream_t stream)
+                                   const std::byte* output, std::vector<UsedMemory> uses,
+                                   cudaStream_t stream)
     : context_(context),
       stream_(stream),
       report_(std::move(report)),
       uses_(std::move(uses)),
+      is_output_foreign_(is_foreign(output, uses_)),
       word_(checks ? std::make_shared<DeviceMemory>(
                          context, static_cast<std::int64_t>(sizeof(BadIndex::none)), stream)
                    : nullptr) {}
@@ -21,15 +23,15 @@ CudaPreparedCopy::CudaPreparedCopy(Context& context, StagingRing& ring, const Co
                                    bool check, std::vector<UsedMemory> uses, StreamRef stream)
     : CudaPreparedCopy(context, {plan.indices},
                        check && plan.mode == IndexMode::raise && !plan.indices.empty(),
-                       std::move(uses), context.stream(stream)) {
+                       plan.dense.base, std::move(uses), context.stream(stream)) {
   const auto& launch = launch_.emplace<GatherLaunch>(plan, word_address(), context, ring, stream_);
   get_ready(launch.lists(), false);
 }
 
 CudaPreparedCopy::CudaPreparedCopy(Context& context, StagingRing& ring, const RaggedPlan& plan,
                                    bool check, std::vector<UsedMemory> uses, StreamRef stream)
-    : CudaPreparedCopy(context, report_of(plan), check && plan.indices, std::move(uses),
-                       context.stream(stream)) {
+    : CudaPreparedCopy(context, report_of(plan), check && plan.indices, plan.dense.base,
+                       std::move(uses), context.stream(stream)) {
   const auto& launch = launch_.emplace<RaggedLaunch>(plan, word_address(), context, ring, stream_);
   get_ready(launch.scratch(), true);
 }
@@ -78,6 +80,7 @@ void CudaPreparedCopy::run() {
     launch();
     return;
   }
+  const WaitIfThrown foreign_output(is_output_foreign_, stream_);
   StreamUse use(context_, stream_);
   use.add(uses_);
   // May wait for another thread's use, in which that thread may ask about this plan's last run.

@@ -34,8 +34,8 @@ class CudaPreparedCopy final : public PreparedCopy {
 
  private:
   /// Begins both constructors, which end with `get_ready`.
-  CudaPreparedCopy(Context& context, IndexReport report, bool checks, std::vector<UsedMemory> uses,
-                   cudaStream_t stream);
+  CudaPreparedCopy(Context& context, IndexReport report, bool checks, const std::byte* output,
+                   std::vector<UsedMemory> uses, cudaStream_t stream);
   void get_ready(const std::shared_ptr<DeviceMemory>& memory, bool is_written);
   Address word_address() const;
   void launch() const;
@@ -45,6 +45,7 @@ class CudaPreparedCopy final : public PreparedCopy {
   cudaStream_t stream_;
   IndexReport report_;
   std::vector<UsedMemory> uses_;
+  bool is_output_foreign_;
   std::shared_ptr<DeviceMemory> word_;  ///< of bad indices; null where nothing is checked
   std::variant<std::monostate, GatherLaunch, RaggedLaunch> launch_;  ///< one, once constructed
 

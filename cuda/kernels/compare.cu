@@ -35,8 +35,8 @@ Difference compare(const Comparands& arrays, cudaStream_t stream) {
   } catch (const std::bad_alloc& error) {  // Thrust's own is one, too
     throw OutOfMemory(error.what());
   } catch (const thrust::system_error& error) {
-    ignore(static_cast<cudaError_t>(error.code().value()));
-    throw Failure(Errc::cuda_failure, error.what());
+    throw_cuda_failure(static_cast<cudaError_t>(error.code().value()), error.what(), __FILE__,
+                       __LINE__);
   }
 }
 

@@ -4,11 +4,20 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace multibuffer::cuda {
 
+/// Returns true for an error after which CUDA refuses all further work of this process: a kernel's
+/// wrong address, say. Any later call may be the one that reports it.
+bool loses_context(cudaError_t error) noexcept;
+
+/// What to say behind such an error: that the process' context is lost. Empty for others.
+std::string_view advice_for(cudaError_t error) noexcept;
+
 /// Clears CUDA's last error and throws `cuda_failure` with the call's text, its place in the
-/// source, and CUDA's own name and words for the error.
+/// source, CUDA's own name and words for the error, and the advice. Memory that CUDA does not have
+/// is `out_of_device_memory`.
 [[noreturn]] void throw_cuda_failure(cudaError_t error, const char* call, const char* file,
                                      int line);
 

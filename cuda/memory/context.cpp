@@ -39,9 +39,11 @@ CUcontext primary_context(int ordinal) {
   CUdevice device = 0;
   CUcontext primary = nullptr;
   if (const CUresult error = driver.device_get(&device, ordinal))
-    throw_unavailable(ordinal, text("the driver does not know it (error ", int{error}, ")"));
+    throw_unavailable(ordinal, text("the driver does not know it (error ", int{error}, ")",
+                                    advice_for(static_cast<cudaError_t>(error))));
   if (const CUresult error = driver.primary_retain(&primary, device))
-    throw_unavailable(ordinal, text("it cannot be used (the driver's error ", int{error}, ")"));
+    throw_unavailable(ordinal, text("it cannot be used (the driver's error ", int{error}, ")",
+                                    advice_for(static_cast<cudaError_t>(error))));
   return primary;
 }
 
@@ -66,9 +68,13 @@ StreamId ask_id(cudaStream_t stream) {
 
 DeviceGuard::DeviceGuard(CUcontext primary) {
   if (const CUresult error = driver().push_current(primary))
-    throw Failure(Errc::cuda_failure,
-                  text("cuCtxPushCurrent: the driver's error ", static_cast<int>(error)));
-  ignore(cudaThreadExchangeStreamCaptureMode(&mode_));
+    // The driver's numbers are those of the runtime.
+    throw_cuda_failure(static_cast<cudaError_t>(error), "cuCtxPushCurrent", __FILE__, __LINE__);
+  if (const cudaError_t error = cudaThreadExchangeStreamCaptureMode(&mode_)) {
+    CUcontext popped = nullptr;
+    static_cast<void>(driver().pop_current(&popped));
+    throw_cuda_failure(error, "cudaThreadExchangeStreamCaptureMode", __FILE__, __LINE__);
+  }
 }
 
 DeviceGuard::DeviceGuard(const Context& context) : DeviceGuard(context.primary()) {}
@@ -86,11 +92,16 @@ StreamState state_of(cudaStream_t stream) {
     ignore(error);
     return StreamState::blocked;
   }
-  MULTIBUFFER_CUDA_CHECK(error);
+  if (error != cudaSuccess) throw_cuda_failure(error, "cudaStreamIsCapturing", __FILE__, __LINE__);
   return status == cudaStreamCaptureStatusNone ? StreamState::ready : StreamState::capturing;
 }
 
 namespace {
+
+void release(int ordinal) noexcept {
+  CUdevice device = 0;
+  if (!driver().device_get(&device, ordinal)) static_cast<void>(driver().primary_release(device));
+}
 
 /// Retains a context if this build can use it.
 CUcontext usable_context(int ordinal, const void* kernel) {
@@ -99,8 +110,7 @@ CUcontext usable_context(int ordinal, const void* kernel) {
     const DeviceGuard guard(primary);
     require_code(ordinal, kernel);
   } catch (...) {
-    CUdevice device = 0;
-    if (!driver().device_get(&device, ordinal)) static_cast<void>(driver().primary_release(device));
+    release(ordinal);
     throw;
   }
   return primary;
@@ -108,15 +118,14 @@ CUcontext usable_context(int ordinal, const void* kernel) {
 
 }  // namespace
 
-Context::OwnStream Context::new_stream() {
-  OwnStream stream;
+void Context::make(OwnStream& stream) {
   MULTIBUFFER_CUDA_CHECK(cudaStreamCreateWithFlags(&stream.handle, cudaStreamNonBlocking));
   stream.id = ask_id(stream.handle);
-  return stream;
 }
 
-Context::Context(int ordinal, const void* kernel)
-    : ordinal_(ordinal), primary_(usable_context(ordinal, kernel)), reclaimer_(*this) {
+// The other constructor is over, so that the destructor runs if this one fails.
+Context::Context(int ordinal, const void* kernel) : Context(ordinal) {
+  primary_ = usable_context(ordinal, kernel);
   const DeviceGuard guard(primary_);
   cudaDeviceProp properties{};
   MULTIBUFFER_CUDA_CHECK(cudaGetDeviceProperties(&properties, ordinal));
@@ -124,10 +133,18 @@ Context::Context(int ordinal, const void* kernel)
   memory_bytes_ = static_cast<std::int64_t>(properties.totalGlobalMem);
   has_memory_pools_ = attribute(ordinal, cudaDevAttrMemoryPoolsSupported) != 0;
   reads_pageable_memory_ = attribute(ordinal, cudaDevAttrPageableMemoryAccess) != 0;
-  work_ = new_stream();
-  fetch_ = new_stream();
+  make(work_);
+  make(fetch_);
   reclaimer_.open();
   if (has_memory_pools_) keep_freed_memory();
+}
+
+Context::~Context() {
+  if (!primary_) return;
+  for (const OwnStream& own : {work_, fetch_})
+    if (own.handle) ignore(cudaStreamDestroy(own.handle));
+  reclaimer_.close();
+  release(ordinal_);
 }
 
 /// Lets the pool keep some freed memory. By default it returns all of it to the driver at every

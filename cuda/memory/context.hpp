@@ -48,13 +48,15 @@ enum class StreamState {
 StreamState state_of(cudaStream_t stream);
 
 /// A device's primary context, private streams, events and memory pool; one for each device in use.
-/// It lives until the process ends, so that memory may be freed at any time, and never destroys its
-/// streams and events: by then CUDA may be gone.
+/// Once in use it lives until the process ends, so that memory may be freed at any time, and never
+/// destroys its streams and events: by then CUDA may be gone. The destructor is for a backend that
+/// could not be made.
 class Context {
  public:
   /// Throws `device_unavailable` with the reason, for example that this build has no code of
   /// `kernel`, one of its kernels, for the device.
   Context(int ordinal, const void* kernel);
+  ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
@@ -101,7 +103,8 @@ class Context {
     cudaStream_t handle = nullptr;
     StreamId id = 0;
   };
-  static OwnStream new_stream();
+  explicit Context(int ordinal) : ordinal_(ordinal), reclaimer_(*this) {}
+  static void make(OwnStream& stream);
   void keep_freed_memory() const;
 
   int ordinal_;

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <exception>
 #include <functional>
+#include <new>
+#include <optional>
 #include <utility>
 
 namespace multibuffer::cuda {
@@ -47,14 +49,18 @@ std::byte* allocate(Context& context, std::int64_t bytes, cudaStream_t stream) {
     error = allocate_once(context, data, bytes, stream);
   }
   if (error == cudaErrorMemoryAllocation) throw_out_of_device_memory(bytes);
-  MULTIBUFFER_CUDA_CHECK(error);
+  if (error != cudaSuccess)
+    throw_cuda_failure(error, context.has_memory_pools() ? "cudaMallocAsync" : "cudaMalloc",
+                       __FILE__, __LINE__);
   return data;
 }
 
 }  // namespace
 
 DeviceMemory::DeviceMemory(Context& context, std::int64_t bytes, cudaStream_t stream)
-    : Memory(allocate(context, bytes, stream), bytes), context_(context) {
+    : Memory(nullptr, bytes), context_(context), retired_(1) {
+  reads_.reserve(1);  // in the destructor for the last write
+  data_ = allocate(context, bytes, stream);
   try {
     write_ = {context.id_of(stream), context.mark(stream)};
   } catch (...) {
@@ -66,35 +72,43 @@ DeviceMemory::DeviceMemory(Context& context, std::int64_t bytes, cudaStream_t st
 
 DeviceMemory::~DeviceMemory() {
   if (!data_) return;
+  reads_.push_back(write_);  // there is room
+  retired_.front() = {data_, bytes_, std::move(reads_), std::move(consumers_)};
   try {
     const DeviceGuard guard(context_);
-    std::vector<LastUse> uses = std::move(reads_);
-    uses.push_back(write_);
-    context_.reclaimer().retire({data_, bytes_, std::move(uses), std::move(consumers_)});
+    context_.reclaimer().retire(std::move(retired_));
   } catch (const std::exception&) {
-    // CUDA is shutting down and has freed everything.
+    // CUDA may be shutting down, and has freed everything then.
+    context_.reclaimer().keep(std::move(retired_));
   }
 }
 
 bool DeviceMemory::wait() noexcept {
+  const auto is_over = [](const LastUse& use) {
+    const cudaError_t error = cudaEventSynchronize(use.mark.event.get());
+    ignore(error);
+    // Calls that ask for the work's results report its failure.
+    return error < cudaErrorStreamCaptureUnsupported || error > cudaErrorStreamCaptureWrongThread;
+  };
+  std::optional<DeviceGuard> guard;
   try {
-    std::vector<LastUse> uses;
-    {
-      std::unique_lock lock(mutex_);
-      wait_for_others(lock, {.writes = true});
-      uses = reads_;
-      uses.push_back(write_);
-    }
-    const DeviceGuard guard(context_);
-    return std::ranges::all_of(uses, [](const LastUse& use) {
-      const cudaError_t error = cudaEventSynchronize(use.mark.event.get());
-      ignore(error);
-      // Calls that ask for the work's results report its failure.
-      return error < cudaErrorStreamCaptureUnsupported || error > cudaErrorStreamCaptureWrongThread;
-    });
+    guard.emplace(context_);
   } catch (const std::exception&) {
-    return false;
+    // Events can be waited for without it, but for a thread that captures.
   }
+  std::unique_lock lock(mutex_);
+  wait_for_others(lock, {.writes = true});
+  std::vector<LastUse> uses;
+  try {
+    uses.reserve(reads_.size() + 1);
+  } catch (const std::bad_alloc&) {
+    // Others then wait for the device as well.
+    return is_over(write_) && std::ranges::all_of(reads_, is_over);
+  }
+  uses = reads_;
+  uses.push_back(write_);
+  lock.unlock();
+  return std::ranges::all_of(uses, is_over);
 }
 
 void DeviceMemory::wait_for_contents() {
@@ -166,12 +180,20 @@ void DeviceMemory::order(cudaStream_t stream, StreamId id, bool writes) {
     wait_for_use({context_.id_of(cudaStreamLegacy), context_.mark(cudaStreamLegacy)});
 }
 
+void DeviceMemory::forget_ended_reads() {
+  if (reads_.size() < most_reads_) return;
+  std::erase_if(reads_, [](const LastUse& read) { return has_ended(read.mark.event); });
+  most_reads_ = std::max(fewest_reads, 2 * reads_.size());
+}
+
 bool DeviceMemory::try_enter(const StreamUse& use, bool writes) {
   const std::lock_guard lock(mutex_);
   const Coming coming{writes, use.id()};
   refuse_own(coming);
   if (others_conflict(coming)) return false;
-  reads_.reserve(reads_.size() + open_.size() + 1);  // so that `note` cannot fail
+  forget_ended_reads();
+  // So that `note` and the destructor cannot fail.
+  reads_.reserve(reads_.size() + open_.size() + 2);
   open_.push_back({&use, std::this_thread::get_id(), use.id(), writes});
   order(use.stream(), use.id(), writes);
   return true;
@@ -203,7 +225,7 @@ void DeviceMemory::leave_to_graph(const StreamUse& use) noexcept {
   left_.notify_all();
 }
 
-void DeviceMemory::note(const LastUse& last, bool wrote) {
+void DeviceMemory::note(const LastUse& last, bool wrote) noexcept {
   // Threads that share a stream may come here in another order than their work was enqueued.
   const auto is_before = [&](const LastUse& other) {
     return other.stream != last.stream || other.mark.order < last.mark.order;

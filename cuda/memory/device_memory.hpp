@@ -7,6 +7,7 @@
 #include <cuda_runtime_api.h>
 
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <thread>
@@ -62,6 +63,8 @@ class DeviceMemory final : public Memory {
     bool writes = false;
     StreamId stream = 0;
   };
+  /// Forgets reads that have ended, which are many where every read is on a stream of its own.
+  void forget_ended_reads();
   bool conflicts(const OpenUse& open, const Coming& coming) const;
   /// Throws `invalid_argument` if this thread has a conflicting open use, since it would wait for
   /// itself.
@@ -69,15 +72,19 @@ class DeviceMemory final : public Memory {
   bool others_conflict(const Coming& coming) const;
   void wait_for_others(std::unique_lock<std::mutex>& lock, const Coming& coming);
   void order(cudaStream_t stream, StreamId id, bool writes);
-  void note(const LastUse& last, bool wrote);
+  void note(const LastUse& last, bool wrote) noexcept;
+
+  static constexpr std::size_t fewest_reads = 16;
 
   Context& context_;
   mutable std::mutex mutex_;
   std::condition_variable left_;
   std::vector<OpenUse> open_;
-  LastUse write_;               ///< the last write, or the allocation
-  std::vector<LastUse> reads_;  ///< since then, at most one per stream
+  LastUse write_;                          ///< the last write, or the allocation
+  std::vector<LastUse> reads_;             ///< since then, at most one per stream
+  std::size_t most_reads_ = fewest_reads;  ///< before those that have ended are looked for
   Consumers consumers_;
+  RetiredBlocks retired_;  ///< one element, so that the destructor cannot fail
 };
 
 }  // namespace multibuffer::cuda

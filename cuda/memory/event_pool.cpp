@@ -4,6 +4,21 @@
 
 namespace multibuffer::cuda {
 
+bool has_ended(const Event& event) noexcept {
+  const cudaError_t error = cudaEventQuery(event.get());
+  ignore(error);
+  return error == cudaSuccess;
+}
+
+cudaEvent_t EventPool::make() {
+  const std::lock_guard lock(mutex_);
+  if (idle_.capacity() == made_) idle_.reserve(2 * made_ + 16);
+  cudaEvent_t event = nullptr;
+  MULTIBUFFER_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+  ++made_;
+  return event;
+}
+
 Event EventPool::take() {
   cudaEvent_t event = nullptr;
   {
@@ -13,8 +28,9 @@ Event EventPool::take() {
       idle_.pop_back();
     }
   }
-  if (!event) MULTIBUFFER_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
-  return {event, [this](cudaEvent_t idle) {
+  if (!event) event = make();
+  // A handle that cannot be allocated gives it back as well.
+  return {event, [this](cudaEvent_t idle) noexcept {
             const std::lock_guard lock(mutex_);
             idle_.push_back(idle);
           }};

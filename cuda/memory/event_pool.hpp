@@ -2,6 +2,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -11,6 +12,9 @@ namespace multibuffer::cuda {
 
 /// A point in a stream's work. Handles share it; the last one gives it back to its pool.
 using Event = std::shared_ptr<CUevent_st>;
+
+/// Returns true if the work before the event is known to have ended.
+bool has_ended(const Event& event) noexcept;
 
 /// Reuses events without timing. They are never destroyed, because CUDA may be gone before the last
 /// of them.
@@ -26,8 +30,11 @@ class EventPool {
   Event record(cudaStream_t stream);
 
  private:
+  cudaEvent_t make();
+
   std::mutex mutex_;
-  std::vector<cudaEvent_t> idle_;
+  std::vector<cudaEvent_t> idle_;  ///< with room for all, so that no return allocates
+  std::size_t made_ = 0;
 };
 
 /// A stream's name that is never given to another stream, unlike its handle.

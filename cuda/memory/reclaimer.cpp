@@ -18,10 +18,9 @@ bool all_on_one_stream(const RetiredBlock& block) {
       block.uses, [&](const LastUse& use) { return use.stream == block.uses.front().stream; });
 }
 
-bool has_ended(const Event& event) {
-  const cudaError_t error = cudaEventQuery(event.get());
+bool is_done(cudaError_t error) noexcept {
   ignore(error);
-  return error != cudaErrorNotReady;
+  return error == cudaSuccess;
 }
 
 bool have_ended(const std::vector<LastUse>& uses) {
@@ -43,41 +42,56 @@ void Reclaimer::open() {
     MULTIBUFFER_CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
 }
 
-void Reclaimer::retire(RetiredBlock block) {
+void Reclaimer::close() noexcept {
+  for (cudaStream_t& stream : streams_)
+    if (stream) ignore(cudaStreamDestroy(std::exchange(stream, nullptr)));
+}
+
+void Reclaimer::retire(RetiredBlocks retired) noexcept {
+  RetiredBlock& block = retired.front();
   if (!context_.has_memory_pools()) {
     // cudaFree waits for the whole device by itself.
     for (const LastUse& use : block.uses) ignore(cudaEventSynchronize(use.mark.event.get()));
-    ignore(cudaFree(block.data));
+    if (!is_done(cudaFree(block.data))) keep(std::move(retired));
     return;
   }
   const bool one_stream = !block.consumers.any() && all_on_one_stream(block);
-  if (cudaStream_t own = one_stream ? context_.own_stream(block.uses.front().stream) : nullptr)
-    return free_now(block, own);
+  cudaStream_t own = one_stream ? context_.own_stream(block.uses.front().stream) : nullptr;
+  if (own && is_freed_now(block, own)) return;
 
   const std::lock_guard lock(mutex_);
   if (block.consumers.legacy) mark_on_legacy(block);
-  if (block.consumers.any()) return park(std::move(block));
-  if (one_stream && !have_ended(block.uses)) return park(std::move(block));
-  free_after_its_uses(block);
+  if (block.consumers.any()) return park(std::move(retired));
+  if (one_stream && !have_ended(block.uses)) return park(std::move(retired));
+  if (!is_freed_after_its_uses(block)) park(std::move(retired));
 }
 
-void Reclaimer::free_now(const RetiredBlock& block, cudaStream_t stream) {
-  ignore(cudaFreeAsync(block.data, stream));
+void Reclaimer::keep(RetiredBlocks block) noexcept {
+  const std::lock_guard lock(mutex_);
+  parked_bytes_ += block.front().bytes;
+  parked_.splice(parked_.end(), block);
+  parked_blocks_ = parked_.size();
+}
+
+bool Reclaimer::is_freed_now(const RetiredBlock& block, cudaStream_t stream) noexcept {
+  return is_done(cudaFreeAsync(block.data, stream));
 }
 
 /// Frees a block after its uses. If CUDA fails, the block is not freed, because work may still use
 /// it.
-void Reclaimer::free_after_its_uses(const RetiredBlock& block) noexcept {
+bool Reclaimer::is_freed_after_its_uses(const RetiredBlock& block) noexcept {
+  if (!context_.has_memory_pools()) return is_done(cudaFree(block.data));
+  cudaStream_t stream = streams_[turn_++ % streams_.size()];
+  for (const LastUse& use : block.uses)
+    if (!is_done(cudaStreamWaitEvent(stream, use.mark.event.get()))) return false;
+  if (!is_freed_now(block, stream)) return false;
   try {
-    cudaStream_t stream = streams_[turn_++ % streams_.size()];
-    for (const LastUse& use : block.uses)
-      MULTIBUFFER_CUDA_CHECK(cudaStreamWaitEvent(stream, use.mark.event.get()));
-    MULTIBUFFER_CUDA_CHECK(cudaFreeAsync(block.data, stream));
     on_their_way_.push_back({context_.events().record(stream), block.bytes});
     bytes_on_their_way_ += block.bytes;
   } catch (const std::exception&) {
-    // The device has failed, or CUDA is shutting down.
+    // No allocation will wait for this block.
   }
+  return true;
 }
 
 /// Records an event after all work so far on the legacy stream and on the streams that synchronize
@@ -92,17 +106,37 @@ void Reclaimer::mark_on_legacy(RetiredBlock& block) noexcept {
   }
 }
 
-void Reclaimer::park(RetiredBlock block) {
-  const std::int64_t bytes = block.bytes;
-  parked_.push_back(std::move(block));
-  parked_bytes_ += bytes;
+void Reclaimer::park(RetiredBlocks block) noexcept {
+  parked_bytes_ += block.front().bytes;
+  parked_.splice(parked_.end(), block);
   parked_blocks_ = parked_.size();
+  try {
+    keep_few();
+  } catch (const std::exception&) {
+    // More blocks wait, until a later call can free them.
+  }
+}
+
+void Reclaimer::keep_few() {
   const std::int64_t most_parked_bytes = context_.memory_bytes() / 16;
   if (parked_bytes_ <= most_parked_bytes && parked_.size() <= most_parked_blocks) return;
   free_marked(false);
   if (parked_bytes_ <= most_parked_bytes && parked_.size() <= most_parked_blocks) return;
   mark_on_context();
   free_marked(false);
+}
+
+template <class IsFreed>
+void Reclaimer::remove_if(const IsFreed& is_freed) {
+  for (auto at = parked_.begin(); at != parked_.end();) {
+    if (!is_freed(*at)) {
+      ++at;
+      continue;
+    }
+    parked_bytes_ -= at->bytes;
+    at = parked_.erase(at);
+  }
+  parked_blocks_ = parked_.size();
 }
 
 void Reclaimer::settle(cudaStream_t stream, StreamId id) {
@@ -114,20 +148,17 @@ void Reclaimer::settle(cudaStream_t stream, StreamId id) {
     block.uses.push_back({id, {here, 0}});
     std::erase(block.consumers.streams, id);  // last: the event replaces it
   }
-  std::erase_if(parked_, [&](RetiredBlock& block) {
+  remove_if([&](const RetiredBlock& block) {
     const bool waits =
         block.consumers.any() || block.uses.front().stream != id || !all_on_one_stream(block);
-    if (waits) return false;
-    free_now(block, stream);
-    parked_bytes_ -= block.bytes;
-    return true;
+    return !waits && is_freed_now(block, stream);
   });
   free_marked(true);
 }
 
 void Reclaimer::free_marked(bool only_ended) {
   std::vector<StreamId> busy;  // each is queried once
-  std::erase_if(parked_, [&](RetiredBlock& block) {
+  remove_if([&](RetiredBlock& block) {
     if (block.consumers.legacy) mark_on_legacy(block);
     if (block.consumers.any()) return false;
     // The last work is on a caller's stream, which will be named again.
@@ -139,11 +170,8 @@ void Reclaimer::free_marked(bool only_ended) {
         return false;
       }
     }
-    free_after_its_uses(block);
-    parked_bytes_ -= block.bytes;
-    return true;
+    return is_freed_after_its_uses(block);
   });
-  parked_blocks_ = parked_.size();
 }
 
 void Reclaimer::mark_on_context() {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <mutex>
 #include <vector>
 
@@ -35,6 +36,9 @@ struct RetiredBlock {
   Consumers consumers;
 };
 
+/// Lists move their elements from one to another without an allocation.
+using RetiredBlocks = std::list<RetiredBlock>;
+
 /// Frees a device's blocks after the last work on them, and never by the handle of a stream that
 /// may be gone. If the last work on a block is
 ///
@@ -59,6 +63,8 @@ struct RetiredBlock {
 /// while the library knows of one. The library cannot know of a capture on a stream that it has
 /// never seen.
 ///
+/// A block that CUDA does not free waits with them, and is tried again.
+///
 /// Thread-safe. The current device must be the context's.
 class Reclaimer {
  public:
@@ -67,8 +73,13 @@ class Reclaimer {
   Reclaimer& operator=(const Reclaimer&) = delete;
   /// Makes its streams. Called once the context's other parts exist.
   void open();
+  /// Destroys its streams, on which nothing has been enqueued.
+  void close() noexcept;
 
-  void retire(RetiredBlock block);
+  /// Takes the one block of `block`. Never fails: a destructor asks.
+  void retire(RetiredBlocks block) noexcept;
+  /// Does so where CUDA cannot be called now.
+  void keep(RetiredBlocks block) noexcept;
   /// Must be called with each stream that a caller names, before it is used: it then exists, and is
   /// `ready`.
   void named(cudaStream_t stream, StreamId id) {
@@ -86,11 +97,15 @@ class Reclaimer {
 
  private:
   void settle(cudaStream_t stream, StreamId id);
-  void free_now(const RetiredBlock& block, cudaStream_t stream);
-  void free_after_its_uses(const RetiredBlock& block) noexcept;
+  bool is_freed_now(const RetiredBlock& block, cudaStream_t stream) noexcept;
+  bool is_freed_after_its_uses(const RetiredBlock& block) noexcept;
   void mark_on_legacy(RetiredBlock& block) noexcept;
-  void park(RetiredBlock block);
+  void park(RetiredBlocks block) noexcept;
+  void keep_few();
   void mark_on_context();
+  /// Removes the parked blocks of which `is_freed` says so, and may throw.
+  template <class IsFreed>
+  void remove_if(const IsFreed& is_freed);
   /// Frees the blocks that wait for no stream to be named.
   void free_marked(bool only_ended);
 
@@ -104,7 +119,7 @@ class Reclaimer {
   /// Used in turn, so that blocks which wait for a slow stream do not hold up all others.
   std::array<cudaStream_t, 4> streams_{};
   std::size_t turn_ = 0;
-  std::vector<RetiredBlock> parked_;
+  RetiredBlocks parked_;
   std::atomic<std::size_t> parked_blocks_ = 0;
   std::int64_t parked_bytes_ = 0;
   std::deque<OnItsWay> on_their_way_;

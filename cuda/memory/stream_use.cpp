@@ -75,9 +75,19 @@ StreamUse::~StreamUse() {
       ignore(cudaStreamSynchronize(stream_));
     }
   } catch (const std::exception&) {
-    // CUDA is shutting down.
+    // CUDA may be shutting down. If not, whoever made the use has the device current.
+    ignore(cudaStreamSynchronize(stream_));
   }
   if (open_) finish_waited_for();
+}
+
+bool is_foreign(const void* address, const std::vector<UsedMemory>& uses) {
+  return std::ranges::none_of(
+      uses, [&](const UsedMemory& used) { return used.memory->contains(address); });
+}
+
+WaitIfThrown::~WaitIfThrown() {
+  if (is_on_ && std::uncaught_exceptions() > exceptions_) ignore(cudaStreamSynchronize(stream_));
 }
 
 }  // namespace multibuffer::cuda

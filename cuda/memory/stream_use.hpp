@@ -5,6 +5,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -52,6 +53,25 @@ class StreamUse final : public MemoryUse {
   StreamId id_;
   std::vector<Block> blocks_;
   bool open_ = false;
+};
+
+/// Returns true if an address lies in none of these blocks, and thus in memory of the caller's.
+bool is_foreign(const void* address, const std::vector<UsedMemory>& uses);
+
+/// Waits for a stream if an exception ends the scope and leaves work there that reads or writes
+/// memory of the caller's: nobody else would wait for it before the caller frees that memory.
+class WaitIfThrown {
+ public:
+  WaitIfThrown(bool is_on, cudaStream_t stream)
+      : is_on_(is_on), stream_(stream), exceptions_(std::uncaught_exceptions()) {}
+  ~WaitIfThrown();
+  WaitIfThrown(const WaitIfThrown&) = delete;
+  WaitIfThrown& operator=(const WaitIfThrown&) = delete;
+
+ private:
+  bool is_on_;
+  cudaStream_t stream_;
+  int exceptions_;
 };
 
 }  // namespace multibuffer::cuda

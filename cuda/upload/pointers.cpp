@@ -128,7 +128,22 @@ bool is_page_locked(const void* begin, std::int64_t bytes) {
 
 namespace {
 
-/// Returns the driver's facts about an address; nothing if it has none.
+/// Returns true for answers of a driver that does not know an address, or anything at all yet.
+bool knows_nothing(CUresult error) {
+  switch (error) {
+    case CUDA_ERROR_INVALID_VALUE:
+    case CUDA_ERROR_INVALID_CONTEXT:
+    case CUDA_ERROR_NOT_INITIALIZED:
+    case CUDA_ERROR_DEINITIALIZED:
+    case CUDA_ERROR_NO_DEVICE:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Returns the driver's facts about an address; nothing if it has none. Throws where it fails: its
+/// memory must not be taken for the host's.
 struct Known {
   CUmemorytype type{};
   int ordinal = 0;
@@ -144,8 +159,12 @@ std::optional<Known> known_of(const void* pointer) {
       CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL,
       CU_POINTER_ATTRIBUTE_IS_MANAGED, CU_POINTER_ATTRIBUTE_DEVICE_POINTER};
   void* answers[] = {&known.type, &known.ordinal, &is_managed, &known.device_pointer};
-  if (get_attributes(4, which, answers, reinterpret_cast<std::uintptr_t>(pointer)) != CUDA_SUCCESS)
-    return std::nullopt;
+  const CUresult error =
+      get_attributes(4, which, answers, reinterpret_cast<std::uintptr_t>(pointer));
+  if (knows_nothing(error)) return std::nullopt;
+  if (error)  // the driver's numbers are those of the runtime
+    throw_cuda_failure(static_cast<cudaError_t>(error), "cuPointerGetAttributes", __FILE__,
+                       __LINE__);
   if (known.type != CU_MEMORYTYPE_DEVICE && known.type != CU_MEMORYTYPE_HOST) return std::nullopt;
   known.is_managed = is_managed != 0;
   return known;

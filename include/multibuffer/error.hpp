@@ -20,6 +20,8 @@ enum class Errc {
   index_out_of_range,
   device_unavailable,
   out_of_device_memory,
+  /// A call of CUDA failed, which the text names. It also says if the process has lost its CUDA
+  /// context (a kernel's wrong address, say): only a new process can then use the device.
   cuda_failure,
   cancelled,
   file_unreadable,
