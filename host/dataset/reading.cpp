@@ -14,6 +14,7 @@
 #include "host/upload/internals.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <optional>
 #include <span>
 #include <utility>
@@ -636,7 +637,21 @@ class Reader {
                          parts_->memory,        parts_->owner};
     const DeviceBuffer part = copy(array, copying);
     // In memory that is not the library's, nobody else knows when it is written.
-    if (!parts_->memory) part.synchronize();
+    if (!parts_->memory) wait_for(part);
+  }
+
+  /// Waits, and tries once more after a failure: nothing may write to the caller's memory then.
+  static void wait_for(const DeviceBuffer& part) {
+    try {
+      part.synchronize();
+    } catch (...) {
+      try {
+        part.synchronize();
+      } catch (const std::exception&) {
+        // The first failure is the one that is told.
+      }
+      throw;
+    }
   }
 
   const DatasetSource& source_;

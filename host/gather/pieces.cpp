@@ -110,10 +110,12 @@ class Pieces {
   Pieces& operator=(const Pieces&) = delete;
   /// After a failure, too, nothing writes to the caller's memory any more.
   ~Pieces() {
-    try {
-      if (under_way_) under_way_->result.synchronize();
-    } catch (const std::exception&) {
-      // The first failure is the one that is told.
+    for (const std::optional<UnderWay>* piece : {&under_way_, &next_}) {
+      try {
+        if (*piece) (*piece)->result.synchronize();
+      } catch (const std::exception&) {
+        // The first failure is the one that is told.
+      }
     }
   }
 
@@ -133,13 +135,15 @@ class Pieces {
       return;
     }
     GatherOptions gathered = piece_options(box);
-    const Output out = output_of(out_, box, strides_);
+    Output out = output_of(out_, box, strides_);
     const bool stays = out.space == MemorySpace::device;
     if (stays) gathered.out = out;
     DeviceArray array = upload(placement, device_, options);
     DeviceBuffer result = gather(array, selection_of(part), gathered);
+    // From here on nothing may throw before the piece is known: it writes the caller's memory.
+    next_.emplace(UnderWay{std::move(array), std::move(result), std::move(out)});
     finish();
-    under_way_.emplace(UnderWay{std::move(array), std::move(result), out});
+    under_way_.swap(next_);
   }
 
   /// Waits for the piece that is under way, and brings it to where it belongs.
@@ -205,6 +209,7 @@ class Pieces {
   std::optional<std::size_t> scaled_axis_;
   std::int64_t done_ = 0;
   std::optional<UnderWay> under_way_;
+  std::optional<UnderWay> next_;  ///< enqueued while the other was under way
 };
 
 DeviceBuffer gather_on_host(const ArrayView& view, const Selection& selection,

@@ -16,6 +16,18 @@
 namespace multibuffer::dlpack {
 namespace {
 
+/// A tensor of others, once it has been taken over.
+struct Taken {
+  ManagedTensorVersioned* tensor = nullptr;
+
+  Taken() = default;
+  ~Taken() {
+    if (tensor && tensor->deleter) tensor->deleter(tensor);
+  }
+  Taken(const Taken&) = delete;
+  Taken& operator=(const Taken&) = delete;
+};
+
 /// Holds what a deleter has to release.
 struct Manager {
   DeviceBuffer buffer;
@@ -187,9 +199,9 @@ DeviceBuffer take(ManagedTensorVersioned* managed) {
                     .stream = StreamRef::legacy(),
                     .pending = nullptr};
   for (const Axis& axis : array.layout().axes()) parts.strides.push_back(axis.stride);
-  parts.owner = std::shared_ptr<ManagedTensorVersioned>(managed, [](ManagedTensorVersioned* held) {
-    if (held->deleter) held->deleter(held);
-  });
+  const auto taken = std::make_shared<Taken>();
+  parts.owner = taken;
+  taken->tensor = managed;  // last: after a failure it is still the caller's
   return make_buffer(std::move(parts));
 }
 
