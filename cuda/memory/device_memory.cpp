@@ -195,7 +195,13 @@ bool DeviceMemory::try_enter(const StreamUse& use, bool writes) {
   // So that `note` and the destructor cannot fail.
   reads_.reserve(reads_.size() + open_.size() + 2);
   open_.push_back({&use, std::this_thread::get_id(), use.id(), writes});
-  order(use.stream(), use.id(), writes);
+  try {
+    order(use.stream(), use.id(), writes);
+  } catch (...) {
+    // The use's end must not stand for work that its stream does not wait for.
+    open_.pop_back();
+    throw;
+  }
   return true;
 }
 
