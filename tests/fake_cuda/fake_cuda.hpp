@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 /// CUDA's runtime without a GPU: what the backend calls of it, over host memory, so that its own
 /// tests run where no GPU is. Stricter than a GPU, and worse timed:
@@ -35,6 +36,12 @@ inline constexpr std::int64_t memory_bytes = std::int64_t{1} << 30;
 /// Enqueues what a kernel would do that writes at `out`.
 void enqueue(cudaStream_t stream, std::function<void()> work, const void* out = nullptr);
 
+/// The same for the library's own kernels, whose launches can fail.
+cudaError_t launch(cudaStream_t stream, std::function<void()> work, const void* out);
+
+/// Runs all that has been enqueued on all devices.
+void finish_all();
+
 /// How often CUDA was asked for what takes time.
 struct Counts {
   int launches = 0;
@@ -55,8 +62,42 @@ bool has_context(int ordinal);
 /// were freed on another stream than the one that would have them, by work that has not run yet.
 std::int64_t pool_bytes(int ordinal);
 
-/// The next call of cudaEventRecord in this process fails.
-void fail_next_event();
+/// What has been taken of all devices and not given back, and the state of the calling thread.
+struct Live {
+  std::int64_t device_bytes = 0;  ///< with those whose freeing is enqueued and has not run
+  std::int64_t page_locked_bytes = 0;
+  int streams = 0;
+  int events = 0;
+  int retained_contexts = 0;
+  int current_contexts = 0;  ///< on the thread's stack
+  bool is_relaxed = false;   ///< the thread's capture mode
+  bool operator==(const Live&) const = default;
+};
+Live live();
+
+/// Makes one call of CUDA's runtime or driver fail, or the launch of a kernel; the call then does
+/// nothing. Calls within a `testing::OwnWork` are spared. There may be one object at a time.
+class FailingCall {
+ public:
+  struct How {
+    /// Allocations fail with cudaErrorMemoryAllocation instead, unless the error is sticky.
+    cudaError_t error = cudaErrorUnknown;
+    /// Every later call fails as well, until the end of the object: what a kernel did has ended the
+    /// context, and nothing that is queued runs any more.
+    bool is_sticky = false;
+    std::string only = {};  ///< calls of this function alone are counted; empty for all
+  };
+  /// `number` calls succeed before, in this process from now on.
+  explicit FailingCall(int number, const How& how);
+  explicit FailingCall(int number) : FailingCall(number, How()) {}
+  ~FailingCall();
+  FailingCall(const FailingCall&) = delete;
+  FailingCall& operator=(const FailingCall&) = delete;
+
+  bool has_fired() const { return !call().empty(); }
+  std::string call() const;  ///< the function that failed; empty before
+  int seen() const;          ///< calls so far that could have failed
+};
 
 /// Lets a device have less memory than it has, for as long as this lives.
 class MemoryLimit {

@@ -5,16 +5,20 @@
 #include "cuda/kernels/compare_body.hpp"
 #include "cuda/kernels/launch.hpp"
 #include "cuda/kernels/launch_ragged.hpp"
+#include "cuda/memory/check.hpp"
 #include "tests/cuda/kernel_grid/run_block.hpp"
 #include "tests/cuda/kernel_grid/run_ragged.hpp"
 #include "tests/fake_cuda/fake_cuda.hpp"
+#include "tests/testing/own_work.hpp"
 
 #include <algorithm>
 #include <cfenv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <numeric>
+#include <utility>
 #include <variant>
 
 namespace multibuffer::cuda {
@@ -53,62 +57,64 @@ class DefaultFloats {
   std::fenv_t before_{};
 };
 
+/// Enqueues a kernel, whose launch may fail. What it takes to remember it is not the library's.
+template <class Kernel>
+void launch(cudaStream_t stream, Address out, const Kernel& kernel) {
+  std::function<void()> work;
+  {
+    const testing::OwnWork own;
+    work = kernel;
+  }
+  const cudaError_t error =
+      fake_cuda::launch(stream, std::move(work), reinterpret_cast<const void*>(out));
+  if (error != cudaSuccess) throw_cuda_failure(error, "cudaLaunchKernel", __FILE__, __LINE__);
+}
+
 }  // namespace
 
 void launch_gather(const KernelPlan& plan, const KernelChoice& choice, cudaStream_t stream) {
   const auto out = std::visit([](const auto& parameter) { return parameter.out; }, plan);
-  fake_cuda::enqueue(
-      stream,
-      [=] {
-        const DefaultFloats floats;
-        HostMemory memory;
-        for (std::uint32_t block = 0; block < grid.blocks; ++block)
-          testing::run_block(plan, choice, memory, block, grid);
-      },
-      reinterpret_cast<const void*>(out));
+  launch(stream, out, [=] {
+    const DefaultFloats floats;
+    HostMemory memory;
+    for (std::uint32_t block = 0; block < grid.blocks; ++block)
+      testing::run_block(plan, choice, memory, block, grid);
+  });
 }
 
 const void* any_gather_kernel() { return nullptr; }
 
 void launch_ragged(const RaggedKernel& kernel, cudaStream_t stream) {
   const auto out = std::visit([](const auto& plan) { return plan.out; }, kernel.plan);
-  fake_cuda::enqueue(
-      stream,
-      [=] {
-        const DefaultFloats floats;
-        HostMemory memory;
-        for (std::uint32_t block = 0; block < grid.blocks; ++block)
-          testing::run_ragged_block(kernel, memory, block, grid);
-      },
-      reinterpret_cast<const void*>(out));
+  launch(stream, out, [=] {
+    const DefaultFloats floats;
+    HostMemory memory;
+    for (std::uint32_t block = 0; block < grid.blocks; ++block)
+      testing::run_ragged_block(kernel, memory, block, grid);
+  });
 }
 
 void launch_look_up(const RowIndices& rows, cudaStream_t stream) {
-  fake_cuda::enqueue(
-      stream,
-      [=] {
-        HostMemory memory;
-        testing::run_look_up(rows, memory);
-      },
-      reinterpret_cast<const void*>(rows.entries));
+  launch(stream, rows.entries, [=] {
+    HostMemory memory;
+    testing::run_look_up(rows, memory);
+  });
 }
 
 std::int64_t sum_bytes(std::int64_t) { return 1; }
 
 void launch_offsets(const RowOffsets& rows, std::byte*, std::int64_t, cudaStream_t stream) {
-  fake_cuda::enqueue(
-      stream,
-      [=] {
-        auto* const sums = reinterpret_cast<std::int64_t*>(rows.sums);
-        std::partial_sum(sums, sums + rows.rows, sums);
-        HostMemory memory;
-        testing::run_offsets(rows, memory);
-      },
-      reinterpret_cast<const void*>(rows.offsets.data));
+  launch(stream, reinterpret_cast<Address>(rows.offsets.data), [=] {
+    auto* const sums = reinterpret_cast<std::int64_t*>(rows.sums);
+    std::partial_sum(sums, sums + rows.rows, sums);
+    HostMemory memory;
+    testing::run_offsets(rows, memory);
+  });
 }
 
 Difference compare(const Comparands& arrays, cudaStream_t stream) {
-  cudaStreamSynchronize(stream);
+  launch(stream, 0, [] {});
+  MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(stream));
   HostMemory memory;
   Difference all;
   for (std::int64_t block = 0; block < arrays.blocks(); ++block)

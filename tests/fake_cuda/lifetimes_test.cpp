@@ -918,6 +918,38 @@ TEST_F(Lifetimes, HandingOverAsksForNothingButTheOrder) {
   EXPECT_EQ(fake_cuda::counts(), before);
 }
 
+TEST_F(Lifetimes, AUseThatCouldNotBeOrderedHidesNoEarlierOne) {
+  const DeviceArray array = uploaded(counting());
+  const Stream first = make_stream(), second = make_stream();
+  {
+    const DeviceBuffer out = reversed(array, stream_ref(first));
+    GatherOptions request;
+    request.stream = stream_ref(second);
+    request.out = output_of(out);
+    // The stream waits for the array, and cannot wait for the output.
+    const fake_cuda::FailingCall failing(1, {.only = "cudaStreamWaitEvent"});
+    expect_error(Errc::cuda_failure, "cudaStreamWaitEvent",
+                 [&] { copy(array.reverse(0), request); });
+  }
+  reclaim_memory();
+  fake_cuda::finish_all();  // ends the program where the kernel's memory has gone
+}
+
+TEST_F(Lifetimes, AnArrayThatIsReadOnEverNewStreamsDoesNotGrow) {
+  const DeviceArray array = uploaded(counting());
+  const auto read_on_new_streams = [&] {
+    for (int i = 0; i < 200; ++i) {
+      const Stream stream = make_stream();
+      EXPECT_EQ(numbers_of(reversed(array, stream_ref(stream))), backwards());
+      fake_cuda::finish_all();
+    }
+  };
+  read_on_new_streams();
+  const int events = fake_cuda::live().events;
+  read_on_new_streams();
+  EXPECT_EQ(fake_cuda::live().events, events);
+}
+
 // Slots of page-locked memory.
 
 TEST_F(Lifetimes, ASlotWhoseCopyCouldNotBeMarkedIsNotFilledAgainTooEarly) {
@@ -925,9 +957,11 @@ TEST_F(Lifetimes, ASlotWhoseCopyCouldNotBeMarkedIsNotFilledAgainTooEarly) {
   const Stream stream = make_stream();
   const auto block = backend.allocate(bytes, stream_ref(stream));
   const Numbers values = counting();
-  fake_cuda::fail_next_event();
-  expect_error(Errc::cuda_failure, "cudaEventRecord",
-               [&] { backend.write(*block, 0, values.data(), bytes, stream_ref(stream)); });
+  {
+    const fake_cuda::FailingCall failing(0, {.only = "cudaEventRecord"});
+    expect_error(Errc::cuda_failure, "cudaEventRecord",
+                 [&] { backend.write(*block, 0, values.data(), bytes, stream_ref(stream)); });
+  }
   const Numbers others(count, -5);
   const auto other = backend.allocate(bytes, {});
   for (int i = 0; i < 100; ++i) backend.write(*other, 0, others.data(), bytes, {});

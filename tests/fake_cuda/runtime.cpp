@@ -1,4 +1,5 @@
 #include "tests/fake_cuda/fake_cuda.hpp"
+#include "tests/testing/own_work.hpp"
 
 #include <cuda.h>
 
@@ -16,13 +17,18 @@
 #include <utility>
 #include <vector>
 
+struct Work {
+  std::function<void()> run;
+  bool frees = false;  ///< memory, which is done even if the context is lost
+};
+
 /// A stream: what has been enqueued and has not run yet.
 struct CUstream_st {
   int device = 0;
   unsigned long long id = 0;
   bool blocking = false;   ///< synchronizes with the legacy stream
   bool destroyed = false;  ///< its work goes on
-  std::deque<std::function<void()>> waiting;
+  std::deque<Work> waiting;
   std::uint64_t enqueued = 0;
   std::uint64_t done = 0;
   std::map<const CUstream_st*, std::uint64_t> waited_for;  ///< positions, by events
@@ -89,6 +95,15 @@ struct DeviceState {
   std::uint64_t threshold = 0;
 };
 
+/// The call that is made to fail.
+struct Injection {
+  bool is_on = false;
+  fake_cuda::FailingCall::How how;
+  int calls_before = 0;
+  int seen = 0;
+  std::string call;  ///< that has failed; empty before
+};
+
 /// All of it under one lock: what a device does, too, is done by the thread that asks for it.
 struct Machine {
   std::recursive_mutex mutex;
@@ -101,7 +116,8 @@ struct Machine {
   std::deque<Block> graveyard;               ///< what is freed, for a while
   std::size_t graveyard_bytes = 0;
   std::vector<CUstream_st*> captures;  ///< under way
-  bool fail_event = false;
+  Injection injection;
+  int retained = 0;
   fake_cuda::Counts counts;
 
   Machine() {
@@ -121,7 +137,15 @@ Machine& machine() {
   return instance;
 }
 
-using Lock = std::lock_guard<std::recursive_mutex>;
+/// What the machine allocates is not the library's.
+class Lock {
+ public:
+  explicit Lock(std::recursive_mutex& mutex) : lock_(mutex) {}
+
+ private:
+  multibuffer::testing::OwnWork own_;
+  std::lock_guard<std::recursive_mutex> lock_;
+};
 
 thread_local std::vector<CUctx_st*> current_contexts;
 thread_local cudaError_t last_error = cudaSuccess;
@@ -133,7 +157,11 @@ cudaError_t result(cudaError_t error) {
 }
 
 [[noreturn]] void fault(const char* what) {
+  const Injection& injection = machine().injection;
   std::fprintf(stderr, "fake CUDA device: %s\n", what);
+  if (!injection.call.empty())
+    std::fprintf(stderr, "after call %d, %s, has failed\n", injection.calls_before,
+                 injection.call.c_str());
   std::abort();
 }
 
@@ -218,11 +246,53 @@ bool legacy_is_blocked(const CUstream_st& stream) {
 
 void run_to(CUstream_st& stream, std::uint64_t position) {
   while (stream.done < position) {
-    const std::function<void()> work = std::move(stream.waiting.front());
+    const Work work = std::move(stream.waiting.front());
     stream.waiting.pop_front();
-    work();
+    work.run();
     ++stream.done;
   }
+}
+
+/// Nothing that is queued runs any more, but that memory is freed, so that it can be counted.
+void lose_queued_work(CUstream_st& stream) {
+  for (; !stream.waiting.empty(); stream.waiting.pop_front(), ++stream.done)
+    if (stream.waiting.front().frees) stream.waiting.front().run();
+}
+
+template <class Each>
+void for_streams_of_all_devices(const Each& each) {
+  Machine& m = machine();
+  for (DeviceState& device : m.devices) {
+    each(device.legacy);
+    for (const auto& [thread, stream] : device.per_thread) each(*stream);
+  }
+  for (const auto& stream : m.all_streams) each(*stream);
+}
+
+constexpr std::string_view allocating_calls[] = {"cudaMalloc", "cudaMallocAsync", "cudaHostAlloc"};
+
+/// The error with which a call of CUDA is made to fail, and then does nothing; or success. Every
+/// function here that can fail asks. `on_device` is false for those that errors of devices do not
+/// reach.
+cudaError_t injected(const char* call, bool on_device = true) {
+  if (multibuffer::testing::OwnWork::is_under_way()) return cudaSuccess;
+  const Lock lock(machine().mutex);
+  Injection& injection = machine().injection;
+  if (!injection.is_on) return cudaSuccess;
+  const fake_cuda::FailingCall::How& how = injection.how;
+  if (how.is_sticky && !on_device) return cudaSuccess;
+  if (!injection.call.empty()) return how.is_sticky ? result(how.error) : cudaSuccess;
+  if (!how.only.empty() && how.only != call) return cudaSuccess;
+  if (injection.seen++ < injection.calls_before) return cudaSuccess;
+  injection.call = call;
+  if (how.is_sticky) for_streams_of_all_devices(lose_queued_work);
+  const bool allocates = std::ranges::find(allocating_calls, call) != std::end(allocating_calls);
+  return result(allocates && !how.is_sticky ? cudaErrorMemoryAllocation : how.error);
+}
+
+/// The driver's numbers are those of the runtime.
+CUresult injected_in_driver(const char* call, bool on_device = true) {
+  return static_cast<CUresult>(injected(call, on_device));
 }
 
 /// What the device gets done while nobody waits for it.
@@ -232,11 +302,7 @@ void go_on() {
   const auto step = [&](CUstream_st& stream) {
     if (!stream.waiting.empty() && m.die() % 3 == 0) run_to(stream, stream.done + 1);
   };
-  for (DeviceState& device : m.devices) {
-    step(device.legacy);
-    for (const auto& [thread, stream] : device.per_thread) step(*stream);
-  }
-  for (const auto& stream : m.all_streams) step(*stream);
+  for_streams_of_all_devices(step);
 }
 
 /// Work of a blocking stream comes after all that the legacy stream has, and the other way round.
@@ -256,9 +322,9 @@ std::function<void()> after_blocking(const CUstream_st& stream, std::function<vo
   };
 }
 
-void push(CUstream_st& stream, std::function<void()> work) {
+void push(CUstream_st& stream, std::function<void()> work, bool frees = false) {
   if (stream.captured) return stream.captured->work.push_back(std::move(work));
-  stream.waiting.push_back(after_blocking(stream, std::move(work)));
+  stream.waiting.push_back({after_blocking(stream, std::move(work)), frees});
   ++stream.enqueued;
   if (machine().pace == Pace::eager) run_to(stream, stream.enqueued);
   go_on();
@@ -341,11 +407,19 @@ void take_from_pool(const CUstream_st& stream, std::size_t bytes) {
   if (found->bytes == 0) device.pool.erase(found);
 }
 
+/// One side of a copy, and whether it was a block's when it was enqueued.
+struct Side {
+  const void* at = nullptr;
+  bool is_known = false;
+};
+
 /// A copy once its turn has come.
-void move_bytes(void* to, const void* from, std::size_t bytes) {
-  for (const void* side : {static_cast<const void*>(to), from})
-    if (const Block* block = block_at(side); block && !block->contains(side, bytes))
-      fault("a copy beyond the end of a block");
+void move_bytes(void* to, const void* from, std::size_t bytes, bool to_known, bool from_known) {
+  for (const Side side : {Side{to, to_known}, Side{from, from_known}}) {
+    const Block* block = block_at(side.at);
+    if (!block && side.is_known) fault("a copy in memory that was given back before it ran");
+    if (block && !block->contains(side.at, bytes)) fault("a copy beyond the end of a block");
+  }
   std::memcpy(to, from, bytes);
 }
 
@@ -362,7 +436,7 @@ cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind k
     return result(cudaErrorInvalidValue);
   if (!to_known && !from_known) return result(cudaErrorInvalidValue);
   ++machine().counts.copies;
-  push(stream, [=] { move_bytes(to, from, bytes); });
+  push(stream, [=] { move_bytes(to, from, bytes, to_known, from_known); });
   // With pageable memory a copy is over when the call is.
   if (!to_known || !from_known) run_to(stream, stream.enqueued);
   return cudaSuccess;
@@ -370,6 +444,7 @@ cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind k
 
 CUresult CUDAAPI pointer_attributes(unsigned int count, CUpointer_attribute* which, void** answers,
                                     CUdeviceptr address) {
+  if (const CUresult error = injected_in_driver("cuPointerGetAttributes")) return error;
   const Lock lock(machine().mutex);
   ++machine().counts.questions;
   const Block* block = block_at(reinterpret_cast<const void*>(address));
@@ -406,28 +481,39 @@ CUresult CUDAAPI pointer_attributes(unsigned int count, CUpointer_attribute* whi
 }
 
 CUresult CUDAAPI device_get(CUdevice* device, int ordinal) {
+  if (const CUresult error = injected_in_driver("cuDeviceGet")) return error;
   if (ordinal < 0 || ordinal >= fake_cuda::devices) return CUDA_ERROR_INVALID_DEVICE;
   *device = ordinal;
   return CUDA_SUCCESS;
 }
 CUresult CUDAAPI primary_retain(CUcontext* context, CUdevice device) {
+  if (const CUresult error = injected_in_driver("cuDevicePrimaryCtxRetain")) return error;
   const Lock lock(machine().mutex);
   *context = &machine().devices[device].context;
   (*context)->is_active = true;
+  ++machine().retained;
   return CUDA_SUCCESS;
 }
-CUresult CUDAAPI primary_release(CUdevice) { return CUDA_SUCCESS; }
+CUresult CUDAAPI primary_release(CUdevice) {
+  const Lock lock(machine().mutex);
+  --machine().retained;
+  return CUDA_SUCCESS;
+}
 CUresult CUDAAPI primary_state(CUdevice device, unsigned* flags, int* is_active) {
+  if (const CUresult error = injected_in_driver("cuDevicePrimaryCtxGetState")) return error;
   const Lock lock(machine().mutex);
   *flags = 0;
   *is_active = machine().devices[device].context.is_active ? 1 : 0;
   return CUDA_SUCCESS;
 }
 CUresult CUDAAPI push_current(CUcontext context) {
+  if (const CUresult error = injected_in_driver("cuCtxPushCurrent", false)) return error;
+  const multibuffer::testing::OwnWork own;
   current_contexts.push_back(context);
   return CUDA_SUCCESS;
 }
 CUresult CUDAAPI pop_current(CUcontext* context) {
+  const multibuffer::testing::OwnWork own;
   if (current_contexts.empty()) return CUDA_ERROR_INVALID_CONTEXT;
   *context = current_contexts.back();
   current_contexts.pop_back();
@@ -445,6 +531,7 @@ void for_all_streams(int device, const Each& each) {
 }
 
 CUresult CUDAAPI record_context(CUcontext context, CUevent event) {
+  if (const CUresult error = injected_in_driver("cuCtxRecordEvent")) return error;
   const Lock lock(machine().mutex);
   bool is_capturing = false;
   for_all_streams(context->device, [&](CUstream_st& stream) {
@@ -462,6 +549,7 @@ CUresult CUDAAPI record_context(CUcontext context, CUevent event) {
 }
 
 CUresult CUDAAPI stream_context(CUstream stream, CUcontext* context) {
+  if (const CUresult error = injected_in_driver("cuStreamGetCtx")) return error;
   const Lock lock(machine().mutex);
   if (stream->destroyed) fault("a call names a stream that was destroyed");
   *context = &machine().devices[stream->device].context;
@@ -488,6 +576,12 @@ const DriverFunction driver_functions[] = {
 
 namespace fake_cuda {
 
+cudaError_t launch(cudaStream_t stream, std::function<void()> work, const void* out) {
+  if (const cudaError_t error = injected("cudaLaunchKernel")) return error;
+  enqueue(stream, std::move(work), out);
+  return cudaSuccess;
+}
+
 void enqueue(cudaStream_t handle, std::function<void()> work, const void* out) {
   const Call call;
   CUstream_st& stream = stream_of(handle);
@@ -499,7 +593,10 @@ void enqueue(cudaStream_t handle, std::function<void()> work, const void* out) {
       !machine().devices[stream.device].peers[block->device])
     fault("a kernel writes to the memory of a device that it has no access to");
   ++machine().counts.launches;
-  push(stream, std::move(work));
+  push(stream, [out, is_known = block != nullptr, work = std::move(work)] {
+    if (is_known && !block_at(out)) fault("a kernel writes to memory that was given back before");
+    work();
+  });
 }
 
 bool has_context(int ordinal) {
@@ -512,9 +609,45 @@ std::int64_t pool_bytes(int ordinal) {
   return machine().devices[ordinal].pool_bytes;
 }
 
-void fail_next_event() {
+void finish_all() {
   const Lock lock(machine().mutex);
-  machine().fail_event = true;
+  for_streams_of_all_devices([](CUstream_st& stream) { run_to(stream, stream.enqueued); });
+}
+
+Live live() {
+  const Lock lock(machine().mutex);
+  Machine& m = machine();
+  Live all;
+  for (const auto& [end, block] : m.blocks)
+    (block.type == cudaMemoryTypeDevice ? all.device_bytes : all.page_locked_bytes) +=
+        static_cast<std::int64_t>(block.bytes);
+  all.streams = static_cast<int>(
+      std::ranges::count_if(m.all_streams, [](const auto& stream) { return !stream->destroyed; }));
+  all.events = m.counts.events_made;
+  all.retained_contexts = m.retained;
+  all.current_contexts = static_cast<int>(current_contexts.size());
+  all.is_relaxed = capture_mode == cudaStreamCaptureModeRelaxed;
+  return all;
+}
+
+FailingCall::FailingCall(int number, const How& how) {
+  const Lock lock(machine().mutex);
+  machine().injection = {true, how, number, 0, {}};
+}
+
+FailingCall::~FailingCall() {
+  const Lock lock(machine().mutex);
+  machine().injection = {};
+}
+
+int FailingCall::seen() const {
+  const Lock lock(machine().mutex);
+  return machine().injection.seen;
+}
+
+std::string FailingCall::call() const {
+  const Lock lock(machine().mutex);
+  return machine().injection.call;
 }
 
 Counts counts() {
@@ -538,7 +671,18 @@ extern "C" {
 
 cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
 const char* cudaGetErrorName(cudaError_t error) {
-  return error == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" : "an error";
+  switch (error) {
+    case cudaErrorMemoryAllocation:
+      return "cudaErrorMemoryAllocation";
+    case cudaErrorIllegalAddress:
+      return "cudaErrorIllegalAddress";
+    case cudaErrorLaunchFailure:
+      return "cudaErrorLaunchFailure";
+    case cudaErrorUnknown:
+      return "cudaErrorUnknown";
+    default:
+      return "an error";
+  }
 }
 const char* cudaGetErrorString(cudaError_t error) { return cudaGetErrorName(error); }
 cudaError_t cudaDriverGetVersion(int* version) {
@@ -549,20 +693,24 @@ cudaError_t cudaDriverGetVersion(int* version) {
 // ---- Devices
 
 cudaError_t cudaGetDeviceCount(int* count) {
+  if (const cudaError_t error = injected(__func__)) return error;
   *count = fake_cuda::devices;
   return cudaSuccess;
 }
 cudaError_t cudaGetDevice(int* device) {
+  if (const cudaError_t error = injected(__func__)) return error;
   *device = current_device();
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int device) {
+  if (const cudaError_t error = injected(__func__)) return error;
   if (device < 0 || device >= fake_cuda::devices) return result(cudaErrorInvalidDevice);
   const Lock lock(machine().mutex);
   make_current(device);
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Lock lock(machine().mutex);
   ++machine().counts.questions;
   *properties = {};
@@ -571,31 +719,37 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Lock lock(machine().mutex);
   ++machine().counts.questions;
   *value = attribute == cudaDevAttrMemoryPoolsSupported ? 1 : 0;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
+  if (const cudaError_t error = injected(__func__)) return error;
   *can = device != peer ? 1 : 0;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned int) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   machine().devices[current_device()].peers[peer] = true;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceDisablePeerAccess(int peer) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   machine().devices[current_device()].peers[peer] = false;
   return cudaSuccess;
 }
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   *attributes = {};
   return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   ++machine().counts.questions;
   const DeviceState& device = machine().devices[current_device()];
@@ -607,10 +761,12 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 // ---- Memory
 
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
+  if (const cudaError_t error = injected(__func__)) return error;
   *pool = reinterpret_cast<cudaMemPool_t>(&machine().devices[device]);
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Lock lock(machine().mutex);
   const auto& device = *reinterpret_cast<const DeviceState*>(pool);
   auto& answer = *static_cast<std::uint64_t*>(value);
@@ -623,10 +779,12 @@ cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribut
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void* value) {
+  if (const cudaError_t error = injected(__func__)) return error;
   reinterpret_cast<DeviceState*>(pool)->threshold = *static_cast<std::uint64_t*>(value);
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, std::size_t) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Lock lock(machine().mutex);
   auto& device = *reinterpret_cast<DeviceState*>(pool);
   std::erase_if(device.pool, [&](const FreedBytes& block) {
@@ -637,11 +795,13 @@ cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, std::size_t) {
   return cudaSuccess;
 }
 cudaError_t cudaMalloc(void** data, std::size_t bytes) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   if (forbidden_by_capture()) return result(cudaErrorStreamCaptureUnsupported);
   return allocate(data, bytes);
 }
 cudaError_t cudaMallocAsync(void** data, std::size_t bytes, cudaStream_t handle) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   CUstream_st& stream = stream_of(handle);
   if (stream.captured) return spoil(stream, cudaErrorStreamCaptureUnsupported);
@@ -651,6 +811,7 @@ cudaError_t cudaMallocAsync(void** data, std::size_t bytes, cudaStream_t handle)
   return error;
 }
 cudaError_t cudaFree(void* data) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   if (forbidden_by_capture()) return result(cudaErrorStreamCaptureUnsupported);
   const Block* block = block_at(data);
@@ -659,6 +820,7 @@ cudaError_t cudaFree(void* data) {
   return cudaSuccess;
 }
 cudaError_t cudaFreeAsync(void* data, cudaStream_t handle) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   CUstream_st& stream = stream_of(handle);
   if (stream.captured) return spoil(stream, cudaErrorStreamCaptureUnsupported);
@@ -666,11 +828,13 @@ cudaError_t cudaFreeAsync(void* data, cudaStream_t handle) {
   const Block* block = block_at(data);
   if (!block) return result(cudaErrorInvalidValue);
   const std::size_t bytes = block->bytes;
-  push(stream, [end = block->begin + block->bytes] { free_block(end); });
+  push(
+      stream, [end = block->begin + block->bytes] { free_block(end); }, true);
   machine().devices[stream.device].pool.push_back({&stream, stream.enqueued, bytes});
   return cudaSuccess;
 }
 cudaError_t cudaHostAlloc(void** data, std::size_t bytes, unsigned int) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   if (forbidden_by_capture()) return result(cudaErrorStreamCaptureUnsupported);
   auto* begin = static_cast<std::byte*>(std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096));
@@ -679,11 +843,13 @@ cudaError_t cudaHostAlloc(void** data, std::size_t bytes, unsigned int) {
   return cudaSuccess;
 }
 cudaError_t cudaHostRegister(void* data, std::size_t bytes, unsigned int) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   add_block({static_cast<std::byte*>(data), bytes, cudaMemoryTypeHost, current_device()});
   return cudaSuccess;
 }
 cudaError_t cudaHostUnregister(void* data) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   const Block* block = block_at(data);
   if (!block) return result(cudaErrorInvalidValue);
@@ -691,6 +857,7 @@ cudaError_t cudaHostUnregister(void* data) {
   return cudaSuccess;
 }
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* address) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   ++machine().counts.questions;
   *attributes = {};
@@ -704,6 +871,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
 cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, unsigned int,
                                              unsigned long long,
                                              cudaDriverEntryPointQueryResult* status) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const auto* const found = std::ranges::find(driver_functions, name, &DriverFunction::name);
   const bool known = found != std::end(driver_functions);
   *function = known ? found->function : nullptr;
@@ -714,6 +882,7 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, 
 // ---- Streams and events
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int flags) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   Machine& m = machine();
   m.all_streams.push_back(std::make_unique<CUstream_st>());
@@ -724,11 +893,13 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int flags) 
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t handle) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   stream_of(handle).destroyed = true;
   return cudaSuccess;
 }
 cudaError_t cudaStreamGetId(cudaStream_t handle, unsigned long long* id) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   CUstream_st& stream = stream_of(handle);
   if (stream.captured) return spoil(stream, cudaErrorStreamCaptureUnsupported);
@@ -736,6 +907,7 @@ cudaError_t cudaStreamGetId(cudaStream_t handle, unsigned long long* id) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   CUstream_st& stream = stream_of(handle);
   if (stream.captured) return spoil(stream, cudaErrorStreamCaptureUnsupported);
@@ -746,6 +918,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned int) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   CUstream_st& stream = stream_of(handle);
   if (stream.captured) return spoil(stream, cudaErrorStreamCaptureIsolation);
@@ -762,18 +935,20 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned
   return cudaSuccess;
 }
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* argument) {
+  if (const cudaError_t error = injected(__func__)) return error;
   fake_cuda::enqueue(stream, [=] { function(argument); });
   return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   ++machine().counts.events_made;
   *event = new CUevent_st;
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
-  if (std::exchange(machine().fail_event, false)) return result(cudaErrorUnknown);
   CUstream_st& stream = stream_of(handle);
   if (stream.device != current_device()) return result(cudaErrorInvalidResourceHandle);
   if (legacy_is_blocked(stream)) return result(cudaErrorStreamCaptureImplicit);
@@ -785,6 +960,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   if (event->is_captured) return result(cudaErrorCapturedEvent);
   if (forbidden_by_capture()) return result(cudaErrorStreamCaptureUnsupported);
@@ -793,6 +969,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   if (event->is_captured) return result(cudaErrorCapturedEvent);
   if (forbidden_by_capture()) return result(cudaErrorStreamCaptureUnsupported);
@@ -806,11 +983,13 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 // ---- Graphs
 
 cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   std::swap(capture_mode, *mode);
   return cudaSuccess;
 }
 cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus* status) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   CUstream_st& stream = stream_of(handle);
   bool blocked = false;
@@ -825,6 +1004,7 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus* 
   return cudaSuccess;
 }
 cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode mode) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   CUstream_st& stream = stream_of(handle);
   if (&stream == &machine().devices[stream.device].legacy)
@@ -836,6 +1016,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode mo
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* graph) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   CUstream_st& stream = stream_of(handle);
   *graph = std::exchange(stream.captured, nullptr);
@@ -846,10 +1027,12 @@ cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* graph) {
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
                                  unsigned long long) {
+  if (const cudaError_t error = injected(__func__)) return error;
   *executable = new CUgraphExec_st{*graph};
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t handle) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   CUstream_st& stream = stream_of(handle);
   if (legacy_is_blocked(stream)) return result(cudaErrorStreamCaptureImplicit);
@@ -857,10 +1040,12 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t handle) {
   return cudaSuccess;
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  if (const cudaError_t error = injected(__func__)) return error;
   delete executable;
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  if (const cudaError_t error = injected(__func__)) return error;
   delete graph;
   return cudaSuccess;
 }
@@ -869,9 +1054,11 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
+  if (const cudaError_t error = injected(__func__)) return error;
   return copy(to, from, bytes, kind, stream);
 }
 cudaError_t cudaMemsetAsync(void* data, int value, std::size_t bytes, cudaStream_t stream) {
+  if (const cudaError_t error = injected(__func__)) return error;
   const Call call;
   if (!lies_in_one_block(data, bytes)) return result(cudaErrorInvalidValue);
   if (legacy_is_blocked(stream_of(stream))) return result(cudaErrorStreamCaptureImplicit);
@@ -884,6 +1071,7 @@ cudaError_t cudaMemcpyBatchAsync(void* const* to, const void* const* from, const
                                  std::size_t count, cudaMemcpyAttributes* attributes,
                                  std::size_t* first_with_them, std::size_t attribute_count,
                                  cudaStream_t stream) {
+  if (const cudaError_t error = injected(__func__)) return error;
   if (stream == nullptr || stream == cudaStreamLegacy || attribute_count != 1 ||
       first_with_them[0] != 0 || attributes->srcAccessOrder != cudaMemcpySrcAccessOrderStream)
     return result(cudaErrorInvalidValue);
