@@ -4,6 +4,7 @@
 #include "host/interop/numpy_type.hpp"
 #include "host/python/elements/numpy_array.hpp"
 #include "host/python/support/nested_list.hpp"
+#include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>
