@@ -12,6 +12,7 @@
 #include "tests/fake_cuda/fake_cuda.hpp"
 #include "tests/faults/array_scenarios.hpp"
 #include "tests/faults/inject.hpp"
+#include "tests/testing/failing_allocation.hpp"
 #include "tests/testing/own_work.hpp"
 #include "tests/testing/scratch.hpp"
 #include "tests/testing/throws.hpp"
@@ -465,6 +466,24 @@ TEST_P(DeviceFaults, TheContextIsLostAtEveryCall) {
 
 INSTANTIATE_TEST_SUITE_P(Uses, DeviceFaults, ::testing::ValuesIn(scenarios()),
                          [](const auto& use) { return use.param.name; });
+
+TEST(Pools, WhatIsGivenBackNeedsNoMemory) {
+  const Rows rows;
+  const std::vector<std::int64_t> values{12, 0};
+  const std::int64_t shape[] = {2};
+  const DeviceBuffer indices =
+      DeviceBuffer::from_host(the_device(), values.data(), shape, native_format<std::int64_t>());
+  std::vector<DeviceBuffer> pending;  // more events and words of bad indices than ever before
+  for (int i = 0; i < 200; ++i) pending.push_back(take(rows.array, 0, Indices(indices)));
+  while (!pending.empty()) {
+    const testing::FailingAllocation failing(0);
+    pending.pop_back();
+  }
+  const Bytes taken = take(rows.array, 0, Indices(indices)).to_host();
+  const Bytes all = bytes_of_values(rows.source.numbers());
+  EXPECT_TRUE(std::equal(taken.begin(), taken.begin() + 160, all.end() - 160));
+  EXPECT_TRUE(std::equal(taken.begin() + 160, taken.end(), all.begin()));
+}
 
 TEST(LostContext, EveryErrorThatEndsItSaysSo) {
   const std::vector<std::int64_t> shape{4};
