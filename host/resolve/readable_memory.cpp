@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <charconv>
 #include <fstream>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -72,6 +73,8 @@ ReadableMemory::ReadableMemory(const char* maps) {
       ranges_.push_back(mapping->range);
     file = mapping->file;
   }
+  // A stream swallows the std::bad_alloc of its line; the rest of the list would be missing.
+  if (list.bad()) throw std::bad_alloc();
 }
 
 AddressRange ReadableMemory::around(std::uint64_t address, std::uint64_t end) {
