@@ -11,7 +11,7 @@ cd -- "$1"
 # `public` is every header of include/multibuffer/ but stages/, which is internal.
 readonly folders='
 host/support
-host/bytes
+host/bytes              host/support
 host/format              host/support
 host/view                host/format host/support
 host/files               host/view host/format host/support

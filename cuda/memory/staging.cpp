@@ -5,6 +5,7 @@
 #include "cuda/memory/check.hpp"
 #include "host/support/parallel.hpp"
 #include "host/support/rounding.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -18,7 +19,7 @@ namespace {
 
 /// Copies reach the bus' full bandwidth from about 256 KiB on, and slots that fit into a core's own
 /// cache are packed fastest.
-constexpr std::int64_t slot_bytes = std::int64_t{1} << 20;
+constexpr Threshold slot_bytes{std::int64_t{1} << 20, 64 << 10};
 
 /// Each thread has a slot to fill and one that is being copied, within a bound on page-locked
 /// memory.
@@ -72,8 +73,9 @@ StagingRing::StagingRing(Context& context)
 void StagingRing::allocate() {
   std::call_once(allocated_, [this] {
     void* block = nullptr;
-    MULTIBUFFER_CUDA_CHECK(cudaHostAlloc(
-        &block, slots_.size() * static_cast<std::size_t>(slot_bytes), cudaHostAllocDefault));
+    MULTIBUFFER_CUDA_CHECK(
+        cudaHostAlloc(&block, slots_.size() * static_cast<std::size_t>(std::int64_t{slot_bytes}),
+                      cudaHostAllocDefault));
     for (std::size_t i = 0; i < slots_.size(); ++i)
       slots_[i].data = static_cast<std::byte*>(block) + static_cast<std::int64_t>(i) * slot_bytes;
   });

@@ -8,6 +8,7 @@
 #include "cuda/upload/pointers.hpp"
 #include "cuda/upload/source_runs.hpp"
 #include "host/support/parallel.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -18,7 +19,7 @@ namespace {
 
 /// The bytes that are enqueued at a time. Between them a stop request is heard and progress
 /// reported.
-constexpr std::int64_t stage_bytes = std::int64_t{64} << 20;
+constexpr Threshold stage_bytes{std::int64_t{64} << 20, 64 << 10};
 
 /// Enqueues work that reads the caller's memory in steps: one is always under way while the host
 /// waits for the one before. On return, also by an exception, all of the work is done.

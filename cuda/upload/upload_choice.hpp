@@ -2,6 +2,9 @@
 
 #include <multibuffer/stages/place.hpp>
 
+#include "host/support/threshold.hpp"
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -26,19 +29,19 @@ namespace upload_thresholds {
 /// Asking the driver for an address costs about what packing this many bytes does (0.3 us to 1 us a
 /// question, 10 GB/s a thread and more). Fewer bytes are packed without asking, and asking ends
 /// when it would cost more than packing. Reasoned, not measured.
-inline constexpr std::int64_t bytes_a_question = std::int64_t{64} << 10;
+inline constexpr Threshold bytes_a_question{std::int64_t{64} << 10, 1};
 
 /// Mean length of a run from which on a batch copy beats a kernel that reads host memory: 34-43
 /// against 49 GB/s at 32 KiB, 45-49 against 49 at 64 KiB, 52-53 against 50 at 256 KiB.
-inline constexpr std::int64_t least_batch_run = std::int64_t{128} << 10;
+inline constexpr Threshold least_batch_run{std::int64_t{128} << 10, 256};
 
 /// Mean length of a run from which on that kernel beats `threads` that pack: with 16 of them 10
 /// against 23 GB/s at 256 B, 26 against 38 at 1 KiB, 40 against 43 at 4 KiB, 45 against 44 at 8
 /// KiB. Fewer threads pack less; that part is reasoned.
-constexpr std::int64_t least_pulled_run(std::int64_t threads) {
-  constexpr std::int64_t a_thread = 512;
+inline std::int64_t least_pulled_run(std::int64_t threads) {
+  constexpr Threshold a_thread{512, 0};
   constexpr std::int64_t most = std::int64_t{8} << 10;
-  return threads * a_thread < most ? threads * a_thread : most;
+  return std::min(threads * a_thread, most);
 }
 
 }  // namespace upload_thresholds

@@ -2,6 +2,7 @@
 
 #include "host/bytes/nontemporal_copy.hpp"
 #include "host/bytes/simd.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,7 +13,7 @@ namespace multibuffer {
 namespace {
 
 /// From this size on packed bytes leave the caches before they are read again.
-constexpr std::int64_t nontemporal_bytes = std::int64_t{1} << 18;
+constexpr Threshold nontemporal_bytes{std::int64_t{1} << 18, 1};
 
 /// The number of scattered rows that are prefetched ahead of the one being copied.
 constexpr std::ptrdiff_t rows_ahead = 12;

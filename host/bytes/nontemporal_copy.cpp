@@ -2,6 +2,7 @@
 
 #include "host/bytes/simd.hpp"
 #include "host/bytes/wide_copy.hpp"
+#include "host/support/threshold.hpp"
 
 #include <unistd.h>
 
@@ -12,7 +13,7 @@ namespace multibuffer {
 namespace {
 
 /// Shorter ones are over before nontemporal could pay.
-constexpr std::int64_t least_nontemporal_bytes = 2048;
+constexpr Threshold least_nontemporal_bytes{2048, 1};
 
 /// The hardware prefetches the lines after those that are read, but none of the next page, so that
 /// it starts again with each page. With four pages in turn, it is always prefetching some.
@@ -49,7 +50,7 @@ bool worth_nontemporal(std::int64_t bytes) {
     const std::int64_t cores = std::max<std::int64_t>(1, sysconf(_SC_NPROCESSORS_ONLN));
     return size > 0 ? std::min(size, cores * most_a_core) : std::int64_t{32} << 20;
   }();
-  return bytes > cache / 2;
+  return bytes > Threshold(cache / 2, 0);
 }
 
 void nontemporal_copy(std::byte* to, const std::byte* from, std::int64_t bytes) {

@@ -5,6 +5,7 @@
 #include "host/cpu/copy_plane.hpp"
 #include "host/cpu/copy_rows.hpp"
 #include "host/support/rounding.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <array>
@@ -20,12 +21,14 @@ namespace {
 /// Scratch for one tile: this many source bytes, and up to twice as many converted ones.
 constexpr std::int64_t buffer_bytes = 8192;
 using Buffer = std::array<std::byte, static_cast<std::size_t>(buffer_bytes)>;
+/// What is used of it.
+constexpr Threshold tile_bytes{buffer_bytes, 128};
 
 /// Shorter rows are converted together.
 constexpr std::int64_t least_run_bytes = 512;
 
 /// The outer indices of a transposed plane in one tile: some cache lines of it.
-constexpr std::int64_t tile_outer = 32;
+constexpr Threshold tile_outer{32, 3};
 
 /// The source bytes of a piece of a run, and how far ahead the source is prefetched.
 constexpr std::int64_t piece_source_bytes = 2048, ahead_bytes = 4096;
@@ -129,11 +132,11 @@ TileShape tile_shape(const Plane& plane, const ConvertItems& convert) {
   // Half a source buffer, so that scalars eight times as wide stay within twice a buffer.
   const std::int64_t grown =
       std::max<std::int64_t>(1, ceil_divide(convert.to_bytes(), 2 * convert.from_bytes()));
-  const std::int64_t fitting = std::max<std::int64_t>(1, buffer_bytes / grown / plane.row_bytes);
+  const std::int64_t fitting = std::max<std::int64_t>(1, tile_bytes / grown / plane.row_bytes);
   const bool is_transposed =
       plane.outer > 1 && std::abs(plane.outer_stride) < std::abs(plane.stride);
   if (is_transposed) {
-    const std::int64_t outer = std::min({plane.outer, tile_outer, fitting});
+    const std::int64_t outer = std::min({plane.outer, std::int64_t{tile_outer}, fitting});
     return {outer, std::min(plane.rows, fitting / outer)};
   }
   const std::int64_t rows = std::min(plane.rows, fitting);

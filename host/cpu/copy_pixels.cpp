@@ -2,6 +2,7 @@
 
 #include "host/cpu/copy_items.hpp"
 #include "host/support/rounding.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -11,7 +12,7 @@ namespace {
 
 constexpr auto vector_size = static_cast<std::int64_t>(vector_bytes);
 
-constexpr std::int64_t block_bytes = 8192;
+constexpr Threshold block_bytes{8192, 64};
 
 }  // namespace
 

@@ -8,6 +8,7 @@
 #include "host/cpu/permute_items.hpp"
 #include "host/cpu/transpose.hpp"
 #include "host/cpu/way.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -19,7 +20,7 @@ namespace {
 /// How much is read for a piece of small items, so little that reading and nontemporal alternate
 /// faster than the memory answers, and while either waits, the other is under way; and how much is
 /// written.
-constexpr std::int64_t piece_source_bytes = 2048;
+constexpr Threshold piece_source_bytes{2048, cache_line_bytes};
 constexpr std::int64_t least_item_piece = 2 * cache_line_bytes,
                        most_item_piece = 24 * cache_line_bytes;
 constexpr std::int64_t most_common_piece = 16 * cache_line_bytes;
@@ -176,7 +177,8 @@ std::int64_t rows_at_once(const Plane& plane) {
   if (way == PlaneWay::transpose) return transposed_rows(plane.row_bytes);
   // Many outer indices take a few cache lines each, so that lines read for one are still in the
   // cache for the next.
-  const std::int64_t bytes = (plane.outer >= cache_line_bytes ? 4 : 64) * cache_line_bytes;
+  const Threshold lines{plane.outer >= cache_line_bytes ? 4 : 64, 1};
+  const std::int64_t bytes = lines * cache_line_bytes;
   return std::max<std::int64_t>(1, bytes / plane.row_bytes);
 }
 

@@ -4,6 +4,7 @@
 #include "host/bytes/simd.hpp"
 #include "host/bytes/wide_copy.hpp"
 #include "host/cpu/row_kinds.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 
@@ -11,7 +12,7 @@ namespace multibuffer {
 namespace {
 
 /// Each batch begins and ends with partial cache lines, which does not pay for smaller ones.
-constexpr std::int64_t least_nontemporal_bytes = 2048;
+constexpr Threshold least_nontemporal_bytes{2048, 1};
 
 template <class CopyRow>
 void copy_each(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,

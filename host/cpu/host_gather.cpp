@@ -10,6 +10,7 @@
 #include "host/cpu/way.hpp"
 #include "host/support/default_floats.hpp"
 #include "host/support/rounding.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <array>
@@ -89,8 +90,8 @@ using Batch = std::array<RowCopy, std::size_t{most_in_batch}>;
 /// Returns how many rows to look up at once: enough to cover the memory's latency, and no more than
 /// the L1 cache holds.
 std::int64_t batch_for(std::int64_t row_bytes) {
-  if (row_bytes <= most_item_bytes) return most_in_batch;
-  return row_bytes <= 256 ? 32 : 8;
+  if (row_bytes <= most_item_bytes) return Threshold(most_in_batch, 3);
+  return Threshold(row_bytes <= 256 ? 32 : 8, 2);
 }
 
 /// Calls gather(walk, rows) for each inner axis, or the rest of one.
@@ -197,7 +198,8 @@ std::vector<CopyPlan> in_strips(const CopyPlan& plan, std::int64_t rows) {
 }  // namespace
 
 HostPlans::HostPlans(const CopyPlan& plan) : whole_(plan) {
-  constexpr std::int64_t piece = std::int64_t{1} << 18;  // whole pages, whole cache lines
+  constexpr Threshold piece_bytes{std::int64_t{1} << 18, cache_line_bytes};  // whole cache lines
+  const std::int64_t piece = piece_bytes;
   if (plan.run_bytes > 2 * piece) {
     cut_ = in_short_runs(plan, piece);
   } else if (has_planes(plan)) {

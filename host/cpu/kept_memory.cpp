@@ -3,6 +3,7 @@
 #include <multibuffer/stages/large_vector.hpp>
 
 #include "host/support/process_lock.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <array>
@@ -15,7 +16,7 @@ namespace multibuffer {
 namespace {
 
 /// Smaller blocks the C library keeps by itself.
-constexpr std::size_t least_kept_bytes = std::size_t{256} << 10;
+constexpr Threshold least_kept_bytes{std::int64_t{256} << 10, 64};
 
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool keeps = false;  // it is to see who uses memory that was given back
@@ -63,7 +64,8 @@ std::size_t rounded(std::size_t bytes) {
 }
 
 bool is_kept(std::size_t bytes) {
-  return keeps && bytes >= least_kept_bytes && bytes <= most_kept_bytes;
+  return keeps && bytes >= static_cast<std::size_t>(std::int64_t{least_kept_bytes}) &&
+         bytes <= most_kept_bytes;
 }
 
 /// Gives all that is kept back to the system; returns whether there was anything.

@@ -1,6 +1,7 @@
 #include "host/cpu/permute_items.hpp"
 
 #include "host/cpu/copy_items.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -12,7 +13,8 @@ namespace {
 
 /// The bytes read at a time, from so many ranges in turn: the hardware's prefetching ends with each
 /// page (see nontemporal_copy.cpp), and while it starts again in one, it continues in the others.
-constexpr std::int64_t ranges_in_turn = 4, range_bytes = 16384;
+constexpr std::int64_t ranges_in_turn = 4;
+constexpr Threshold range_bytes{16384, 1};
 
 }  // namespace
 
@@ -64,7 +66,7 @@ MULTIBUFFER_PERMUTES void PermuteItems::make_lines(std::byte* to, const std::byt
     else
       copy_wide_line(to + number * cache_line_bytes, line);
   };
-  const std::int64_t most = range_bytes / std::abs(line_step);
+  const std::int64_t most = std::max<std::int64_t>(1, range_bytes / std::abs(line_step));
   std::int64_t done = 0;
   while (lines - done >= ranges_in_turn) {
     const std::int64_t range = std::min((lines - done) / ranges_in_turn, most);

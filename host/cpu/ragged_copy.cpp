@@ -8,6 +8,7 @@
 #include "host/cpu/host_gather.hpp"
 #include "host/cpu/ragged_walk.hpp"
 #include "host/support/text.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -23,10 +24,10 @@ constexpr std::int64_t large_row_bytes = 2048;
 /// The mean size of a dense row from which on non-temporal stores pay, where the result is large.
 /// On an AMD EPYC (Zen 5) they took 1.6 times as long at 1 KiB, where lines are collected in a
 /// buffer, 1.2 times at 4 KiB, and 0.9 times at 1 MiB.
-constexpr std::int64_t least_nontemporal_row = std::int64_t{16} << 10;
+constexpr Threshold least_nontemporal_row{std::int64_t{16} << 10, 1};
 
 /// Bytes of padding that are copied at a time: they lie in the first cache.
-constexpr std::int64_t fill_bytes = 4096;
+constexpr Threshold fill_bytes{4096, 1};
 
 /// Appends rows of any size to a dense result. Rows of a few bytes must not cost a call each.
 template <class Moves>
@@ -131,11 +132,11 @@ class ConvertRows {
   void row(const std::byte* start, std::int64_t first, std::int64_t count) {
     const std::byte* const from = start + first * convert_.from_bytes();
     const std::int64_t bytes = count * convert_.from_bytes();
-    if (bytes >= short_row_bytes) {
+    if (bytes >= std::min<std::int64_t>(short_row_bytes, most_collected)) {
       finish();
       write(from, count);
     } else {
-      if (collected_ + bytes > block_bytes) finish();
+      if (collected_ + bytes > most_collected) finish();
       PlainSink<NarrowMoves>(block_ + collected_).append(from, bytes);
       collected_ += bytes;
     }
@@ -155,6 +156,7 @@ class ConvertRows {
  private:
   static constexpr std::int64_t short_row_bytes = 1024;
   static constexpr std::int64_t block_bytes = 4 * short_row_bytes;
+  static constexpr Threshold most_collected{block_bytes, 64};
 
   void write(const std::byte* from, std::int64_t count) {
     convert_(to_, from, count);
@@ -248,7 +250,8 @@ std::string needs_of(RaggedWay way) {
       return "elements that are converted: those of short rows are collected, and converted at "
              "once";
     case RaggedWay::nontemporal:
-      return text("a result too large for the caches, and rows of ", least_nontemporal_row,
+      return text("a result too large for the caches, and rows of ",
+                  std::int64_t{least_nontemporal_row},
                   " bytes or more on average: they are written by non-temporal stores");
     case RaggedWay::copy:
       return "nothing: row after row, those that continue each other in the source at once";

@@ -5,6 +5,7 @@
 #include "host/cpu/row_walk.hpp"
 #include "host/cpu/transpose.hpp"
 #include "host/support/text.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 
@@ -54,6 +55,11 @@ bool reads_no_more_than(const CopyPlan& plan, std::int64_t bytes) {
 }
 
 }  // namespace
+
+const WayThresholds& way_thresholds() {
+  static constexpr WayThresholds usual;
+  return wants_least_thresholds() ? least_way_thresholds : usual;
+}
 
 Pixels outer_pixels(const Plane& plane) {
   return {plane.outer_stride, plane.rows, plane.stride, plane.row_bytes};
@@ -112,7 +118,7 @@ const char* name_of(PlanWay way) {
 }
 
 std::string needs_of(PlanWay way) {
-  const WayThresholds& sizes = way_thresholds;
+  const WayThresholds& sizes = way_thresholds();
   switch (way) {
     case PlanWay::planes:
       return "an inner axis whose rows lie at one stride, with no index array or table along it";
@@ -154,7 +160,7 @@ const char* name_of(PlaneWay way) {
 }
 
 std::string needs_of(PlaneWay way) {
-  const WayThresholds& sizes = way_thresholds;
+  const WayThresholds& sizes = way_thresholds();
   switch (way) {
     case PlaneWay::interleave:
       return "an item from each of a few sequences in turn, and vector instructions for it";

@@ -36,7 +36,7 @@ enum class PlaneWay { interleave, transpose, long_rows, permute, pixels, every, 
 ///                 is copied
 enum class PlanWay { planes, cached_rows, inner_axis, batches };
 
-/// The sizes from which, or up to which, a way is taken. Tests take them to their ends.
+/// The sizes from which, or up to which, a way is taken; what pays.
 struct WayThresholds {
   /// Fewer outer indices are transposed item by item.
   std::int64_t least_transposed_outer = 8;
@@ -58,13 +58,23 @@ struct WayThresholds {
   /// The cost of a call is small beside this many rows.
   std::int64_t least_inner_axis_rows = 64;
 };
-inline constexpr WayThresholds way_thresholds;
+/// Those that tests ask for by MULTIBUFFER_THRESHOLDS: small arrays then go the ways of large ones.
+inline constexpr WayThresholds least_way_thresholds{.least_transposed_outer = 1,
+                                                    .most_buffered_bytes = cache_line_bytes,
+                                                    .least_permuted_bytes = 0,
+                                                    .most_pixel_bytes = cache_line_bytes,
+                                                    .most_cached_bytes = 0,
+                                                    .least_inner_axis_row_bytes = 17,
+                                                    .most_inner_axis_row_bytes = 2047,
+                                                    .least_inner_axis_rows = 1};
+/// The sizes that ways are chosen by.
+const WayThresholds& way_thresholds();
 
 PlaneWay choose_way(const Plane& plane, bool nontemporal,
-                    const WayThresholds& thresholds = way_thresholds);
+                    const WayThresholds& thresholds = way_thresholds());
 
 PlanWay choose_way(const CopyPlan& plan, bool nontemporal,
-                   const WayThresholds& thresholds = way_thresholds);
+                   const WayThresholds& thresholds = way_thresholds());
 
 /// The names of ways, and what `choose_way` asks of what is copied by one of them, in words.
 const char* name_of(PlanWay way);

@@ -11,6 +11,7 @@
 #include "host/gather/staged_indices.hpp"
 #include "host/support/checked.hpp"
 #include "host/support/text.hpp"
+#include "host/support/threshold.hpp"
 #include "host/upload/internals.hpp"
 
 #include <algorithm>
@@ -60,7 +61,7 @@ struct Added {
   SmallVector<std::int64_t, 4> steps;  ///< in `values`, along each axis of the result
 };
 
-constexpr std::int64_t most_pointers = std::int64_t{1} << 20;
+constexpr Threshold most_pointers{std::int64_t{1} << 20, 8};
 constexpr std::int64_t pointer_bytes = 8;
 /// A pointer for each run of so many bytes costs little beside the run.
 constexpr std::int64_t worth_a_pointer = 128;
@@ -691,7 +692,7 @@ std::optional<MappedTable> map_whole(const DatasetSource& source, const Format& 
   const Box box = walk.whole();
   const std::int64_t pointers = walk.pointers(box);
   // A table that is as large as what it leads to is no help.
-  constexpr std::int64_t few = 4096;
+  constexpr Threshold few{4096, 0};
   if (pointers > few && walk.leaf(box).extent() <= pointer_bytes) return {};
   Touched touched(source);
   MappedTable table;

@@ -1,5 +1,7 @@
 #include "host/dataset/window.hpp"
 
+#include "host/support/threshold.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <optional>
@@ -28,7 +30,7 @@ struct Kept {
 constexpr std::int64_t widest_gap = 4096;
 /// Rows that are read together with the gaps between them go through memory of this size, from
 /// which the rows alone are copied to where they belong.
-constexpr std::int64_t staged_bytes = std::int64_t{1} << 20;
+constexpr Threshold staged_bytes{std::int64_t{1} << 20, 64};
 
 std::vector<Leaf> in_order_of_files(std::span<const std::int64_t> offsets,
                                     std::span<const std::uint32_t> files) {
@@ -79,7 +81,9 @@ class Files {
 }  // namespace
 
 std::byte* Window::staged() {
-  if (!staged_) staged_ = std::make_unique_for_overwrite<std::byte[]>(std::size_t{staged_bytes});
+  if (!staged_)
+    staged_ = std::make_unique_for_overwrite<std::byte[]>(
+        static_cast<std::size_t>(std::int64_t{staged_bytes}));
   return staged_.get();
 }
 

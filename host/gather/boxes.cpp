@@ -1,5 +1,7 @@
 #include "host/gather/boxes.hpp"
 
+#include "host/support/threshold.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <limits>
@@ -200,7 +202,7 @@ bool is_sparse(const Whole& whole, const Box& box) {
     travels = times(travels, reads.spans[axis].size());
   }
   // Below this a piece of its own costs more than what it saves.
-  constexpr std::int64_t worth_a_piece = std::int64_t{1} << 20;
+  constexpr Threshold worth_a_piece{std::int64_t{1} << 20, 1};
   return travels > worth_a_piece && travels / 4 > needed;
 }
 

@@ -4,6 +4,7 @@
 #include "host/resolve/sequence_ops.hpp"
 #include "host/support/index_of.hpp"
 #include "host/support/parallel.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -15,7 +16,7 @@ namespace {
 std::uint64_t number(std::int64_t entry) { return static_cast<std::uint64_t>(entry); }
 
 /// The number of entries in a piece of parallel work.
-constexpr std::int64_t piece_entries = std::int64_t{1} << 14;
+constexpr Threshold piece_entries{std::int64_t{1} << 14, 20};
 
 /// Calls `work(piece, begin, end)` for pieces of the positions in `set`, in parallel, after
 /// `pieces(count)` with their number.
@@ -25,9 +26,10 @@ void for_pieces(const SlotSet& set, const std::function<void(std::int64_t)>& pie
     std::int64_t begin, end;
   };
   std::vector<Piece> all;
+  const std::int64_t most = piece_entries;
   set.for_each_run([&](std::int64_t first, std::int64_t count) {
-    for (std::int64_t begin = first; begin < first + count; begin += piece_entries)
-      all.push_back({begin, std::min(first + count, begin + piece_entries)});
+    for (std::int64_t begin = first; begin < first + count; begin += most)
+      all.push_back({begin, std::min(first + count, begin + most)});
   });
   const auto count = static_cast<std::int64_t>(all.size());
   pieces(count);
@@ -170,7 +172,8 @@ std::optional<std::vector<std::int64_t>> OffsetTables::affine_strides(std::size_
 /// Returns the step of the entries along `axis`, or nothing if it differs between `positions`.
 std::optional<std::int64_t> OffsetTables::step_along(const Axis& axis,
                                                      const SlotSet& positions) const {
-  constexpr std::int64_t chunk = 1024;  // tables that are not affine mostly show it early
+  constexpr Threshold chunk_entries{1024, 4};  // tables that are not affine mostly show it early
+  const std::int64_t chunk = chunk_entries;
   std::optional<std::uint64_t> step;
   std::uint64_t deviation = 0;
   tables_[static_cast<std::size_t>(axis.level)].visit([&](const auto& entry) {

@@ -4,6 +4,7 @@
 #include <multibuffer/watch.hpp>
 
 #include "host/resolve/slots.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -87,7 +88,7 @@ class Search {
 
   /// An index in memory with many gaps may take long to find.
   void look_now_and_then() {
-    constexpr std::int64_t between_looks = 1 << 16;
+    constexpr Threshold between_looks{1 << 16, 1};
     if (++steps_ % between_looks == 0 && watch_.stop.stop_requested())
       throw Failure(Errc::cancelled, "while checking memory");
   }
@@ -111,7 +112,7 @@ void MemoryCheck::check(std::span<const ResolvedLevel> levels, const Sequence& s
   if (leaves && view_.space() != MemorySpace::host) return;
   const std::int64_t bytes = leaves ? view_.itemsize() : static_cast<std::int64_t>(sizeof(void*));
   Search search(memory_, moving_axes(layout, level), bytes, watch);
-  constexpr std::int64_t between_looks = 1 << 16;
+  constexpr Threshold between_looks{1 << 16, 1};
   for (std::int64_t i = 0; i < starts.size(); ++i) {
     if (i % between_looks == 0 && watch.stop.stop_requested())
       throw Failure(Errc::cancelled, "while checking memory");

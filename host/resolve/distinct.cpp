@@ -4,6 +4,7 @@
 #include "host/resolve/sequence_ops.hpp"
 #include "host/support/parallel.hpp"
 #include "host/support/rounding.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -54,7 +55,7 @@ std::uint64_t bit_of(std::size_t unit) { return std::uint64_t{1} << (unit % 64);
 
 /// Random look-ups in tables larger than the caches are prefetched this many addresses ahead.
 constexpr std::size_t lookups_ahead = 16;
-constexpr std::size_t bytes_that_stay_near = std::size_t{4} << 20;
+constexpr Threshold bytes_that_stay_near{std::int64_t{4} << 20, 0};
 
 /// Calls `visit(i, unit)` for the addresses [begin, end), in order, and `prefetch(unit)` for each
 /// `lookups_ahead` addresses earlier.
@@ -100,8 +101,9 @@ class Shares {
 template <class Address>
 bool add_all(Bitmap& seen, const LargeVector<Address>& addresses, const Span& span,
              std::size_t begin, std::size_t end) {
-  constexpr std::size_t chunk = 4096;
-  const bool near = seen.size() * sizeof seen[0] <= bytes_that_stay_near;
+  constexpr Threshold most_addresses{4096, 16};
+  const std::size_t chunk = index_of(most_addresses);
+  const bool near = seen.size() * sizeof seen[0] <= index_of(bytes_that_stay_near);
   std::uint64_t repeated = 0;
   const auto add = [&](std::size_t, std::size_t unit) {
     std::uint64_t& word = seen[word_of(unit)];
@@ -181,8 +183,9 @@ class IdsByRank {
   /// Returns true if steps 3 and 4 are faster than a table with room for an id wherever an address
   /// could lie: each repeated address costs several look-ups here, but threads do them in parallel.
   bool is_quick() const {
-    constexpr std::size_t enough_threads = 4;
-    return shares_.count() >= enough_threads || ids_of_shared_.size() <= addresses_.size() / 32;
+    constexpr Threshold enough_threads{4, 1};
+    return shares_.count() >= index_of(enough_threads) ||
+           ids_of_shared_.size() <= addresses_.size() / 32;
   }
 
   Distinct assign() && {
@@ -393,8 +396,9 @@ void add_to(AddressFacts& facts, std::span<const Address> addresses) {
 /// Returns the facts of all addresses, found on all threads.
 template <class Address>
 AddressFacts facts_of(const LargeVector<Address>& addresses) {
-  constexpr std::size_t piece = std::size_t{1} << 16;
-  constexpr std::size_t chunk = 1024;  // is read twice, and stays in the first cache
+  constexpr Threshold piece_addresses{std::int64_t{1} << 16, 20};
+  constexpr Threshold chunk_addresses{1024, 6};  // is read twice, and stays in the first cache
+  const std::size_t piece = index_of(piece_addresses), chunk = index_of(chunk_addresses);
   std::vector<AddressFacts> pieces(ceil_divide(addresses.size(), piece));
   parallel_for(std::ssize(pieces), static_cast<std::int64_t>(piece * sizeof(Address)), {},
                [&](std::int64_t from, std::int64_t to) {

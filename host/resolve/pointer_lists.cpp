@@ -4,6 +4,7 @@
 #include "host/resolve/sequence_ops.hpp"
 #include "host/support/index_of.hpp"
 #include "host/support/parallel.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <array>
@@ -110,8 +111,8 @@ MULTIBUFFER_WIDE std::int64_t count_bitmaps_wide(std::span<const std::uint64_t* 
 /// Returns the facts of a sample: the first pointers, which mostly show the unit, and others from
 /// the whole table.
 AddressFacts sample(const Slots& slots) {
-  constexpr std::int64_t neighbours = 64;
-  constexpr std::int64_t scattered = 256;
+  constexpr Threshold neighbours{64, 1};
+  constexpr Threshold scattered{256, 2};
   const std::int64_t count = slots.slot_count();
   std::vector<std::int64_t> found;
   auto run = slots.runs().begin();
@@ -120,7 +121,7 @@ AddressFacts sample(const Slots& slots) {
     found.push_back(static_cast<std::int64_t>(
         load_pointer(run->address + (index - run->index) * slots.step())));
   };
-  const std::int64_t first = std::min(count, neighbours);
+  const std::int64_t first = std::min<std::int64_t>(count, neighbours);
   for (std::int64_t i = 0; i < first; ++i) look_at(i);
   const std::int64_t apart = std::max<std::int64_t>(1, (count - first) / scattered);
   for (std::int64_t i = first; i < count; i += apart) look_at(i);
@@ -154,7 +155,8 @@ WindowList::WindowList(std::int64_t count, const WindowGuess& guess, Aliases ali
     : window_(guess.window), aliases_(aliases), lanes_(thread_count()), offsets_(index_of(count)) {
   if (aliases == Aliases::ignored) return;
   // The bitmap has room for pointers that the sample did not see at either end.
-  constexpr std::uint64_t least_bits = 4096;
+  constexpr Threshold worth_a_bitmap{4096, 64};
+  const auto least_bits = static_cast<std::uint64_t>(std::int64_t{worth_a_bitmap});
   const std::uint64_t bits = std::bit_ceil(std::max(least_bits, guess.span + guess.span / 8));
   const std::uint64_t words = bits / 64;
   if (words > std::max<std::uint64_t>(offsets_.size(), least_bits / 64)) return;

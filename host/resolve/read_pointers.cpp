@@ -6,6 +6,7 @@
 #include "host/support/parallel.hpp"
 #include "host/support/rounding.hpp"
 #include "host/support/text.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <array>
@@ -28,7 +29,7 @@ namespace multibuffer {
 namespace {
 
 constexpr std::int64_t chunk_slots = AddressList::most_slots;
-constexpr std::int64_t piece_slots = std::int64_t{1} << 16;
+constexpr Threshold piece_slots{std::int64_t{1} << 16, 20};
 
 using Chunk = std::array<std::int64_t, chunk_slots>;
 
@@ -43,7 +44,7 @@ class Reader {
         watch_(watch),
         count_(slots.slot_count()),
         affine_(look_ahead()),
-        is_affine_(static_cast<std::size_t>(ceil_divide(count_, piece_slots))) {}
+        is_affine_(static_cast<std::size_t>(ceil_divide<std::int64_t>(count_, piece_slots))) {}
 
   PointersRead read(Aliases aliases) {
     if (const auto guess = guess_window(slots_)) {

@@ -4,6 +4,7 @@
 
 #include "host/support/text.hpp"
 #include "host/support/thread_pool.hpp"
+#include "host/support/threshold.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -16,11 +17,11 @@ namespace multibuffer {
 namespace {
 
 /// Below this many bytes a second thread costs more time than it saves.
-constexpr std::int64_t bytes_worth_a_thread = std::int64_t{1} << 20;
+constexpr Threshold bytes_worth_a_thread{std::int64_t{1} << 20, 1};
 
 /// Pieces are small enough to be shared evenly and to stop soon, and large enough that handing them
 /// out costs nothing.
-constexpr std::int64_t least_bytes_a_piece = std::int64_t{1} << 17;
+constexpr Threshold least_bytes_a_piece{std::int64_t{1} << 17, 1};
 constexpr std::int64_t most_bytes_a_piece = std::int64_t{4} << 20;
 constexpr std::int64_t pieces_a_thread = 8;
 
@@ -52,8 +53,9 @@ void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watc
   // A double is exact enough: sizes beyond its precision would not fit into memory.
   const double all_bytes = static_cast<double>(count) * static_cast<double>(bytes_each);
   const std::int64_t threads = std::clamp<std::int64_t>(
-      static_cast<std::int64_t>(all_bytes / bytes_worth_a_thread), 1, thread_count());
-  const std::int64_t piece_bytes = std::clamp(
+      static_cast<std::int64_t>(all_bytes / static_cast<double>(bytes_worth_a_thread)), 1,
+      thread_count());
+  const std::int64_t piece_bytes = std::clamp<std::int64_t>(
       static_cast<std::int64_t>(all_bytes / static_cast<double>(threads * pieces_a_thread)),
       least_bytes_a_piece, most_bytes_a_piece);
   const std::int64_t piece =

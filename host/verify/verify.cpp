@@ -4,6 +4,7 @@
 #include "host/backend/backend.hpp"
 #include "host/support/checked.hpp"
 #include "host/support/text.hpp"
+#include "host/support/threshold.hpp"
 #include "host/upload/internals.hpp"
 #include "host/verify/tolerance.hpp"
 
@@ -93,7 +94,7 @@ void report(const Watch& watch, std::int64_t done, std::int64_t total) {
 /// Piece by piece, since the backend does not stop within one.
 FirstMismatch find_first(const DeviceBuffer& actual, const DeviceBuffer& expected,
                          const Watch& watch) {
-  constexpr std::int64_t piece_bytes = std::int64_t{64} << 20;
+  constexpr Threshold piece_bytes{std::int64_t{64} << 20, 4096};
   const std::int64_t itemsize = actual.format().itemsize();
   const std::int64_t piece = std::max<std::int64_t>(piece_bytes / itemsize, 1);
   FirstMismatch all;
@@ -179,7 +180,8 @@ Comparison verify(std::span<const std::byte> actual, std::span<const std::byte> 
   };
   // Most blocks are equal bit for bit, which is equal by any measure; the others are looked into.
   const std::size_t block = std::max<std::size_t>(4096 / itemsize, 1) * itemsize;
-  constexpr std::size_t blocks_between_reports = 256;
+  constexpr Threshold between_reports{256, 1};
+  const auto blocks_between_reports = static_cast<std::size_t>(std::int64_t{between_reports});
   std::optional<std::size_t> first;
   for (std::size_t begin = 0; begin < actual.size(); begin += block) {
     if (begin / block % blocks_between_reports == 0)

@@ -238,11 +238,10 @@ TEST(HostPlans, MayBeCutBetweenAnyTwoRows) {
     const CopyPlan whole = plan_of(plane);
     const HostPlans plans(whole);
     const std::span<const CopyPlan> parts = plans.parts();
-    std::int64_t rows = 0;
-    for (const CopyPlan& part : parts) rows += part.rows;
-    ASSERT_EQ(rows, plane.outer * plane.rows) << text_of(plane);
+    std::int64_t bytes = 0;
+    for (const CopyPlan& part : parts) bytes += part.rows * part.run_bytes;
+    ASSERT_EQ(bytes, plane.outer * plane.rows * plane.row_bytes) << text_of(plane);
     // Anywhere: within rows, and across plans.
-    const std::int64_t bytes = rows * plane.row_bytes;
     for (std::int64_t begin = 0, end = 0; begin < bytes; begin = end) {
       end = std::min(bytes, begin + random(1, bytes));
       host_gather_bytes(parts, begin, end, random.chance());

@@ -248,7 +248,8 @@ TEST(HostGather, CopiesAndConvertsWhateverAPlanSays) {
     testing::Case c = testing::CaseMaker(random, {.conversions = 60, .scalings = 40}).make();
     const std::vector<std::byte> expected = c.expected();
     std::fill_n(c.out[0].data(), c.out[0].bytes(), testing::prefill);
-    for (const CopyPlan& part : HostPlans(c.plan).parts())
+    const HostPlans plans(c.plan);
+    for (const CopyPlan& part : plans.parts())
       for (std::int64_t begin = 0, end = 0; begin < part.rows; begin = end) {
         end = std::min(part.rows, begin + random.between(std::int64_t{1}, part.rows));
         host_gather(part, begin, end, random.chance(50));
