@@ -191,6 +191,16 @@ TEST(Place, EntriesThatDoNotFitIn32BitsStayWide) {
   EXPECT_EQ(p.unit, 1);
 }
 
+TEST(Place, TheLargestEntryOf32BitsStaysNarrow) {
+  constexpr std::int64_t largest = 0xffff'ffff;
+  for (const std::int64_t distance : {largest, largest + 1}) {
+    const Table rows{memory(0), memory(0) + distance, memory(0), memory(1)};
+    const Placement p = place(resolve(rows_of(rows, 1)), PlacementKind::in_place);
+    EXPECT_EQ(std::holds_alternative<LargeVector<std::uint32_t>>(p.tables[0]), distance == largest);
+    EXPECT_EQ(p.unit, 1);
+  }
+}
+
 TEST(Place, WideEntriesKeepTheirCommonUnit) {
   // The unit is what kernels read the alignment off.
   const auto* far = memory(0) + (std::int64_t{1} << 40);

@@ -257,6 +257,21 @@ TEST(Resolve, NullIsFoundWhereverItStands) {
   }
 }
 
+/// At the end of the address space, a window of offsets must not reach around to NULL.
+TEST(Resolve, NullIsFoundBesidePointersToTheLastAddresses) {
+  constexpr std::int64_t count = 4000;
+  Numbers rows(count);
+  for (std::int64_t i = 0; i < count; ++i)
+    rows[static_cast<std::size_t>(i)] = -8 - i * i % 1009 * 8;
+  for (const std::int64_t at : {65, 1001}) {  // where the sample does not look
+    Numbers with_null = rows;
+    with_null[static_cast<std::size_t>(at)] = 0;
+    expect_error(Errc::null_pointer, text("at index [", at, ", :]"), [&] {
+      resolve(ArrayView(with_null.data(), bytes, Layout({{count, 8, 0}, {4, 1, 1}}, {0, 0})));
+    });
+  }
+}
+
 TEST(Resolve, AliasesMayBeIgnored) {
   const Table rows{leaf(30), leaf(10), leaf(30)};
   const Resolution r =
@@ -396,6 +411,14 @@ TEST(SlotSet, SpreadsLikeTheProductOfAllIndices) {
   }
 }
 
+TEST(SlotSet, CountsAStretchThatDoesNotBeginAtTheStart) {
+  SlotSet set(10);
+  set.insert(5);
+  set.insert(6);
+  EXPECT_EQ(set.count(), 2);
+  EXPECT_FALSE(set.is_full());
+}
+
 TEST(Distinct, IdsFollowFirstAppearanceHoweverAddressesLie) {
   const auto* far = reinterpret_cast<const std::byte*>(std::uintptr_t{1} << 46);
   struct Case {
@@ -422,6 +445,22 @@ TEST(Distinct, IdsFollowFirstAppearanceHoweverAddressesLie) {
     for (std::size_t i = 0; i < c.ids.size(); ++i)
       EXPECT_EQ(distinct.addresses[c.ids[i]], given[i]);
   }
+}
+
+/// Facts are found piece by piece: rising, or falling, are only those in which every piece goes on.
+TEST(Distinct, AddressesThatRiseOrFallAtFirstMayRepeatLater) {
+  constexpr std::uint32_t piece = 1 << 16;
+  for (const bool rising : {true, false})
+    for (const std::uint32_t again : {0U, piece - 1}) {
+      LargeVector<std::uint32_t> offsets(2 * piece);
+      for (std::uint32_t i = 0; i < 2 * piece; ++i) offsets[i] = (rising ? i : 2 * piece - i) * 3;
+      offsets[piece] = offsets[again];
+      const std::int64_t repeated = offsets[piece];
+      const Distinct distinct = assign_ids(LargeVector<std::uint32_t>(offsets));
+      EXPECT_EQ(distinct.addresses.size(), 2 * piece - 1);
+      EXPECT_EQ(distinct.ids[piece], again);
+      EXPECT_EQ(distinct.addresses[again], repeated);
+    }
 }
 
 /// Tables long enough for several threads, with few repetitions and many, near and far.

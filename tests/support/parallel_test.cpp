@@ -22,6 +22,7 @@
 #include <fstream>
 #include <new>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -51,6 +52,40 @@ TEST(Parallel, ManyCallersShareTheThreads) {
     });
   callers.clear();
   EXPECT_EQ(sum, 8 * 50 * 20);
+}
+
+TEST(Parallel, SmallWorkHearsAStopAndReportsOnce) {
+  int calls = 0;
+  Watch watch{{}, [&](std::int64_t done, std::int64_t total) {
+                ++calls;
+                EXPECT_EQ(done, 40);
+                EXPECT_EQ(total, 40);
+              }};
+  parallel_for(10, 4, watch, [](std::int64_t, std::int64_t) {});
+  EXPECT_EQ(calls, 1);
+  std::stop_source stop;
+  stop.request_stop();
+  watch.stop = stop.get_token();
+  testing::expect_error(Errc::cancelled, "while working", [&] {
+    parallel_for(
+        10, 4, watch, [](std::int64_t, std::int64_t) { ADD_FAILURE(); }, "working");
+  });
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(Parallel, TheLastReportIsOfAllAlsoWhereAnotherThreadEnds) {
+  if (thread_count() < 2) GTEST_SKIP() << "one thread";
+  const std::thread::id caller = std::this_thread::get_id();
+  std::atomic<std::int64_t> begun = 0;
+  std::int64_t last = 0;
+  const Watch watch{{}, [&](std::int64_t done, std::int64_t) { last = done; }};
+  parallel_for(count, large, watch, [&](std::int64_t begin, std::int64_t end) {
+    begun += end - begin;
+    if (std::this_thread::get_id() == caller) return;
+    while (begun < count) std::this_thread::yield();  // the caller does all that is left
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  });
+  EXPECT_EQ(last, count * large);
 }
 
 TEST(Parallel, AFailingProgressCallIsPassedOnWhenNobodyWorksAnyMore) {
