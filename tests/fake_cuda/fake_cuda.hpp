@@ -12,7 +12,9 @@
 ///  - Work that is enqueued runs when it must and no sooner (lazy), at once (eager), or in between
 ///    as a die says (random): MULTIBUFFER_FAKE_CUDA says which. A copy that nothing waits for, or a
 ///    slot that is filled again too early, shows as wrong bits.
-///  - Memory is filled with rubbish when it is allocated and when it is freed, and not used again.
+///  - Memory is filled with rubbish when it is allocated, when the stream that it is allocated on
+///  is so
+///    far, and when it is freed, and not used again.
 ///  - What a capture into a graph forbids is refused, and ends the capture, as CUDA has it: waiting
 ///  and
 ///    allocating by the thread's mode and the capture's, and in every mode what necessarily

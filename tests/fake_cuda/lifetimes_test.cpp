@@ -3,6 +3,7 @@
 // early shows as wrong bits.
 
 #include <multibuffer/cuda/stream.hpp>
+#include <multibuffer/dlpack.hpp>
 #include <multibuffer/multibuffer.hpp>
 
 #include "host/backend/backend.hpp"
@@ -175,6 +176,33 @@ TEST_F(Lifetimes, AndOnAStreamThatIsDestroyedBefore) {
   }  // nothing may ask the stream, which would end this program
   reclaim_memory();
   EXPECT_EQ(consumer.seen(), backwards());
+}
+
+// DLPack's exchange API names no stream, which means the legacy one.
+TEST_F(Lifetimes, ATensorThatIsTakenOverIsReadAfterItsProducersWork) {
+  const DeviceBuffer memory = reversed(uploaded(counting()));
+  memory.synchronize();
+  const Numbers late = counting(7000);
+  fake_cuda::enqueue(cudaStreamLegacy, [&] { std::memcpy(memory.data(), late.data(), bytes); });
+  std::int64_t shape[] = {count};
+  dlpack::ManagedTensorVersioned managed{
+      {1, 0},
+      nullptr,
+      nullptr,
+      0,
+      {memory.data(), {dlpack::device_cuda, 0}, 1, {dlpack::code_int, 32, 1}, shape, nullptr, 0}};
+  EXPECT_EQ(numbers_of(dlpack::take(&managed)), late);
+}
+
+TEST_F(Lifetimes, AnAllocatedTensorMayBeWrittenOnTheLegacyStreamAtOnce) {
+  std::int64_t shape[] = {count};
+  const dlpack::Tensor prototype{
+      nullptr, {dlpack::device_cuda, 0}, 1, {dlpack::code_int, 32, 1}, shape, nullptr, 0};
+  dlpack::ManagedTensorVersioned* const managed = dlpack::allocate(prototype);
+  const Numbers written = counting(7000);
+  void* const data = managed->tensor.data;
+  fake_cuda::enqueue(cudaStreamLegacy, [&] { std::memcpy(data, written.data(), bytes); });
+  EXPECT_EQ(numbers_of(dlpack::take(managed)), written);
 }
 
 TEST_F(Lifetimes, AnArrayHandsItselfOnAsAResultDoes) {

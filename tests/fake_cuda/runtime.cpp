@@ -807,7 +807,13 @@ cudaError_t cudaMallocAsync(void** data, std::size_t bytes, cudaStream_t handle)
   if (stream.captured) return spoil(stream, cudaErrorStreamCaptureUnsupported);
   if (legacy_is_blocked(stream)) return result(cudaErrorStreamCaptureImplicit);
   const cudaError_t error = allocate(data, bytes);
-  if (error == cudaSuccess) take_from_pool(stream, bytes);
+  if (error != cudaSuccess) return error;
+  take_from_pool(stream, bytes);
+  // Until the stream is so far, the memory may still be that of a block that was freed on it.
+  push(stream, [begin = static_cast<std::byte*>(*data), bytes] {
+    const Block* block = block_at(begin);
+    if (block && block->begin == begin) std::memset(begin, unwritten, bytes);
+  });
   return error;
 }
 cudaError_t cudaFree(void* data) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -51,20 +52,22 @@ TEST(ByteOrder, PartsOfANumberAreTurnedOneByOne) {
 }
 
 TEST(ByteOrder, ArraysOfAsManyAxesAsThereCanBe) {
-  const Bytes memory = counted(8);
-  for (const std::size_t ndim : {62U, 63U, 64U}) {
-    Numbers shape(ndim, 1);
-    shape[ndim / 2] = 2;
-    const ArrayView view =
-        ArrayView::dense(memory.data(), shape, Format(">i", 4)).reverse(static_cast<int>(ndim / 2));
-    const DeviceBuffer result = to_native(upload(view, Device::host()));
-    EXPECT_EQ(result.shape(), shape);
-    EXPECT_EQ(result.format().text(), "i");
-    std::string text;
-    for (const std::byte byte : result.to_host())
-      text += std::to_string(std::to_integer<int>(byte));
-    EXPECT_EQ(text, "76543210");
-  }
+  // Long doubles are turned byte by byte, along one more axis.
+  for (const std::int64_t itemsize : {4, 16})
+    for (const std::size_t ndim : {61U, 62U, 63U, 64U}) {
+      const Bytes memory = counted(2 * itemsize);
+      Numbers shape(ndim, 1);
+      shape[ndim / 2] = 2;
+      const Format format(itemsize == 4 ? ">i" : ">g", itemsize);
+      const ArrayView view =
+          ArrayView::dense(memory.data(), shape, format).reverse(static_cast<int>(ndim / 2));
+      const DeviceBuffer result = to_native(upload(view, Device::host()));
+      EXPECT_EQ(result.shape(), shape);
+      EXPECT_EQ(result.format().text(), itemsize == 4 ? "i" : "g");
+      Bytes expected = memory;
+      std::ranges::reverse(expected);
+      EXPECT_EQ(result.to_host(), expected) << itemsize << " bytes, " << ndim << " axes";
+    }
 }
 
 TEST(ByteOrder, StructsKeepTheirPaddingAndWhatIsNativeAlready) {
