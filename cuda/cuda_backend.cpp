@@ -224,8 +224,8 @@ std::shared_ptr<PendingWork> CudaBackend::copy(const CopyPlan& plan, bool check,
   const bool checked = check && plan.mode == IndexMode::raise && !plan.indices.empty();
   require_own(written_by(plan), uses);
   BadIndexWord word = checked ? bad_index_words_.take(stream) : BadIndexWord{};
-  const WaitIfThrown foreign_output(is_foreign(plan.dense.base, uses), stream);
   StreamUse use(context_, stream);  // must end before the word does
+  const WaitIfThrown foreign_output(is_foreign(plan.dense.base, uses), stream);
   use.add(uses);
   if (checked) use.writes(*word.memory);
   use.begin();
@@ -258,8 +258,8 @@ std::shared_ptr<PendingWork> CudaBackend::copy_ragged(const RaggedPlan& plan, bo
   require_own(written_by(plan), uses);
   BadIndexWord word = checked ? bad_index_words_.take(stream) : BadIndexWord{};
   const RaggedLaunch launch(plan, checked ? word.address() : 0, context_, ring_, stream);
-  const WaitIfThrown foreign_output(is_foreign(plan.dense.base, uses), stream);
   StreamUse use(context_, stream);  // must end before the word and the launch do
+  const WaitIfThrown foreign_output(is_foreign(plan.dense.base, uses), stream);
   use.add(uses);
   if (launch.scratch()) use.writes(*launch.scratch());
   if (checked) use.writes(*word.memory);

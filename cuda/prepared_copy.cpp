@@ -80,8 +80,8 @@ void CudaPreparedCopy::run() {
     launch();
     return;
   }
-  const WaitIfThrown foreign_output(is_output_foreign_, stream_);
   StreamUse use(context_, stream_);
+  const WaitIfThrown foreign_output(is_output_foreign_, stream_);
   use.add(uses_);
   // May wait for another thread's use, in which that thread may ask about this plan's last run.
   use.begin();

@@ -7,6 +7,7 @@
 #include "host/support/text.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 namespace multibuffer::cuda {
@@ -141,9 +142,14 @@ Context::Context(int ordinal, const void* kernel) : Context(ordinal) {
 
 Context::~Context() {
   if (!primary_) return;
-  for (const OwnStream& own : {work_, fetch_})
-    if (own.handle) ignore(cudaStreamDestroy(own.handle));
-  reclaimer_.close();
+  try {
+    const DeviceGuard guard(primary_);
+    for (const OwnStream& own : {work_, fetch_})
+      if (own.handle) ignore(cudaStreamDestroy(own.handle));
+    reclaimer_.close();
+  } catch (const std::exception&) {
+    // What cannot be made current has nothing left to destroy.
+  }
   release(ordinal_);
 }
 

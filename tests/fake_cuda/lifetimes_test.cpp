@@ -778,6 +778,20 @@ TEST_F(Lifetimes, TheLegacyStreamIsRefusedWhileItCannotBeUsed) {
   EXPECT_EQ(numbers_of(reversed(array, legacy)), backwards());
 }
 
+TEST_F(Lifetimes, ARefusedGatherToMemoryOfTheCallersLeavesACaptureAsItWas) {
+  const DeviceArray array = uploaded(counting());
+  void* memory = nullptr;
+  ASSERT_EQ(cudaMalloc(&memory, static_cast<std::size_t>(bytes)), cudaSuccess);
+  const Stream stream = make_stream();
+  Capture capture(stream);
+  GatherOptions request;
+  request.stream = stream_ref(stream);
+  request.out = Output{memory, bytes, MemorySpace::device};
+  expect_error(Errc::invalid_argument, "captured", [&] { copy(array.reverse(0), request); });
+  capture.launch();
+  ASSERT_EQ(cudaFree(memory), cudaSuccess);
+}
+
 TEST_F(Lifetimes, NothingElseDisturbsAThreadsCapture) {
   const Stream stream = make_stream();
   const DeviceArray array = uploaded(counting());

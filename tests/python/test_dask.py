@@ -307,6 +307,36 @@ class Passes(Shards):
             self.assertIn("is read in one pass", logs.output[0])
 
 
+    def test_runs_that_share_scratch_do_not_disturb_each_other(self):
+        expected = numpy.asarray(self.ds)[self.indices]
+        scratch = self.path("scratch")
+        os.mkdir(scratch)
+
+        def taken():
+            return multibuffer.dask.take(self.ds, self.indices, chunks="16 KiB", passes=2,
+                                         scratch=scratch)
+
+        real, calls = os.makedirs, []
+
+        def makedirs(folder, **options):
+            real(folder, **options)
+            calls.append(folder)
+            if len(calls) == 1:
+                shutil.rmtree(folder)  # the other one has just ended
+
+        with _dask.config.set(scheduler="sync"):
+            with mock.patch.object(os, "makedirs", makedirs):
+                self.same(taken(), expected)
+            self.assertEqual(os.listdir(scratch), [])
+            # One that was interrupted has left a mark of a chunk that it had done.
+            os.makedirs(os.path.join(calls[0], "done"))
+            open(os.path.join(calls[0], "done", "1"), "w").close()
+            with mock.patch.object(multibuffer.dask, "_take",
+                                   side_effect=AssertionError("a chunk is read in one pass")):
+                self.same(taken(), expected)
+            self.assertEqual(os.listdir(scratch), [])
+
+
 class Arguments(Shards):
     """What is wrong with a call is said by the call, before any task."""
 

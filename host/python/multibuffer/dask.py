@@ -17,6 +17,7 @@ file and the worker. Dask 2022.12 and later; NumPy is needed.
 
 import atexit
 import builtins
+import contextlib
 import dataclasses
 import errno
 import functools
@@ -649,8 +650,16 @@ def _sort_rows(chunk, scratch, number):
     firsts = numpy.arange(scratch.blocks) * scratch.block_rows
     bounds = [*numpy.searchsorted(rows, firsts), len(rows)]
     within = _row_numbers(scratch)
-    scratch.write("rows", number, ([(rows[begin:end] - first).astype(within)] for first, begin, end
-                                   in zip(firsts, bounds, bounds[1:])))
+    groups = [[(rows[begin:end] - first).astype(within)]
+              for first, begin, end in zip(firsts, bounds, bounds[1:])]
+    # Another run for the same rows may have been interrupted, or end now and remove the folder.
+    _remove(os.path.join(scratch.folder, "done", str(number)))
+    for last in (False, False, True):
+        try:
+            return scratch.write("rows", number, groups)
+        except FileNotFoundError:
+            if last or not os.path.isdir(os.path.dirname(scratch.folder)):
+                raise
 
 
 def _partition(ds, sorted_, scratch, number):
@@ -673,6 +682,8 @@ def _partition(ds, sorted_, scratch, number):
     except FileNotFoundError as error:
         if os.path.isdir(os.path.dirname(scratch.folder)):
             # Another run for the same rows has removed what the two shared, being done.
+            with contextlib.suppress(OSError):
+                os.rmdir(scratch.folder)  # which this one may have made again
             _log.info("block %d is not written: %s", number, error)
             return None
         raise FileNotFoundError(errno.ENOENT, "scratch= is to be a folder that all workers see; on "
@@ -727,7 +738,10 @@ def _finished(scratch, number):
         os.makedirs(done, exist_ok=True)
         io.open(os.path.join(done, str(number)), "w").close()
         if len(os.listdir(done)) == scratch.chunks:
-            shutil.rmtree(scratch.folder, ignore_errors=True)
+            # At once, since another run may be about to write here.
+            removed = f"{scratch.folder}.{uuid.uuid4().hex}"
+            os.rename(scratch.folder, removed)
+            shutil.rmtree(removed, ignore_errors=True)
     except OSError:
         pass  # somebody else has removed it
 
