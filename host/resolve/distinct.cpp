@@ -102,9 +102,9 @@ template <class Address>
 bool add_all(Bitmap& seen, const LargeVector<Address>& addresses, const Span& span,
              std::size_t begin, std::size_t end) {
   constexpr Threshold most_addresses{4096, 16};
-  const std::int64_t most = most_addresses, stay_near = bytes_that_stay_near;
-  const std::size_t chunk = index_of(most);
-  const bool near = seen.size() * sizeof seen[0] <= index_of(stay_near);
+  const auto chunk = static_cast<std::size_t>(most_addresses.value());
+  const bool near =
+      seen.size() * sizeof seen[0] <= static_cast<std::size_t>(bytes_that_stay_near.value());
   std::uint64_t repeated = 0;
   const auto add = [&](std::size_t, std::size_t unit) {
     std::uint64_t& word = seen[word_of(unit)];
@@ -185,8 +185,8 @@ class IdsByRank {
   /// could lie: each repeated address costs several look-ups here, but threads do them in parallel.
   bool is_quick() const {
     constexpr Threshold enough_threads{4, 1};
-    const std::int64_t enough = enough_threads;
-    return shares_.count() >= index_of(enough) || ids_of_shared_.size() <= addresses_.size() / 32;
+    return shares_.count() >= static_cast<std::size_t>(enough_threads.value()) ||
+           ids_of_shared_.size() <= addresses_.size() / 32;
   }
 
   Distinct assign() && {
@@ -399,8 +399,8 @@ template <class Address>
 AddressFacts facts_of(const LargeVector<Address>& addresses) {
   constexpr Threshold piece_addresses{std::int64_t{1} << 16, 20};
   constexpr Threshold chunk_addresses{1024, 6};  // is read twice, and stays in the first cache
-  const std::int64_t most = piece_addresses, most_at_a_time = chunk_addresses;
-  const std::size_t piece = index_of(most), chunk = index_of(most_at_a_time);
+  const auto piece = static_cast<std::size_t>(piece_addresses.value());
+  const auto chunk = static_cast<std::size_t>(chunk_addresses.value());
   std::vector<AddressFacts> pieces(ceil_divide(addresses.size(), piece));
   parallel_for(std::ssize(pieces), static_cast<std::int64_t>(piece * sizeof(Address)), {},
                [&](std::int64_t from, std::int64_t to) {

@@ -22,7 +22,8 @@ class Threshold {
  public:
   constexpr Threshold(std::int64_t usual, std::int64_t least) : usual_(usual), least_(least) {}
 
-  operator std::int64_t() const { return wants_least_thresholds() ? least_ : usual_; }
+  std::int64_t value() const { return wants_least_thresholds() ? least_ : usual_; }
+  operator std::int64_t() const { return value(); }
 
  private:
   std::int64_t usual_;
