@@ -178,8 +178,8 @@ class Tree:
                 self.users.setdefault(os.path.relpath(path, ROOT), set()).add(user)
 
     def objects_of(self, file):
-        """The objects that a change of the file changes."""
-        users = {each for each in self.users.get(file, set()) if each in self.compile}
+        """The objects that a change of the file changes; not kernels for a GPU, which no program here runs."""
+        users = {each for each in self.users.get(file, set()) if each in self.compile and not each.endswith(".cu.o")}
         path = str(ROOT / file)
         return users | {output for output, (_, source) in self.compile.items() if source == path}
 
@@ -237,19 +237,22 @@ class Runner:
         self.folders = iter(range(1, 1000))
         self.local = threading.local()
 
-    def measure(self, runs):
-        """Times the programs as they are. All must pass, or a mutant could not fail."""
-        for program, tests, variant in runs:
+    def seconds_of(self, program, tests, variant):
+        """How long the tests take as they are. They must pass, or a mutant could not fail."""
+        with self.lock:
+            if (program, tests, variant) in self.seconds:
+                return self.seconds[program, tests, variant]
             output = WORK / program
             status, said = run(self.tree.link(program, {}, output), 300)
             if status != 0:
-                sys.exit(f"{program} cannot be linked: {said}")
+                raise RuntimeError(f"{program} cannot be linked: {said}")
             begin = time.monotonic()
             status, said = run(test_command(output, tests), 600, GTEST | VARIANTS[variant])
-            self.seconds[program, tests, variant] = time.monotonic() - begin
+            took = self.seconds[program, tests, variant] = time.monotonic() - begin
             if status != 0:
-                sys.exit(f"{program} {tests} [{variant}] fails as it is: {said}")
-            print(f"  {self.seconds[program, tests, variant]:6.1f} s  {program} {variant}", flush=True)
+                raise RuntimeError(f"{program} {tests} [{variant}] fails as it is: {said}")
+            print(f"  {took:6.1f} s  {program} {variant}", flush=True)
+            return took
 
     def folder(self):
         if not hasattr(self.local, "folder"):
@@ -305,7 +308,7 @@ class Runner:
                 status, said = run(self.tree.link(program, mutated, output), 300)
                 if status != 0:
                     return "does not build", said[-300:]
-            status, said = run(test_command(output, tests), 10 + 5 * self.seconds[program, tests, variant],
+            status, said = run(test_command(output, tests), 10 + 5 * self.seconds_of(program, tests, variant),
                                GTEST | VARIANTS[variant])
             if status != 0:
                 failed = re.findall(r"\[  FAILED  \] (\S+?)[,\s]", said)
@@ -407,7 +410,6 @@ def main():
         runs = list(dict.fromkeys(each for mutation in to_do for each in programs_of(mutation.file)))
         wanted = tree.prepare(list(dict.fromkeys(program for program, _, _ in runs)))
         runner = Runner(tree, text_of, wanted)
-        runner.measure([each for each in runs if each[0] in wanted])
         end = time.monotonic() + asked.seconds
         with concurrent.futures.ThreadPoolExecutor(asked.jobs) as lanes, open(RESULTS, "a", encoding="utf-8") as out:
             pending = {lanes.submit(lambda each=each: runner(each) if time.monotonic() < end else None): each

@@ -16,6 +16,7 @@ RAGGED = [
     ("ragged_test", "", "least"),
 ]
 DEVICE = [
+    ("fake_cuda_test", "Lifetimes.*:SteadyPath.*:CudaPageLocked.*", "lazy"),
     ("fake_cuda_test", "", "lazy"),
     ("fake_cuda_test", "-CudaPageLocked.*:Slices.*:CudaDevice.ThreadsMayShare*:TwoCudaDevices.*:LargeRagged.*",
      "random"),

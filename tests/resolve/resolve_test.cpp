@@ -229,7 +229,8 @@ TEST(Resolve, PointersThatCeaseToBeEvenlySpacedAreAllListed) {
 
 TEST(Resolve, EvenlySpacedPointersTakeNoMemory) {
   constexpr std::int64_t count = 200'000;
-  for (const std::int64_t step : {std::int64_t{64}, std::int64_t{-64}, std::int64_t{0}}) {
+  for (const std::int64_t step :
+       {std::int64_t{64}, std::int64_t{-64}, std::int64_t{0}, (std::int64_t{1} << 33) + 8}) {
     Numbers rows(count);
     for (std::int64_t i = 0; i < count; ++i)
       rows[static_cast<std::size_t>(i)] = (std::int64_t{1} << 40) + step * i;
