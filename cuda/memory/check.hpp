@@ -12,7 +12,8 @@ namespace multibuffer::cuda {
 /// wrong address, say. Any later call may be the one that reports it.
 bool loses_context(cudaError_t error) noexcept;
 
-/// What to say behind such an error: that the process' context is lost. Empty for others.
+/// Returns what a message adds for such an error: that the process has lost its context. It is
+/// empty for others.
 std::string_view advice_for(cudaError_t error) noexcept;
 
 /// Clears CUDA's last error and throws `cuda_failure` with the call's text, its place in the

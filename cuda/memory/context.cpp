@@ -148,7 +148,7 @@ Context::~Context() {
       if (own.handle) ignore(cudaStreamDestroy(own.handle));
     reclaimer_.close();
   } catch (const std::exception&) {
-    // What cannot be made current has nothing left to destroy.
+    // A context that cannot be made current has lost its streams.
   }
   release(ordinal_);
 }

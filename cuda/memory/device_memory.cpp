@@ -192,7 +192,7 @@ bool DeviceMemory::try_enter(const StreamUse& use, bool writes) {
   refuse_own(coming);
   if (others_conflict(coming)) return false;
   forget_ended_reads();
-  // So that `note` and the destructor cannot fail.
+  // There must be room, since `note` and the destructor cannot fail.
   reads_.reserve(reads_.size() + open_.size() + 2);
   open_.push_back({&use, std::this_thread::get_id(), use.id(), writes});
   try {

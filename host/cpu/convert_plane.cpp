@@ -21,7 +21,7 @@ namespace {
 /// Scratch for one tile: this many source bytes, and up to twice as many converted ones.
 constexpr std::int64_t buffer_bytes = 8192;
 using Buffer = std::array<std::byte, static_cast<std::size_t>(buffer_bytes)>;
-/// What is used of it.
+/// A tile uses so much of its buffer.
 constexpr Threshold tile_bytes{buffer_bytes, 128};
 
 /// Shorter rows are converted together.

@@ -23,10 +23,10 @@ class Window {
   void read(const DatasetSource& source, std::span<const std::int64_t> offsets,
             std::span<const std::uint32_t> files, std::int64_t begin, std::int64_t end);
 
-  /// The same for leaves of `bytes` from their offset on, right to where they belong: leaf i to
-  /// `to`
-  /// + `places[i]`. Those that lie there as in their file are read at once, and others that are
-  /// near to each other in their file by way of a small memory.
+  /// Reads leaves of `bytes` from their offset on right to where they belong: leaf i to `to` +
+  /// `places[i]`. Leaves that lie there as in their file are read at once; others that are near to
+  /// each other in their file go by way of a small memory. Throws as `read` does; files that have
+  /// changed before the call are an error before anything is written.
   void read_to(const DatasetSource& source, std::span<const std::int64_t> offsets,
                std::span<const std::uint32_t> files, std::int64_t bytes, std::byte* to,
                std::span<const std::int64_t> places);

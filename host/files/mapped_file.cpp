@@ -30,7 +30,7 @@ struct Mapping {
   std::string path;
 };
 
-// What exists now: mappings, keyed by their first byte, and the bytes of small files.
+// These are the mappings that exist now, keyed by their first byte, and the bytes of small files.
 struct Contents {
   std::map<const std::byte*, Mapping> mappings;
   std::size_t bytes_read = 0;
