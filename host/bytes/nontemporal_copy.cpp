@@ -12,8 +12,8 @@
 namespace multibuffer {
 namespace {
 
-/// Shorter ones are over before nontemporal could pay.
-constexpr Threshold least_nontemporal_bytes{2048, 1};
+/// Shorter ones are over before nontemporal could pay. Each row asks for it, so it is a number.
+const std::int64_t least_nontemporal_bytes = Threshold{2048, 1};
 
 /// The hardware prefetches the lines after those that are read, but none of the next page, so that
 /// it starts again with each page. With four pages in turn, it is always prefetching some.
