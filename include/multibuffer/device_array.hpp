@@ -51,7 +51,8 @@ struct UploadOptions {
 ///
 /// It is a handle, and its constness is shallow, as that of a `std::span<T>`: a `const` one stays
 /// the same view of the same elements, which `update` may write. Several threads may use one at a
-/// time, and its views: the library orders what they do to the elements.
+/// time, and its views: on a CUDA device the library orders what they do to the elements. On the
+/// host, `update` is done on return, and it is for you that nobody reads the elements meanwhile.
 class DeviceArray : public ViewOperations<DeviceArray> {
  public:
   const Layout& layout() const noexcept { return layout_; }

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -21,7 +22,33 @@ struct PackAxis {
 };
 
 /// The entries of a level, in the place of its pointers, of 32 or 64 bits.
-using OffsetArray = std::variant<LargeVector<std::uint32_t>, LargeVector<std::int64_t>>;
+///
+/// A std::variant of vectors, but for its copies: where the memory for one is not there, libstdc++
+/// destroys what it has not made, since it takes variants of vectors never to be without a value.
+struct OffsetArray : std::variant<LargeVector<std::uint32_t>, LargeVector<std::int64_t>> {
+  using Vectors = std::variant<LargeVector<std::uint32_t>, LargeVector<std::int64_t>>;
+  using Vectors::Vectors;
+
+  OffsetArray() = default;
+  ~OffsetArray() = default;
+  OffsetArray(OffsetArray&&) = default;
+  OffsetArray& operator=(OffsetArray&&) = default;
+  OffsetArray(const OffsetArray& other) : Vectors(copy_of(other)) {}
+  OffsetArray& operator=(const OffsetArray& other) {
+    Vectors::operator=(copy_of(other));
+    return *this;
+  }
+
+ private:
+  static Vectors copy_of(const Vectors& other) {
+    return std::visit(
+        [](const auto& entries) {
+          auto copy = entries;
+          return Vectors(std::move(copy));
+        },
+        other);
+  }
+};
 
 /// What a distance of 0 is aligned to.
 inline constexpr std::int64_t any_alignment = std::int64_t{1} << 62;
