@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <optional>
 #include <utility>
 
 namespace multibuffer::cuda {
@@ -142,14 +143,16 @@ Context::Context(int ordinal, const void* kernel) : Context(ordinal) {
 
 Context::~Context() {
   if (!primary_) return;
+  std::optional<DeviceGuard> guard;
   try {
-    const DeviceGuard guard(primary_);
-    for (const OwnStream& own : {work_, fetch_})
-      if (own.handle) ignore(cudaStreamDestroy(own.handle));
-    reclaimer_.close();
+    guard.emplace(primary_);
   } catch (const std::exception&) {
-    // A context that cannot be made current has lost its streams.
+    // Streams can be destroyed without it, at worst by a context of another device.
   }
+  for (const OwnStream& own : {work_, fetch_})
+    if (own.handle) ignore(cudaStreamDestroy(own.handle));
+  reclaimer_.close();
+  guard.reset();
   release(ordinal_);
 }
 

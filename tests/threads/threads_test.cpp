@@ -220,6 +220,7 @@ TEST_P(Threads, HandResultsToOthers) {
   on_threads([&](int) {
     for (int round = 0; round < rounds; ++round) {
       const DeviceBuffer result = copy(array);
+      result.synchronize();  // a tensor by itself orders nothing
       dlpack::ManagedTensorVersioned* tensor = dlpack::to_versioned(result);
       {
         // The one that another thread has left is taken, and freed here.
