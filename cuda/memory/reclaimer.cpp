@@ -68,6 +68,10 @@ void Reclaimer::retire(RetiredBlocks retired) noexcept {
 
 void Reclaimer::keep(RetiredBlocks block) noexcept {
   const std::lock_guard lock(mutex_);
+  add_parked(std::move(block));
+}
+
+void Reclaimer::add_parked(RetiredBlocks block) noexcept {
   parked_bytes_ += block.front().bytes;
   parked_.splice(parked_.end(), block);
   parked_blocks_ = parked_.size();
@@ -107,9 +111,7 @@ void Reclaimer::mark_on_legacy(RetiredBlock& block) noexcept {
 }
 
 void Reclaimer::park(RetiredBlocks block) noexcept {
-  parked_bytes_ += block.front().bytes;
-  parked_.splice(parked_.end(), block);
-  parked_blocks_ = parked_.size();
+  add_parked(std::move(block));
   try {
     keep_few();
   } catch (const std::exception&) {

@@ -100,6 +100,8 @@ class Reclaimer {
   bool is_freed_now(const RetiredBlock& block, cudaStream_t stream) noexcept;
   bool is_freed_after_its_uses(const RetiredBlock& block) noexcept;
   void mark_on_legacy(RetiredBlock& block) noexcept;
+  void add_parked(RetiredBlocks block) noexcept;
+  /// Adds a block, and frees others if too many wait.
   void park(RetiredBlocks block) noexcept;
   void keep_few();
   void mark_on_context();

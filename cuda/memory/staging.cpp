@@ -3,6 +3,7 @@
 #include <multibuffer/error.hpp>
 
 #include "cuda/memory/check.hpp"
+#include "host/support/index_of.hpp"
 #include "host/support/parallel.hpp"
 #include "host/support/rounding.hpp"
 #include "host/support/threshold.hpp"
@@ -74,8 +75,7 @@ void StagingRing::allocate() {
   std::call_once(allocated_, [this] {
     void* block = nullptr;
     MULTIBUFFER_CUDA_CHECK(
-        cudaHostAlloc(&block, slots_.size() * static_cast<std::size_t>(std::int64_t{slot_bytes}),
-                      cudaHostAllocDefault));
+        cudaHostAlloc(&block, slots_.size() * index_of(slot_bytes), cudaHostAllocDefault));
     for (std::size_t i = 0; i < slots_.size(); ++i)
       slots_[i].data = static_cast<std::byte*>(block) + static_cast<std::int64_t>(i) * slot_bytes;
   });
