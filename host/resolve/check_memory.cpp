@@ -17,6 +17,9 @@
 namespace multibuffer {
 namespace {
 
+/// So many steps of a search take long enough for a stop request to be heard between them.
+constexpr Threshold between_looks{1 << 16, 1};
+
 // Addresses and distances in 128 bits, in which nothing that a hostile exporter says overflows.
 __extension__ using Wide = __int128;
 
@@ -88,14 +91,15 @@ class Search {
 
   /// An index in memory with many gaps may take long to find.
   void look_now_and_then() {
-    constexpr Threshold between_looks{1 << 16, 1};
-    if (++steps_ % between_looks == 0 && watch_.stop.stop_requested())
-      throw Failure(Errc::cancelled, "while checking memory");
+    if (++steps_ < next_look_) return;
+    next_look_ += between_looks;
+    if (watch_.stop.stop_requested()) throw Failure(Errc::cancelled, "while checking memory");
   }
 
   ReadableMemory& memory_;
   const Watch& watch_;
   std::int64_t steps_ = 0;
+  std::int64_t next_look_ = between_looks;
   std::vector<MovingAxis> axes_;
   std::vector<Hull> hulls_;  ///< by depth: of the axes from there on
   std::vector<std::int64_t> index_;
@@ -112,10 +116,12 @@ void MemoryCheck::check(std::span<const ResolvedLevel> levels, const Sequence& s
   if (leaves && view_.space() != MemorySpace::host) return;
   const std::int64_t bytes = leaves ? view_.itemsize() : static_cast<std::int64_t>(sizeof(void*));
   Search search(memory_, moving_axes(layout, level), bytes, watch);
-  constexpr Threshold between_looks{1 << 16, 1};
+  std::int64_t next_look = 0;
   for (std::int64_t i = 0; i < starts.size(); ++i) {
-    if (i % between_looks == 0 && watch.stop.stop_requested())
-      throw Failure(Errc::cancelled, "while checking memory");
+    if (i == next_look) {
+      next_look += between_looks;
+      if (watch.stop.stop_requested()) throw Failure(Errc::cancelled, "while checking memory");
+    }
     const auto start = static_cast<std::uint64_t>(starts[i]);
     if (leaves ? search.holds_hull(start) : search.holds(start)) continue;
     Unreadable where{.start = i, .address = start, .bytes = bytes, .indices = {}};
