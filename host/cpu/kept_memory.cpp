@@ -2,6 +2,7 @@
 
 #include <multibuffer/stages/large_vector.hpp>
 
+#include "host/support/index_of.hpp"
 #include "host/support/process_lock.hpp"
 #include "host/support/threshold.hpp"
 
@@ -64,8 +65,7 @@ std::size_t rounded(std::size_t bytes) {
 }
 
 bool is_kept(std::size_t bytes) {
-  return keeps && bytes >= static_cast<std::size_t>(std::int64_t{least_kept_bytes}) &&
-         bytes <= most_kept_bytes;
+  return keeps && bytes >= index_of(least_kept_bytes) && bytes <= most_kept_bytes;
 }
 
 /// Gives all that is kept back to the system; returns whether there was anything.

@@ -132,11 +132,11 @@ class ConvertRows {
   void row(const std::byte* start, std::int64_t first, std::int64_t count) {
     const std::byte* const from = start + first * convert_.from_bytes();
     const std::int64_t bytes = count * convert_.from_bytes();
-    if (bytes >= std::min<std::int64_t>(short_row_bytes, most_collected)) {
+    if (bytes >= std::min(short_row_bytes, most_collected_)) {
       finish();
       write(from, count);
     } else {
-      if (collected_ + bytes > most_collected) finish();
+      if (collected_ + bytes > most_collected_) finish();
       PlainSink<NarrowMoves>(block_ + collected_).append(from, bytes);
       collected_ += bytes;
     }
@@ -156,7 +156,6 @@ class ConvertRows {
  private:
   static constexpr std::int64_t short_row_bytes = 1024;
   static constexpr std::int64_t block_bytes = 4 * short_row_bytes;
-  static constexpr Threshold most_collected{block_bytes, 64};
 
   void write(const std::byte* from, std::int64_t count) {
     convert_(to_, from, count);
@@ -167,7 +166,8 @@ class ConvertRows {
   std::byte* to_;
   const std::vector<std::byte>& fill_;
   std::int64_t element_;
-  std::int64_t collected_ = 0;  ///< bytes
+  const std::int64_t most_collected_ = Threshold{block_bytes, 64};  ///< bytes
+  std::int64_t collected_ = 0;                                      ///< bytes
   alignas(cache_line_bytes) std::byte block_[static_cast<std::size_t>(block_bytes)];
 };
 

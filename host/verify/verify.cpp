@@ -3,6 +3,7 @@
 
 #include "host/backend/backend.hpp"
 #include "host/support/checked.hpp"
+#include "host/support/index_of.hpp"
 #include "host/support/text.hpp"
 #include "host/support/threshold.hpp"
 #include "host/upload/internals.hpp"
@@ -181,7 +182,7 @@ Comparison verify(std::span<const std::byte> actual, std::span<const std::byte> 
   // Most blocks are equal bit for bit, which is equal by any measure; the others are looked into.
   const std::size_t block = std::max<std::size_t>(4096 / itemsize, 1) * itemsize;
   constexpr Threshold between_reports{256, 1};
-  const auto blocks_between_reports = static_cast<std::size_t>(std::int64_t{between_reports});
+  const std::size_t blocks_between_reports = index_of(between_reports);
   std::optional<std::size_t> first;
   for (std::size_t begin = 0; begin < actual.size(); begin += block) {
     if (begin / block % blocks_between_reports == 0)
