@@ -28,9 +28,9 @@ SourceName split_source(const std::string& source);
 /// `file_unreadable` if there is none.
 std::vector<std::string> files_of(const std::string& name_or_pattern);
 
-/// What is asked for behind the "::": the name of an array, or a pattern for several. A `*` stands
-/// for one or more characters, '.' and '/' apart. `[*]`, `[?]` and `[[]` stand for these characters
-/// themselves, as Python's glob.escape() writes them; any other '[' is itself.
+/// This is what stands behind the "::": the name of an array, or a pattern for several. A `*`
+/// stands for one or more characters, '.' and '/' apart. `[*]`, `[?]` and `[[]` stand for these
+/// characters themselves, as Python's glob.escape() writes them; any other '[' is itself.
 class ArrayPattern {
  public:
   explicit ArrayPattern(std::string_view text);

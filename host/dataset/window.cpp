@@ -1,5 +1,6 @@
 #include "host/dataset/window.hpp"
 
+#include "host/support/index_of.hpp"
 #include "host/support/threshold.hpp"
 
 #include <algorithm>
@@ -44,12 +45,17 @@ std::vector<Leaf> in_order_of_files(std::span<const std::int64_t> offsets,
   return leaves;
 }
 
-/// The part from `first` on that is read at once: of one file, with small gaps.
+/// Returns true if the bytes from `begin` to `end` are read together with those of the same file
+/// that are read from `first` to `read_to`.
+bool is_near(std::int64_t first, std::int64_t read_to, std::int64_t begin, std::int64_t end) {
+  return begin - read_to <= widest_gap && end - first <= staged_bytes;
+}
+
+/// The part from `first` on that is read at once.
 std::size_t end_of_run(const std::vector<Kept>& kept, std::size_t first) {
   std::size_t last = first + 1;
   while (last < kept.size() && kept[last].file == kept[first].file &&
-         kept[last].begin - kept[last - 1].end <= widest_gap &&
-         kept[last].end - kept[first].begin <= staged_bytes)
+         is_near(kept[first].begin, kept[last - 1].end, kept[last].begin, kept[last].end))
     ++last;
   return last;
 }
@@ -81,9 +87,7 @@ class Files {
 }  // namespace
 
 std::byte* Window::staged() {
-  if (!staged_)
-    staged_ = std::make_unique_for_overwrite<std::byte[]>(
-        static_cast<std::size_t>(std::int64_t{staged_bytes}));
+  if (!staged_) staged_ = std::make_unique_for_overwrite<std::byte[]>(index_of(staged_bytes));
   return staged_.get();
 }
 
@@ -138,10 +142,6 @@ void Window::read_to(const DatasetSource& source, std::span<const std::int64_t> 
     return leaf.file == before.file && leaf.offset == before.offset + bytes &&
            places[leaf.number] == places[before.number] + bytes;
   };
-  const auto is_near = [&](const Leaf& leaf, const Leaf& before, const Leaf& first) {
-    return leaf.file == first.file && leaf.offset - (before.offset + bytes) <= widest_gap &&
-           leaf.offset + bytes - first.offset <= staged_bytes;
-  };
   // A file that has changed is an error before anything is written.
   for (std::size_t i = 1; i < leaves.size(); ++i)
     if (leaves[i].file != leaves[i - 1].file) source.check_unchanged(leaves[i].file);
@@ -151,7 +151,10 @@ void Window::read_to(const DatasetSource& source, std::span<const std::int64_t> 
     std::size_t next = i + 1;
     while (next < leaves.size() && follows(leaves[next], leaves[next - 1])) ++next;
     std::size_t near = next;
-    while (near < leaves.size() && is_near(leaves[near], leaves[near - 1], first)) ++near;
+    while (near < leaves.size() && leaves[near].file == first.file &&
+           is_near(first.offset, leaves[near - 1].offset + bytes, leaves[near].offset,
+                   leaves[near].offset + bytes))
+      ++near;
     if (near == next) {
       reading.read(first.file, first.offset, to + places[first.number],
                    static_cast<std::int64_t>(next - i) * bytes);
