@@ -72,7 +72,7 @@ bool quick_take(const DeviceArray& array, std::int64_t item_bytes, const DenseIn
   return true;
 }
 
-bool quick_copy(const DeviceArray& array, std::int64_t item_bytes, std::byte* to,
+void quick_copy(const DeviceArray& array, std::int64_t item_bytes, std::byte* to,
                 bool owns_output) {
   const Axis& axis = array.layout().axes()[0];
   if (!owns_output) {
@@ -83,7 +83,6 @@ bool quick_copy(const DeviceArray& array, std::int64_t item_bytes, std::byte* to
   plan.axes = {{axis.extent, item_bytes, axis.level, axis.stride}};
   simplify(plan);
   backend_of(array.device()).copy(plan, false, {}, {}, {});
-  return true;
 }
 
 }  // namespace multibuffer

@@ -28,7 +28,8 @@ std::optional<std::int64_t> quick_item_bytes(const DeviceArray& array);
 bool quick_take(const DeviceArray& array, std::int64_t item_bytes, const DenseIndices& indices,
                 IndexMode mode, std::byte* to, bool owns_output);
 
-/// The same of all items, in order, as `copy` would.
-bool quick_copy(const DeviceArray& array, std::int64_t item_bytes, std::byte* to, bool owns_output);
+/// Writes all items of the first axis, of the size that `quick_item_bytes` returned, to `to`, as
+/// `copy` would. Throws what `copy` throws for an output over what is read.
+void quick_copy(const DeviceArray& array, std::int64_t item_bytes, std::byte* to, bool owns_output);
 
 }  // namespace multibuffer

@@ -102,12 +102,12 @@ py::object Verbs<DeviceArray>::quick_copy(const DeviceArray& array, py::handle o
   if (extent > most_quick_bytes / *item_bytes) return {};
   if (out.is_none()) {
     DeviceBuffer buffer = new_buffer({&extent, 1}, array, extent * *item_bytes);
-    if (!multibuffer::quick_copy(array, *item_bytes, buffer.data(), true)) return {};
+    multibuffer::quick_copy(array, *item_bytes, buffer.data(), true);
     return wrap(std::move(buffer));
   }
   const std::optional<NumpyArray> to = NumpyArray::of(out);
   if (!to || !is_output_of(*to, {&extent, 1}, array)) return {};
-  if (!multibuffer::quick_copy(array, *item_bytes, to->data(), false)) return {};
+  multibuffer::quick_copy(array, *item_bytes, to->data(), false);
   return py::reinterpret_borrow<py::object>(out);
 }
 
