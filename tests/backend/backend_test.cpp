@@ -1,5 +1,6 @@
 #include <multibuffer/multibuffer.hpp>
 
+#include "tests/testing/on_device.hpp"
 #include "tests/testing/throws.hpp"
 
 #include <gtest/gtest.h>
@@ -26,14 +27,7 @@ namespace {
 using testing::expect_error;
 using Numbers = std::vector<std::int64_t>;
 
-class BackendTest : public ::testing::TestWithParam<const char*> {
- protected:
-  void SetUp() override {
-    if (std::string(GetParam()) == "cuda" && list_devices().devices.size() == 1)
-      GTEST_SKIP() << "no CUDA device: " << list_devices().why_no_cuda;
-  }
-  Device device() const { return Device::open(GetParam()); }
-};
+class BackendTest : public testing::OnDevice {};
 
 /// `count` rows of `length` numbers 100 * row + column, each in memory of its own.
 struct Rows {

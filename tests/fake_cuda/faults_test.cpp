@@ -422,7 +422,7 @@ Bytes described(const Rows& rows) {
   return bytes_of_values(rows.source.numbers());
 }
 
-/// What opening a device makes, all of which goes if it cannot be opened.
+/// Opening a device makes streams and a context, all of which must go if it cannot be opened.
 Bytes opened(const Rows& rows) {
   const Context context(1, any_gather_kernel());
   return context.memory_bytes() == fake_cuda::memory_bytes ? bytes_of_values(rows.source.numbers())

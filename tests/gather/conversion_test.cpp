@@ -4,6 +4,7 @@
 
 #include "host/cpu/host_gather.hpp"
 #include "tests/testing/number_samples.hpp"
+#include "tests/testing/on_device.hpp"
 #include "tests/testing/random_plan.hpp"
 #include "tests/testing/throws.hpp"
 
@@ -41,14 +42,8 @@ GatherOptions into(const Format& format, Overflow overflow = Overflow::wrap) {
   return request;
 }
 
-class ConversionTest : public ::testing::TestWithParam<const char*> {
+class ConversionTest : public testing::OnDevice {
  protected:
-  void SetUp() override {
-    if (std::string(GetParam()) == "cuda" && list_devices().devices.size() == 1)
-      GTEST_SKIP() << "no CUDA device: " << list_devices().why_no_cuda;
-  }
-  Device device() const { return Device::open(GetParam()); }
-
   /// Three rows of four, in memory of their own and out of order.
   ArrayView view() const {
     static const std::int32_t rows[3][4] = {{-1, 1, 300, 65537}, {4, 5, 6, 7}, {8, 9, 10, -11}};

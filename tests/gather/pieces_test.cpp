@@ -1,6 +1,7 @@
 #include <multibuffer/multibuffer.hpp>
 
 #include "host/gather/boxes.hpp"
+#include "tests/testing/on_device.hpp"
 #include "tests/testing/request.hpp"
 #include "tests/testing/throws.hpp"
 
@@ -180,14 +181,7 @@ TEST(Slices, ASingleElementIsNotCut) {
 
 // ---- Every backend
 
-class PiecesTest : public ::testing::TestWithParam<const char*> {
- protected:
-  void SetUp() override {
-    if (std::string(GetParam()) == "cuda" && list_devices().devices.size() == 1)
-      GTEST_SKIP() << "no CUDA device: " << list_devices().why_no_cuda;
-  }
-  Device device() const { return Device::open(GetParam()); }
-};
+class PiecesTest : public testing::OnDevice {};
 
 TEST_P(PiecesTest, GivesWhatUploadAndGatherGive) {
   const Planes planes(12, 30, 50);

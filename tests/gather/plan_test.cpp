@@ -1,5 +1,6 @@
 #include <multibuffer/multibuffer.hpp>
 
+#include "tests/testing/on_device.hpp"
 #include "tests/testing/throws.hpp"
 
 #include <gtest/gtest.h>
@@ -23,15 +24,8 @@ using testing::expect_error;
 using Ints = std::vector<std::int32_t>;
 using Numbers = std::vector<std::int64_t>;
 
-class PlanTest : public ::testing::TestWithParam<const char*> {
+class PlanTest : public testing::OnDevice {
  protected:
-  void SetUp() override {
-    if (on_device() && list_devices().devices.size() == 1)
-      GTEST_SKIP() << "no CUDA device: " << list_devices().why_no_cuda;
-  }
-  bool on_device() const { return std::string(GetParam()) == "cuda"; }
-  Device device() const { return Device::open(GetParam()); }
-
   /// Three rows of numbers 10 * row + column.
   DeviceArray array() const {
     static const Ints rows[3] = {{0, 1, 2, 3}, {10, 11, 12, 13}, {20, 21, 22, 23}};

@@ -1,6 +1,7 @@
 #include <multibuffer/multibuffer.hpp>
 
 #include "tests/testing/number_samples.hpp"
+#include "tests/testing/on_device.hpp"
 #include "tests/testing/random_array.hpp"
 #include "tests/testing/throws.hpp"
 
@@ -33,14 +34,7 @@ using Numbers = std::vector<std::int64_t>;
 
 const Format float32("f", 4);
 
-class ScalingTest : public ::testing::TestWithParam<const char*> {
- protected:
-  void SetUp() override {
-    if (std::string(GetParam()) == "cuda" && list_devices().devices.size() == 1)
-      GTEST_SKIP() << "no CUDA device: " << list_devices().why_no_cuda;
-  }
-  Device device() const { return Device::open(GetParam()); }
-};
+class ScalingTest : public testing::OnDevice {};
 
 std::vector<float> random_list(Random& random, std::int64_t count) {
   std::vector<float> list;

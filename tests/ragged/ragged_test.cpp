@@ -1,5 +1,6 @@
 #include <multibuffer/multibuffer.hpp>
 
+#include "tests/testing/on_device.hpp"
 #include "tests/testing/throws.hpp"
 
 #include <gtest/gtest.h>
@@ -24,15 +25,8 @@ using testing::expect_error;
 using Ints = std::vector<std::int32_t>;
 using Numbers = std::vector<std::int64_t>;
 
-class RaggedTest : public ::testing::TestWithParam<const char*> {
+class RaggedTest : public testing::OnDevice {
  protected:
-  void SetUp() override {
-    if (on_device() && list_devices().devices.size() == 1)
-      GTEST_SKIP() << "no CUDA device: " << list_devices().why_no_cuda;
-  }
-  bool on_device() const { return std::string(GetParam()) == "cuda"; }
-  Device device() const { return Device::open(GetParam()); }
-
   /// Rows {20, 21, 22}, {}, {0, 1}, {10}, each in memory of its own.
   static RaggedView view() {
     static const Ints a{20, 21, 22}, b{0, 1}, c{10};

@@ -4,6 +4,8 @@
 #include <multibuffer/dlpack.hpp>
 #include <multibuffer/multibuffer.hpp>
 
+#include "tests/testing/on_device.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -70,13 +72,8 @@ class Rows {
   std::vector<const std::int32_t*> pointers_;
 };
 
-class Threads : public ::testing::TestWithParam<const char*> {
+class Threads : public testing::OnDevice {
  protected:
-  void SetUp() override {
-    if (std::string(GetParam()) == "cuda" && list_devices().devices.size() == 1)
-      GTEST_SKIP() << "no CUDA device: " << list_devices().why_no_cuda;
-  }
-  Device device() const { return Device::open(GetParam()); }
   DeviceArray uploaded(const Rows& rows) const { return upload(rows.view(), device()); }
 };
 

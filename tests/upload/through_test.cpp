@@ -1,5 +1,6 @@
 #include <multibuffer/multibuffer.hpp>
 
+#include "tests/testing/on_device.hpp"
 #include "tests/testing/random_array.hpp"
 #include "tests/testing/throws.hpp"
 
@@ -31,15 +32,8 @@ std::int64_t size_of(const Numbers& shape) {
   return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies{});
 }
 
-class ThroughTest : public ::testing::TestWithParam<const char*> {
+class ThroughTest : public testing::OnDevice {
  protected:
-  void SetUp() override {
-    if (on_device() && list_devices().devices.size() == 1)
-      GTEST_SKIP() << "no CUDA device: " << list_devices().why_no_cuda;
-  }
-  bool on_device() const { return std::string(GetParam()) == "cuda"; }
-  Device device() const { return Device::open(GetParam()); }
-
   DeviceBuffer on(const Ints& values, const Numbers& shape) const {
     return DeviceBuffer::from_host(device(), values.data(), shape, Format("i", 4));
   }

@@ -1,5 +1,6 @@
 #include <multibuffer/multibuffer.hpp>
 
+#include "tests/testing/on_device.hpp"
 #include "tests/testing/throws.hpp"
 
 #include <gtest/gtest.h>
@@ -22,14 +23,8 @@ using testing::expect_error;
 using Ints = std::vector<std::int32_t>;
 using Numbers = std::vector<std::int64_t>;
 
-class UpdateTest : public ::testing::TestWithParam<const char*> {
+class UpdateTest : public testing::OnDevice {
  protected:
-  void SetUp() override {
-    if (std::string(GetParam()) == "cuda" && list_devices().devices.size() == 1)
-      GTEST_SKIP() << "no CUDA device: " << list_devices().why_no_cuda;
-  }
-  Device device() const { return Device::open(GetParam()); }
-
   /// A row of four, in memory of its own.
   const std::int32_t* row(std::int32_t first) {
     auto memory = std::make_unique<std::int32_t[]>(4);
