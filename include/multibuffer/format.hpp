@@ -18,7 +18,7 @@ struct Type {
   bool is_struct = false;
   ScalarKind kind = ScalarKind::unsigned_integer;  ///< of a scalar
   RealEncoding encoding = RealEncoding::ieee;      ///< of a real; `ieee` for all others
-  /// What a `datetime` or a `timedelta` counts, as NumPy writes it: "s", "25us"; empty for a
+  /// Names what a `datetime` or a `timedelta` counts, as NumPy writes it: "s", "25us"; empty for a
   /// generic unit, and for all others.
   std::string unit = {};
   bool little_endian = true;   ///< of a scalar of more than one byte

@@ -38,7 +38,7 @@ inline constexpr std::int64_t memory_bytes = std::int64_t{1} << 30;
 /// Enqueues what a kernel would do that writes at `out`.
 void enqueue(cudaStream_t stream, std::function<void()> work, const void* out = nullptr);
 
-/// The same for the library's own kernels, whose launches can fail.
+/// As `enqueue`, for the library's own kernels, whose launches can fail.
 cudaError_t launch(cudaStream_t stream, std::function<void()> work, const void* out);
 
 /// Runs all that has been enqueued on all devices.
@@ -64,7 +64,8 @@ bool has_context(int ordinal);
 /// were freed on another stream than the one that would have them, by work that has not run yet.
 std::int64_t pool_bytes(int ordinal);
 
-/// What has been taken of all devices and not given back, and the state of the calling thread.
+/// Counts what has been taken of all devices and not given back, and the state of the calling
+/// thread.
 struct Live {
   std::int64_t device_bytes = 0;  ///< with those whose freeing is enqueued and has not run
   std::int64_t page_locked_bytes = 0;

@@ -55,7 +55,7 @@ _log = logging.getLogger(__name__)
 
 # What is read of a disk for a row that is smaller.
 _PAGE = 4096
-# What is read at a time where the caller does not say.
+# So many bytes are read at a time where files are mapped, and the caller names no window.
 _WINDOW = 64 << 20
 # Rows go through the files of two passes by so many bytes.
 _PIECE = 4 << 20
