@@ -1,3 +1,4 @@
+#include "tests/testing/cases.hpp"
 #include "tests/testing/check_array.hpp"
 #include "tests/testing/random_array.hpp"
 
@@ -60,7 +61,7 @@ class RandomArrays : public ::testing::TestWithParam<int> {};
 TEST_P(RandomArrays, ReadAsTheReferenceReadsThem) {
   const std::vector<Route> routes = every_route();
   const auto first = static_cast<std::uint64_t>(GetParam()) * arrays_per_shard;
-  for (std::uint64_t seed = first; seed < first + arrays_per_shard; ++seed) {
+  for (std::uint64_t seed = first; seed < first + cases(arrays_per_shard); ++seed) {
     // By the seed, so that each route meets each kind of array.
     const Route& route = routes[Random(~seed).next() % routes.size()];
     ASSERT_TRUE(passes(seed, {}, {&route, 1}));
@@ -82,7 +83,7 @@ TEST(EveryIndirection, OfUpToFiveAxesReadsAsTheReferenceReadsIt) {
 
 TEST(EveryRoute, LeadsToTheSameElements) {
   const std::vector<Route> routes = every_route();
-  for (std::uint64_t seed = 20'000'000; seed < 20'000'300; ++seed) {
+  for (std::uint64_t seed = 20'000'000; seed < 20'000'000 + cases(300U); ++seed) {
     ASSERT_TRUE(passes(seed, {}, routes));
   }
 }
@@ -100,7 +101,7 @@ TEST(LargerArrays, ReadAsTheReferenceReadsThem) {
   ArrayOptions options;
   options.max_elements = 100'000;
   options.max_extent = 400;
-  for (std::uint64_t seed = 50'000'000; seed < 50'000'400; ++seed) {
+  for (std::uint64_t seed = 50'000'000; seed < 50'000'000 + cases(400U); ++seed) {
     options.ndim = 1 + static_cast<int>(seed % 4);
     const Route& route = routes[Random(~seed).next() % routes.size()];
     ASSERT_TRUE(passes(seed, options, {&route, 1}));
@@ -111,7 +112,7 @@ TEST(GuardPages, AreNotTouched) {
   const std::vector<Route> routes = every_route();
   ArrayOptions options;
   options.memory = MemoryMode::guarded;
-  for (std::uint64_t seed = 40'000'000; seed < 40'002'000; ++seed) {
+  for (std::uint64_t seed = 40'000'000; seed < 40'000'000 + cases(2000U); ++seed) {
     const Route& route = routes[seed % routes.size()];
     ASSERT_TRUE(passes(seed, options, {&route, 1}));
   }

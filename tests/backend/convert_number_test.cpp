@@ -4,6 +4,7 @@
 
 #include "host/cpu/convert_items.hpp"
 #include "host/gather/conversion.hpp"
+#include "tests/testing/cases.hpp"
 #include "tests/testing/number_samples.hpp"
 
 #include <gtest/gtest.h>
@@ -74,7 +75,7 @@ TEST(Fused, IsTheProcessorsMultiplyAddInEveryBit) {
                                                  std::bit_cast<std::uint32_t>(expected);
     ASSERT_TRUE(same) << a << " * " << b << " + " << c << " is " << expected << ", not " << made;
   };
-  for (int i = 0; i < 1'000'000 && !HasFatalFailure(); ++i) {
+  for (int i = 0; i < testing::cases(1'000'000) && !HasFatalFailure(); ++i) {
     const float a = any();
     const float b = any();
     expect_same(a, b, any());

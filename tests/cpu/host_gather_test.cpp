@@ -5,6 +5,7 @@
 #include "host/cpu/copy_items.hpp"
 #include "host/cpu/copy_plane.hpp"
 #include "host/support/rounding.hpp"
+#include "tests/testing/cases.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -171,7 +172,7 @@ struct Scene {
 
 TEST(CopyPlane, CopiesEveryItemAndReadsNothingElse) {
   Random random(1);
-  for (int i = 0; i < 6000; ++i) {
+  for (int i = 0; i < testing::cases(6000); ++i) {
     Plane plane = random_plane(random);
     const Scene scene(plane, random);
     const bool nontemporal = random.chance();
@@ -185,7 +186,7 @@ TEST(CopyPlane, CopiesEveryItemAndReadsNothingElse) {
 /// not; of sizes that make up a line, and not; to places between cache lines, and between items.
 TEST(CopyPlane, CopiesLongLinesOfItemsHoweverTheyLie) {
   Random random(4);
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < testing::cases(300); ++i) {
     Plane plane;
     plane.row_bytes = random.one_of(std::array<std::int64_t, 8>{1, 2, 3, 4, 6, 8, 16, 32});
     plane.out_stride = plane.row_bytes;
@@ -230,7 +231,7 @@ CopyPlan plan_of(const Plane& plane) {
 
 TEST(HostPlans, MayBeCutBetweenAnyTwoRows) {
   Random random(2);
-  for (int i = 0; i < 1500; ++i) {
+  for (int i = 0; i < testing::cases(1500); ++i) {
     Plane plane = random_plane(random);
     if (random.chance() && plane.row_bytes < 64) plane.rows += random(200, 5000);
     plane.outer_out_stride = std::max(plane.outer_out_stride, plane.rows * plane.out_stride);
@@ -304,7 +305,7 @@ TEST(HostPlans, LongRunsAreCutIntoPieces) {
 
 TEST(HostGather, RowsOfAnySizeAtAnyAddress) {
   Random random(3);
-  for (int i = 0; i < 600; ++i) {
+  for (int i = 0; i < testing::cases(600); ++i) {
     const std::int64_t size = random.chance() ? random(1, 2100) : 64 * random(1, 70);
     const std::int64_t rows = random(1, 150);
     const Guarded source(static_cast<std::size_t>(rows * size), random.chance());

@@ -10,6 +10,7 @@
 #include "host/backend/backend.hpp"
 #include "host/backend/pack.hpp"
 #include "host/support/parallel.hpp"
+#include "tests/testing/cases.hpp"
 #include "tests/testing/random_plan.hpp"
 #include "tests/testing/throws.hpp"
 
@@ -394,7 +395,7 @@ TEST_F(CudaDevice, TheDefaultStreamOfCudaHasAHandle) {
 }
 
 TEST_F(CudaDevice, ThreadsMayShareABackend) {
-  const std::vector<std::int32_t> values = counting(3'000'000);
+  const std::vector<std::int32_t> values = counting(cases(3'000'000));
   const auto source = on_device(values);
   std::vector<std::thread> threads;
   std::vector<std::vector<std::int32_t>> results(4);
@@ -678,8 +679,8 @@ class TwoCudaDevices : public CudaDevice {
 };
 
 TEST_F(TwoCudaDevices, EachHasItsOwnMemoryStreamsAndSlots) {
-  const std::vector<std::int32_t> values = counting(3'000'000);
-  const std::vector<std::int64_t> shape{3'000'000};
+  const std::vector<std::int32_t> values = counting(cases(3'000'000));
+  const std::vector<std::int64_t> shape{std::ssize(values)};
   const ArrayView view = ArrayView::dense(values.data(), shape, Format("i", 4));
   std::vector<std::thread> threads;
   for (const char* name : {"cuda:0", "cuda:1", "cuda:0", "cuda:1"})

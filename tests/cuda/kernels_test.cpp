@@ -10,6 +10,7 @@
 #include "host/cpu/convert_items.hpp"
 #include "host/support/rounding.hpp"
 #include "tests/cuda/kernel_memory.hpp"
+#include "tests/testing/cases.hpp"
 #include "tests/testing/far_plan.hpp"
 
 #include <gtest/gtest.h>
@@ -40,10 +41,10 @@ void expect_gathers(Case& c, const KernelChoice& choice, const Grid& grid,
 }
 
 /// How often each family was the one that is chosen.
-std::map<Family, int> expect_all_choices_agree(unsigned seed, const Size& size, int cases) {
+std::map<Family, int> expect_all_choices_agree(unsigned seed, const Size& size, int count) {
   std::map<Family, int> chosen_families;
   Random random(seed);
-  for (int i = 0; i < cases && !::testing::Test::HasFailure(); ++i) {
+  for (int i = 0; i < cases(count) && !::testing::Test::HasFailure(); ++i) {
     Case c = CaseMaker(random, size).make();
     const std::vector<std::byte> expected = c.expected();
     const KernelChoice chosen = choose_kernel(c.plan);
@@ -88,8 +89,8 @@ TEST(KernelBodies, GatherTransposes) {
 TEST(KernelBodies, GatherSteppedAndReversedItems) {
   auto chosen = expect_all_choices_agree(
       10, {.most_axes = 3, .most_rows = 100, .transposes = 0, .lines = 100}, 400);
-  EXPECT_GT(chosen[Family::strided], 40);
-  EXPECT_GT(chosen[Family::pixels], 20);
+  EXPECT_GE(chosen[Family::strided], cases(40));
+  EXPECT_GE(chosen[Family::pixels], cases(20));
 }
 
 /// Three lines of so many pixels, `shift` bytes into a word where they lie and `head` bytes where
@@ -168,7 +169,7 @@ TEST(KernelBodies, ConvertNumbers) {
 TEST(KernelBodies, ScaleNumbers) {
   auto chosen =
       expect_all_choices_agree(12, {.most_rows = 300, .conversions = 100, .scalings = 100}, 1500);
-  EXPECT_EQ(chosen[Family::convert_scaled], 1500);
+  EXPECT_EQ(chosen[Family::convert_scaled], cases(1500));
   expect_all_choices_agree(13,
                            {.most_axes = 12,
                             .most_levels = 5,

@@ -3,6 +3,7 @@
 #include <multibuffer/ragged.hpp>
 
 #include "host/explain/viewed.hpp"
+#include "tests/testing/cases.hpp"
 #include "tests/testing/random_array.hpp"
 #include "tests/testing/throws.hpp"
 
@@ -20,6 +21,7 @@
 namespace multibuffer {
 namespace {
 
+using testing::cases;
 using testing::expect_error;
 using testing::Random;
 using testing::RandomArray;
@@ -191,7 +193,7 @@ TEST(Draw, TheSameArrayElsewhereMakesTheSamePicture) {
 }
 
 TEST(Draw, RandomArraysMakeWellFormedPicturesOfBoundedSize) {
-  for (std::uint64_t seed = 0; seed < 400; ++seed) {
+  for (std::uint64_t seed = 0; seed < cases(400U); ++seed) {
     SCOPED_TRACE(seed);
     Random random(seed);
     const RandomArray array(random, {});

@@ -2,6 +2,7 @@
 #include <multibuffer/error.hpp>
 
 #include "host/files/stored_file.hpp"
+#include "tests/testing/cases.hpp"
 #include "tests/testing/random_array.hpp"
 #include "tests/testing/scratch.hpp"
 #include "tests/testing/throws.hpp"
@@ -27,6 +28,7 @@
 namespace multibuffer::files {
 namespace {
 
+using multibuffer::testing::cases;
 using multibuffer::testing::expect_error;
 using multibuffer::testing::Random;
 using multibuffer::testing::read_file;
@@ -538,7 +540,7 @@ TEST_P(DamagedHdf5, ChangedBytes) {
   const std::string whole = good_file(scratch / "whole.h5", GetParam());
   const std::string path = scratch / "changed.h5";
   int crashes = 0;
-  constexpr int rounds = 1500;
+  const int rounds = cases(1500);
   for (int first = 0; first < rounds;) {
     // A child goes on until something ends it, and says how far it came.
     int progress[2];

@@ -3,6 +3,7 @@
 
 #include "host/files/stored_file.hpp"
 #include "host/support/text.hpp"
+#include "tests/testing/cases.hpp"
 #include "tests/testing/scratch.hpp"
 #include "tests/testing/throws.hpp"
 
@@ -22,6 +23,7 @@ namespace multibuffer::files {
 namespace {
 
 using multibuffer::testing::bytes_of;
+using multibuffer::testing::cases;
 using multibuffer::testing::expect_error;
 using multibuffer::testing::npy_bytes_of;
 using multibuffer::testing::Scratch;
@@ -232,18 +234,19 @@ TEST_F(Npz, MembersBeyondFourGigabytesAreRead) {
 }
 
 TEST_F(Npz, AMillionMembersAreReadInTime) {
+  const auto members = cases(std::size_t{1'000'000});
   std::string directory;
   Entry entry = npy_of("", {1});
-  for (int i = 0; i < 1'000'000; ++i) {
+  for (std::size_t i = 0; i < members; ++i) {
     entry.name = text(i, ".npy");
     directory += directory_entry(entry, 0);
   }
   const std::string start = local_header(entry) + entry.bytes;
   const auto began = std::chrono::steady_clock::now();
   const auto file =
-      open(start + directory + wide_end_of_directory(1'000'000, directory.size(), start.size()));
-  EXPECT_EQ(file->names().size(), 1'000'000U);
-  EXPECT_EQ(file->names()[999'999], "999999");
+      open(start + directory + wide_end_of_directory(members, directory.size(), start.size()));
+  ASSERT_EQ(file->names().size(), members);
+  EXPECT_EQ(file->names().back(), text(members - 1));
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(60));
 }
 
@@ -310,7 +313,7 @@ TEST_F(Npz, WhateverBytesChangeNothingOutsideOfTheFileIsRead) {
       start + directory + wide_end_of_directory(entries.size(), directory.size(), start.size());
   const std::string narrow = archive(entries);
   std::mt19937 random(1);
-  for (int round = 0; round < 3'000; ++round) {
+  for (int round = 0; round < cases(3'000); ++round) {
     std::string bytes = round % 2 ? wide : narrow;
     const auto changes = 1 + random() % 3;
     for (std::uint32_t i = 0; i < changes; ++i)

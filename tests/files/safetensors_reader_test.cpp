@@ -3,6 +3,7 @@
 
 #include "host/files/stored_file.hpp"
 #include "host/support/text.hpp"
+#include "tests/testing/cases.hpp"
 #include "tests/testing/scratch.hpp"
 #include "tests/testing/throws.hpp"
 
@@ -20,6 +21,7 @@ namespace multibuffer::files {
 namespace {
 
 using multibuffer::testing::bytes_of;
+using multibuffer::testing::cases;
 using multibuffer::testing::expect_error;
 using multibuffer::testing::Scratch;
 using multibuffer::testing::write_file;
@@ -222,7 +224,7 @@ TEST_F(Safetensors, EveryTruncationIsRefused) {
 TEST_F(Safetensors, WhateverBytesChangeNothingOutsideOfTheFileIsRead) {
   const std::string whole = file_bytes(two_tensors, two_data);
   std::mt19937 random(1);
-  for (int round = 0; round < 3'000; ++round) {
+  for (int round = 0; round < cases(3'000); ++round) {
     std::string bytes = whole;
     const auto changes = 1 + random() % 3;
     for (std::uint32_t i = 0; i < changes; ++i) {

@@ -1,6 +1,8 @@
 #include <multibuffer/error.hpp>
 #include <multibuffer/format.hpp>
 
+#include "tests/testing/cases.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -712,7 +714,7 @@ TEST(FormatProperty, AnyTextParsesOrThrowsAndWhatParsesCanBeShown) {
   std::mt19937_64 random(20240607);
   const auto below = [&](std::size_t bound) { return static_cast<std::size_t>(random() % bound); };
   int parsed = 0;
-  for (int iteration = 0; iteration < 200'000; ++iteration) {
+  for (int iteration = 0; iteration < testing::cases(200'000); ++iteration) {
     std::string format;
     const std::size_t likely = below(8);
     for (std::size_t left = below(16); left > 0; --left)
@@ -738,7 +740,7 @@ TEST(FormatProperty, AnyTextParsesOrThrowsAndWhatParsesCanBeShown) {
     ASSERT_FALSE(shown.empty());
     ASSERT_EQ(show_element(format_of(type), element.data()), shown) << format;
   }
-  EXPECT_GT(parsed, 20'000) << "too few texts that mean something";
+  EXPECT_GT(parsed, testing::cases(20'000)) << "too few texts that mean something";
 }
 
 TEST(Format, IsWrittenSoThatNothingIsLeftToAlignment) {

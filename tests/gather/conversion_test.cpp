@@ -3,6 +3,7 @@
 #include <multibuffer/multibuffer.hpp>
 
 #include "host/cpu/host_gather.hpp"
+#include "tests/testing/cases.hpp"
 #include "tests/testing/number_samples.hpp"
 #include "tests/testing/on_device.hpp"
 #include "tests/testing/random_plan.hpp"
@@ -24,6 +25,7 @@
 namespace multibuffer {
 namespace {
 
+using testing::cases;
 using testing::expect_error;
 using Numbers = std::vector<std::int64_t>;
 
@@ -239,7 +241,7 @@ TEST(ConversionOf, IsNoneWhereElementsStayWhatTheyAre) {
 
 TEST(HostGather, CopiesAndConvertsWhateverAPlanSays) {
   testing::Random random(1);
-  for (int i = 0; i < 5000; ++i) {
+  for (int i = 0; i < cases(5000); ++i) {
     testing::Case c = testing::CaseMaker(random, {.conversions = 60, .scalings = 40}).make();
     const std::vector<std::byte> expected = c.expected();
     std::fill_n(c.out[0].data(), c.out[0].bytes(), testing::prefill);

@@ -1,5 +1,6 @@
 #include <multibuffer/multibuffer.hpp>
 
+#include "tests/testing/cases.hpp"
 #include "tests/testing/number_samples.hpp"
 #include "tests/testing/on_device.hpp"
 #include "tests/testing/random_array.hpp"
@@ -28,6 +29,7 @@
 namespace multibuffer {
 namespace {
 
+using testing::cases;
 using testing::expect_error;
 using testing::Random;
 using Numbers = std::vector<std::int64_t>;
@@ -123,7 +125,7 @@ std::vector<Format> sources() {
 TEST_P(ScalingTest, OfRandomViewsIsWhatTheReferenceMakesOfThem) {
   Random random(3);
   const std::vector<Format> formats = sources();
-  for (int i = 0; i < 400 && !HasFailure(); ++i) {
+  for (int i = 0; i < cases(400) && !HasFailure(); ++i) {
     const Format& format = formats[static_cast<std::size_t>(i) % formats.size()];
     Numbers shape;
     for (int axes = random.between(0, 4); axes > 0; --axes)

@@ -242,7 +242,8 @@ class Endings(Case):
         return process.returncode, hanging
 
     def test_by_sigterm_in_each_step(self):
-        for call, row in CALLS.items():
+        every = 1 if os.environ.get("MULTIBUFFER_TEST_CASES") == "all" else 3
+        for call, row in list(CALLS.items())[::every]:
             with self.subTest(row):
                 shutil.rmtree(self.root / "build", ignore_errors=True)
                 pathlib.Path(f"{self.calls}.pid").unlink(missing_ok=True)

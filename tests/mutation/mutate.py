@@ -210,7 +210,7 @@ def run(command, seconds, environment=None, cwd=BUILD):
     """Returns the exit status and the last lines; None if the time was over."""
     process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                errors="replace", start_new_session=True,
-                               env=None if environment is None else os.environ | environment)
+                               env=os.environ | {"MULTIBUFFER_TEST_CASES": "all"} | (environment or {}))
     try:
         output, _ = process.communicate(timeout=seconds)
         return process.returncode, output[-3000:]

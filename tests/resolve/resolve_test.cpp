@@ -3,6 +3,7 @@
 #include "host/resolve/distinct.hpp"
 #include "host/resolve/slot_set.hpp"
 #include "host/support/text.hpp"
+#include "tests/testing/cases.hpp"
 #include "tests/testing/throws.hpp"
 
 #include <gtest/gtest.h>
@@ -21,6 +22,7 @@
 namespace multibuffer {
 namespace {
 
+using testing::cases;
 using testing::expect_error;
 using Table = std::vector<const std::byte*>;
 using Numbers = std::vector<std::int64_t>;
@@ -377,10 +379,14 @@ TEST(Resolve, AgreesWithAMapWhateverTheTable) {
       expect_resolved(rows, step);
     }
   };
-  for (const std::int64_t count : {1, 2, 3, 7, 8, 9, 100, 1025, 3000})
-    for (const std::int64_t apart : {1, 2, 4, 8, 16, 24, 32, 48, 64})
+  const std::vector<std::int64_t> distances{1, 2, 4, 8, 16, 24, 32, 48, 64};
+  for (const std::int64_t count : {1, 2, 3, 7, 8, 9, 100})
+    for (const std::int64_t apart : distances)
       for (const std::int64_t step : {1, 3}) expect_all(count, apart, step);
-  for (const std::int64_t apart : {8, 48}) expect_all(300'000, apart, apart == 8 ? 1 : 2);
+  for (std::size_t i = 0; i < cases(36U); ++i)
+    expect_all(i % 2 == 0 ? 3000 : 1025, distances[i * 4 % 9], i / 9 % 2 == 0 ? 1 : 3);
+  expect_all(cases(300'000), 8, 1);
+  expect_all(cases(300'000), 48, 2);
 }
 
 TEST(Resolve, StopsWhenAsked) {
@@ -466,10 +472,10 @@ TEST(Distinct, AddressesThatRiseOrFallAtFirstMayRepeatLater) {
 
 /// Tables long enough for several threads, with few repetitions and many, near and far.
 TEST(Distinct, IdsOfLongTablesAreThoseOfAMap) {
-  constexpr std::int64_t count = 300'000;
+  const std::int64_t count = cases(300'000);
   std::mt19937_64 random(11);
   for (const std::int64_t apart : {8, 24, 248, 100'000}) {
-    Numbers rows(count);
+    Numbers rows(static_cast<std::size_t>(count));
     for (std::int64_t i = 0; i < count; ++i)
       rows[static_cast<std::size_t>(i)] = (std::int64_t{1} << 40) + i * apart;
     std::ranges::shuffle(rows, random);
