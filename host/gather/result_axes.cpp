@@ -125,6 +125,10 @@ void check_output(const Output& out, const Shape& shape, const Shape& strides,
   std::int64_t span = itemsize;
   for (const std::size_t i : order) {
     if (shape[i] == 1) continue;
+    if (strides[i] < 0)
+      throw Failure(Errc::invalid_argument,
+                    text("output stride ", strides[i], " of axis ", i,
+                         " is negative; reverse the axis of the array instead"));
     if (strides[i] < span)
       throw Failure(Errc::invalid_argument,
                     text("output stride ", strides[i], " of axis ", i,

@@ -395,7 +395,7 @@ TEST_F(CudaDevice, TheDefaultStreamOfCudaHasAHandle) {
 }
 
 TEST_F(CudaDevice, ThreadsMayShareABackend) {
-  const std::vector<std::int32_t> values = counting(cases(3'000'000));
+  const std::vector<std::int32_t> values = counting(cases(std::size_t{3'000'000}));
   const auto source = on_device(values);
   std::vector<std::thread> threads;
   std::vector<std::vector<std::int32_t>> results(4);
@@ -679,7 +679,7 @@ class TwoCudaDevices : public CudaDevice {
 };
 
 TEST_F(TwoCudaDevices, EachHasItsOwnMemoryStreamsAndSlots) {
-  const std::vector<std::int32_t> values = counting(cases(3'000'000));
+  const std::vector<std::int32_t> values = counting(cases(std::size_t{3'000'000}));
   const std::vector<std::int64_t> shape{std::ssize(values)};
   const ArrayView view = ArrayView::dense(values.data(), shape, Format("i", 4));
   std::vector<std::thread> threads;
