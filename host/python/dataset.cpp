@@ -195,8 +195,8 @@ DatasetObject with_window(const DatasetObject& object, const py::object& bytes) 
   return {object.dataset.with_window(long_argument(number, "bytes")), object.device};
 }
 
-DeviceBuffer read(const DatasetObject& object, const multibuffer::Selection& selection,
-                  ReadOptions options, const Progress& progress) {
+DeviceBuffer read_selected(const DatasetObject& object, const multibuffer::Selection& selection,
+                           ReadOptions options, const Progress& progress) {
   options.device = object.device;
   const Dataset dataset = object.dataset;  // as owner.hpp asks for
   return without_gil(
@@ -233,7 +233,7 @@ py::object dataset_as_numpy(const DatasetObject& object, const py::object& dtype
     throw py::value_error("an array in files becomes a NumPy array by a copy");
   DatasetObject here = object;
   here.device = Device::host();
-  const py::object dense = wrap(read(here, {}, {}, {}));
+  const py::object dense = wrap(read_selected(here, {}, {}, {}));
   return py::module_::import("numpy").attr("asarray")(dense, numpy_dtype(dtype));
 }
 
@@ -314,14 +314,14 @@ struct Verbs<DatasetObject> {
     options.stream = stream_argument(stream);
     if (!out.is_none())
       options.out = output_of(out, asked.shape, options.format.value_or(object.dataset.format()));
-    DeviceBuffer result = python::read(object, selection, std::move(options), progress);
+    DeviceBuffer result = read_selected(object, selection, std::move(options), progress);
     if (!out.is_none()) return py::reinterpret_borrow<py::object>(out);
     return wrap(std::move(result));
   }
   static void read(const DatasetObject& object, std::byte* to) {
     ReadOptions options;
     options.out = Output{to, object.dataset.nbytes(), MemorySpace::host, {}};
-    python::read(object, {}, std::move(options), {});
+    read_selected(object, {}, std::move(options), {});
   }
 };
 

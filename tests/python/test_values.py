@@ -285,11 +285,12 @@ class Overlaps(unittest.TestCase):
                 self.assertEqual(block[written].tolist(), expected.tolist())
         self.assertGreater(min(apart, together), 20)
 
-    def test_outputs_whose_elements_overlap_are_refused_by_the_reference(self):
+    def test_outputs_whose_elements_overlap_or_go_backwards_are_refused_by_the_reference(self):
         memory = numpy.zeros(3, "i8")
-        for out in (numpy.lib.stride_tricks.as_strided(memory, (3,), (0,)),
-                    numpy.lib.stride_tricks.as_strided(memory, (3,), (4,)), memory[::-1]):
-            with self.assertRaisesRegex(ValueError, "overlap"):
+        for out, why in ((numpy.lib.stride_tricks.as_strided(memory, (3,), (0,)), "overlap"),
+                         (numpy.lib.stride_tricks.as_strided(memory, (3,), (4,)), "overlap"),
+                         (memory[::-1], "stride -8 of axis 0 is negative")):
+            with self.assertRaisesRegex(ValueError, why):
                 multibuffer.reference(numpy.arange(3)).copy(out=out)
         self.assertEqual(memory.tolist(), [0, 0, 0])
 

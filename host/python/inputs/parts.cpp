@@ -23,6 +23,18 @@
 namespace py = pybind11;
 
 namespace multibuffer::python {
+
+bool is_dense(const ArrayView& view) {
+  if (view.layout().levels() > 0) return false;
+  std::int64_t stride = view.itemsize();
+  for (int i = view.ndim(); i-- > 0;) {
+    const Axis& axis = view.layout().axes()[static_cast<std::size_t>(i)];
+    if (axis.extent != 1 && axis.stride != stride) return false;
+    stride *= axis.extent;
+  }
+  return true;
+}
+
 namespace {
 
 /// Keeps the parts of a list, and drops all at once.
@@ -94,17 +106,6 @@ bool lies_like(const dlpack::ManagedTensorVersioned& model,
     return false;
   return std::equal(a.shape + free_axes, a.shape + a.ndim, b.shape + free_axes) &&
          (!a.strides || std::equal(a.strides, a.strides + a.ndim, b.strides));
-}
-
-bool is_dense(const ArrayView& view) {
-  if (view.layout().levels() > 0) return false;
-  std::int64_t stride = view.itemsize();
-  for (int i = view.ndim(); i-- > 0;) {
-    const Axis& axis = view.layout().axes()[static_cast<std::size_t>(i)];
-    if (axis.extent != 1 && axis.stride != stride) return false;
-    stride *= axis.extent;
-  }
-  return true;
 }
 
 /// Tells whether arrays of these strides are dense whatever the extent of axis 0.

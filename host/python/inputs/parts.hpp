@@ -59,4 +59,8 @@ Stack stack_parts(Parts& parts);
 /// route; throws ValueError for parts of another shape or format.
 Stack gather_parts(Parts& parts, Route route);
 
+/// Returns true if no pointer leads to the elements, and their strides are those of C order. Those
+/// of an array without elements may be others.
+bool is_dense(const ArrayView& view);
+
 }  // namespace multibuffer::python

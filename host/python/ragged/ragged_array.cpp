@@ -254,7 +254,7 @@ py::object as_numpy(const RaggedObject&, const py::object&, const py::object&) {
 }
 
 const RaggedArray& array_in(const RaggedObject& object) { return object.array; }
-std::string device_of(const RaggedObject& object) { return object.array.device().name(); }
+std::string device_name(const RaggedObject& object) { return object.array.device().name(); }
 const char* placement_of_rows(const RaggedObject& object) {
   return object.array.placement() == PlacementKind::in_place ? "in_place" : "packed";
 }
@@ -297,7 +297,7 @@ void bind_ragged(py::module_& module) {
       "after\n"
       "the other, and pad() under each other.");
   bind_ragged_properties<array_in>(cls);
-  cls.property<device_of>("device", "Where it is: 'host', 'cuda:0', ...")
+  cls.property<device_name>("device", "Where it is: 'host', 'cuda:0', ...")
       .property<placement_of_rows>("placement", "How its rows were placed: 'packed' or 'in_place'.")
       .property<storage_bytes>("storage_bytes",
                                "What its rows and tables take on the device; in place, the tables.")

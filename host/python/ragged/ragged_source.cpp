@@ -86,18 +86,6 @@ Numbers offsets_by(const Numbers& lengths, std::int64_t items) {
   return offsets;
 }
 
-bool is_dense(const ArrayView& view) {
-  if (view.layout().levels() > 0) return false;
-  if (view.layout().empty()) return true;
-  std::int64_t stride = view.itemsize();
-  for (std::size_t i = view.layout().axes().size(); i-- > 0;) {
-    const Axis& axis = view.layout().axes()[i];
-    if (axis.extent != 1 && axis.stride != stride) return false;
-    stride *= axis.extent;
-  }
-  return true;
-}
-
 struct Values {
   Source source;
   bool is_copy = false;
@@ -117,7 +105,9 @@ Values values_of(const py::object& object, Route route) {
   }();
   if (source.view.ndim() == 0)
     throw py::value_error("the values need an axis of items for offsets or lengths to count");
-  if (is_dense(source.view)) return {std::move(source), false};
+  const Layout& layout = source.view.layout();
+  if (is_dense(source.view) || (layout.empty() && layout.levels() == 0))
+    return {std::move(source), false};
   return {source_of(dense_copy(source, route)), true};
 }
 
