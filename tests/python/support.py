@@ -11,7 +11,7 @@ from _exporters import Exporter
 DEVICE = os.environ.get("MULTIBUFFER_TEST_DEVICE", "host")
 # How many random files, tables or samples a reader is compared on, beyond the few that each run takes.
 AT_LEAST = int(os.environ.get("MULTIBUFFER_TEST_RANDOM", 0))
-# Whether tests that try many cases of one kind try all of them, as `./dev test --long` asks.
+# `./dev test --long` asks tests that try many cases of one kind for all of them, not for some.
 ALL_CASES = os.environ.get("MULTIBUFFER_TEST_CASES") == "all"
 
 
