@@ -383,8 +383,9 @@ TEST(Resolve, AgreesWithAMapWhateverTheTable) {
   for (const std::int64_t count : {1, 2, 3, 7, 8, 9, 100})
     for (const std::int64_t apart : distances)
       for (const std::int64_t step : {1, 3}) expect_all(count, apart, step);
+  // In an order whose beginning has both counts, both steps and all distances.
   for (std::size_t i = 0; i < cases(36U); ++i)
-    expect_all(i % 2 == 0 ? 3000 : 1025, distances[i * 4 % 9], i / 9 % 2 == 0 ? 1 : 3);
+    expect_all(i % 2 == 0 ? 3000 : 1025, distances[i % 9], (i / 18 + i % 18 / 2) % 2 == 0 ? 1 : 3);
   expect_all(cases(300'000), 8, 1);
   expect_all(cases(300'000), 48, 2);
 }

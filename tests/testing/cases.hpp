@@ -7,7 +7,7 @@
 
 namespace multibuffer::testing {
 
-/// Returns how many of `all` cases that differ by a seed a test tries: all of them where
+/// Returns how many of `all` cases a test tries, or how large one is that could be `all`: all where
 /// MULTIBUFFER_TEST_CASES is `all`, which `./dev test --long` sees to; else the first quarter, or
 /// under the sanitizers, where each takes ten times as long, the first sixteenth.
 template <std::integral Count>
