@@ -4,6 +4,7 @@
 
 #include "host/support/index_of.hpp"
 #include "host/support/process_lock.hpp"
+#include "host/support/sanitizers.hpp"
 #include "host/support/threshold.hpp"
 
 #include <algorithm>
@@ -19,11 +20,8 @@ namespace {
 /// Smaller blocks the C library keeps by itself.
 constexpr Threshold least_kept_bytes{std::int64_t{256} << 10, 64};
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool keeps = false;  // it is to see who uses memory that was given back
-#else
-constexpr bool keeps = true;
-#endif
+/// The sanitizer is to see who uses memory that was given back.
+constexpr bool keeps = !has_address_sanitizer;
 
 struct Block {
   void* memory = nullptr;

@@ -4,6 +4,7 @@
 
 #include "host/files/npy.hpp"
 #include "host/files/png.hpp"
+#include "host/support/sanitizers.hpp"
 #include "host/support/text.hpp"
 #include "tests/testing/refused_calls.hpp"
 #include "tests/testing/scratch.hpp"
@@ -788,9 +789,7 @@ TEST_F(Command, MoreLargeFilesThanCanBeMappedAreRefusedByTheLimitsName) {
 
 TEST_F(Command, WithoutThreadsTheWorkIsDoneOnOne) {
   if (!multibuffer::testing::can_refuse_calls()) GTEST_SKIP() << "no system call can be refused";
-#ifdef __SANITIZE_THREAD__
-  GTEST_SKIP() << "the thread sanitizer has a thread of its own";
-#endif
+  if (has_thread_sanitizer) GTEST_SKIP() << "the thread sanitizer has a thread of its own";
   const std::string in = make_large("large.npy", 10'000'000);
   const Outcome outcome = finish(start({"gather", in, "--verify", "--out", files_ / "out.npy"}, [] {
     setenv("MULTIBUFFER_NUM_THREADS", "4", 1);
@@ -803,9 +802,7 @@ TEST_F(Command, WithoutThreadsTheWorkIsDoneOnOne) {
 }
 
 TEST_F(Command, WithoutMemoryItSaysSo) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "sanitizers need terabytes of addresses";
-#endif
+  if (has_sanitizer) GTEST_SKIP() << "sanitizers need terabytes of addresses";
   const std::string in = make_large("large.npy", 3'000'000);
   const auto run_within = [&](rlim_t megabytes, const Arguments& arguments) {
     return finish(start(arguments, [&] {
@@ -837,9 +834,7 @@ TEST_F(Command, WithoutMemoryItSaysSo) {
 }
 
 TEST_F(Command, AFileThatNeedsTooMuchMemoryIsNamed) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "sanitizers need terabytes of addresses";
-#endif
+  if (has_sanitizer) GTEST_SKIP() << "sanitizers need terabytes of addresses";
   // A header of four million bytes, which are many values.
   std::string shape = "(";
   while (shape.size() < 4'000'000) shape += "1,";

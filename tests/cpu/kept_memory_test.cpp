@@ -2,6 +2,8 @@
 
 #include <multibuffer/stages/large_vector.hpp>
 
+#include "host/support/sanitizers.hpp"
+
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,9 +23,9 @@ constexpr std::size_t mebibyte = std::size_t{1} << 20;
 class KeptMemory : public ::testing::Test {
  protected:
   void SetUp() override {
-#if defined(__SANITIZE_ADDRESS__)
-    GTEST_SKIP() << "nothing is kept, so that the sanitizer sees memory that was given back";
-#endif
+    if (has_address_sanitizer) {
+      GTEST_SKIP() << "nothing is kept, so that the sanitizer sees memory that was given back";
+    }
   }
 };
 

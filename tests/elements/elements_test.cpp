@@ -403,8 +403,7 @@ TEST_F(Algorithms, RangesAndLoops) {
   std::vector<float> copied;
   for (const float element : view_) copied.push_back(element);
   EXPECT_EQ(copied, sorted_);
-  EXPECT_EQ(std::ranges::max(std::ranges::subrange(begin(view_), end(view_))),
-            std::ranges::max(sorted_));
+  EXPECT_EQ(*std::ranges::max_element(begin(view_), end(view_)), std::ranges::max(sorted_));
 }
 
 TEST_F(Algorithms, SortOfCopiedKeysAndLowerBound) {

@@ -31,8 +31,9 @@ const char* item_pointer(const BufferExport& source, const Numbers& indices) {
   for (int i = 0; i < source.ndim; ++i) {
     pointer += source.strides[i] * indices[static_cast<std::size_t>(i)];
     if (source.suboffsets && source.suboffsets[i] >= 0) {
-      std::memcpy(&pointer, pointer, sizeof pointer);
-      pointer += source.suboffsets[i];
+      const char* stored = nullptr;
+      std::memcpy(&stored, pointer, sizeof stored);
+      pointer = stored + source.suboffsets[i];
     }
   }
   return pointer;

@@ -4,6 +4,7 @@
 #include <multibuffer/multibuffer.hpp>
 
 #include "host/support/rounding.hpp"
+#include "host/support/sanitizers.hpp"
 #include "tests/testing/throws.hpp"
 
 #include <gtest/gtest.h>
@@ -294,9 +295,7 @@ TEST(Scale, SixtyFourAxesWithATableInTheirMidst) {
 // Calls.
 
 TEST(Scale, MemoryIsFlatOverManySmallCalls) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer keeps memory that was freed";
-#endif
+  if (has_sanitizer) GTEST_SKIP() << "a sanitizer keeps memory that was freed";
   const char* const asked = std::getenv("MULTIBUFFER_TEST_CALLS");
   const std::int64_t calls = asked ? std::strtoll(asked, nullptr, 10) : 1'000'000;
   const ManyRows rows(1000);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "host/support/sanitizers.hpp"
+
 #include <algorithm>
 #include <concepts>
 #include <cstdlib>
@@ -12,11 +14,7 @@ namespace multibuffer::testing {
 /// under the sanitizers, where each takes ten times as long, the first sixteenth.
 template <std::integral Count>
 Count cases(Count all) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  constexpr Count part = 16;
-#else
-  constexpr Count part = 4;
-#endif
+  constexpr Count part = has_sanitizer ? 16 : 4;
   static const char* const asked = std::getenv("MULTIBUFFER_TEST_CASES");
   return asked && std::string_view(asked) == "all" ? all : std::max<Count>(1, all / part);
 }
