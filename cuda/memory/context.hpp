@@ -8,6 +8,7 @@
 #include <cuda.h>
 #include <cuda_runtime_api.h>
 
+#include <array>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -85,6 +86,7 @@ class Context {
   StreamId id_of(cudaStream_t stream) const;
   /// Returns the handle of one of the context's own streams, which exist for ever; null for others.
   cudaStream_t own_stream(StreamId id) const noexcept;
+  std::array<cudaStream_t, 2> own_streams() const noexcept { return {work_.handle, fetch_.handle}; }
   bool is_own(cudaStream_t stream) const noexcept {
     return stream == work_.handle || stream == fetch_.handle;
   }

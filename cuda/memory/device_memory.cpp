@@ -27,11 +27,11 @@ cudaError_t allocate_once(const Context& context, std::byte*& data, std::int64_t
   return error;
 }
 
-/// Returns memory that was freed and not reused to the driver.
+/// Waits for memory that is to be freed after work which has not ended yet, and returns what was
+/// freed and not reused to the driver.
 void trim(Context& context) {
-  if (!context.has_memory_pools()) return;
-  // Blocks whose last use has not ended yet may hold the memory.
   context.reclaimer().reclaim_everything();
+  if (!context.has_memory_pools()) return;
   cudaMemPool_t pool = nullptr;
   MULTIBUFFER_CUDA_CHECK(cudaDeviceGetDefaultMemPool(&pool, context.ordinal()));
   MULTIBUFFER_CUDA_CHECK(cudaMemPoolTrimTo(pool, 0));

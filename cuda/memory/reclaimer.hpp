@@ -42,17 +42,15 @@ using RetiredBlocks = std::list<RetiredBlock>;
 /// Frees a device's blocks after the last work on them, and never by the handle of a stream that
 /// may be gone. If the last work on a block is
 ///
-///  - on one stream of the library's own, the block is freed on that stream, and the next
-///  allocation
-///    there has it;
+///  - on one stream of the library's own, the block is freed there, and the next allocation there
+///    has it;
 ///  - on several streams, and all of it is marked by events, the block is freed on a stream that
 ///    waits for them;
 ///  - on one stream of the caller's, and not done yet, it is freed on that stream when the caller
 ///    names it again, so that a loop of gathers there does not grow;
 ///  - a consumer's on the legacy stream, it is freed after an event that is recorded there now;
 ///  - a consumer's on another stream, it is freed after an event that is recorded when that stream
-///  is
-///    named again, since then it exists.
+///    is named again, since then it exists.
 ///
 /// The last two are for memory that was handed to a consumer, whose work the library does not see.
 /// A handle must not be used once its stream may have been destroyed, and a destroyed stream's work
@@ -99,6 +97,9 @@ class Reclaimer {
   void settle(cudaStream_t stream, StreamId id);
   bool is_freed_now(const RetiredBlock& block, cudaStream_t stream) noexcept;
   bool is_freed_after_its_uses(const RetiredBlock& block) noexcept;
+  /// Records when blocks will be free that `stream` was asked to free just now. Allocations wait
+  /// for them while all such `bytes` are too many.
+  void note_freed(std::int64_t bytes, cudaStream_t stream) noexcept;
   void mark_on_legacy(RetiredBlock& block) noexcept;
   void add_parked(RetiredBlocks block) noexcept;
   /// Adds a block, and frees others if too many wait.

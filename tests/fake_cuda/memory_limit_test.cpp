@@ -1,12 +1,15 @@
 // Arrays that do not fit on a device.
 
+#include <multibuffer/cuda/stream.hpp>
 #include <multibuffer/multibuffer.hpp>
 
 #include "tests/fake_cuda/fake_cuda.hpp"
 #include "tests/testing/throws.hpp"
 
+#include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -60,6 +63,31 @@ TEST(MemoryLimit, ARequestThatTouchesLittleBringsLittle) {
     EXPECT_EQ(std::memcmp(result.data() + i * 65536,
                           rows.pointers[static_cast<std::size_t>(far[i])], 65536),
               0);
+}
+
+/// What is freed after work that has not ended is waited for, on whichever stream that work is.
+TEST(MemoryLimit, MemoryOnItsWayBackIsWaitedFor) {
+  const std::vector<std::byte> memory(700 << 10, std::byte{5});
+  const auto view_of = [&](std::int64_t bytes) {
+    return ArrayView::dense(memory.data(), std::array{bytes}, Format("B", 1));
+  };
+  const Device device = Device::open("cuda:2");
+  cudaStream_t callers = nullptr;
+  ASSERT_EQ(cudaSetDevice(2), cudaSuccess);
+  ASSERT_EQ(cudaStreamCreateWithFlags(&callers, cudaStreamNonBlocking), cudaSuccess);
+  for (const StreamRef stream : {StreamRef(), cuda::stream_ref(callers)}) {
+    device.synchronize();
+    const fake_cuda::MemoryLimit limit(
+        2, device.info().memory_bytes - device.info().free_bytes.value() + MiB);
+    UploadOptions options;
+    options.stream = stream;
+    upload(view_of(600 << 10), device, options);
+    upload(view_of(1), device, options);  // a caller's stream is named again
+    const DeviceArray larger = upload(view_of(700 << 10), device, options);
+    EXPECT_EQ(copy(larger.slice(0, {-9, {}, 1})).to_host(), std::vector(9, std::byte{5}));
+  }
+  EXPECT_EQ(cudaStreamDestroy(callers), cudaSuccess);
+  EXPECT_EQ(cudaSetDevice(0), cudaSuccess);
 }
 
 TEST(MemoryLimit, AnElementThatNeedsMoreIsAnErrorWithTheSizes) {
