@@ -585,7 +585,7 @@ class CudaInPlace : public CudaDevice {
   }
   static std::vector<std::int32_t> expected() {
     std::vector<std::int32_t> values = counting(3 * length);
-    std::ranges::rotate(values, values.begin() + 2 * length);
+    std::rotate(values.begin(), values.begin() + 2 * length, values.end());
     return values;
   }
 };
@@ -604,7 +604,7 @@ TEST_F(CudaInPlace, EvenlySpacedRowsAreReadForwardsAndBackwards) {
   EXPECT_EQ(copied(view({first, first + length, first + 2 * length}, MemorySpace::device)),
             counting(3 * length));
   std::vector<std::int32_t> backwards = counting(3 * length);
-  std::ranges::rotate(backwards, backwards.begin() + 2 * length);
+  std::rotate(backwards.begin(), backwards.begin() + 2 * length, backwards.end());
   std::swap_ranges(backwards.begin() + length, backwards.begin() + 2 * length,
                    backwards.begin() + 2 * length);
   EXPECT_EQ(copied(view({first + 2 * length, first + length, first}, MemorySpace::device)),
