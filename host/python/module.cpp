@@ -1,6 +1,12 @@
 #include "host/python/module.hpp"
 
+// A free-threaded CPython turns the GIL on when it imports the module (README.md, "The GIL"), as it
+// does by the default of older versions of pybind11.
+#if PYBIND11_VERSION_HEX >= 0x03010000
+PYBIND11_MODULE(_core, module, pybind11::mod_gil_used()) {
+#else
 PYBIND11_MODULE(_core, module) {
+#endif
   using namespace multibuffer::python;
   module.doc() = "The compiled part of multibuffer.";
   module.attr("__version__") = MULTIBUFFER_VERSION;

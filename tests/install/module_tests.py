@@ -27,6 +27,9 @@ def run(python, path, name):
         "PYTHONPATH": os.pathsep.join(path),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONFAULTHANDLER": "1",
+        # A free-threaded Python has the GIL from its beginning: else it would say in each process that
+        # an import turns it on, which test_threads.py asks for.
+        "PYTHON_GIL": "1",
         "MULTIBUFFER_TEST_DEVICE": "host",
     }
     try:

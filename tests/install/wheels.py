@@ -1,6 +1,6 @@
 """`pip wheel .` for each CPython of this machine; each wheel is installed in a clean environment and tested.
 
-usage: wheels.py [VERSION...]          3.9 to 3.15, or those that are named
+usage: wheels.py [VERSION...]          3.9 to 3.15, or those that are named (3.14t is free-threaded)
        wheels.py --into ENVIRONMENT    in that virtual environment, and for its Python alone
 
 A version's Python is one of the PATH or of pyenv, with the headers of C and venv. In a virtual environment
@@ -32,7 +32,7 @@ PROBE = """
 import ensurepip, os, sys, sysconfig, venv
 os.stat(os.path.join(sysconfig.get_paths()["include"], "Python.h"))
 assert sys.implementation.name == "cpython"
-print("%d.%d" % sys.version_info[:2], sys.executable, sys.version.split()[0])
+print("%d.%d%s" % (*sys.version_info[:2], sys.abiflags), sys.executable, sys.version.split()[0])
 """
 
 
@@ -196,8 +196,8 @@ def main():
     else:
         totals = [0, 0, 0]
         for version in sys.argv[1:] or VERSIONS:
-            if not re.fullmatch(r"3\.\d+", version):
-                sys.exit(f"wheels.py: {version}? Versions are like 3.12")
+            if not re.fullmatch(r"3\.\d+t?", version):
+                sys.exit(f"wheels.py: {version}? Versions are like 3.12 or 3.14t")
             found = interpreter(version)
             if found:
                 python, full = found
