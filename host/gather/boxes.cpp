@@ -99,6 +99,10 @@ Range hull(const HostIndices& indices, std::span<const Range> own) {
   return hull.begin == most ? Range{} : hull;
 }
 
+bool is_of_indices(const Whole& whole, std::size_t result_axis) {
+  return !whole.result.axes[result_axis].array_axis;
+}
+
 std::int64_t distinct(std::vector<std::int64_t> values) {
   std::ranges::sort(values);
   return std::unique(values.begin(), values.end()) - values.begin();
@@ -201,16 +205,20 @@ bool is_sparse(const Whole& whole, const Box& box) {
     needed = times(needed, reads.counts[axis]);
     travels = times(travels, reads.spans[axis].size());
   }
+  std::int64_t pieces = 1;
+  for (std::size_t i = 0; i < box.size(); ++i)
+    if (is_of_indices(whole, i)) pieces = times(pieces, box[i].size());
   // Below this a piece of its own costs more than what it saves.
   constexpr Threshold worth_a_piece{std::int64_t{1} << 20, 1};
-  return travels > worth_a_piece && travels / 4 > needed;
+  return travels / std::max<std::int64_t>(1, pieces) > worth_a_piece && travels / 4 > needed;
 }
 
-std::vector<Box> halves(const Whole& whole, const Box& box) {
+std::vector<Box> halves(const Whole& whole, const Box& box, CutAlong along) {
   std::vector<Box> best;
   std::int64_t least = most;
   for (std::size_t i = 0; i < box.size(); ++i) {
     if (box[i].size() < 2) continue;
+    if (along == CutAlong::indices && !is_of_indices(whole, i)) continue;
     std::vector<Box> pair{box, box};
     pair[0][i].end = pair[1][i].begin = box[i].begin + box[i].size() / 2;
     const std::int64_t larger =
@@ -228,7 +236,8 @@ std::vector<Box> cut(const Whole& whole, std::int64_t limit) {
     const Box box = std::move(open.back());
     open.pop_back();
     std::vector<Box> smaller;
-    if (bytes_of(whole, box).all() > limit || is_sparse(whole, box)) smaller = halves(whole, box);
+    if (is_sparse(whole, box)) smaller = halves(whole, box, CutAlong::indices);
+    if (smaller.empty() && bytes_of(whole, box).all() > limit) smaller = halves(whole, box);
     if (smaller.empty())
       done.push_back(box);
     else

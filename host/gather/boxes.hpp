@@ -53,9 +53,15 @@ struct BoxBytes {
 };
 BoxBytes bytes_of(const Whole& whole, const Box& box);
 
-/// The two halves of a box, cut along the axis where that saves most; none if the box is a single
-/// element. Boxes that bring far more than they need are better cut as well, which this tells.
-std::vector<Box> halves(const Whole& whole, const Box& box);
+/// Which axes of the result a box may be cut along: any, or those of its index arrays, which alone
+/// make it bring less.
+enum class CutAlong { any_axis, indices };
+
+/// The two halves of a box, cut along the axis where that saves most; none if it cannot be cut.
+std::vector<Box> halves(const Whole& whole, const Box& box, CutAlong along = CutAlong::any_axis);
+
+/// Whether a box brings far more than it needs, so that a piece for each of its indices, at worst,
+/// is better.
 bool is_sparse(const Whole& whole, const Box& box);
 
 /// Cuts the result into boxes of at most `limit` bytes, in the order of the result; boxes of one

@@ -172,6 +172,28 @@ TEST(Slices, FarIndicesBehindAPointerDoNotBringWhatLiesBetween) {
   for (const Box& box : boxes) EXPECT_EQ(part_of(whole, box).view.nbytes(), 16);
 }
 
+TEST(Slices, FarRowsAreCutByRowsAndNotByColumns) {
+  // Cut by columns, each piece would still bring what lies between the rows.
+  const std::vector<std::byte> memory(4 << 20);
+  std::vector<const std::byte*> rows;
+  for (std::size_t i = 0; i < 1024; ++i) rows.push_back(memory.data() + i * 4096);
+  const ArrayView view(rows.data(), Format(), Layout({{1024, 8, 0}, {4096, 1, 1}}, {0, 0}));
+  const Numbers far{1023, 0, 512};
+  Request request;
+  request.groups = {{{0}, {Indices(far)}, {}}};
+  const Whole whole = whole_of(view, request);
+  for (const std::int64_t limit : {std::int64_t{1} << 40, std::int64_t{1} << 20}) {
+    const std::vector<Box> boxes = cut(whole, limit);
+    ASSERT_EQ(boxes.size(), far.size());
+    for (const Box& box : boxes) EXPECT_EQ(part_of(whole, box).view.nbytes(), 4096);
+  }
+  // Many indices, of which each would save little, stay together.
+  Numbers many;
+  for (std::int64_t i = 0; i < 100; ++i) many.push_back(i * 37 % 100 * 10);
+  request.groups = {{{0}, {Indices(many)}, {}}};
+  EXPECT_EQ(cut(whole_of(view, request), std::int64_t{1} << 40).size(), 1u);
+}
+
 TEST(Slices, ASingleElementIsNotCut) {
   const Planes planes(1, 1, 1);
   const Whole whole = whole_of(planes.view(), {});
