@@ -424,6 +424,19 @@ TEST_F(Lifetimes, AReaderWaitsForTheWriterThatHasBegun) {
   EXPECT_EQ(seen, counting(7));
 }
 
+TEST_F(Lifetimes, AnAccessThatReadsAndWritesOneBlockIsAWriter) {
+  const DeviceBuffer result = reversed(uploaded(counting()));
+  const Stream stream = make_stream();
+  {
+    const Access access(stream_ref(stream), {result}, {result});
+    fake_cuda::enqueue(stream.get(), [at = result.data()] {
+      const Numbers values = counting(7);
+      std::memcpy(at, values.data(), static_cast<std::size_t>(bytes));
+    });
+  }
+  EXPECT_EQ(numbers_of(result), counting(7));
+}
+
 TEST_F(Lifetimes, AWriterWaitsForTheReaderThatHasBegun) {
   const DeviceArray array = uploaded(counting());
   const DeviceBuffer result = reversed(array);

@@ -18,6 +18,8 @@ TABLE = [
     ("host/support/parallel.cpp", "last piece dropped",
      "const std::int64_t pieces = count / piece + (count % piece != 0);",
      "the number of pieces bounds the number of threads alone; pieces are taken until there are none"),
+    ("cuda/kernels/ragged_pieces.hpp", "bad entry read", "entry < 0 ? 0 : load_entry(access, plan.lengths, entry);",
+     "a bad index is an error, after which nobody reads the result, and an array without rows has been refused"),
     ("host/view/layout.cpp", "> is >=", "const std::int64_t stop = bound(slice.stop, step > 0 ? highest : lowest);",
      "a step of 0 has been refused"),
 ]
