@@ -29,8 +29,8 @@ cudaError_t allocate_once(const Context& context, std::byte*& data, std::int64_t
 
 /// Waits for memory that is to be freed after work which has not ended yet, and returns what was
 /// freed and not reused to the driver.
-void trim(Context& context) {
-  context.reclaimer().reclaim_everything();
+void trim(Context& context, cudaStream_t stream) {
+  context.reclaimer().reclaim_everything(stream);
   if (!context.has_memory_pools()) return;
   cudaMemPool_t pool = nullptr;
   MULTIBUFFER_CUDA_CHECK(cudaDeviceGetDefaultMemPool(&pool, context.ordinal()));
@@ -45,7 +45,7 @@ std::byte* allocate(Context& context, std::int64_t bytes, cudaStream_t stream) {
   cudaError_t error = allocate_once(context, data, bytes, stream);
   if (error == cudaErrorMemoryAllocation) {
     ignore(error);
-    trim(context);
+    trim(context, stream);
     error = allocate_once(context, data, bytes, stream);
   }
   if (error == cudaErrorMemoryAllocation) throw_out_of_device_memory(bytes);

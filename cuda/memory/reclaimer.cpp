@@ -89,17 +89,13 @@ bool Reclaimer::is_freed_after_its_uses(const RetiredBlock& block) noexcept {
   for (const LastUse& use : block.uses)
     if (!is_done(cudaStreamWaitEvent(stream, use.mark.event.get()))) return false;
   if (!is_freed_now(block, stream)) return false;
-  note_freed(block.bytes, stream);
-  return true;
-}
-
-void Reclaimer::note_freed(std::int64_t bytes, cudaStream_t stream) noexcept {
   try {
-    on_their_way_.push_back({context_.events().record(stream), bytes});
-    bytes_on_their_way_ += bytes;
+    on_their_way_.push_back({context_.events().record(stream), block.bytes});
+    bytes_on_their_way_ += block.bytes;
   } catch (const std::exception&) {
-    // No allocation will wait for these blocks.
+    // No allocation will wait for this block.
   }
+  return true;
 }
 
 /// Records an event after all work so far on the legacy stream and on the streams that synchronize
@@ -154,15 +150,11 @@ void Reclaimer::settle(cudaStream_t stream, StreamId id) {
     block.uses.push_back({id, {here, 0}});
     std::erase(block.consumers.streams, id);  // last: the event replaces it
   }
-  bool any_freed = false;
   remove_if([&](const RetiredBlock& block) {
     const bool waits =
         block.consumers.any() || block.uses.front().stream != id || !all_on_one_stream(block);
-    const bool is_freed = !waits && is_freed_now(block, stream);
-    any_freed |= is_freed;
-    return is_freed;
+    return !waits && is_freed_now(block, stream);
   });
-  if (any_freed) note_freed(0, stream);  // this stream's next allocations have them at once
   free_marked(true);
 }
 
@@ -210,22 +202,22 @@ void Reclaimer::make_room(cudaStream_t stream) {
   }
 }
 
-void Reclaimer::reclaim_everything() {
-  std::deque<OnItsWay> on_their_way;
+void Reclaimer::reclaim_everything(cudaStream_t stream) {
   {
     const std::lock_guard lock(mutex_);
     if (std::ranges::any_of(parked_, [](const auto& block) { return block.consumers.any(); }))
       mark_on_context();
     free_marked(false);
-    on_their_way.swap(on_their_way_);
+    on_their_way_.clear();
     bytes_on_their_way_ = 0;
   }
-  for (const OnItsWay& blocks : on_their_way)
-    MULTIBUFFER_CUDA_CHECK(cudaEventSynchronize(blocks.freed.get()));
-  // Of blocks that were freed there at once, no event was recorded.
-  for (cudaStream_t stream : context_.own_streams())
-    MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(stream));
-  for (cudaStream_t stream : streams_) MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(stream));
+  // Blocks that are freed in the order of a stream are free once it has come to them.
+  const auto wait_for = [](cudaStream_t freeing) {
+    MULTIBUFFER_CUDA_CHECK(cudaStreamSynchronize(freeing));
+  };
+  std::ranges::for_each(streams_, wait_for);
+  std::ranges::for_each(context_.own_streams(), wait_for);
+  wait_for(stream);
 }
 
 std::int64_t Reclaimer::parked_bytes() const {

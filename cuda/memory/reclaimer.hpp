@@ -87,8 +87,10 @@ class Reclaimer {
   /// bytes. An allocation on `stream` can then reuse them, so that a host that runs ahead of the
   /// device does not make the pool grow without bound.
   void make_room(cudaStream_t stream);
-  /// Waits for all blocks that can be waited for, after an allocation that failed.
-  void reclaim_everything();
+  /// Waits for all blocks that can be waited for, after an allocation on `stream` that failed:
+  /// those that are freed on it, on the library's own streams, or after events. Other streams of
+  /// callers may be gone, and are not waited for.
+  void reclaim_everything(cudaStream_t stream);
 
   /// Returns the bytes of the blocks that wait for a stream to be named.
   std::int64_t parked_bytes() const;
@@ -97,9 +99,6 @@ class Reclaimer {
   void settle(cudaStream_t stream, StreamId id);
   bool is_freed_now(const RetiredBlock& block, cudaStream_t stream) noexcept;
   bool is_freed_after_its_uses(const RetiredBlock& block) noexcept;
-  /// Records when blocks will be free that `stream` was asked to free just now. Allocations wait
-  /// for them while all such `bytes` are too many.
-  void note_freed(std::int64_t bytes, cudaStream_t stream) noexcept;
   void mark_on_legacy(RetiredBlock& block) noexcept;
   void add_parked(RetiredBlocks block) noexcept;
   /// Adds a block, and frees others if too many wait.

@@ -67,8 +67,8 @@ TEST(MemoryLimit, ARequestThatTouchesLittleBringsLittle) {
               0);
 }
 
-/// What is freed after work that has not ended is waited for, on whichever stream that work is.
-TEST(MemoryLimit, MemoryOnItsWayBackIsWaitedFor) {
+/// On the library's own stream, and on the one of the caller's that the allocation names.
+TEST(MemoryLimit, MemoryThatIsFreedAfterWorkIsWaitedFor) {
   const std::vector<std::byte> memory(700 << 10, std::byte{5});
   const auto view_of = [&](std::int64_t bytes) {
     return ArrayView::dense(memory.data(), std::array{bytes}, Format("B", 1));

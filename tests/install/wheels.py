@@ -32,7 +32,8 @@ PROBE = """
 import ensurepip, os, sys, sysconfig, venv
 os.stat(os.path.join(sysconfig.get_paths()["include"], "Python.h"))
 assert sys.implementation.name == "cpython"
-print("%d.%d%s" % (*sys.version_info[:2], sys.abiflags), sys.executable, sys.version.split()[0])
+free_threaded = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+print("%d.%d%s" % (*sys.version_info[:2], free_threaded), sys.executable, sys.version.split()[0])
 """
 
 
@@ -45,7 +46,7 @@ def interpreter(version):
     pyenv = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
     candidates = [
         shutil.which(f"python{version}"),
-        *sorted(glob.glob(f"{pyenv}/versions/{version}.*/bin/python3"), reverse=True),
+        *sorted(glob.glob(f"{pyenv}/versions/{version.rstrip('t')}.*/bin/python3"), reverse=True),
         shutil.which("python3"),
         "/usr/bin/python3",
     ]

@@ -27,7 +27,7 @@ def on_threads(work):
 
     def run(thread):
         try:
-            begin.wait()
+            begin.wait(timeout=60)
             work(thread)
         except BaseException as error:
             raised.append(error)
@@ -62,13 +62,13 @@ class Threads(unittest.TestCase):
             rng = random.Random(thread)
             rows, held = self.rows(thread)
             array = upload(rows)
-            for round in range(ROUNDS):
+            for turn in range(ROUNDS):
                 index = [rng.randrange(-ROWS, ROWS) for _ in range(rng.randrange(1, 9))]
                 self.equal(array.take(numpy.array(index)), held[index])
                 self.equal(array[::-1].take(index), held[::-1][index])
                 self.equal(array.copy(), held)
                 self.equal(array[:, thread:].copy("F"), held[:, thread:])
-                rows, held = self.rows(1000 * round + thread)
+                rows, held = self.rows(1000 * turn + thread)
                 array.update(rows)
                 self.equal(array.copy(dtype="f8"), held.astype("f8"))
 
