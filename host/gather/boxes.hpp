@@ -60,8 +60,8 @@ enum class CutAlong { any_axis, indices };
 /// The two halves of a box, cut along the axis where that saves most; none if it cannot be cut.
 std::vector<Box> halves(const Whole& whole, const Box& box, CutAlong along = CutAlong::any_axis);
 
-/// Whether a box brings far more than it needs, so that a piece for each of its indices, at worst,
-/// is better.
+/// Returns whether a box brings far more than it needs, so that a piece for each of its indices, at
+/// worst, is better.
 bool is_sparse(const Whole& whole, const Box& box);
 
 /// Cuts the result into boxes of at most `limit` bytes, in the order of the result; boxes of one

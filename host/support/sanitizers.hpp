@@ -30,7 +30,7 @@ inline constexpr bool has_thread_sanitizer = true;
 inline constexpr bool has_thread_sanitizer = false;
 #endif
 
-/// Whether this build's code is many times slower than usual, and needs more memory.
+/// A build with a sanitizer is many times slower than usual, and needs more memory.
 inline constexpr bool has_sanitizer = has_address_sanitizer || has_thread_sanitizer;
 
 }  // namespace multibuffer

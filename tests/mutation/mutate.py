@@ -15,6 +15,7 @@ The tree itself is not touched.
 
 import argparse
 import concurrent.futures
+import fcntl
 import hashlib
 import json
 import os
@@ -362,6 +363,17 @@ def print_table(chosen, results):
     return survivors
 
 
+def only_run(folder):
+    """Opens a lock that one process has at a time: two runs would link each other's objects."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = open(folder / "lock", "w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"mutate.py: another run is under way in {folder}; wait for its end, or end it")
+    return lock
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--list", action="store_true", help="list the mutations and stop")
@@ -406,6 +418,7 @@ def main():
     to_do = [each for each in chosen if not is_done(each)]
     print(f"{len(chosen)} mutations, {len(to_do)} to run", flush=True)
     if to_do:
+        lock = only_run(BUILD)
         tree = Tree()
         runs = list(dict.fromkeys(each for mutation in to_do for each in programs_of(mutation.file)))
         wanted = tree.prepare(list(dict.fromkeys(program for program, _, _ in runs)))
@@ -423,6 +436,7 @@ def main():
                 out.flush()
                 print(f"{number}/{len(to_do)} {result['status']} ({result['seconds']} s) {result['id']} "
                       f"{result['file']}: {result['kind']}: {result['code']}  {result['by'][:80]}", flush=True)
+        lock.close()
     survivors = print_table(chosen, results)
     sys.exit(bool(survivors))
 

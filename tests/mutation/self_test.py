@@ -1,6 +1,7 @@
 """The tool of mutations itself: operators find what they should, and its tables still fit the sources."""
 
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -56,6 +57,17 @@ class Operators(unittest.TestCase):
         moved = operators.mutations_of("f.cpp", "\n\n" + SOURCE)
         self.assertEqual(names, [mutation.id for mutation in moved])
         self.assertEqual(operators.sample(self.found, 5), operators.sample(self.found, 8)[:5])
+
+
+class Runs(unittest.TestCase):
+    def test_there_is_one_at_a_time(self):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = Path(folder) / "mutation"
+            first = mutate.only_run(folder)
+            with self.assertRaisesRegex(SystemExit, "another run is under way"):
+                mutate.only_run(folder)
+            first.close()
+            mutate.only_run(folder).close()
 
 
 class Tables(unittest.TestCase):
