@@ -432,6 +432,45 @@ def take_of_batch(size, count):
               goal={0: 1.3 if expected.nbytes >= MIB else 1.0})])
 
 
+def batches_of_memory(threads):
+    """Times an epoch's steps: mini-batches of random rows of an array far beyond the caches, each
+    into the same output, as many as read 64 MiB."""
+    block = numbers(GIB, numpy.dtype("u1"))
+    for size, count in ((32, 8192), (64, 8192), (256, 4096), (KIB, 64), (KIB, 1024),
+                        (4 * KIB, 256), (16 * KIB, 64)):
+        dense = block[:GIB // size * size].reshape(-1, size)
+        batches = numpy.random.default_rng(4).integers(
+            0, len(dense), (64 * MIB // (count * size), count))
+        name = f"batches of {count} rows of {total_text(size)}"
+        yield batches_case(name, dense, batches, threads, "u1")
+        if size >= KIB:
+            yield batches_case(name + " as f4", dense, batches, threads, "f4")
+
+
+def batches_case(name, dense, batches, threads, dtype):
+    expected = dense[batches[-1]].astype(dtype)
+    out, rows = numpy.empty_like(expected), numpy.empty((batches.shape[1], dense.shape[1]), "u1")
+    array = in_place(dense)
+
+    def each(take):
+        return lambda: [take(batch) for batch in batches] and None
+
+    def numpy_take(batch):
+        if dtype == "u1":
+            return numpy.take(dense, batch, axis=0, out=out, mode="clip")
+        numpy.take(dense, batch, axis=0, out=rows, mode="clip")
+        return numpy.copyto(out, rows)
+
+    def index_select(torch):
+        source, target, indices = map(torch.from_numpy, (dense, out, batches))
+        return lambda: [torch.index_select(source, 0, batch, out=target) for batch in indices] and None
+
+    torch = [torch_side("torch.index_select", threads, index_select)] if dtype == "u1" else []
+    return Case("batches", name, batches.size * dense.shape[1], expected, out=out, sides=[
+        calls("multibuffer", each(lambda batch: array.take(batch, out=out, dtype=dtype))),
+        calls("np.take", each(numpy_take), goal={0: 1.3}), *torch])
+
+
 def places_in_lines(threads):
     """Times random rows by where source and output begin within a cache line, in bytes."""
     del threads
@@ -537,6 +576,7 @@ GROUPS = {
     "elements": elements,
     "small": small,
     "calls": calls_of_batches,
+    "batches": batches_of_memory,
     "lines": places_in_lines,
     "cache": in_cache,
     "pages": small_pages,

@@ -27,7 +27,7 @@ void copy_lines(std::byte* to, const std::byte* from, std::int64_t bytes) {
   for (; at + 2 * block_bytes <= bytes; at += block_bytes)
     for (std::int64_t in_page = at; in_page < at + page_bytes; in_page += cache_line_bytes)
       for (std::int64_t line = in_page; line < in_page + block_bytes; line += page_bytes) {
-        prefetch_first_line(from + line + block_bytes);
+        prefetch_to_second_cache(from + line + block_bytes);
         Moves::nontemporal_store_line(to + line, from + line);
       }
   for (; at + cache_line_bytes <= bytes; at += cache_line_bytes)

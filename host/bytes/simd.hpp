@@ -1,5 +1,7 @@
 #pragma once
 
+#include "host/support/prefetch.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -30,29 +32,19 @@ inline std::int64_t bytes_to_cache_line(const std::byte* at) {
   return (cache_line_bytes - offset_in_cache_line(at)) % cache_line_bytes;
 }
 
-/// The locality of a prefetch into the second cache. The requests that the first one may have under
-/// way are soon used up (sixteen lines on Intel's cores), and then copies of what is there have to
-/// wait.
-inline constexpr int second_cache = 2;
-
-/// Prefetches the line that `row` begins in into the second cache. Without memory it does nothing.
-inline void prefetch_first_line(const std::byte* row) { __builtin_prefetch(row, 0, second_cache); }
-
-/// Prefetches the line `bytes` beyond, or before, `from`, where there need not be any memory.
-inline void prefetch_from(const std::byte* from, std::int64_t bytes) {
-  const auto first = reinterpret_cast<std::uintptr_t>(from);
-  prefetch_first_line(
-      reinterpret_cast<const std::byte*>(first + static_cast<std::uintptr_t>(bytes)));
+/// Prefetches the lines of `bytes` bytes from `row` on, and always the first, into the second
+/// cache.
+inline void prefetch_lines(const std::byte* row, std::int64_t bytes) {
+  prefetch_to_second_cache(row);
+  for (std::int64_t at = cache_line_bytes - offset_in_cache_line(row); at < bytes;
+       at += cache_line_bytes)
+    prefetch_to_second_cache(row + at);
 }
 
 /// Prefetches the first lines of a row; the hardware follows a longer one by itself.
 inline void prefetch_row(const std::byte* row, std::int64_t bytes) {
-  constexpr std::int64_t most = 8 * cache_line_bytes;
-  const std::int64_t end = bytes < most ? bytes : most;
-  prefetch_first_line(row);
-  for (std::int64_t at = cache_line_bytes - offset_in_cache_line(row); at < end;
-       at += cache_line_bytes)
-    prefetch_first_line(row + at);
+  constexpr std::int64_t most = 4096;
+  prefetch_lines(row, bytes < most ? bytes : most);
 }
 
 template <class Item>

@@ -3,6 +3,8 @@
 #include "host/bytes/simd.hpp"
 #include "host/bytes/wide_copy.hpp"
 #include "host/cpu/row_kinds.hpp"
+#include "host/cpu/row_range.hpp"
+#include "host/support/prefetch.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -15,12 +17,8 @@
 namespace multibuffer {
 namespace {
 
-struct RowRange {
-  std::byte* to;
-  std::int64_t out_stride;
-  std::int64_t rows;
-  std::int64_t row_bytes;
-};
+/// As `large_row_bytes`, where there are wide vectors and rows are prefetched.
+constexpr std::int64_t large_wide_row_bytes = 4096;
 
 /// Copies rows of so many cache lines.
 template <std::int64_t Lines>
@@ -58,12 +56,25 @@ OneTermAddress<Before, Entry> one_term(const RowAddress<Before, Entry, void>& ad
   return result;
 }
 
-// By value: through a reference, the compiler must assume that each store to a row changes them.
 template <class Row, class Address>
 void copy_each(const RowRange range, const Address address) {
-  std::byte* to = range.to;
-  for (std::int64_t i = 0; i < range.rows; ++i, to += range.out_stride)
-    Row::copy(to, address(i), range.row_bytes);
+  for_each_row(range, address,
+               [&](std::byte* to, const std::byte* from) { Row::copy(to, from, range.row_bytes); });
+}
+
+/// Rows of this size are prefetched: the second cache holds only some hundreds of them.
+constexpr std::int64_t least_prefetched_bytes = 576;
+
+/// Prefetches rows into the first cache, a little ahead.
+template <class Moves, class Address>
+void copy_each_ahead(const RowRange range, const Address address) {
+  constexpr std::int64_t bytes_ahead = 4096, most_rows_ahead = 8;
+  for_each_row_ahead(
+      range, address, range.rows_ahead(bytes_ahead, most_rows_ahead),
+      [&](std::byte* to, const std::byte* from, const std::byte* later) {
+        copy_and_prefetch<Moves>(to, from, range.row_bytes, later, prefetch);
+      },
+      [&](std::byte* to, const std::byte* from) { Moves::copy(to, from, range.row_bytes); });
 }
 
 template <class Address>
@@ -104,8 +115,11 @@ MULTIBUFFER_WIDE void gather_wide(const RowRange& range, const Address& address)
       return copy_each<WideLines<2>>(range, address);
     case 4 * cache_line_bytes:
       return copy_each<WideLines<4>>(range, address);
+    case 8 * cache_line_bytes:
+      return copy_each<WideLines<8>>(range, address);
     default:
-      return copy_each<WideMoves>(range, address);
+      if (range.row_bytes < least_prefetched_bytes) return copy_each<WideMoves>(range, address);
+      return copy_each_ahead<WideMoves>(range, address);
   }
 }
 
@@ -113,7 +127,7 @@ MULTIBUFFER_WIDE void gather_wide(const RowRange& range, const Address& address)
 
 void gather_cached_rows(const RowWalk& walk, std::int64_t rows, std::int64_t row_bytes) {
   const bool wide =
-      row_bytes >= cache_line_bytes && row_bytes < large_row_bytes && has_wide_vectors();
+      row_bytes >= cache_line_bytes && row_bytes < large_wide_row_bytes && has_wide_vectors();
   const RowRange range{walk.to(), walk.out_stride(), rows, row_bytes};
   walk.with_addresses(
       [&]<class Before, class Entry, class After>(const RowAddress<Before, Entry, After>& address) {

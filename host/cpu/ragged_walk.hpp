@@ -32,12 +32,18 @@ class HostRows {
     return table_entry(plan_.ragged.lengths, entry);
   }
 
-  /// Prefetches the row some rows after `row`, if there is one.
+  /// Prefetches the row some rows after `row`, if there is one. Rows that follow each other in
+  /// memory the processor prefetches by itself, and asking as well takes a sixth more time.
   void prefetch_after(std::int64_t row) const {
     constexpr std::int64_t rows_ahead = 12;
+    constexpr std::uintptr_t followed_bytes = 8192;
     if (row + rows_ahead >= count()) return;
     const std::int64_t ahead = entry(row + rows_ahead);
-    prefetch_row(start_of_entry(ahead), length_of_entry(ahead) * plan_.ragged.item_stride);
+    const std::byte* const from = start_of_entry(ahead);
+    const std::uintptr_t distance =
+        reinterpret_cast<std::uintptr_t>(from) - reinterpret_cast<std::uintptr_t>(start(row));
+    if (distance >= followed_bytes)
+      prefetch_row(from, length_of_entry(ahead) * plan_.ragged.item_stride);
   }
 
   /// Where a row of a packed side begins; of row `count`, where the last one ends. In items.

@@ -155,7 +155,7 @@ void RowWalk::fill_row_by_row(std::span<RowCopy> copies) const {
   for (std::size_t i = 0; i < copies.size(); ++i) {
     const auto row = static_cast<std::int64_t>(i);
     const std::byte* const from = address(row);
-    if (prefetches) prefetch_first_line(from);
+    if (prefetches) prefetch_to_second_cache(from);
     copies[i] = {from, to + row * out_stride};
   }
 }
@@ -184,7 +184,7 @@ void RowWalk::fill_by_levels(std::span<RowCopy> copies) const {
     copies[i].from =
         reinterpret_cast<const std::byte*>(base + static_cast<std::uintptr_t>(positions[i]));
     copies[i].to = to + static_cast<std::int64_t>(i) * out_stride;
-    if (prefetches) prefetch_first_line(copies[i].from);
+    if (prefetches) prefetch_to_second_cache(copies[i].from);
   }
 }
 

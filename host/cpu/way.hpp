@@ -30,7 +30,7 @@ enum class PlaneWay { interleave, transpose, long_rows, permute, pixels, every, 
 /// How the rows of a plan are copied.
 ///
 ///     planes      the inner axis is strided: a plane of the last two axes (or the rest of one)
-///     cached_rows rows from few bytes, which the caches hold: one loop that prefetches nothing
+///     cached_rows rows from few bytes, which the caches hold: one loop a size of a row
 ///     inner_axis  a long inner axis: one loop, in which rows are looked up some way ahead
 ///     batches     all others: the addresses of a batch of rows are found while the batch before
 ///                 is copied
@@ -46,27 +46,28 @@ struct WayThresholds {
   std::int64_t least_permuted_bytes = 64 * cache_line_bytes;
   /// Up to this size the few rows of an outer index are a pixel.
   std::int64_t most_pixel_bytes = cache_line_bytes;
-  /// Rows from so many bytes are in the second cache, or soon will be.
-  std::int64_t most_cached_bytes = std::int64_t{2} << 20;
+  /// Rows from so many bytes are in the second cache, or near enough in the third.
+  std::int64_t most_cached_bytes = std::int64_t{4} << 20;
   /// Of rows as short as this, a processor has so many under way at a time that the third cache is
   /// near enough.
   std::int64_t most_short_row_bytes = 16;
   std::int64_t most_cached_bytes_of_short_rows = std::int64_t{32} << 20;
   /// Longer rows gain nothing over batches of them; shorter ones than `least` are items.
   std::int64_t least_inner_axis_row_bytes = 17;
-  std::int64_t most_inner_axis_row_bytes = 2047;
+  std::int64_t most_inner_axis_row_bytes = (std::int64_t{32} << 10) - 1;
   /// The cost of a call is small beside this many rows.
   std::int64_t least_inner_axis_rows = 64;
 };
 /// Those that tests ask for by MULTIBUFFER_THRESHOLDS: small arrays then go the ways of large ones.
-inline constexpr WayThresholds least_way_thresholds{.least_transposed_outer = 1,
-                                                    .most_buffered_bytes = cache_line_bytes,
-                                                    .least_permuted_bytes = 0,
-                                                    .most_pixel_bytes = cache_line_bytes,
-                                                    .most_cached_bytes = 0,
-                                                    .least_inner_axis_row_bytes = 17,
-                                                    .most_inner_axis_row_bytes = 2047,
-                                                    .least_inner_axis_rows = 1};
+inline constexpr WayThresholds least_way_thresholds{
+    .least_transposed_outer = 1,
+    .most_buffered_bytes = cache_line_bytes,
+    .least_permuted_bytes = 0,
+    .most_pixel_bytes = cache_line_bytes,
+    .most_cached_bytes = 0,
+    .least_inner_axis_row_bytes = 17,
+    .most_inner_axis_row_bytes = (std::int64_t{32} << 10) - 1,
+    .least_inner_axis_rows = 1};
 /// The sizes that ways are chosen by.
 const WayThresholds& way_thresholds();
 

@@ -3,6 +3,7 @@
 #include "host/bytes/simd.hpp"
 #include "host/resolve/sequence_ops.hpp"
 #include "host/support/parallel.hpp"
+#include "host/support/prefetch.hpp"
 #include "host/support/rounding.hpp"
 #include "host/support/threshold.hpp"
 
@@ -57,14 +58,14 @@ std::uint64_t bit_of(std::size_t unit) { return std::uint64_t{1} << (unit % 64);
 constexpr std::size_t lookups_ahead = 16;
 constexpr Threshold bytes_that_stay_near{std::int64_t{4} << 20, 0};
 
-/// Calls `visit(i, unit)` for the addresses [begin, end), in order, and `prefetch(unit)` for each
-/// `lookups_ahead` addresses earlier.
+/// Calls `visit(i, unit)` for the addresses [begin, end), in order, and `prefetch_unit(unit)` for
+/// each `lookups_ahead` addresses earlier.
 template <class Address, class Prefetch, class Visit>
 void for_units(const LargeVector<Address>& addresses, const Span& span, std::size_t begin,
-               std::size_t end, const Prefetch& prefetch, const Visit& visit) {
+               std::size_t end, const Prefetch& prefetch_unit, const Visit& visit) {
   const std::size_t late = end - std::min(end - begin, lookups_ahead);
   for (std::size_t i = begin; i < late; ++i) {
-    prefetch(span.unit(addresses[i + lookups_ahead]));
+    prefetch_unit(span.unit(addresses[i + lookups_ahead]));
     visit(i, span.unit(addresses[i]));
   }
   for (std::size_t i = late; i < end; ++i) visit(i, span.unit(addresses[i]));
@@ -117,8 +118,8 @@ bool add_all(Bitmap& seen, const LargeVector<Address>& addresses, const Span& sp
       for (std::size_t i = begin; i < stop; ++i) add(i, span.unit(addresses[i]));
     } else {
       for_units(
-          addresses, span, begin, stop,
-          [&](std::size_t unit) { __builtin_prefetch(&seen[word_of(unit)], 1); }, add);
+          addresses, span, begin, stop, [&](std::size_t unit) { prefetch(&seen[word_of(unit)]); },
+          add);
     }
   }
   return repeated == 0;
@@ -207,7 +208,7 @@ class IdsByRank {
     std::ranges::fill(seen, Seen{0, 0});
     for_units(
         addresses_, span_, shares_.begin(share), shares_.end(share),
-        [&](std::size_t unit) { __builtin_prefetch(&seen[word_of(unit)], 1); },
+        [&](std::size_t unit) { prefetch(&seen[word_of(unit)]); },
         [&](std::size_t, std::size_t unit) {
           Seen& word = seen[word_of(unit)];
           word.again |= word.once & bit_of(unit);
@@ -247,7 +248,7 @@ class IdsByRank {
     };
     for_units(
         addresses_, span_, shares_.begin(share), shares_.end(share),
-        [&](std::size_t unit) { __builtin_prefetch(&shared_[word_of(unit)]); },
+        [&](std::size_t unit) { prefetch(&shared_[word_of(unit)]); },
         [&](std::size_t i, std::size_t unit) {
           const std::size_t w = word_of(unit);
           if ((shared_[w] & bit_of(unit)) == 0) {
@@ -294,8 +295,7 @@ Distinct assign_by(Table table, const LargeVector<Address>& addresses) {
   LargeVector<Id> ids(addresses.size());
   LargeVector<Address> distinct;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
-    if (i + lookups_ahead < addresses.size())
-      __builtin_prefetch(table.where(addresses[i + lookups_ahead]), 1);
+    if (i + lookups_ahead < addresses.size()) prefetch(table.where(addresses[i + lookups_ahead]));
     Id& id = table.find(addresses[i], distinct);
     if (id == none<Id>) {
       id = static_cast<Id>(distinct.size());

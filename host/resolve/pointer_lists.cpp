@@ -4,6 +4,7 @@
 #include "host/resolve/sequence_ops.hpp"
 #include "host/support/index_of.hpp"
 #include "host/support/parallel.hpp"
+#include "host/support/prefetch.hpp"
 #include "host/support/threshold.hpp"
 
 #include <algorithm>
@@ -51,9 +52,7 @@ bool list_offsets(std::uint32_t* out, SlotRange slots, Window window, LaneBitmap
     const std::byte* const slot = slots.address + i * step;
     Pointers pointers;
     if constexpr (Step == slot_bytes) {
-      // NOLINTNEXTLINE(performance-no-int-to-ptr): may lie past the table
-      __builtin_prefetch(
-          reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(slot) + bytes_ahead));
+      prefetch_from(slot, bytes_ahead);  // which may lie past the table
       std::memcpy(&pointers, slot, sizeof pointers);
     } else {
       for (int j = 0; j < block; ++j) pointers[j] = load_pointer(slot + j * step);

@@ -159,8 +159,8 @@ TEST(PlanWay, LooksUpCachedRowsOneByOne) {
   };
   const auto as_it_is = [](CopyPlan&) {};
   EXPECT_EQ(way(1, 1, as_it_is, false), PlanWay::cached_rows);
-  EXPECT_EQ(way(64, 2097, as_it_is, false), PlanWay::cached_rows);  // times 1000: what is read
-  EXPECT_NE(way(64, 2098, as_it_is, false), PlanWay::cached_rows);
+  EXPECT_EQ(way(64, 4194, as_it_is, false), PlanWay::cached_rows);  // times 1000: what is read
+  EXPECT_NE(way(64, 4195, as_it_is, false), PlanWay::cached_rows);
   // Short rows, from more.
   const auto of_extent = [](std::int64_t extent) {
     return [extent](CopyPlan& p) { p.indices[0].extent = extent; };
@@ -173,7 +173,7 @@ TEST(PlanWay, LooksUpCachedRowsOneByOne) {
                 64, 100, [](CopyPlan& p) { p.conversion = Conversion{}; }, false),
             PlanWay::batches);
   EXPECT_NE(way(
-                64, 100, [](CopyPlan& p) { p.indices[0].extent = 30'000; }, false),
+                64, 100, [](CopyPlan& p) { p.indices[0].extent = 50'000; }, false),
             PlanWay::cached_rows);
   const auto with_outer_axis = [](CopyPlan& p) {
     p.axes.insert(p.axes.begin(), {300, 6400, 0, 100'000});
@@ -199,10 +199,10 @@ TEST(PlanWay, LooksUpRowsAheadOnALongInnerAxis) {
   };
   const auto as_it_is = [](CopyPlan&) {};
   EXPECT_EQ(way(64, 17, as_it_is), PlanWay::inner_axis);
-  EXPECT_EQ(way(64, 2047, as_it_is), PlanWay::inner_axis);
+  EXPECT_EQ(way(64, 32767, as_it_is), PlanWay::inner_axis);
   EXPECT_EQ(way(63, 17, as_it_is), PlanWay::batches);
   EXPECT_EQ(way(64, 16, as_it_is), PlanWay::batches);
-  EXPECT_EQ(way(64, 2048, as_it_is), PlanWay::batches);
+  EXPECT_EQ(way(64, 32768, as_it_is), PlanWay::batches);
   EXPECT_EQ(way(64, 100, [](CopyPlan& p) { p.conversion = Conversion{}; }), PlanWay::batches);
   const auto through_tables = [](std::size_t count, int level) {
     return [=](CopyPlan& p) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "host/python/elements/numpy_array.hpp"
+#include "host/support/prefetch.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -43,11 +44,11 @@ class NumpyTwins {
   /// Asks for the memory that `has` reads, in two steps: the object, and what it points to.
   void prefetch_object(PyObject* object) const {
     if (!type_) return;
-    __builtin_prefetch(object, 1);
-    __builtin_prefetch(&fields(object)->flags);
+    prefetch(object);
+    prefetch(&fields(object)->flags);
   }
   void prefetch_axes(PyObject* object) const {
-    if (type_ && Py_TYPE(object) == type_) __builtin_prefetch(fields(object)->dimensions);
+    if (type_ && Py_TYPE(object) == type_) prefetch(fields(object)->dimensions);
   }
 
  private:
