@@ -15,6 +15,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -101,12 +102,12 @@ FirstMismatch compare_range(const std::byte* actual, const std::byte* expected, 
   return found;
 }
 
-/// Is told of bytes of the source, and tells of those of the result.
-Watch in_result_bytes(const CopyPlan& plan, const Watch& watch) {
+/// Is told of `bytes_each` for each byte of the source, and tells of bytes of the result.
+Watch in_result_bytes(const CopyPlan& plan, std::int64_t bytes_each, const Watch& watch) {
   Watch result{.stop = watch.stop, .progress = {}};
   if (watch.progress)
-    result.progress = [&](std::int64_t done, std::int64_t total) {
-      watch.progress(plan.dense_bytes(done), plan.dense_bytes(total));
+    result.progress = [&, bytes_each](std::int64_t done, std::int64_t total) {
+      watch.progress(plan.dense_bytes(done / bytes_each), plan.dense_bytes(total / bytes_each));
     };
   return result;
 }
@@ -187,13 +188,18 @@ class HostBackend final : public Backend {
   std::shared_ptr<PendingWork> copy(const CopyPlan& plan, bool, const std::vector<UsedMemory>&,
                                     StreamRef, const Watch& watch) override {
     const std::int64_t bytes = plan.rows * plan.run_bytes;
-    const bool nontemporal = worth_nontemporal(plan.dense_bytes(bytes));
+    const std::int64_t result_bytes = plan.dense_bytes(bytes);
+    const bool nontemporal = worth_nontemporal(result_bytes);
+    // A conversion to wider numbers takes as long as its result does.
+    const std::int64_t bytes_each =
+        bytes == 0 ? 1 : std::max<std::int64_t>(result_bytes / bytes, 1);
     const HostPlans plans(plan);
     const auto gather_part = [&](std::int64_t begin, std::int64_t end) {
       host_gather_bytes(plans.parts(), begin, end, nontemporal);
     };
     // By reference: nothing is allocated.
-    parallel_for(bytes, 1, in_result_bytes(plan, watch), std::ref(gather_part));
+    parallel_for(bytes, bytes_each, in_result_bytes(plan, bytes_each, watch),
+                 std::ref(gather_part));
     return nullptr;
   }
 

@@ -4,6 +4,8 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -13,10 +15,34 @@
 namespace multibuffer {
 namespace {
 
+/// How long a thread that has nothing to do looks for a change before it sleeps: as long as waking
+/// it takes, on a virtual machine.
+constexpr std::chrono::microseconds looking_time{50};
+
+/// Tells the processor that this thread only looks.
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/// Looks until `is_there()`, and not much longer than `looking_time`; returns whether it is.
+template <class IsThere>
+bool look_for(const IsThere& is_there) {
+  const auto end = std::chrono::steady_clock::now() + looking_time;
+  do {
+    if (is_there()) return true;
+    pause();
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
 struct Job {
   const std::function<void()>& work;
   int openings;                          ///< the number of threads that may still join
-  int running = 0;                       ///< the number that have joined and not left
+  std::atomic<int> running = 0;          ///< the number that have joined and not left
   std::exception_ptr failure = nullptr;  ///< thrown by one of them
 };
 
@@ -35,22 +61,43 @@ class ThreadPool {
     if (job.failure) std::rethrow_exception(job.failure);
   }
 
+  int looking() const { return looking_; }
+
  private:
   void post(Job& job) {
-    const int helpers = job.openings;
+    int asleep = job.openings;
     {
       const std::lock_guard lock(mutex_);
-      start_threads(helpers);
+      start_threads(job.openings);
+      // Those that look come by themselves; some to the jobs before this one.
+      int coming = looking_;
+      for (const Job* const before : jobs_) coming -= before->openings;
+      asleep -= std::clamp(coming, 0, asleep);
       jobs_.push_back(&job);
+      has_jobs_ = true;
     }
-    for (int i = 0; i < helpers; ++i) has_job_.notify_one();
+    for (int i = 0; i < asleep; ++i) has_job_.notify_one();
   }
 
   /// Lets no more threads join, and waits for those that have.
   void finish(Job& job) {
+    const auto has_ended = [&] { return job.running == 0; };
     std::unique_lock lock(mutex_);
     std::erase(jobs_, &job);
-    job_ended_.wait(lock, [&] { return job.running == 0; });
+    has_jobs_ = !jobs_.empty();
+    if (has_ended()) return;
+    lock.unlock();
+    if (look_for(has_ended)) return;
+    lock.lock();
+    job_ended_.wait(lock, has_ended);
+  }
+
+  /// Looks for a job, without the lock meanwhile.
+  void look_for_a_job(std::unique_lock<std::mutex>& lock) {
+    ++looking_;
+    lock.unlock();
+    if (!look_for([&] { return has_jobs_ && lock.try_lock(); })) lock.lock();
+    --looking_;
   }
 
   void start_threads(int wanted) {
@@ -72,9 +119,11 @@ class ThreadPool {
   [[noreturn]] void serve() {
     std::unique_lock lock(mutex_);
     for (;;) {
+      if (jobs_.empty()) look_for_a_job(lock);
       has_job_.wait(lock, [&] { return !jobs_.empty(); });
       Job& job = *jobs_.front();
       if (--job.openings == 0) jobs_.pop_front();
+      has_jobs_ = !jobs_.empty();
       ++job.running;
       lock.unlock();
       std::exception_ptr failure;
@@ -86,6 +135,7 @@ class ThreadPool {
       lock.lock();
       if (failure) job.failure = failure;
       failure = nullptr;  // now, while no other thread can be using it
+      // The job may be gone from here on: its caller looks without the lock.
       if (--job.running == 0) job_ended_.notify_all();
     }
   }
@@ -95,6 +145,9 @@ class ThreadPool {
   std::condition_variable job_ended_;
   std::deque<Job*> jobs_;
   int threads_ = 0;
+  // For those who look without the lock; written by those who hold it.
+  std::atomic<bool> has_jobs_ = false;
+  std::atomic<int> looking_ = 0;  ///< the number of threads that look for a job
 };
 
 // Never destroyed: its threads still wait in it when main has ended.
@@ -104,16 +157,22 @@ ThreadPool* pool = nullptr;
 /// it had during the fork.
 void make_pool() { pool = new ThreadPool; }
 
-}  // namespace
-
-void run_on_threads(int helpers, const std::function<void()>& work) {
-  if (helpers <= 0) return work();
+ThreadPool& the_pool() {
   static std::once_flag once;
   std::call_once(once, [] {
     make_pool();
     pthread_atfork(nullptr, nullptr, make_pool);
   });
-  pool->run(helpers, work);
+  return *pool;
 }
+
+}  // namespace
+
+void run_on_threads(int helpers, const std::function<void()>& work) {
+  if (helpers <= 0) return work();
+  the_pool().run(helpers, work);
+}
+
+int threads_awake() { return the_pool().looking(); }
 
 }  // namespace multibuffer

@@ -6,6 +6,7 @@
 #include <multibuffer/gather.hpp>
 
 #include "host/support/thread_pool.hpp"
+#include "host/support/threshold.hpp"
 #include "tests/testing/refused_calls.hpp"
 #include "tests/testing/throws.hpp"
 
@@ -180,6 +181,55 @@ void on_another_thread(const Work& work) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
   });
   EXPECT_TRUE(done);
+}
+
+/// Tries for seconds, since a thread may be late on a machine that has much to do.
+template <class Happens>
+bool happens_in_time(const Happens& happens) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  do
+    if (happens()) return true;
+  while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
+/// Work that this thread and another one end at the same time, if the other comes.
+void work_together() {
+  std::atomic<int> here = 0;
+  run_on_threads(1, [&] {
+    ++here;
+    for (int i = 0; i < 1000 && here < 2; ++i) std::this_thread::yield();
+  });
+}
+
+TEST(ThreadPool, AThreadStaysAwakeForALittleWhile) {
+  EXPECT_TRUE(happens_in_time([] {
+    work_together();
+    return threads_awake() > 0;
+  }));
+  EXPECT_TRUE(happens_in_time([] { return threads_awake() == 0; }));
+}
+
+/// Returns whether another thread takes part in so little work that nobody is woken for it.
+bool another_takes_part_in_little() {
+  const std::thread::id caller = std::this_thread::get_id();
+  std::atomic<bool> takes_part = false;
+  parallel_for(4, large / 8, {}, [&](std::int64_t, std::int64_t) {
+    if (std::this_thread::get_id() != caller) takes_part = true;
+    for (int i = 0; i < 100 && !takes_part; ++i)
+      std::this_thread::sleep_for(std::chrono::microseconds(10));
+  });
+  return takes_part;
+}
+
+TEST(Parallel, ThreadsThatAreAwakeTakePartInLittleWork) {
+  if (thread_count() < 2 || wants_least_thresholds()) GTEST_SKIP() << "no choice here";
+  ASSERT_TRUE(happens_in_time([] { return threads_awake() == 0; }));
+  EXPECT_FALSE(another_takes_part_in_little());
+  EXPECT_TRUE(happens_in_time([] {
+    work_together();
+    return another_takes_part_in_little();
+  }));
 }
 
 TEST(ThreadPool, WhatAnotherThreadThrowsIsThrownHere) {
