@@ -12,22 +12,24 @@ set(multibuffer_cuda_minimum 12.5)
 # Sets `why_not` to the empty string if nvcc is there, new enough and works, else to the reason.
 # CMAKE_CUDA_COMPILER is then what enable_language(CUDA) will take.
 function(multibuffer_check_cuda why_not)
+  if(DEFINED ENV{CUDACXX}) # also the way to hide an nvcc, that of an earlier build as well: CUDACXX=none
+    find_program(nvcc $ENV{CUDACXX} NO_CACHE)
+    if(NOT nvcc)
+      unset(CMAKE_CUDA_COMPILER CACHE)
+      set(${why_not} "built with CUDACXX=$ENV{CUDACXX}" PARENT_SCOPE)
+      return()
+    endif()
+  endif()
   if(NOT CMAKE_CUDA_COMPILER)
     # A failure is not remembered: the toolkit may have been installed since.
     unset(CMAKE_CUDA_COMPILER CACHE)
-    if(DEFINED ENV{CUDACXX}) # also the way to hide an nvcc: CUDACXX=none
-      find_program(nvcc $ENV{CUDACXX} NO_CACHE)
-    else()
+    if(NOT DEFINED ENV{CUDACXX})
       file(GLOB versions /usr/local/cuda-*)
       list(SORT versions COMPARE NATURAL ORDER DESCENDING)
       find_program(nvcc nvcc NO_CACHE
         HINTS ENV CUDA_HOME ENV CUDA_PATH
         PATHS /usr/local/cuda ${versions} /opt/cuda
         PATH_SUFFIXES bin)
-    endif()
-    if(NOT nvcc AND DEFINED ENV{CUDACXX})
-      set(${why_not} "CUDACXX=$ENV{CUDACXX} leaves it out" PARENT_SCOPE)
-      return()
     endif()
     if(NOT nvcc)
       set(${why_not} "nvcc was not found" PARENT_SCOPE)
@@ -67,13 +69,13 @@ function(multibuffer_check_cuda why_not)
 endfunction()
 
 set(MULTIBUFFER_HAS_CUDA OFF)
-set(multibuffer_why_no_cuda "MULTIBUFFER_CUDA=OFF leaves it out")
+set(multibuffer_why_no_cuda "built with MULTIBUFFER_CUDA=OFF")
 if(MULTIBUFFER_CUDA)
   multibuffer_check_cuda(multibuffer_why_no_cuda)
   if(multibuffer_why_no_cuda STREQUAL "")
     set(MULTIBUFFER_HAS_CUDA ON)
   elseif(MULTIBUFFER_CUDA STREQUAL "AUTO")
-    message(STATUS "No CUDA Toolkit (${multibuffer_why_no_cuda}): building everything but cuda/")
+    message(STATUS "Without the CUDA backend (${multibuffer_why_no_cuda})")
   else()
     message(FATAL_ERROR "MULTIBUFFER_CUDA is ON, but ${multibuffer_why_no_cuda}")
   endif()

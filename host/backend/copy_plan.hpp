@@ -106,6 +106,13 @@ struct CopyPlan {
     return conversion ? indexed_bytes / bytes_of(conversion->from) * bytes_of(conversion->to)
                       : indexed_bytes;
   }
+
+  /// Returns how many times as wide a conversion makes numbers; 1 if it does not.
+  std::int64_t widening() const {
+    if (!conversion) return 1;
+    const std::int64_t from = bytes_of(conversion->from), to = bytes_of(conversion->to);
+    return to > from ? to / from : 1;
+  }
 };
 
 /// Returns true if an index array moves along an axis.

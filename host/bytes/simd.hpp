@@ -17,7 +17,8 @@
 
 // Sixteen bytes at a time, by the compiler's own vectors: every x86-64 and every 64-bit Arm has
 // them, and memory, not arithmetic, limits what they are used for here. What only some x86-64 have
-// is asked for when the program runs; all that depends on the machine is in this file.
+// is asked for when the program runs. What depends on the machine is in this file, but for
+// prefetches (host/support/prefetch.hpp) and a thread that waits (host/support/thread_pool.cpp).
 
 namespace multibuffer {
 

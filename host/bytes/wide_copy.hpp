@@ -57,7 +57,7 @@ void copy_and_prefetch(std::byte* to, const std::byte* from, std::int64_t bytes,
     Moves::copy_line(to + at, from + at);
   }
   prefetch_line(later + at);
-  prefetch_line(later + bytes - 1);  // in another line, unless the row begins with one
+  prefetch_line(later + bytes - 1);  // often in another line
   Moves::copy_line(to + bytes - cache_line_bytes, from + bytes - cache_line_bytes);
 }
 

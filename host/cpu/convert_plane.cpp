@@ -221,6 +221,20 @@ void convert_short_rows(std::span<const RowCopy> rows, std::span<const RowCopy> 
   }
 }
 
+/// Converts a row, and prefetches one of as many bytes from `later` on: by pieces in turn, since
+/// whoever asks for many lines at once waits for them.
+void convert_and_prefetch(const RowCopy& row, const std::byte* later, std::int64_t row_bytes,
+                          const ConvertItems& convert, const ScalingPlaces& places) {
+  constexpr Threshold turn_bytes{1024, cache_line_bytes};  // whole numbers of any type
+  const std::int64_t turn = turn_bytes;
+  for (std::int64_t at = 0; at < row_bytes; at += turn) {
+    const std::int64_t bytes = std::min(turn, row_bytes - at);
+    prefetch_lines(later + at, bytes);
+    convert(row.to + convert.out_bytes(at), row.from + at, bytes / convert.from_bytes(),
+            places.from(at / convert.from_bytes()));
+  }
+}
+
 }  // namespace
 
 void convert_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
@@ -229,11 +243,16 @@ void convert_rows(std::span<const RowCopy> rows, std::span<const RowCopy> ahead,
   if (rows.empty()) return;
   if (row_bytes < least_run_bytes)
     return convert_short_rows(rows, ahead, places, row_bytes, convert, nontemporal);
+  constexpr std::int64_t most_prefetched_bytes = std::int64_t{32} << 10;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (i < ahead.size()) prefetch_row(ahead[i].from, row_bytes);
     ScalingPlaces at;
     if (const PlanScaling* const scaling = convert.scaling())
       at = {.first = places[i], .step = scaling->run_step};
+    if (i < ahead.size() && !nontemporal && row_bytes <= most_prefetched_bytes) {
+      convert_and_prefetch(rows[i], ahead[i].from, row_bytes, convert, at);
+      continue;
+    }
+    if (i < ahead.size()) prefetch_row(ahead[i].from, row_bytes);
     convert_run(rows[i].to, rows[i].from, row_bytes, convert, at, nontemporal);
   }
 }

@@ -58,31 +58,51 @@ OneTermAddress<Before, Entry> one_term(const RowAddress<Before, Entry, void>& ad
 
 template <class Row, class Address>
 void copy_each(const RowRange range, const Address address) {
-  for_each_row(range, address,
-               [&](std::byte* to, const std::byte* from) { Row::copy(to, from, range.row_bytes); });
+  std::byte* to = range.to;
+  for (std::int64_t i = 0; i < range.rows; ++i, to += range.out_stride)
+    Row::copy(to, address(i), range.row_bytes);
 }
 
-/// Rows of this size are prefetched: the second cache holds only some hundreds of them.
+/// Rows of this size or more are prefetched: the second cache holds only some hundreds of them.
 constexpr std::int64_t least_prefetched_bytes = 576;
 
 /// Prefetches rows into the first cache, a little ahead.
 template <class Moves, class Address>
 void copy_each_ahead(const RowRange range, const Address address) {
-  constexpr std::int64_t bytes_ahead = 4096, most_rows_ahead = 8;
+  constexpr std::int64_t bytes_ahead = 4096, most_rows_ahead = bytes_ahead / least_prefetched_bytes;
+  const std::int64_t bytes = range.row_bytes;
   for_each_row_ahead(
       range, address, range.rows_ahead(bytes_ahead, most_rows_ahead),
-      [&](std::byte* to, const std::byte* from, const std::byte* later) {
-        copy_and_prefetch<Moves>(to, from, range.row_bytes, later, prefetch);
+      [bytes](std::byte* to, const std::byte* from, const std::byte* later) {
+        copy_and_prefetch<Moves>(to, from, bytes, later, prefetch_to_first_cache);
       },
-      [&](std::byte* to, const std::byte* from) { Moves::copy(to, from, range.row_bytes); });
+      [bytes](std::byte* to, const std::byte* from) { Moves::copy(to, from, bytes); });
+}
+
+// Functions of their own, by `Row` and `Address`, so that each loop has all registers.
+template <class Row, class Address>
+[[gnu::noinline]] void copy_each_narrow(const RowRange range, const Address address) {
+  copy_each<Row>(range, address);
+}
+template <class Row, class Address>
+[[gnu::noinline]] MULTIBUFFER_WIDE void copy_each_wide(const RowRange range,
+                                                       const Address address) {
+  copy_each<Row>(range, address);
+}
+template <class Address>
+[[gnu::noinline]] MULTIBUFFER_WIDE void copy_each_ahead_wide(const RowRange range,
+                                                             const Address address) {
+  copy_each_ahead<WideMoves>(range, address);
 }
 
 template <class Address>
 void gather_any(const RowRange& range, const Address& address) {
   if (range.row_bytes <= static_cast<std::int64_t>(vector_bytes))
-    return copy_each<ShortRow>(range, address);
-  if (range.row_bytes >= large_row_bytes) return copy_each<LargeRow>(range, address);
-  copy_each<NarrowMoves>(range, address);
+    return copy_each_narrow<ShortRow>(range, address);
+  if (range.row_bytes >= large_row_bytes) return copy_each_narrow<LargeRow>(range, address);
+  if (range.row_bytes >= least_prefetched_bytes)
+    return copy_each_ahead<NarrowMoves>(range, address);
+  copy_each_narrow<NarrowMoves>(range, address);
 }
 
 /// Uses what every processor has, which is as fast as wide vectors for rows within a cache line.
@@ -90,36 +110,37 @@ template <class Address>
 void gather_narrow(const RowRange& range, const Address& address) {
   switch (range.row_bytes) {
     case 1:
-      return copy_each<FixedRow<1>>(range, address);
+      return copy_each_narrow<FixedRow<1>>(range, address);
     case 2:
-      return copy_each<FixedRow<2>>(range, address);
+      return copy_each_narrow<FixedRow<2>>(range, address);
     case 4:
-      return copy_each<FixedRow<4>>(range, address);
+      return copy_each_narrow<FixedRow<4>>(range, address);
     case 8:
-      return copy_each<FixedRow<8>>(range, address);
+      return copy_each_narrow<FixedRow<8>>(range, address);
     case 16:
-      return copy_each<FixedRow<16>>(range, address);
+      return copy_each_narrow<FixedRow<16>>(range, address);
     case 32:
-      return copy_each<FixedRow<32>>(range, address);
+      return copy_each_narrow<FixedRow<32>>(range, address);
     default:
       return gather_any(range, address);
   }
 }
 
 template <class Address>
-MULTIBUFFER_WIDE void gather_wide(const RowRange& range, const Address& address) {
+void gather_wide(const RowRange& range, const Address& address) {
   switch (range.row_bytes) {
     case cache_line_bytes:
-      return copy_each<WideLines<1>>(range, address);
+      return copy_each_wide<WideLines<1>>(range, address);
     case 2 * cache_line_bytes:
-      return copy_each<WideLines<2>>(range, address);
+      return copy_each_wide<WideLines<2>>(range, address);
     case 4 * cache_line_bytes:
-      return copy_each<WideLines<4>>(range, address);
+      return copy_each_wide<WideLines<4>>(range, address);
     case 8 * cache_line_bytes:
-      return copy_each<WideLines<8>>(range, address);
+      return copy_each_wide<WideLines<8>>(range, address);
     default:
-      if (range.row_bytes < least_prefetched_bytes) return copy_each<WideMoves>(range, address);
-      return copy_each_ahead<WideMoves>(range, address);
+      if (range.row_bytes < least_prefetched_bytes)
+        return copy_each_wide<WideMoves>(range, address);
+      return copy_each_ahead_wide(range, address);
   }
 }
 

@@ -30,12 +30,13 @@ std::int64_t prefetch_first_rows(const RowRange& range, const Address& address) 
 
 template <class Moves, class Address>
 void copy_range(const RowRange range, const Address address) {
+  const std::int64_t bytes = range.row_bytes;
   for_each_row_ahead(
       range, address, prefetch_first_rows(range, address),
-      [&](std::byte* to, const std::byte* from, const std::byte* later) {
-        copy_and_prefetch<Moves>(to, from, range.row_bytes, later, prefetch_to_second_cache);
+      [bytes](std::byte* to, const std::byte* from, const std::byte* later) {
+        copy_and_prefetch<Moves>(to, from, bytes, later, prefetch_to_second_cache);
       },
-      [&](std::byte* to, const std::byte* from) { Moves::copy(to, from, range.row_bytes); });
+      [bytes](std::byte* to, const std::byte* from) { Moves::copy(to, from, bytes); });
 }
 
 // One loop, with a test in it: with two loops, each of which appends, the compiler keeps the

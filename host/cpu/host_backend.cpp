@@ -15,7 +15,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -188,11 +187,8 @@ class HostBackend final : public Backend {
   std::shared_ptr<PendingWork> copy(const CopyPlan& plan, bool, const std::vector<UsedMemory>&,
                                     StreamRef, const Watch& watch) override {
     const std::int64_t bytes = plan.rows * plan.run_bytes;
-    const std::int64_t result_bytes = plan.dense_bytes(bytes);
-    const bool nontemporal = worth_nontemporal(result_bytes);
-    // A conversion to wider numbers takes as long as its result does.
-    const std::int64_t bytes_each =
-        bytes == 0 ? 1 : std::max<std::int64_t>(result_bytes / bytes, 1);
+    const bool nontemporal = worth_nontemporal(plan.dense_bytes(bytes));
+    const std::int64_t bytes_each = plan.widening();  // it takes as long as the wider side
     const HostPlans plans(plan);
     const auto gather_part = [&](std::int64_t begin, std::int64_t end) {
       host_gather_bytes(plans.parts(), begin, end, nontemporal);

@@ -198,8 +198,9 @@ std::vector<CopyPlan> in_strips(const CopyPlan& plan, std::int64_t rows) {
 }  // namespace
 
 HostPlans::HostPlans(const CopyPlan& plan) : whole_(plan) {
-  constexpr Threshold piece_bytes{std::int64_t{1} << 18, cache_line_bytes};  // whole cache lines
-  const std::int64_t piece = piece_bytes;
+  // Whole cache lines of the wider side.
+  constexpr Threshold piece_bytes{std::int64_t{1} << 18, cache_line_bytes};
+  const std::int64_t piece = piece_bytes / plan.widening();
   if (plan.run_bytes > 2 * piece) {
     cut_ = in_short_runs(plan, piece);
   } else if (has_planes(plan)) {

@@ -32,8 +32,9 @@ class HostRows {
     return table_entry(plan_.ragged.lengths, entry);
   }
 
-  /// Prefetches the row some rows after `row`, if there is one. Rows that follow each other in
-  /// memory the processor prefetches by itself, and asking as well takes a sixth more time.
+  /// Prefetches the row some rows after `row`, if there is one, unless it lies so little beyond
+  /// that the processor is likely to prefetch it by itself: for short rows in order, asking as well
+  /// takes a sixth more time.
   void prefetch_after(std::int64_t row) const {
     constexpr std::int64_t rows_ahead = 12;
     constexpr std::uintptr_t followed_bytes = 8192;

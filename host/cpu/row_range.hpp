@@ -20,22 +20,15 @@ struct RowRange {
   }
 };
 
-/// Calls copy(to, from) for each row of a range.
-///
-/// Functions that call this take the range and the address by value: through a reference, the
-/// compiler must assume that each store to a row changes them (256 KiB in rows of 64 B: 10 instead
-/// of 18 GB/s).
-template <class Address, class Copy>
-void for_each_row(const RowRange& range, const Address& address, const Copy& copy) {
-  std::byte* to = range.to;
-  for (std::int64_t i = 0; i < range.rows; ++i, to += range.out_stride) copy(to, address(i));
-}
-
 /// Calls copy(to, from, later) for each row of a range but the last `ahead` ones, where `later` is
 /// the row so many ahead, which is to be prefetched, and then copy_last(to, from) for those.
+///
+/// The range and the address are values, here and in those who call this: through a reference, the
+/// compiler must assume that each store to a row changes them (256 KiB in rows of 64 B: 10 instead
+/// of 18 GB/s).
 template <class Address, class Copy, class CopyLast>
-void for_each_row_ahead(const RowRange& range, const Address& address, std::int64_t ahead,
-                        const Copy& copy, const CopyLast& copy_last) {
+void for_each_row_ahead(const RowRange range, const Address address, std::int64_t ahead,
+                        const Copy copy, const CopyLast copy_last) {
   std::byte* to = range.to;
   std::int64_t i = 0;
   for (; i < range.rows - ahead; ++i, to += range.out_stride)

@@ -136,8 +136,8 @@ std::string compose(const PictureText& text, std::vector<DrawnPanel> panels) {
   for (const std::string& note : text.notes)
     svg.text(margin, y += line_height, note, "prose soft", Anchor::start, 11);
   std::string description = text.title;
-  for (const DrawnPanel& each : panels)
-    description += each.ways.empty() ? "" : "; with the way to one element";
+  if (std::ranges::any_of(panels, [](const DrawnPanel& each) { return !each.ways.empty(); }))
+    description += "; with the way to one element";
   return svg.document(text.title, description);
 }
 

@@ -118,8 +118,8 @@ bool add_all(Bitmap& seen, const LargeVector<Address>& addresses, const Span& sp
       for (std::size_t i = begin; i < stop; ++i) add(i, span.unit(addresses[i]));
     } else {
       for_units(
-          addresses, span, begin, stop, [&](std::size_t unit) { prefetch(&seen[word_of(unit)]); },
-          add);
+          addresses, span, begin, stop,
+          [&](std::size_t unit) { prefetch_to_first_cache(&seen[word_of(unit)]); }, add);
     }
   }
   return repeated == 0;
@@ -208,7 +208,7 @@ class IdsByRank {
     std::ranges::fill(seen, Seen{0, 0});
     for_units(
         addresses_, span_, shares_.begin(share), shares_.end(share),
-        [&](std::size_t unit) { prefetch(&seen[word_of(unit)]); },
+        [&](std::size_t unit) { prefetch_to_first_cache(&seen[word_of(unit)]); },
         [&](std::size_t, std::size_t unit) {
           Seen& word = seen[word_of(unit)];
           word.again |= word.once & bit_of(unit);
@@ -248,7 +248,7 @@ class IdsByRank {
     };
     for_units(
         addresses_, span_, shares_.begin(share), shares_.end(share),
-        [&](std::size_t unit) { prefetch(&shared_[word_of(unit)]); },
+        [&](std::size_t unit) { prefetch_to_first_cache(&shared_[word_of(unit)]); },
         [&](std::size_t i, std::size_t unit) {
           const std::size_t w = word_of(unit);
           if ((shared_[w] & bit_of(unit)) == 0) {
@@ -295,7 +295,8 @@ Distinct assign_by(Table table, const LargeVector<Address>& addresses) {
   LargeVector<Id> ids(addresses.size());
   LargeVector<Address> distinct;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
-    if (i + lookups_ahead < addresses.size()) prefetch(table.where(addresses[i + lookups_ahead]));
+    if (i + lookups_ahead < addresses.size())
+      prefetch_to_first_cache(table.where(addresses[i + lookups_ahead]));
     Id& id = table.find(addresses[i], distinct);
     if (id == none<Id>) {
       id = static_cast<Id>(distinct.size());

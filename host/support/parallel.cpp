@@ -16,11 +16,16 @@
 namespace multibuffer {
 namespace {
 
-/// Below this many bytes each, waking a thread costs more time than it saves, or as much: it takes
-/// some 10 us on a virtual machine, in which the caches copy 300 KiB and memory 100. One that is
-/// still awake saves time from less on (1 MiB in the caches: 21 us instead of 32).
-constexpr Threshold bytes_worth_waking{std::int64_t{1} << 19, 1};
+/// Below this many bytes each, waking a thread costs as much as it saves, or more: on a virtual
+/// machine it comes 50 us later, in which the caches copy 1.5 MiB and memory 500 KiB. One that is
+/// at hand saves time from less on: 1 MiB in the caches takes two threads 21 us, and one 32.
+constexpr Threshold bytes_worth_waking{std::int64_t{1} << 21, 1};
 constexpr Threshold bytes_worth_sharing{std::int64_t{1} << 18, 1};
+
+/// Returns true if such work may be shared with threads that are at hand.
+bool is_worth_sharing(double bytes) {
+  return bytes >= 2 * static_cast<double>(bytes_worth_sharing);
+}
 
 /// Pieces are small enough to be shared evenly and to stop soon, and large enough that handing them
 /// out costs nothing.
@@ -46,8 +51,9 @@ std::int64_t threads_for(double bytes) {
         static_cast<std::int64_t>(bytes / static_cast<double>(bytes_each)), 1, most);
   };
   const std::int64_t woken = worth(bytes_worth_waking, thread_count());
-  if (woken == thread_count() || bytes < 2 * static_cast<double>(bytes_worth_sharing)) return woken;
-  return std::max(woken, worth(bytes_worth_sharing, std::min(1 + threads_awake(), thread_count())));
+  if (woken == thread_count() || !is_worth_sharing(bytes)) return woken;
+  return std::max(woken,
+                  worth(bytes_worth_sharing, std::min(1 + threads_at_hand(), thread_count())));
 }
 
 }  // namespace
@@ -76,6 +82,7 @@ void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watc
     if (watch.stop.stop_requested() && count > 0)
       throw Failure(Errc::cancelled, text("while ", doing));
     if (count > 0) work(0, count);
+    if (is_worth_sharing(all_bytes)) note_end_of_work();
     if (count > 0 && watch.progress) watch.progress(count * bytes_each, count * bytes_each);
     return;
   }
@@ -96,6 +103,7 @@ void parallel_for(std::int64_t count, std::int64_t bytes_each, const Watch& watc
   };
   const std::int64_t pieces = count / piece + (count % piece != 0);
   run_on_threads(static_cast<int>(std::min(threads, pieces)) - 1, take_pieces);
+  if (is_worth_sharing(all_bytes)) note_end_of_work();
   if (done < count) throw Failure(Errc::cancelled, text("while ", doing));
   // Another thread may have done the last piece.
   if (watch.progress && reported < count) watch.progress(count * bytes_each, count * bytes_each);

@@ -15,12 +15,22 @@
 namespace multibuffer {
 namespace {
 
-/// How long a thread that has nothing to do looks for a change before it sleeps: as long as waking
-/// it takes, on a virtual machine.
+using Clock = std::chrono::steady_clock;
+
+/// How long a thread that has nothing to do looks for a change before it sleeps: as long as it
+/// takes at most, on a virtual machine, until one that was woken is there.
 constexpr std::chrono::microseconds looking_time{50};
 
+/// The number of threads that may look for a job at a time: no more than there are processors
+/// beside the caller's, and few, since each of them keeps one busy after every job.
+int most_looking() {
+  static const int most =
+      std::clamp(static_cast<int>(std::thread::hardware_concurrency()) - 1, 0, 4);
+  return most;
+}
+
 /// Tells the processor that this thread only looks.
-void pause() {
+void relax() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
@@ -31,11 +41,11 @@ void pause() {
 /// Looks until `is_there()`, and not much longer than `looking_time`; returns whether it is.
 template <class IsThere>
 bool look_for(const IsThere& is_there) {
-  const auto end = std::chrono::steady_clock::now() + looking_time;
+  const auto end = Clock::now() + looking_time;
   do {
     if (is_there()) return true;
-    pause();
-  } while (std::chrono::steady_clock::now() < end);
+    relax();
+  } while (Clock::now() < end);
   return false;
 }
 
@@ -61,7 +71,12 @@ class ThreadPool {
     if (job.failure) std::rethrow_exception(job.failure);
   }
 
-  int looking() const { return looking_; }
+  int at_hand() const {
+    const auto since = Clock::now() - Clock::time_point(Clock::duration(last_end_));
+    return since < looking_time ? most_looking() : looking_.load();
+  }
+
+  void note_end() { last_end_ = Clock::now().time_since_epoch().count(); }
 
  private:
   void post(Job& job) {
@@ -86,9 +101,11 @@ class ThreadPool {
     std::erase(jobs_, &job);
     has_jobs_ = !jobs_.empty();
     if (has_ended()) return;
-    lock.unlock();
-    if (look_for(has_ended)) return;
-    lock.lock();
+    if (most_looking() > 0) {
+      lock.unlock();
+      if (look_for(has_ended)) return;
+      lock.lock();
+    }
     job_ended_.wait(lock, has_ended);
   }
 
@@ -96,7 +113,13 @@ class ThreadPool {
   void look_for_a_job(std::unique_lock<std::mutex>& lock) {
     ++looking_;
     lock.unlock();
-    if (!look_for([&] { return has_jobs_ && lock.try_lock(); })) lock.lock();
+    const auto found = [&] {
+      if (!has_jobs_ || !lock.try_lock()) return false;
+      if (!jobs_.empty()) return true;
+      lock.unlock();  // another thread was faster
+      return false;
+    };
+    if (!look_for(found)) lock.lock();
     --looking_;
   }
 
@@ -119,7 +142,7 @@ class ThreadPool {
   [[noreturn]] void serve() {
     std::unique_lock lock(mutex_);
     for (;;) {
-      if (jobs_.empty()) look_for_a_job(lock);
+      if (jobs_.empty() && looking_ < most_looking()) look_for_a_job(lock);
       has_job_.wait(lock, [&] { return !jobs_.empty(); });
       Job& job = *jobs_.front();
       if (--job.openings == 0) jobs_.pop_front();
@@ -147,7 +170,8 @@ class ThreadPool {
   int threads_ = 0;
   // For those who look without the lock; written by those who hold it.
   std::atomic<bool> has_jobs_ = false;
-  std::atomic<int> looking_ = 0;  ///< the number of threads that look for a job
+  std::atomic<int> looking_ = 0;                      ///< the number of threads that look for a job
+  std::atomic<Clock::rep> last_end_ = Clock::rep{0};  ///< when work ended the last time
 };
 
 // Never destroyed: its threads still wait in it when main has ended.
@@ -173,6 +197,8 @@ void run_on_threads(int helpers, const std::function<void()>& work) {
   the_pool().run(helpers, work);
 }
 
-int threads_awake() { return the_pool().looking(); }
+int threads_at_hand() { return the_pool().at_hand(); }
+
+void note_end_of_work() { the_pool().note_end(); }
 
 }  // namespace multibuffer

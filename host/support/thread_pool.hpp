@@ -10,8 +10,12 @@ namespace multibuffer {
 /// among the threads that come. One of the exceptions thrown on any thread is thrown here.
 void run_on_threads(int helpers, const std::function<void()>& work);
 
-/// Returns the number of helpers that have just ended some work, and are not asleep yet: they take
-/// part in more at once, where waking others takes tens of microseconds.
-int threads_awake();
+/// Returns the number of helpers that are at hand: those that have nothing to do and are not asleep
+/// yet and, where work follows so closely that whoever is woken now will be awake the next time,
+/// those that may be. Others may count on them as well.
+int threads_at_hand();
+
+/// Says that work which helpers could have taken part in has ended just now.
+void note_end_of_work();
 
 }  // namespace multibuffer

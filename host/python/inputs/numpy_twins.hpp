@@ -44,11 +44,11 @@ class NumpyTwins {
   /// Asks for the memory that `has` reads, in two steps: the object, and what it points to.
   void prefetch_object(PyObject* object) const {
     if (!type_) return;
-    prefetch(object);
-    prefetch(&fields(object)->flags);
+    prefetch_to_first_cache(object);
+    prefetch_to_first_cache(&fields(object)->flags);
   }
   void prefetch_axes(PyObject* object) const {
-    if (type_ && Py_TYPE(object) == type_) prefetch(fields(object)->dimensions);
+    if (type_ && Py_TYPE(object) == type_) prefetch_to_first_cache(fields(object)->dimensions);
   }
 
  private:

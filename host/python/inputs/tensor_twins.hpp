@@ -46,7 +46,7 @@ class TensorTwins {
   /// Asks for the memory that `find` is likely to read, in two steps: the object, and what the
   /// first words of it point to. What they are is not known; a prefetch of anything is harmless.
   void prefetch_object(PyObject* object) const {
-    if (borrow_) prefetch(object);
+    if (borrow_) prefetch_to_first_cache(object);
   }
   void prefetch_inner(PyObject* object) const {
     if (!borrow_ || Py_TYPE(object)->tp_basicsize < words_bytes) return;
@@ -54,7 +54,7 @@ class TensorTwins {
     std::memcpy(words, object, sizeof words);
     for (const std::uintptr_t inner : {words[2], words[3]})
       for (std::uintptr_t line = 0; line < 3 * line_bytes; line += line_bytes)
-        prefetch(reinterpret_cast<const void*>(inner + line));
+        prefetch_to_first_cache(reinterpret_cast<const void*>(inner + line));
   }
 
  private:
