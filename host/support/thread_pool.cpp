@@ -7,10 +7,12 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
+#include <cstddef>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <thread>
+#include <vector>
 
 namespace multibuffer {
 namespace {
@@ -145,7 +147,7 @@ class ThreadPool {
       if (jobs_.empty() && looking_ < most_looking()) look_for_a_job(lock);
       has_job_.wait(lock, [&] { return !jobs_.empty(); });
       Job& job = *jobs_.front();
-      if (--job.openings == 0) jobs_.pop_front();
+      if (--job.openings == 0) jobs_.erase(jobs_.begin());
       has_jobs_ = !jobs_.empty();
       ++job.running;
       lock.unlock();
@@ -166,7 +168,7 @@ class ThreadPool {
   std::mutex mutex_;
   std::condition_variable has_job_;
   std::condition_variable job_ended_;
-  std::deque<Job*> jobs_;
+  std::vector<Job*> jobs_;  ///< in the order in which they came
   int threads_ = 0;
   // For those who look without the lock; written by those who hold it.
   std::atomic<bool> has_jobs_ = false;
@@ -175,11 +177,13 @@ class ThreadPool {
 };
 
 // Never destroyed: its threads still wait in it when main has ended.
+alignas(ThreadPool) std::byte pool_memory[sizeof(ThreadPool)];
 ThreadPool* pool = nullptr;
 
-/// Makes a new pool in a child process, which has none of the threads and a pool in whatever state
-/// it had during the fork.
-void make_pool() { pool = new ThreadPool; }
+/// Makes a new pool, in a child process as well, which has none of the threads, and a pool in
+/// whatever state it had during the fork. Nothing is allocated: another thread may have held an
+/// allocator's lock during the fork, and then nobody gives it back.
+void make_pool() { pool = new (pool_memory) ThreadPool; }
 
 ThreadPool& the_pool() {
   static std::once_flag once;
