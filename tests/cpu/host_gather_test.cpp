@@ -251,6 +251,21 @@ TEST(HostPlans, MayBeCutBetweenAnyTwoRows) {
   }
 }
 
+TEST(HostPlans, RunsThatBecomeWiderAreCutByWhatTheyBecome) {
+  Plane plane{.row_bytes = 300'000};
+  plane.outer = plane.rows = 1;
+  CopyPlan plan = plan_of(plane);
+  EXPECT_EQ(HostPlans(plan).parts().size(), 1U);
+  plan.conversion = Conversion{.from = ScalarType::uint8, .to = ScalarType::float64};
+  const HostPlans plans(plan);
+  std::int64_t bytes = 0;
+  for (const CopyPlan& part : plans.parts()) {
+    EXPECT_LE(part.dense_bytes(part.run_bytes), 1 << 18);
+    bytes += part.rows * part.run_bytes;
+  }
+  EXPECT_EQ(bytes, plane.row_bytes);
+}
+
 /// A transpose into memory that begins within a cache line, as NumPy's does.
 TEST(HostPlans, StripsBeginWhereCacheLinesDo) {
   constexpr std::int64_t lines = 128, rows = 640, size = 4, misaligned = 16;

@@ -23,7 +23,7 @@ TEST(RowRange, IsAheadBySoManyBytesWithinItsRows) {
   EXPECT_EQ(range_of(0, 100).rows_ahead(1600, 64), 0);
 }
 
-/// What was copied from where to where, and what was asked for; -1 for nothing.
+/// A step copies a row to the first number from the second, and prefetches the third, or -1: none.
 using Step = std::array<std::int64_t, 3>;
 
 std::vector<Step> steps_of(std::int64_t rows, std::int64_t ahead) {

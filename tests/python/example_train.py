@@ -31,7 +31,7 @@ def cut(shards, folder):
 def train(folder, epochs=30):
     """The loss of each batch, and the share of the test's pieces that the model is right about."""
     torch.manual_seed(0)
-    # What the guide shows begins here.
+    # The guide shows the lines from here
     data = multibuffer.open({"x": f"{folder}/train_pieces.npy", "y": f"{folder}/train_lower.npy"})
     loader = data.batches(64, shuffle=True, dtype={"x": "float32"}, scale={"x": 1 / 255})
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3), torch.nn.ReLU(), torch.nn.Flatten(),
@@ -42,7 +42,7 @@ def train(folder, epochs=30):
             loss = torch.nn.functional.cross_entropy(model(batch["x"]), batch["y"])
             optimizer.zero_grad(), loss.backward(), optimizer.step()
             losses.append(loss.item())
-    # And ends here.
+    # to here.
     test = multibuffer.open({"x": f"{folder}/test_pieces.npy", "y": f"{folder}/test_lower.npy"})
     with torch.no_grad():
         right = [(model(batch["x"]).argmax(1) == batch["y"]).float().mean().item()
