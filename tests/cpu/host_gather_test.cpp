@@ -252,8 +252,13 @@ TEST(HostPlans, MayBeCutBetweenAnyTwoRows) {
 }
 
 TEST(HostPlans, RunsThatBecomeWiderAreCutByWhatTheyBecome) {
-  Plane plane{.row_bytes = 300'000};
-  plane.outer = plane.rows = 1;
+  const std::vector<std::byte> source(300'000);
+  std::vector<std::byte> output(source.size() * sizeof(double));
+  const Plane plane{.to = output.data(),
+                    .from = source.data(),
+                    .outer = 1,
+                    .rows = 1,
+                    .row_bytes = std::ssize(source)};
   CopyPlan plan = plan_of(plane);
   EXPECT_EQ(HostPlans(plan).parts().size(), 1U);
   plan.conversion = Conversion{.from = ScalarType::uint8, .to = ScalarType::float64};
