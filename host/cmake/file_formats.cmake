@@ -22,13 +22,16 @@ endif()
 if(multibuffer_png)
   target_sources(multibuffer_dataset PRIVATE files/png.cpp)
 endif()
-include(cmake/find_hdf5.cmake) # multibuffer_hdf5_FOUND and the target multibuffer_hdf5
+include(cmake/find_hdf5.cmake)
 if(multibuffer_hdf5_FOUND)
-  target_sources(multibuffer_dataset PRIVATE files/hdf5_chunks.cpp files/hdf5_library.cpp files/hdf5_type.cpp)
+  target_sources(multibuffer_dataset PRIVATE files/hdf5_chunks.cpp files/hdf5_functions.cpp
+    files/hdf5_library.cpp files/hdf5_type.cpp)
+  target_include_directories(multibuffer_dataset SYSTEM PRIVATE ${multibuffer_hdf5_INCLUDE_DIR})
+  target_compile_definitions(multibuffer_dataset PRIVATE
+    MULTIBUFFER_HDF5_LIBRARY="${multibuffer_hdf5_SONAME}")
 endif()
 multibuffer_file_format(png multibuffer_png PNG::PNG)
-multibuffer_file_format(hdf5 multibuffer_hdf5_FOUND
-  $<BUILD_INTERFACE:multibuffer_hdf5> $<INSTALL_INTERFACE:${multibuffer_hdf5_LIBRARY}>)
+multibuffer_file_format(hdf5 multibuffer_hdf5_FOUND ${CMAKE_DL_LIBS})
 find_package(nlohmann_json QUIET)
 multibuffer_file_format(safetensors nlohmann_json_FOUND
   $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)

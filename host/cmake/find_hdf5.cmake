@@ -1,23 +1,13 @@
-# Finds the serial C library of HDF5: multibuffer_hdf5_FOUND, and the target multibuffer_hdf5. CMake's own
-# FindHDF5 runs a compiler of C, which this project does without.
+# Finds the serial C library of HDF5, which is loaded when a file asks for it (files/hdf5_functions.hpp):
+# multibuffer_hdf5_FOUND, multibuffer_hdf5_INCLUDE_DIR, and the name that the loader knows it by,
+# multibuffer_hdf5_SONAME. The target multibuffer_hdf5 is for tests, which write files and are linked with it.
 #
-# A wheel goes to machines that may not have the library, and its static archive needs OpenSSL, curl and
-# what those need. So a wheel reads HDF5 only where it is asked for, on the machine that it is built for.
-set(multibuffer_hdf5_default ON)
-if(MULTIBUFFER_WHEEL)
-  set(multibuffer_hdf5_default OFF)
-endif()
-option(MULTIBUFFER_HDF5 "Read HDF5, where libhdf5 is" ${multibuffer_hdf5_default})
+# CMake's own FindHDF5 runs a compiler of C, which this project does without.
+option(MULTIBUFFER_HDF5 "Read HDF5, where libhdf5 is" ON)
 set(multibuffer_hdf5_FOUND OFF)
 if(NOT MULTIBUFFER_HDF5)
-  if(MULTIBUFFER_WHEEL)
-    set(remedy "a wheel is made for machines without libhdf5. Where libhdf5-dev is installed, build one with it: \
-CMAKE_ARGS=-DMULTIBUFFER_HDF5=ON pip install --force-reinstall --no-deps . (in the folder of the sources)")
-  else()
-    set(remedy "build it where libhdf5-dev is installed, with -D MULTIBUFFER_HDF5=ON")
-  endif()
   set_source_files_properties(files/without_hdf5.cpp PROPERTIES
-    COMPILE_DEFINITIONS MULTIBUFFER_HDF5_REMEDY="${remedy}")
+    COMPILE_DEFINITIONS "MULTIBUFFER_HDF5_REMEDY=\"build it where libhdf5-dev is installed, with -D MULTIBUFFER_HDF5=ON\"")
   return()
 endif()
 
@@ -27,6 +17,15 @@ mark_as_advanced(multibuffer_hdf5_INCLUDE_DIR multibuffer_hdf5_LIBRARY)
 if(NOT multibuffer_hdf5_INCLUDE_DIR OR NOT multibuffer_hdf5_LIBRARY)
   return()
 endif()
+
+# The name says which interface the library has, so that only one with that of these headers is loaded.
+execute_process(COMMAND ${CMAKE_READELF} --dynamic ${multibuffer_hdf5_LIBRARY}
+  OUTPUT_VARIABLE dynamic ERROR_QUIET)
+if(NOT dynamic MATCHES "\\(SONAME\\)[^\n]*\\[([^]\n]+)\\]")
+  message(STATUS "${multibuffer_hdf5_LIBRARY} is no shared object, and cannot be loaded")
+  return()
+endif()
+set(multibuffer_hdf5_SONAME ${CMAKE_MATCH_1})
 
 # H5Ovisit2 and H5Dread_chunk are of 1.10.3; a parallel HDF5 needs MPI.
 include(CheckCXXSourceCompiles)

@@ -59,6 +59,15 @@ set(CPACK_DEBIAN_COMMAND_PACKAGE_SECTION utils)
 set(CPACK_DEBIAN_COMMAND_DESCRIPTION "Arrays of pointers as N-dimensional arrays: command\n${about}
 The command does so with .npy files and PNGs.")
 
+# libhdf5 is loaded where a file asks for it, which dpkg-shlibdeps does not see.
+if(TARGET multibuffer_hdf5)
+  file(REAL_PATH ${multibuffer_hdf5_LIBRARY} hdf5)
+  execute_process(COMMAND dpkg-query --search ${hdf5}
+    OUTPUT_VARIABLE owner COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX REPLACE ":.*" "" CPACK_DEBIAN_LIBRARY_PACKAGE_RECOMMENDS "${owner}")
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_RECOMMENDS ${CPACK_DEBIAN_LIBRARY_PACKAGE_RECOMMENDS})
+endif()
+
 # The extension is for one version of Python, and only for that.
 set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-multibuffer)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
@@ -68,7 +77,8 @@ get_target_property(python_folder multibuffer_python SOURCE_DIR)
 get_directory_property(minor DIRECTORY ${python_folder} DEFINITION Python_VERSION_MINOR)
 math(EXPR next_minor "${minor} + 1")
 set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "python3 (>= 3.${minor}), python3 (<< 3.${next_minor})")
-set(CPACK_DEBIAN_PYTHON_PACKAGE_RECOMMENDS python3-numpy)
+list(APPEND CPACK_DEBIAN_PYTHON_PACKAGE_RECOMMENDS python3-numpy)
+list(JOIN CPACK_DEBIAN_PYTHON_PACKAGE_RECOMMENDS ", " CPACK_DEBIAN_PYTHON_PACKAGE_RECOMMENDS)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS multibuffer)
 # Debian compiles a module when it is installed, and removes what it has made.
 set(scripts ${PROJECT_BINARY_DIR}/python_scripts)

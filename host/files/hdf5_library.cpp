@@ -96,7 +96,8 @@ Id register_driver() {
 
 }  // namespace
 
-Hold::Hold() : lock_(process_mutex(ProcessLock::hdf5)) {
+Hold::Hold(const std::string& path) : lock_(process_mutex(ProcessLock::hdf5)) {
+  load(MULTIBUFFER_HDF5_LIBRARY, path);
   H5Eget_auto2(H5E_DEFAULT, &printer_, &printer_data_);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }

@@ -1,8 +1,7 @@
 #pragma once
 
+#include "host/files/hdf5_functions.hpp"
 #include "host/files/input_file.hpp"
-
-#include <hdf5.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +22,9 @@ namespace multibuffer::files::hdf5 {
 /// multibuffer.open() holds h5py's own lock for that.
 class Hold {
  public:
-  Hold();
+  /// Loads libhdf5 if nobody has yet. Throws `file_invalid`, naming the file that it is for, where
+  /// there is none.
+  explicit Hold(const std::string& path);
   ~Hold();
   Hold(const Hold&) = delete;
   Hold& operator=(const Hold&) = delete;

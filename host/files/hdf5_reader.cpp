@@ -17,11 +17,9 @@
 #include <vector>
 
 namespace multibuffer::files {
-namespace {
 
-using hdf5::Hold;
-using hdf5::Id;
-using hdf5::Input;
+namespace hdf5 {  // in which libhdf5's functions are those that were loaded
+namespace {
 
 using Extents = std::vector<std::int64_t>;
 
@@ -95,8 +93,8 @@ class Dataset {
     input.rethrow();
     if (external) refuse("a link into another file; open that file");
     if (!id_)
-      refuse(text("there is no such dataset, or none that libhdf5 ", hdf5::version(), " can open (",
-                  hdf5::reason(), ")"));
+      refuse(text("there is no such dataset, or none that libhdf5 ", version(), " can open (",
+                  reason(), ")"));
     if (H5Iget_type(id_) != H5I_DATASET) refuse("it is no dataset");
     creation_ = Id(H5Dget_create_plist(id_));
     if (!creation_) fail();
@@ -104,7 +102,7 @@ class Dataset {
 
   StoredArray array() {
     StoredArray array;
-    const hdf5::ElementType element = read_element_type();
+    const ElementType element = read_element_type();
     array.descr = element.type.descr;
     array.format = element.type.format;
     array.itemsize = element.type.itemsize;
@@ -117,7 +115,7 @@ class Dataset {
     if (layout == H5D_CONTIGUOUS) {
       array = contiguous(std::move(array));
     } else {
-      find_chunks(array, axes);
+      read_chunks(array, axes);
     }
     check_inside(array, input_.bytes(), name_);
     return array;
@@ -130,7 +128,7 @@ class Dataset {
   /// Throws what a call of libhdf5 has failed for.
   [[noreturn]] void fail() const {
     input_.rethrow();
-    refuse(text("libhdf5 ", hdf5::version(), " cannot read it: ", hdf5::reason()));
+    refuse(text("libhdf5 ", version(), " cannot read it: ", reason()));
   }
   /// Refuses a dataset whose elements do not lie in the file as they are.
   [[noreturn]] void refuse_storage(const std::string& why) const {
@@ -138,11 +136,11 @@ class Dataset {
                 "' NEW.h5"));
   }
 
-  hdf5::ElementType read_element_type() const {
+  ElementType read_element_type() const {
     const Id type(H5Dget_type(id_));
     if (!type) fail();
     try {
-      return hdf5::read_type(type);
+      return read_type(type);
     } catch (const NpyTypeError& error) {
       refuse(error.what());
     }
@@ -200,7 +198,7 @@ class Dataset {
   }
 
   /// Fills in the pieces of a dataset in chunks, whose own axes are the first `axes`.
-  void find_chunks(StoredArray& array, std::size_t axes) const {
+  void read_chunks(StoredArray& array, std::size_t axes) const {
     std::array<hsize_t, H5S_MAX_RANK> extents{};
     if (H5Pget_chunk(creation_, H5S_MAX_RANK, extents.data()) != static_cast<int>(axes)) fail();
     array.piece = array.shape;  // for the axes of an element
@@ -221,13 +219,13 @@ class Dataset {
     // for what a damaged header says alone.
     if (const std::int64_t most = input_.bytes() / bytes; count > most)
       refuse_unwritten(text("at least ", count - most), count);
-    hdf5::Chunks chunks = hdf5::find_chunks(input_, id_, std::span(array.shape).first(axes),
-                                            std::span(array.piece).first(axes), bytes);
+    Chunks chunks = find_chunks(input_, id_, std::span(array.shape).first(axes),
+                                std::span(array.piece).first(axes), bytes);
     check_chunks(chunks, count, bytes);
     array.offsets = std::move(chunks.addresses);
   }
 
-  void check_chunks(const hdf5::Chunks& chunks, std::int64_t count, std::int64_t bytes) const {
+  void check_chunks(const Chunks& chunks, std::int64_t count, std::int64_t bytes) const {
     if (chunks.other_sizes > 0)
       refuse(text(chunks.other_sizes, " of its chunks do not have ", bytes, " bytes"));
     if (chunks.missing == 0) return;
@@ -262,7 +260,7 @@ class Dataset {
 class StoredHdf5 final : public StoredFile {
  public:
   explicit StoredHdf5(const std::string& path) : path_(path) {
-    const Hold hold;
+    const Hold hold(path);
     input_.emplace(path);
     const Id creation(H5Fget_create_plist(input_->id()));
     hsize_t before = 0;
@@ -276,26 +274,26 @@ class StoredHdf5 final : public StoredFile {
                        path, "' -o NEW.h5"));
   }
   ~StoredHdf5() override {
-    const Hold hold;
+    const Hold hold(path_);
     input_.reset();
   }
   StoredHdf5(const StoredHdf5&) = delete;
   StoredHdf5& operator=(const StoredHdf5&) = delete;
 
   std::vector<std::string> names() const override {
-    const Hold hold;
+    const Hold hold(path_);
     FoundNames found;
     const herr_t status = visit(input_->id(), found);
     if (found.failure) std::rethrow_exception(found.failure);
     input_->rethrow();
     if (status < 0)
-      throw Failure(Errc::file_invalid, text(path_, ": libhdf5 ", hdf5::version(),
-                                             " cannot list its datasets: ", hdf5::reason()));
+      throw Failure(Errc::file_invalid,
+                    text(path_, ": libhdf5 ", version(), " cannot list its datasets: ", reason()));
     return std::move(found.names);
   }
 
   StoredArray array(const std::string& name) const override {
-    const Hold hold;
+    const Hold hold(path_);
     return Dataset(*input_, path_, name.substr(std::min(name.find_first_not_of('/'), name.size())))
         .array();
   }
@@ -306,12 +304,13 @@ class StoredHdf5 final : public StoredFile {
 };
 
 }  // namespace
+}  // namespace hdf5
 
 const Reader hdf5_reader{
     "HDF5", ".h5", "libhdf5-dev",
     [](std::string_view first) { return first.starts_with("\x89HDF\r\n\x1a\n"); },
     [](const std::string& path) -> std::unique_ptr<StoredFile> {
-      return std::make_unique<StoredHdf5>(path);
+      return std::make_unique<hdf5::StoredHdf5>(path);
     }};
 
 }  // namespace multibuffer::files

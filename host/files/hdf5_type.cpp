@@ -18,10 +18,10 @@ namespace {
 
 constexpr int deepest = 16;
 
-using Text = std::unique_ptr<char, decltype(&H5free_memory)>;
+using Text = std::unique_ptr<char, decltype(H5free_memory)>;
 
 std::string string_of(char* from_library) {
-  const Text owned(from_library, &H5free_memory);
+  const Text owned(from_library, H5free_memory);
   if (!owned) throw NpyTypeError("an element type that libhdf5 cannot read");
   return owned.get();
 }

@@ -29,6 +29,7 @@ main() {
   cp build/packages/*.deb "$root/packages"
   cp tests/install/CMakeLists.txt tests/install/*.cpp "$root/consumer"
   cp -r tests/data "$root/data"
+  cp tests/fuzz/corpus/hdf5/contiguous "$root/data/it.h5"
 
   check "nothing of ours is there" absent
   check "apt-get installs them" inside sh -c \
@@ -41,11 +42,14 @@ import multibuffer
 rows = [bytes([0, 1, 2]), bytes([4, 5, 6])]
 print(list(multibuffer.upload(rows)[::-1, ::-1].tobytes()))"
   check "python3 -m multibuffer" prints "multibuffer [0-9]" python3 -m multibuffer --version
+  check "HDF5 without libhdf5" without_libhdf5
+  check "libhdf5, which is recommended" install_what_is_recommended
+  check "HDF5" prints "shape (2, 3)" multibuffer inspect data/it.h5
   check "the compiler for a consumer" inside apt-get install --yes --no-install-recommends g++ cmake make
   check "the consumer is built" inside sh -c 'cmake -S consumer -B built && cmake --build built'
   check "the consumer runs" prints "^23 22 21 20$" built/consumer
   check "the consumer of a dataset runs" prints "^1536 233226$" built/dataset_consumer data/shards/rows_0.npy
-  check "the library reads HDF5" prints "^HDF5$" built/dataset_consumer data/shards/rows_0.npy
+  check "the library knows HDF5" prints "^HDF5$" built/dataset_consumer data/shards/rows_0.npy
   check "the module without the command" without_the_command
   check "apt-get removes them" inside apt-get purge --yes '?name(multibuffer)'
   check "nothing of ours is left" absent
@@ -93,6 +97,18 @@ without_the_command() {
   local said
   if said=$(inside python3 -m multibuffer 2>&1); then return 1; fi
   grep 'apt-get install multibuffer' <<<"$said"
+}
+
+without_libhdf5() {
+  local said
+  if said=$(inside multibuffer inspect data/it.h5 2>&1); then return 1; fi
+  grep 'it.h5: HDF5 is read by libhdf5.*, which cannot be loaded' <<<"$said"
+}
+
+install_what_is_recommended() {
+  local packages
+  packages=$(inside dpkg-query --show --showformat '${Recommends}' 'libmultibuffer0*') || return 1
+  [[ -n $packages ]] && inside apt-get install --yes --no-install-recommends "$packages"
 }
 
 check() { # NAME COMMAND...

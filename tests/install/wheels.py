@@ -93,8 +93,6 @@ class Check:
         # pip would make a new environment for each build, whose headers are new files to the compiler.
         self.builder = self.environment("builder", "setuptools>=61", "wheel", "pybind11>=2.10")
         cuda = "AUTO" if "CUDACXX" in os.environ else "OFF"
-        # By the shared library of this machine, which a wheel for others must do without.
-        hdf5 = "ON" if self.clean else "OFF"
         settings = self.folder / "setup.cfg"  # so that builds of others, with CUDA perhaps, stay apart
         settings.write_text(f"[build]\nbuild_base = {self.folder / 'build'}\n")
         new = self.folder / "new"
@@ -102,8 +100,7 @@ class Check:
         self.run([self.builder, "-m", "pip", "wheel", "-v", "--no-build-isolation", "--no-deps",
                   "--wheel-dir", new, ROOT],
                  env={**os.environ, "DIST_EXTRA_CONFIG": str(settings),
-                      "CMAKE_ARGS": f"-DMULTIBUFFER_CUDA={cuda} -DMULTIBUFFER_HDF5={hdf5} "
-                                    f"{os.environ.get('CMAKE_ARGS', '')}"})
+                      "CMAKE_ARGS": f"-DMULTIBUFFER_CUDA={cuda} {os.environ.get('CMAKE_ARGS', '')}"})
         (wheel,) = new.glob("*.whl")
         return wheel.replace(WHEELS / wheel.name)
 

@@ -3,6 +3,7 @@
 import os
 import pickle
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -231,6 +232,38 @@ class BesideH5py(Files):
                   "assert file['a'][...].tolist() == whole.tolist()\n")
         for names in (("h5py", "multibuffer"), ("multibuffer", "h5py")):
             subprocess.run([sys.executable, "-c", script.format(*names), self.path], check=True)
+
+    def test_the_library_is_loaded_by_the_first_file(self):
+        self.write("a", numpy.arange(12).reshape(3, 4))
+        script = ("import multibuffer, sys\n"
+                  "loaded = lambda: 'libhdf5' in open('/proc/self/maps').read()\n"
+                  "multibuffer.upload([b'row', b'two'])\n"
+                  "assert not loaded()\n"
+                  "assert multibuffer.open(sys.argv[1] + '::a').shape == (3, 4)\n"
+                  "assert loaded()\n")
+        subprocess.run([sys.executable, "-c", script, self.path], check=True)
+
+    def test_a_library_that_cannot_be_loaded(self):
+        self.write("a", numpy.arange(12).reshape(3, 4))
+        with open(multibuffer._core.__file__, "rb") as module:
+            library = re.search(rb"libhdf5[a-z_]*\.so[.0-9]*", module.read())[0].decode()
+        script = ("import multibuffer, sys\n"
+                  "for attempt in range(2):\n"
+                  "    try:\n"
+                  "        multibuffer.open(sys.argv[1] + '::a')\n"
+                  "    except OSError as error:\n"
+                  "        print(error)\n"
+                  "print(multibuffer.upload([b'row', b'two'])[1].tobytes())\n")
+        with tempfile.TemporaryDirectory() as broken:
+            open(os.path.join(broken, library), "wb").close()
+            done = subprocess.run([sys.executable, "-c", script, self.path], check=True, text=True,
+                                  stdout=subprocess.PIPE, env={**os.environ, "LD_LIBRARY_PATH": broken})
+        *attempts, rest = done.stdout.splitlines()
+        self.assertEqual(rest, "b'two'")
+        self.assertEqual(len(attempts), 2)
+        for said in attempts:
+            self.assertRegex(said, f"{self.path}: HDF5 is read by {library}, which cannot be loaded .*"
+                                   "file too short.*libhdf5-dev")
 
 
 if __name__ == "__main__":
