@@ -18,7 +18,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <random>
-#include <ranges>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -262,8 +261,7 @@ TEST(HostPlans, RunsThatBecomeWiderAreCutByWhatTheyBecome) {
                     .row_bytes = std::ssize(source)};
   CopyPlan plan = plan_of(plane);
   const auto longest_run = [](const HostPlans& plans) {
-    const auto runs = plans.parts() | std::views::transform(&CopyPlan::run_bytes);
-    return *std::ranges::max_element(runs);
+    return std::ranges::max_element(plans.parts(), {}, &CopyPlan::run_bytes)->run_bytes;
   };
   const std::int64_t plain = longest_run(HostPlans(plan));
   plan.conversion = Conversion{.from = ScalarType::uint8, .to = ScalarType::float64};

@@ -102,21 +102,12 @@ class Runs {
     fail(chances);
     const std::vector<std::int64_t> before = values_of(measures_);
     if (std::ranges::equal(before, first, std::ranges::less_equal())) return;
-    // What is kept for later may have grown, which ends soon.
-    constexpr int more = 30;
-    std::vector<int> rises(before.size());
-    std::vector<std::int64_t> most = before, last = before;  // in the first half, and now
-    for (int i = 0; i < more; ++i) {
-      fail(chances);
-      const std::vector<std::int64_t> now = values_of(measures_);
-      for (std::size_t k = 0; k < now.size(); ++k) {
-        rises[k] += now[k] > last[k] ? 1 : 0;
-        if (i < more / 2) most[k] = std::max(most[k], now[k]);
-      }
-      last = now;
-    }
-    for (std::size_t k = 0; k < rises.size(); ++k)
-      if (rises[k] > more * 2 / 3 && last[k] > most[k])
+    // What is kept for later may have grown, which ends soon, or goes up and down.
+    const std::vector<bool> grows = find_growing(chances, 60);
+    if (std::ranges::find(grows, true) == grows.end()) return;
+    const std::vector<bool> still_grows = find_growing(chances, 300);
+    for (std::size_t k = 0; k < grows.size(); ++k)
+      if (grows[k] && still_grows[k])
         complaints_.push_back(
             text(what_, ": each time that it fails, more ", measures_[k].name, " are taken"));
   }
@@ -139,6 +130,25 @@ class Runs {
   }
 
  private:
+  /// Which measures were more in the second half of so many failures than at any time in the first.
+  std::vector<bool> find_growing(std::int64_t chances, int times) {
+    constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
+    std::vector<std::int64_t> most(measures_.size(), -1), least(measures_.size(), largest);
+    for (int i = 0; i < times; ++i) {
+      fail(chances);
+      const std::vector<std::int64_t> now = values_of(measures_);
+      for (std::size_t k = 0; k < now.size(); ++k) {
+        if (i < times / 2)
+          most[k] = std::max(most[k], now[k]);
+        else
+          least[k] = std::min(least[k], now[k]);
+      }
+    }
+    std::vector<bool> grow;
+    for (std::size_t k = 0; k < most.size(); ++k) grow.push_back(least[k] > most[k]);
+    return grow;
+  }
+
   /// The job alone is not the test's own work.
   Outcome run() const {
     const OwnWork::Pause pause;

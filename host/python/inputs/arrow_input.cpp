@@ -157,7 +157,7 @@ struct Refused {
 constexpr std::string_view lists_that_differ =
     "lists that differ in length; multibuffer.ragged() takes one axis of them, or cast them to "
     "fixed-size lists";
-constexpr auto refused = std::to_array<Refused>({
+constexpr auto refused_formats = std::to_array<Refused>({
     {"b", "bools, eight of which share a byte; cast them to uint8"},
     {"n", "null, of which there are no elements"},
     {"u", "strings, which differ in length; numbers can be read"},
@@ -245,7 +245,7 @@ Format format_of(const ArrowSchema& schema) {
   }
   // The longest code that it begins with.
   const Refused* best = nullptr;
-  for (const Refused& row : refused)
+  for (const Refused& row : refused_formats)
     if (code.starts_with(row.code) && (!best || row.code.size() > best->code.size())) best = &row;
   refuse_type(text("an Arrow column", name_of(schema), " of ",
                    best ? std::string(best->what)
