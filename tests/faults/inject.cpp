@@ -98,12 +98,14 @@ class Runs {
     const OwnWork own;
     fail(chances);
     if (seam_.gives_back(what_)) return;
+    // What is kept for later may have grown, which ends soon, or goes up and down. What has leaked
+    // does not come back.
     const std::vector<std::int64_t> first = values_of(measures_);
-    fail(chances);
-    const std::vector<std::int64_t> before = values_of(measures_);
-    if (std::ranges::equal(before, first, std::ranges::less_equal())) return;
-    // What is kept for later may have grown, which ends soon, or goes up and down.
-    const std::vector<bool> grows = find_growing(chances, 60);
+    for (int i = 0; i < 3; ++i) {
+      fail(chances);
+      if (std::ranges::equal(values_of(measures_), first, std::ranges::less_equal())) return;
+    }
+    const std::vector<bool> grows = find_growing(chances, 50);
     if (std::ranges::find(grows, true) == grows.end()) return;
     const std::vector<bool> still_grows = find_growing(chances, 300);
     for (std::size_t k = 0; k < grows.size(); ++k)
@@ -130,22 +132,21 @@ class Runs {
   }
 
  private:
-  /// Which measures were more in the second half of so many failures than at any time in the first.
+  /// Fails so many times, and returns which measures never again were as little as in the first
+  /// ten.
   std::vector<bool> find_growing(std::int64_t chances, int times) {
-    constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
-    std::vector<std::int64_t> most(measures_.size(), -1), least(measures_.size(), largest);
-    for (int i = 0; i < times; ++i) {
+    std::vector<std::int64_t> least = values_of(measures_);
+    std::vector<bool> grow(least.size(), true);
+    for (int i = 0; i < times && std::ranges::find(grow, true) != grow.end(); ++i) {
       fail(chances);
       const std::vector<std::int64_t> now = values_of(measures_);
       for (std::size_t k = 0; k < now.size(); ++k) {
-        if (i < times / 2)
-          most[k] = std::max(most[k], now[k]);
-        else
+        if (i < 10)
           least[k] = std::min(least[k], now[k]);
+        else if (now[k] <= least[k])
+          grow[k] = false;
       }
     }
-    std::vector<bool> grow;
-    for (std::size_t k = 0; k < most.size(); ++k) grow.push_back(least[k] > most[k]);
     return grow;
   }
 
