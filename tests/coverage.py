@@ -38,17 +38,19 @@ def summary(build, profiles):
     first, *others = programs(build)
     command = ["llvm-cov-14", "export", "--summary-only", f"--instr-profile={merged}", first]
     command += [argument for program in others for argument in ("--object", program)]
-    command += [ROOT / folder for folder in FOLDERS]
-    exported = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    # It warns of functions of headers that differ from program to program, of which it takes one.
+    exported = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
     for file in json.loads(exported)["data"][0]["files"]:
-        yield Path(file["filename"]).relative_to(ROOT), file["summary"]
+        path = (build / file["filename"]).resolve()  # relative ones are those that a ccache makes
+        if path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in FOLDERS:
+            yield path.relative_to(ROOT), file["summary"]
 
 
 def main():
     build, profiles = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     covered, counted = collections.Counter(), collections.Counter()
     for path, numbers in summary(build, profiles):
-        for folder in {"/".join(path.parent.parts[:2]), "all"}:
+        for folder in (path.parent.as_posix(), "all"):
             for kind in KINDS:
                 covered[folder, kind] += numbers[kind]["covered"]
                 counted[folder, kind] += numbers[kind]["count"]

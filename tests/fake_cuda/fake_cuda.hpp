@@ -44,6 +44,9 @@ cudaError_t launch(cudaStream_t stream, std::function<void()> work, const void* 
 /// Runs all that has been enqueued on all devices.
 void finish_all();
 
+/// Whether a die says when what was enqueued is done, so that no two runs are alike.
+bool is_random();
+
 /// How often CUDA was asked for what takes time.
 struct Counts {
   int launches = 0;

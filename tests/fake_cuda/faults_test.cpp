@@ -119,7 +119,8 @@ void settle() {
 }
 
 Surroundings surroundings() {
-  Surroundings all{.measures = testing::system_measures(), .settle = settle};
+  Surroundings all{
+      .measures = testing::system_measures(), .settle = settle, .repeats = !fake_cuda::is_random()};
   const auto add = [&](std::string name, auto member) {
     all.measures.push_back({std::move(name), [member] {
                               return static_cast<std::int64_t>(fake_cuda::live().*member);

@@ -609,6 +609,8 @@ std::int64_t pool_bytes(int ordinal) {
   return machine().devices[ordinal].pool_bytes;
 }
 
+bool is_random() { return machine().pace == Pace::random; }
+
 void finish_all() {
   const Lock lock(machine().mutex);
   for_streams_of_all_devices([](CUstream_st& stream) { run_to(stream, stream.enqueued); });

@@ -219,7 +219,7 @@ void inject(const Scenario& scenario, const Seam& seam, const Surroundings& surr
   report(-1);
   for (std::int64_t number = 0; runs.fail(number); number += step) {
     ++faults;
-    if (seam.counts_leaks) runs.look_for_leaks(number);
+    if (seam.counts_leaks && surroundings.repeats) runs.look_for_leaks(number);
     runs.succeed();
     report(number);
   }

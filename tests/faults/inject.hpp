@@ -56,6 +56,8 @@ struct Measure {
 struct Surroundings {
   std::vector<Measure> measures;
   std::function<void()> settle = [] {};
+  /// What goes on is the same each time, so that what a failure takes can be compared.
+  bool repeats = true;
 };
 
 /// Every allocation by operator new.
