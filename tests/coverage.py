@@ -34,7 +34,10 @@ def counts(path):
 def summary(build, profiles):
     """For each source of the library: counted and covered, of each kind."""
     merged = profiles / "merged.profdata"
-    subprocess.run(["llvm-profdata-14", "merge", "--sparse", *profiles.glob("*.profraw"), "-o", merged], check=True)
+    written = list(profiles.glob("*.profraw"))
+    if not written:
+        sys.exit(f"{profiles}: no program has written a profile here (*.profraw); did the tests run?")
+    subprocess.run(["llvm-profdata-14", "merge", "--sparse", *written, "-o", merged], check=True)
     first, *others = programs(build)
     command = ["llvm-cov-14", "export", "--summary-only", f"--instr-profile={merged}", first]
     command += [argument for program in others for argument in ("--object", program)]

@@ -28,7 +28,7 @@ if(multibuffer_hdf5_FOUND)
     files/hdf5_library.cpp files/hdf5_type.cpp)
   target_include_directories(multibuffer_dataset SYSTEM PRIVATE ${multibuffer_hdf5_INCLUDE_DIR})
   target_compile_definitions(multibuffer_dataset PRIVATE
-    MULTIBUFFER_HDF5_LIBRARY="${multibuffer_hdf5_SONAME}")
+    MULTIBUFFER_HDF5_LIBRARY="${multibuffer_hdf5_SONAME}" MULTIBUFFER_HDF5_PATH="${multibuffer_hdf5_PATH}")
 endif()
 multibuffer_file_format(png multibuffer_png PNG::PNG)
 multibuffer_file_format(hdf5 multibuffer_hdf5_FOUND ${CMAKE_DL_LIBS})

@@ -1,6 +1,6 @@
 # Finds the serial C library of HDF5, which is loaded when a file asks for it (files/hdf5_functions.hpp):
-# multibuffer_hdf5_FOUND, multibuffer_hdf5_INCLUDE_DIR, and the name that the loader knows it by,
-# multibuffer_hdf5_SONAME. The target multibuffer_hdf5 is for tests, which write files and are linked with it.
+# multibuffer_hdf5_FOUND, multibuffer_hdf5_INCLUDE_DIR, multibuffer_hdf5_PATH, and the name that the loader
+# knows it by, multibuffer_hdf5_SONAME. The target multibuffer_hdf5 is for tests, which write files and are linked with it.
 #
 # CMake's own FindHDF5 runs a compiler of C, which this project does without.
 option(MULTIBUFFER_HDF5 "Read HDF5, where libhdf5 is" ON)
@@ -18,14 +18,23 @@ if(NOT multibuffer_hdf5_INCLUDE_DIR OR NOT multibuffer_hdf5_LIBRARY)
   return()
 endif()
 
-# The name says which interface the library has, so that only one with that of these headers is loaded.
-execute_process(COMMAND ${CMAKE_READELF} --dynamic ${multibuffer_hdf5_LIBRARY}
-  OUTPUT_VARIABLE dynamic ERROR_QUIET)
+# The SONAME identifies the ABI, so that a library of another one than these headers' is never loaded.
+set(dynamic)
+if(CMAKE_READELF)
+  execute_process(COMMAND ${CMAKE_READELF} --dynamic ${multibuffer_hdf5_LIBRARY}
+    OUTPUT_VARIABLE dynamic ERROR_QUIET)
+endif()
 if(NOT dynamic MATCHES "\\(SONAME\\)[^\n]*\\[([^]\n]+)\\]")
-  message(STATUS "${multibuffer_hdf5_LIBRARY} is no shared object, and cannot be loaded")
+  message(STATUS "HDF5 is not read: readelf finds no SONAME in ${multibuffer_hdf5_LIBRARY}, by which it could be loaded")
   return()
 endif()
 set(multibuffer_hdf5_SONAME ${CMAKE_MATCH_1})
+# Where the loader does not look by itself, its path is tried next.
+file(REAL_PATH ${multibuffer_hdf5_LIBRARY} multibuffer_hdf5_PATH)
+cmake_path(GET multibuffer_hdf5_PATH PARENT_PATH folder)
+if(folder IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
+  set(multibuffer_hdf5_PATH ${multibuffer_hdf5_SONAME})
+endif()
 
 # H5Ovisit2 and H5Dread_chunk are of 1.10.3; a parallel HDF5 needs MPI.
 include(CheckCXXSourceCompiles)

@@ -23,11 +23,14 @@ install(TARGETS multibuffer multibuffer_dataset EXPORT multibuffer
   LIBRARY COMPONENT library NAMELINK_COMPONENT development
   ARCHIVE COMPONENT development
   FILE_SET HEADERS COMPONENT development)
-# So that each finds a shared library beside it, wherever both are put.
+# So that each finds a shared library beside it, wherever both are put. Without one, a place for such a
+# path would make programs in the build tree look for libraries in the folder that they are called in.
 set_target_properties(multibuffer_dataset PROPERTIES INSTALL_RPATH "$ORIGIN")
 if(TARGET multibuffer_command)
-  set_target_properties(multibuffer_command PROPERTIES
-    INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+  if(multibuffer_type STREQUAL "SHARED_LIBRARY")
+    set_target_properties(multibuffer_command PROPERTIES
+      INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+  endif()
   install(TARGETS multibuffer_command COMPONENT command)
 endif()
 install(EXPORT multibuffer NAMESPACE multibuffer:: FILE multibuffer-targets.cmake

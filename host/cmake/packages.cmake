@@ -62,9 +62,8 @@ The command does so with .npy files and PNGs.")
 # libhdf5 is loaded where a file asks for it, which dpkg-shlibdeps does not see.
 if(TARGET multibuffer_hdf5)
   file(REAL_PATH ${multibuffer_hdf5_LIBRARY} hdf5)
-  execute_process(COMMAND dpkg-query --search ${hdf5}
-    OUTPUT_VARIABLE owner COMMAND_ERROR_IS_FATAL ANY)
-  string(REGEX REPLACE ":.*" "" CPACK_DEBIAN_LIBRARY_PACKAGE_RECOMMENDS "${owner}")
+  execute_process(COMMAND dpkg-query --search ${hdf5} OUTPUT_VARIABLE owner ERROR_QUIET)
+  string(REGEX MATCH "^[a-z0-9.+-]+" CPACK_DEBIAN_LIBRARY_PACKAGE_RECOMMENDS "${owner}")
   set(CPACK_DEBIAN_PYTHON_PACKAGE_RECOMMENDS ${CPACK_DEBIAN_LIBRARY_PACKAGE_RECOMMENDS})
 endif()
 

@@ -7,10 +7,12 @@
 #include <dlfcn.h>
 
 #include <memory>
+#include <string>
 
 namespace multibuffer::files::hdf5 {
 
 #define MULTIBUFFER_HDF5_DEFINE(name) decltype(&::name) name = nullptr;
+MULTIBUFFER_HDF5_DEFINE(H5open)
 MULTIBUFFER_HDF5_FUNCTIONS(MULTIBUFFER_HDF5_DEFINE)
 #undef MULTIBUFFER_HDF5_DEFINE
 
@@ -23,35 +25,62 @@ namespace {
 struct Close {
   void operator()(void* library) const noexcept { ::dlclose(library); }
 };
+using Library = std::unique_ptr<void, Close>;
+
+std::string loader_error() {
+  const char* const why = ::dlerror();
+  return why ? why : "the loader does not say why";
+}
+
+[[noreturn]] void refuse(const std::string& file, const std::string& why) {
+  throw Failure(Errc::file_invalid,
+                text(file, ": this build reads HDF5 by ", MULTIBUFFER_HDF5_LIBRARY,
+                     ", which cannot be loaded (", why,
+                     "); install that version of HDF5, or build where the headers of yours are"));
+}
+
+Library open_library(const std::string& file) {
+  // By its name alone the loader finds one that is loaded already, or in its own folders.
+  if (Library library{::dlopen(MULTIBUFFER_HDF5_LIBRARY, RTLD_NOW | RTLD_LOCAL)}) return library;
+  const std::string why = loader_error();
+  // CMake may have found it elsewhere.
+  if (Library library{::dlopen(MULTIBUFFER_HDF5_PATH, RTLD_NOW | RTLD_LOCAL)}) return library;
+  refuse(file, why);
+}
 
 }  // namespace
 
-void load(const char* library, const std::string& path) {
+void load(const std::string& file) {
   if (H5open) return;
-  const auto found = [&](void* what) {
-    if (what) return what;
-    const char* const why = ::dlerror();
-    throw Failure(Errc::file_invalid,
-                  text(path, ": HDF5 is read by ", library, ", which cannot be loaded (",
-                       why ? why : "the loader does not say why",
-                       "); Debian's package libhdf5-dev brings it"));
+  Library library = open_library(file);
+  const auto found = [&](const char* name) {
+    void* const symbol = ::dlsym(library.get(), name);
+    if (!symbol) refuse(file, loader_error());
+    return symbol;
   };
-  std::unique_ptr<void, Close> loaded(found(::dlopen(library, RTLD_NOW | RTLD_LOCAL)));
-  const auto function = [&](const char* name) { return found(::dlsym(loaded.get(), name)); };
-  // A program that is linked with libhdf5 has copies of its variables, which libhdf5 itself uses
-  // then.
+  const auto open = reinterpret_cast<decltype(H5open)>(found("H5open"));
+  if (open() < 0) refuse(file, "H5open fails");
+  // libhdf5 has set its variables now. Where it uses another's of the same name, as the copies in a
+  // program that is linked with it, its own are still as they were: negative.
   const auto variable = [&](const char* name) {
-    void* const copy = ::dlsym(RTLD_DEFAULT, name);
-    return static_cast<const hid_t*>(copy ? copy : function(name));
+    const auto* const own = static_cast<const hid_t*>(found(name));
+    if (*own >= 0) return own;
+    const auto* const used = static_cast<const hid_t*>(::dlsym(RTLD_DEFAULT, name));
+    if (!used || *used < 0) refuse(file, text(name, " has no value"));
+    return used;
   };
-  // Names that HDF5 maps to others by macros are mapped here, too. H5open is the last of them.
-#define MULTIBUFFER_HDF5_KEEP(name) name.lies_at(variable(#name));
+  // A name that is a macro of HDF5's is expanded before it becomes text.
+#define MULTIBUFFER_HDF5_TEXT(name) #name
+#define MULTIBUFFER_HDF5_KEEP(name) name.bind(variable(MULTIBUFFER_HDF5_TEXT(name)));
   MULTIBUFFER_HDF5_VARIABLES(MULTIBUFFER_HDF5_KEEP)
 #undef MULTIBUFFER_HDF5_KEEP
-#define MULTIBUFFER_HDF5_KEEP(name) name = reinterpret_cast<decltype(name)>(function(#name));
+#define MULTIBUFFER_HDF5_KEEP(name) \
+  name = reinterpret_cast<decltype(name)>(found(MULTIBUFFER_HDF5_TEXT(name)));
   MULTIBUFFER_HDF5_FUNCTIONS(MULTIBUFFER_HDF5_KEEP)
 #undef MULTIBUFFER_HDF5_KEEP
-  static_cast<void>(loaded.release());
+#undef MULTIBUFFER_HDF5_TEXT
+  H5open = open;
+  static_cast<void>(library.release());
 }
 
 }  // namespace multibuffer::files::hdf5

@@ -97,7 +97,7 @@ Id register_driver() {
 }  // namespace
 
 Hold::Hold(const std::string& path) : lock_(process_mutex(ProcessLock::hdf5)) {
-  load(MULTIBUFFER_HDF5_LIBRARY, path);
+  load(path);
   H5Eget_auto2(H5E_DEFAULT, &printer_, &printer_data_);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }

@@ -17,8 +17,7 @@
 #include <vector>
 
 namespace multibuffer::files {
-
-namespace hdf5 {  // in which libhdf5's functions are those that were loaded
+namespace hdf5 {  // where the names H5... are the functions that have been loaded
 namespace {
 
 using Extents = std::vector<std::int64_t>;

@@ -44,7 +44,7 @@ cudaError_t launch(cudaStream_t stream, std::function<void()> work, const void* 
 /// Runs all that has been enqueued on all devices.
 void finish_all();
 
-/// Whether a die says when what was enqueued is done, so that no two runs are alike.
+/// Tells whether a die says when enqueued work is done, so that no two runs are alike.
 bool is_random();
 
 /// How often CUDA was asked for what takes time.

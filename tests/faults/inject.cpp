@@ -98,7 +98,7 @@ class Runs {
     const OwnWork own;
     fail(chances);
     if (seam_.gives_back(what_)) return;
-    // What is kept for later may have grown, which ends soon, or goes up and down. What has leaked
+    // Memory that is kept for later may grow for a while, or go up and down. Memory that has leaked
     // does not come back.
     const std::vector<std::int64_t> first = values_of(measures_);
     for (int i = 0; i < 3; ++i) {
@@ -132,8 +132,8 @@ class Runs {
   }
 
  private:
-  /// Fails so many times, and returns which measures never again were as little as in the first
-  /// ten.
+  /// Injects the failure so many times. Returns of each measure whether it stayed above its least
+  /// value of the first ten.
   std::vector<bool> find_growing(std::int64_t chances, int times) {
     std::vector<std::int64_t> least = values_of(measures_);
     std::vector<bool> grow(least.size(), true);

@@ -56,7 +56,8 @@ struct Measure {
 struct Surroundings {
   std::vector<Measure> measures;
   std::function<void()> settle = [] {};
-  /// What goes on is the same each time, so that what a failure takes can be compared.
+  /// Every run does the same work in the same order, so that what two failures take can be
+  /// compared; else no leaks are looked for.
   bool repeats = true;
 };
 

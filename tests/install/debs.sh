@@ -102,7 +102,7 @@ without_the_command() {
 without_libhdf5() {
   local said
   if said=$(inside multibuffer inspect data/it.h5 2>&1); then return 1; fi
-  grep 'it.h5: HDF5 is read by libhdf5.*, which cannot be loaded' <<<"$said"
+  grep 'it.h5: this build reads HDF5 by libhdf5.*, which cannot be loaded' <<<"$said"
 }
 
 install_what_is_recommended() {
