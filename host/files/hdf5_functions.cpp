@@ -11,6 +11,7 @@
 
 namespace multibuffer::files::hdf5 {
 
+// NOLINTBEGIN(bugprone-macro-parentheses): what is defined has none
 #define MULTIBUFFER_HDF5_DEFINE(name) decltype(&::name) name = nullptr;
 MULTIBUFFER_HDF5_DEFINE(H5open)
 MULTIBUFFER_HDF5_FUNCTIONS(MULTIBUFFER_HDF5_DEFINE)
@@ -19,6 +20,7 @@ MULTIBUFFER_HDF5_FUNCTIONS(MULTIBUFFER_HDF5_DEFINE)
 #define MULTIBUFFER_HDF5_DEFINE(name) Variable name;
 MULTIBUFFER_HDF5_VARIABLES(MULTIBUFFER_HDF5_DEFINE)
 #undef MULTIBUFFER_HDF5_DEFINE
+// NOLINTEND(bugprone-macro-parentheses)
 
 namespace {
 

@@ -77,6 +77,7 @@ namespace multibuffer::files::hdf5 {
 #define MULTIBUFFER_HDF5_BY_VERSION(each) each(H5Ovisit2) each(H5Dread_chunk)
 #endif
 
+// NOLINTBEGIN(bugprone-macro-parentheses): what is declared has none
 /// Null until `load`, which sets H5open last.
 #define MULTIBUFFER_HDF5_DECLARE(name) extern decltype(&::name) name;
 MULTIBUFFER_HDF5_DECLARE(H5open)
@@ -99,6 +100,7 @@ class Variable {
 #define MULTIBUFFER_HDF5_DECLARE(name) extern Variable name;
 MULTIBUFFER_HDF5_VARIABLES(MULTIBUFFER_HDF5_DECLARE)
 #undef MULTIBUFFER_HDF5_DECLARE
+// NOLINTEND(bugprone-macro-parentheses)
 
 /// Loads libhdf5, by the name that it had when this was built, unless it has been loaded; it stays
 /// until the process ends. One thread may call this at a time. Throws `file_invalid`, naming the

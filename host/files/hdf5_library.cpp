@@ -98,10 +98,15 @@ Id register_driver() {
 
 Hold::Hold(const std::string& path) : lock_(process_mutex(ProcessLock::hdf5)) {
   load(path);
+  silence();
+}
+Hold::Hold() : lock_(process_mutex(ProcessLock::hdf5)) { silence(); }
+Hold::~Hold() { H5Eset_auto2(H5E_DEFAULT, printer_, printer_data_); }
+
+void Hold::silence() {
   H5Eget_auto2(H5E_DEFAULT, &printer_, &printer_data_);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
-Hold::~Hold() { H5Eset_auto2(H5E_DEFAULT, printer_, printer_data_); }
 
 std::string reason() {
   const char* innermost = nullptr;

@@ -25,11 +25,15 @@ class Hold {
   /// Loads libhdf5 if nobody has yet. Throws `file_invalid`, naming the file that it is for, where
   /// there is none.
   explicit Hold(const std::string& path);
+  /// For calls about a file that is open, so that libhdf5 has been loaded.
+  Hold();
   ~Hold();
   Hold(const Hold&) = delete;
   Hold& operator=(const Hold&) = delete;
 
  private:
+  void silence();
+
   std::lock_guard<std::mutex> lock_;
   H5E_auto2_t printer_ = nullptr;
   void* printer_data_ = nullptr;

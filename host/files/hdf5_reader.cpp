@@ -273,14 +273,14 @@ class StoredHdf5 final : public StoredFile {
                        path, "' -o NEW.h5"));
   }
   ~StoredHdf5() override {
-    const Hold hold(path_);
+    const Hold hold;
     input_.reset();
   }
   StoredHdf5(const StoredHdf5&) = delete;
   StoredHdf5& operator=(const StoredHdf5&) = delete;
 
   std::vector<std::string> names() const override {
-    const Hold hold(path_);
+    const Hold hold;
     FoundNames found;
     const herr_t status = visit(input_->id(), found);
     if (found.failure) std::rethrow_exception(found.failure);
@@ -292,7 +292,7 @@ class StoredHdf5 final : public StoredFile {
   }
 
   StoredArray array(const std::string& name) const override {
-    const Hold hold(path_);
+    const Hold hold;
     return Dataset(*input_, path_, name.substr(std::min(name.find_first_not_of('/'), name.size())))
         .array();
   }
