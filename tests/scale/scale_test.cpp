@@ -207,14 +207,15 @@ struct ManyRows {
 std::int64_t shuffled(std::int64_t i, std::int64_t rows) { return i % rows * 7919 % rows; }
 
 TEST(Scale, AHundredMillionPointersToRowsOfTheirOwn) {
-  constexpr std::int64_t count = 100'000'000;
+  // A sanitizer's build sorts them without optimisation, which takes a quarter of an hour.
+  constexpr std::int64_t count = has_sanitizer ? 10'000'000 : 100'000'000;
   if (!has_free(count * 60)) GTEST_SKIP() << "needs 6 GB of free memory";
   const ManyRows rows(count);
   std::vector<const std::int32_t*> pointers(count);
   for (std::int64_t i = 0; i < count; ++i)
     pointers[static_cast<std::size_t>(i)] = rows.row(shuffled(i, count));
   const DeviceArray array = upload(ArrayView::from_rows(pointers, 3), Device::open("host"));
-  const std::array<std::int64_t, 4> indices{count - 1, 0, 12'345'678, -2};
+  const std::array<std::int64_t, 4> indices{count - 1, 0, 2'345'678, -2};
   const std::vector<std::int32_t> taken = take(array, 0, Indices(indices)).to_host<std::int32_t>();
   std::vector<std::int32_t> expected;
   for (const std::int64_t i : indices)
