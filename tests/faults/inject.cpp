@@ -107,6 +107,7 @@ class Runs {
     }
     const std::vector<bool> grows = find_growing(chances, 50);
     if (std::ranges::find(grows, true) == grows.end()) return;
+    // What has grown once and stays so is as little as at the beginning the second time.
     const std::vector<bool> still_grows = find_growing(chances, 300);
     for (std::size_t k = 0; k < grows.size(); ++k)
       if (grows[k] && still_grows[k])

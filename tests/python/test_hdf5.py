@@ -234,7 +234,9 @@ class BesideH5py(Files):
         for names in (("h5py", "multibuffer"), ("multibuffer", "h5py")):
             subprocess.run([sys.executable, "-c", script.format(*names), self.path], check=True)
 
-    def test_the_library_is_loaded_by_the_first_file(self):
+
+class Library(Files):
+    def test_it_is_loaded_by_the_first_file(self):
         self.write("a", numpy.arange(12).reshape(3, 4))
         script = ("import multibuffer, sys\n"
                   "loaded = lambda: 'libhdf5' in open('/proc/self/maps').read()\n"
@@ -244,7 +246,7 @@ class BesideH5py(Files):
                   "assert loaded()\n")
         subprocess.run([sys.executable, "-c", script, self.path], check=True)
 
-    def test_a_library_that_cannot_be_loaded(self):
+    def test_it_cannot_be_loaded(self):
         self.write("a", numpy.arange(12).reshape(3, 4))
         with open(multibuffer._core.__file__, "rb") as module:
             found = re.search(rb"libhdf5[a-z_]*\.so[.0-9]*", module.read())
@@ -270,8 +272,8 @@ class BesideH5py(Files):
             self.assertRegex(said, f"{self.path}: this build reads HDF5 by {library}, which cannot be loaded "
                                    ".*file too short.*install that version")
 
-    def test_another_libhdf5_that_all_see(self):
-        """As that for MPI: Debian's symbols have versions, so neither uses the other's variables."""
+    def test_another_one_is_in_the_global_scope(self):
+        """Debian's symbols have versions, so that no libhdf5 uses the variables of another, that for MPI for one."""
         if not shutil.which("c++"):
             self.skipTest("there is no compiler")
         self.write("a", numpy.arange(12).reshape(3, 4))

@@ -207,7 +207,7 @@ struct ManyRows {
 std::int64_t shuffled(std::int64_t i, std::int64_t rows) { return i % rows * 7919 % rows; }
 
 TEST(Scale, AHundredMillionPointersToRowsOfTheirOwn) {
-  // A sanitizer's build sorts them without optimisation, which takes a quarter of an hour.
+  // A sanitizer's build sorts them without optimisation, which takes more than seven minutes.
   constexpr std::int64_t count = has_sanitizer ? 10'000'000 : 100'000'000;
   if (!has_free(count * 60)) GTEST_SKIP() << "needs 6 GB of free memory";
   const ManyRows rows(count);
