@@ -407,6 +407,9 @@ def main():
         print(f"{len(chosen)} mutations")
         return
 
+    if not chosen:
+        sys.exit(f"mutate.py: no mutation fits {' '.join(asked.patterns)}; --list names them all")
+
     results = read_results()
 
     def is_done(mutation):
