@@ -63,7 +63,7 @@ multibuffer    public
 '
 # What is not ours, by the folders that may have it.
 readonly standard='<[a-z_]+>'
-readonly system='<(arm_neon|dlfcn|fcntl|glob|immintrin|pthread|sched|signal|unistd|sys/[a-z]+|unwind|structmember)\.h>'
+readonly system='<(arm_neon|cpuid|dlfcn|fcntl|glob|immintrin|pthread|sched|signal|unistd|sys/[a-z]+|unwind|structmember)\.h>'
 readonly toolkit='<(cuda[a-z_]*\.h|(cuda|cub|thrust|nvtx3)/.*)>'
 libraries_of() {
   case "$1" in

@@ -217,24 +217,35 @@ constexpr float to_short_float(From value) {
 
 template <Integer To, bool saturate, Integer From>
 constexpr To to_integer(From value) {
-  using Limits = std::numeric_limits<To>;
-  const auto integer = static_cast<To>(value);  // NOLINT(bugprone-signed-char-misuse): a number
-  if constexpr (!saturate) return integer;
-  const To low = std::cmp_less(value, Limits::min()) ? Limits::min() : integer;
-  return std::cmp_greater(value, Limits::max()) ? Limits::max() : low;
+  if constexpr (!saturate) {
+    return static_cast<To>(value);  // NOLINT(bugprone-signed-char-misuse): a number
+  } else {
+    // Within the limits of both types first: processors have the least and the largest of vectors.
+    using Limits = std::numeric_limits<To>;
+    using Own = std::numeric_limits<From>;
+    constexpr From least =
+        std::cmp_less(Own::min(), Limits::min()) ? static_cast<From>(Limits::min()) : Own::min();
+    constexpr From most =
+        std::cmp_greater(Own::max(), Limits::max()) ? static_cast<From>(Limits::max()) : Own::max();
+    From within = value;
+    if constexpr (least > Own::min()) within = within > least ? within : least;
+    if constexpr (most < Own::max()) within = within < most ? within : most;
+    return static_cast<To>(within);
+  }
 }
 
 template <Integer To, Real From>
 constexpr To to_integer(From value) {
   constexpr To highest = std::numeric_limits<To>::max();
-  constexpr int dropped = std::numeric_limits<To>::digits - std::numeric_limits<From>::digits;
+  constexpr int excess = std::numeric_limits<To>::digits - std::numeric_limits<From>::digits;
+  constexpr int dropped = excess > 0 ? excess : 0;
   // The last real before the first that is too large; the lowest integer is a real itself.
-  constexpr auto most = static_cast<From>(dropped > 0 ? highest >> dropped << dropped : highest);
+  constexpr auto most = static_cast<From>(highest >> dropped << dropped);
   constexpr auto least = static_cast<From>(std::numeric_limits<To>::min());
-  const From number = value == value ? value : 0;
-  const From low = number > least ? number : least;
+  const From low = value > least ? value : least;  // also for a NaN
   const auto integer = static_cast<To>(low < most ? low : most);
-  return low > most ? highest : integer;
+  const To nearest = dropped > 0 && value > most ? highest : integer;
+  return value == value ? nearest : To{0};
 }
 
 // -------------------------------------------------------------------------------------------

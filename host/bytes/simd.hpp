@@ -10,6 +10,7 @@
 #include <utility>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
@@ -80,27 +81,30 @@ Vector<Item> interleave_upper(const Vector<Item>& a, const Vector<Item>& b) {
 // A function with MULTIBUFFER_SHUFFLES, and all that is inlined into it, moves the items of a
 // vector to any places in one instruction, and can call `shuffled`; it may be called where
 // `has_shuffles`. One with MULTIBUFFER_WIDE may be called where `has_wide_vectors`, and can
-// `nontemporal_store_wide_line`, `copy_wide_line`, `WideLine`, `widen_halves`, `narrow_to_halves`,
-// `truncate_floats` and `narrow_integers`. In one with MULTIBUFFER_PERMUTES, for where
-// `has_permutes`, there is `put_permuted` as well. In one with MULTIBUFFER_ARITHMETIC, for where
-// `has_wide_arithmetic`, the compiler's own vectors are of 32 bytes, of integers as well; in one
-// with MULTIBUFFER_FUSED, for where `has_fused`, `__builtin_fmaf` is an instruction besides.
+// `nontemporal_store_wide_line`, `copy_wide_line`, `WideLine` and `SixteenNumbers`. In one with
+// MULTIBUFFER_PERMUTES, for where `has_permutes`, there is `put_permuted` as well. In one with
+// MULTIBUFFER_ARITHMETIC, for where `has_wide_arithmetic`, the compiler's own vectors are of 32
+// bytes, of integers as well; in one with MULTIBUFFER_FUSED, for where `has_fused`,
+// `__builtin_fmaf` is an instruction besides, and in one with MULTIBUFFER_HALVES, for where
+// `has_halves`, there is `EightNumbers`. Conversions are in host/bytes/number_vectors.hpp.
 #if defined(__x86_64__)
 #define MULTIBUFFER_SHUFFLES [[gnu::target("ssse3"), gnu::flatten]]
 #define MULTIBUFFER_WIDE [[gnu::target("avx512f,avx512bw,bmi2"), gnu::flatten]]
 #define MULTIBUFFER_PERMUTES [[gnu::target("avx512f,avx512bw,avx512vbmi,bmi2"), gnu::flatten]]
 #define MULTIBUFFER_ARITHMETIC [[gnu::target("avx2"), gnu::flatten]]
 #define MULTIBUFFER_FUSED [[gnu::target("avx2,fma"), gnu::flatten]]
-/// Returns true if MULTIBUFFER_BASELINE is set: no instructions are then used that not every
-/// processor has, so that tests run that code as well.
-inline bool wants_baseline() {
-  static const bool wants = std::getenv("MULTIBUFFER_BASELINE") != nullptr;
-  return wants;
+#define MULTIBUFFER_HALVES [[gnu::target("avx2,f16c"), gnu::flatten]]
+/// MULTIBUFFER_BASELINE asks for no instructions that not every processor has, or with the value
+/// `avx2` for none beyond AVX2, so that tests run the code for such processors as well.
+inline const char* baseline() {
+  static const char* const asked = std::getenv("MULTIBUFFER_BASELINE");
+  return asked;
 }
+inline bool wants_baseline() { return baseline() && std::strcmp(baseline(), "avx2") != 0; }
 inline bool has_shuffles() { return __builtin_cpu_supports("ssse3") != 0 && !wants_baseline(); }
 inline bool has_wide_vectors() {
   return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("bmi2") != 0 &&
-         !wants_baseline();
+         !baseline();
 }
 inline bool has_permutes() {
   return __builtin_cpu_supports("avx512vbmi") != 0 && has_wide_vectors();
@@ -109,18 +113,27 @@ inline bool has_wide_arithmetic() {
   return __builtin_cpu_supports("avx2") != 0 && !wants_baseline();
 }
 inline bool has_fused() { return __builtin_cpu_supports("fma") != 0 && has_wide_arithmetic(); }
+inline bool has_halves() {
+  static const bool has = [] {  // the builtin of clang 14 does not know these
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+  }();
+  return has && has_wide_arithmetic();
+}
 #else
 #define MULTIBUFFER_SHUFFLES [[gnu::flatten]]
 #define MULTIBUFFER_WIDE [[gnu::flatten]]
 #define MULTIBUFFER_PERMUTES [[gnu::flatten]]
 #define MULTIBUFFER_ARITHMETIC [[gnu::flatten]]
 #define MULTIBUFFER_FUSED [[gnu::flatten]]
+#define MULTIBUFFER_HALVES [[gnu::flatten]]
 #if defined(__aarch64__)
 inline bool has_fused() { return true; }
 #else
 inline bool has_fused() { return false; }
 #endif
 inline bool has_wide_arithmetic() { return false; }
+inline bool has_halves() { return false; }
 inline bool has_shuffles() { return true; }
 inline bool has_wide_vectors() { return false; }
 inline bool has_permutes() { return false; }
@@ -228,45 +241,6 @@ struct WideLine {
   line.bytes = _mm512_mask_permutexvar_epi8(line.bytes, bytes_of_line(begin, end), lanes.bytes,
                                             _mm512_maskz_loadu_epi8(wanted, from));
 }
-/// Sixteen halves as floats, and back, rounded to nearest with ties to even. By a mask of all:
-/// GCC 12 takes what is undefined in the plain forms for a mistake of ours (GCC bug 105593).
-inline constexpr __mmask16 all_sixteen = 0xffff;
-[[gnu::target("avx512f")]] inline void widen_halves(std::byte* to, const std::byte* from) {
-  _mm512_storeu_ps(
-      to, _mm512_maskz_cvtph_ps(all_sixteen,
-                                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
-}
-[[gnu::target("avx512f")]] inline void narrow_to_halves(std::byte* to, const std::byte* from) {
-  constexpr int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
-                      _mm512_maskz_cvtps_ph(all_sixteen, _mm512_loadu_ps(from), nearest));
-}
-/// Sixteen floats as int32, towards zero: the nearest that there is for those beyond, 0 for a NaN.
-[[gnu::target("avx512f")]] inline void truncate_floats(std::byte* to, const std::byte* from) {
-  const __m512 floats = _mm512_loadu_ps(from);
-  const __mmask16 numbers = _mm512_cmp_ps_mask(floats, floats, _CMP_ORD_Q);
-  const __mmask16 too_large = _mm512_cmp_ps_mask(floats, _mm512_set1_ps(2147483648.0F), _CMP_GE_OQ);
-  // All that has no int32 becomes the lowest.
-  const __m512i integers = _mm512_maskz_cvttps_epi32(numbers, floats);
-  _mm512_storeu_si512(to,
-                      _mm512_mask_mov_epi32(integers, too_large, _mm512_set1_epi32(0x7fffffff)));
-}
-/// Sixteen int32 as integers of one or two bytes, the nearest that there are.
-template <class To>
-[[gnu::target("avx512f")]] inline void narrow_integers(std::byte* to, const std::byte* from) {
-  __m512i integers = _mm512_loadu_si512(from);
-  if constexpr (std::is_unsigned_v<To>)
-    integers = _mm512_maskz_max_epi32(all_sixteen, integers, _mm512_setzero_si512());
-  if constexpr (sizeof(To) == 1)
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
-                     std::is_signed_v<To> ? _mm512_maskz_cvtsepi32_epi8(all_sixteen, integers)
-                                          : _mm512_maskz_cvtusepi32_epi8(all_sixteen, integers));
-  else
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
-                        std::is_signed_v<To>
-                            ? _mm512_maskz_cvtsepi32_epi16(all_sixteen, integers)
-                            : _mm512_maskz_cvtusepi32_epi16(all_sixteen, integers));
-}
 #else
 // Wide vectors are x86-64's alone: the others are never called.
 inline void nontemporal_store_wide_line(std::byte* to, const std::byte* from) {
@@ -288,11 +262,6 @@ inline void copy_wide_line(std::byte* /*to*/, const WideLine& /*line*/) {}
 inline void put_permuted(WideLine& /*line*/, std::int64_t /*begin*/, std::int64_t /*end*/,
                          const WideLine& /*lanes*/, std::uint64_t /*wanted*/,
                          const std::byte* /*from*/) {}
-inline void widen_halves(std::byte* /*to*/, const std::byte* /*from*/) {}
-inline void narrow_to_halves(std::byte* /*to*/, const std::byte* /*from*/) {}
-inline void truncate_floats(std::byte* /*to*/, const std::byte* /*from*/) {}
-template <class To>
-void narrow_integers(std::byte* /*to*/, const std::byte* /*from*/) {}
 #endif
 inline void nontemporal_fence() {
 #if defined(__x86_64__)

@@ -1,11 +1,14 @@
 #include "host/cpu/convert_items.hpp"
 
 #include "host/backend/convert_number.hpp"
+#include "host/bytes/number_vectors.hpp"
 #include "host/bytes/simd.hpp"
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <type_traits>
+#include <utility>
 
 namespace multibuffer {
 namespace {
@@ -72,6 +75,14 @@ template <class From>
 struct RoundToOdd {
   static void run(std::byte* to, const std::byte* from, std::int64_t count) {
     make_each<From, float>(to, from, count, [](const From& number) { return to_odd(number); });
+  }
+};
+/// The same for integers, where halves follow.
+template <class From>
+struct RoundToShort {
+  static void run(std::byte* to, const std::byte* from, std::int64_t count) {
+    make_each<From, float>(to, from, count,
+                           [](const From& number) { return to_short_float(number); });
   }
 };
 
@@ -146,6 +157,11 @@ struct Scale {
   }
 };
 
+/// Never inlined: what vectors leave over need not be in each of their loops.
+template <class Work>
+[[gnu::noinline]] void run_plain(std::byte* to, const std::byte* from, std::int64_t count) {
+  Work::run(to, from, count);
+}
 template <class Work>
 MULTIBUFFER_ARITHMETIC void run_wide(std::byte* to, const std::byte* from, std::int64_t count) {
   Work::run(to, from, count);
@@ -161,66 +177,108 @@ auto float8_loop_for() {
 }
 template <class Work>
 auto loop_for() {
-  return has_wide_arithmetic() ? &run_wide<Work> : &Work::run;
+  return has_wide_arithmetic() ? &run_wide<Work> : &run_plain<Work>;
 }
 
+/// Reals whose numbers are converted one by one: faster than by what a compiler makes of it.
+template <class From, class To>
+constexpr bool is_truncated_each = Real<From> && (std::is_same_v<To, std::int64_t> ||
+                                                  std::is_same_v<To, std::uint64_t> ||
+                                                  (std::is_same_v<From, double> &&
+                                                   std::is_same_v<To, std::uint32_t>));
+
 template <class From, class To, bool saturate>
-constexpr bool has_sixteens = [] {
+constexpr bool has_vectors = [] {
+  constexpr bool is_narrow = Integer<To> && sizeof(To) <= 2;
   if (std::is_same_v<From, Half>) return std::is_same_v<To, float>;
-  if (std::is_same_v<From, float>)
-    return std::is_same_v<To, Half> || std::is_same_v<To, std::int32_t>;
-  return std::is_same_v<From, std::int32_t> && saturate && Integer<To> && sizeof(To) <= 2;
+  if (std::is_same_v<From, float> && std::is_same_v<To, Half>) return true;
+  if (std::is_same_v<From, std::int32_t>) return saturate && is_narrow;
+  return Real<From> &&
+         (is_narrow || std::is_same_v<To, std::int32_t> || is_truncated_each<From, To>);
 }();
 
-/// Converts by instructions for sixteen scalars, which agree with `converted` also in what becomes
-/// of a NaN.
-template <class From, class To, bool saturate>
-MULTIBUFFER_WIDE void convert_sixteens(std::byte* to, const std::byte* from, std::int64_t count) {
-  constexpr std::int64_t sixteen = 16;
+template <class Numbers, class From, class To, bool saturate>
+void convert_vectors(std::byte* to, const std::byte* from, std::int64_t count) {
   std::int64_t done = 0;
-  for (; done + sixteen <= count; done += sixteen) {
+  for (; done + Numbers::count <= count; done += Numbers::count) {
     std::byte* const made = to + done * size_of<To>;
     const std::byte* const read = from + done * size_of<From>;
     if constexpr (std::is_same_v<From, Half>)
-      widen_halves(made, read);
+      Numbers::widen_halves(made, read);
     else if constexpr (std::is_same_v<To, Half>)
-      narrow_to_halves(made, read);
-    else if constexpr (std::is_same_v<From, float>)
-      truncate_floats(made, read);
+      Numbers::narrow_to_halves(made, read);
+    else if constexpr (is_truncated_each<From, To>)
+      truncate_each<To, From>(made, read, Numbers::count);
     else
-      narrow_integers<To>(made, read);
+      Numbers::template to_integers<To, From>(made, read);
   }
-  Convert<From, To, saturate>::run(to + done * size_of<To>, from + done * size_of<From>,
-                                   count - done);
+  run_plain<Convert<From, To, saturate>>(to + done * size_of<To>, from + done * size_of<From>,
+                                         count - done);
+}
+template <class From, class To, bool saturate>
+MULTIBUFFER_WIDE void convert_sixteens(std::byte* to, const std::byte* from, std::int64_t count) {
+  convert_vectors<SixteenNumbers, From, To, saturate>(to, from, count);
+}
+template <class From, class To, bool saturate>
+MULTIBUFFER_HALVES void convert_eights(std::byte* to, const std::byte* from, std::int64_t count) {
+  convert_vectors<EightNumbers, From, To, saturate>(to, from, count);
 }
 
 template <class From, class To, bool saturate>
 auto loop_for_numbers() {
-  if constexpr (has_sixteens<From, To, saturate>)
+  if constexpr (has_vectors<From, To, saturate>) {
     if (has_wide_vectors()) return &convert_sixteens<From, To, saturate>;
+    if (has_halves()) return &convert_eights<From, To, saturate>;
+  }
   return loop_for<Convert<From, To, saturate>>();
 }
 
-/// A type that holds every scalar of a narrow type and converts in few instructions; wide ones are
-/// their own.
-template <class T>
-using Middle = std::conditional_t<
-    std::is_same_v<T, Half> || std::is_same_v<T, BFloat16> || std::is_same_v<T, Float8>, float,
-    std::conditional_t<std::is_same_v<T, Bool> || (Integer<T> && sizeof(T) <= 2), std::int32_t, T>>;
-
-/// The scalar type that is that of `Middle`.
-ScalarType middle_of(ScalarType scalar) {
-  const ScalarRow& row = row_of(scalar);
-  if (row.size > 2) return scalar;
-  return row.kind == ScalarKind::real ? ScalarType::float32 : ScalarType::int32;
+/// One loop does for all integers of the same sizes where their signs make no difference: what
+/// remains of one modulo a power of 2 does not depend on its sign, nor does that of as many bytes.
+template <class From, class To, bool saturate>
+auto loop_for_integers() {
+  using Bits = std::make_unsigned_t<To>;
+  using Own = std::numeric_limits<From>;
+  if constexpr (saturate && !(std::in_range<To>(Own::min()) && std::in_range<To>(Own::max())))
+    return loop_for_numbers<From, To, true>();
+  else if constexpr (sizeof(From) < sizeof(To))
+    return loop_for<Convert<From, Bits, false>>();
+  else if constexpr (sizeof(From) == 8)
+    // Compilers pack these by moving items between the halves of a vector of 32 bytes, which takes
+    // twice as long.
+    return &run_plain<Convert<std::uint64_t, Bits, false>>;
+  else
+    return loop_for<Convert<std::make_unsigned_t<From>, Bits, false>>();
 }
 
-/// visit(T{}) with the type of a middle number.
+template <class T>
+constexpr bool is_narrow_float =
+    std::is_same_v<T, Half> || std::is_same_v<T, BFloat16> || std::is_same_v<T, Float8>;
+
+/// visit(T{}) with the type that numbers are converted from: narrow floats are floats by then, and
+/// booleans 0 or 1.
 template <class Visit>
-void visit_middle(ScalarType number, const Visit& visit) {
-  visit_number(middle_of(number), [&](auto middle) {
-    if constexpr (std::is_same_v<decltype(middle), Middle<decltype(middle)>>) visit(middle);
+void visit_widened(ScalarType scalar, const Visit& visit) {
+  visit_number(scalar, [&](auto number) {
+    if constexpr (is_narrow_float<decltype(number)>)
+      visit(float{});
+    else if constexpr (std::is_same_v<decltype(number), Bool>)
+      visit(std::uint8_t{});
+    else
+      visit(number);
   });
+}
+
+/// Returns the loop that makes floats of numbers such that they round to `To`, a narrow float, as
+/// the numbers themselves would.
+template <class From, class To>
+auto loop_before_rounding() {
+  if constexpr (Integer<From> && sizeof(From) <= 2)
+    return loop_for<Convert<From, float, false>>();
+  else if constexpr (Integer<From> && std::is_same_v<To, Half>)
+    return loop_for<RoundToShort<From>>();
+  else
+    return loop_for<RoundToOdd<From>>();
 }
 
 }  // namespace
@@ -262,29 +320,35 @@ void ConvertItems::add_number(const Conversion& conversion) {
     using From = decltype(from);
     if constexpr (std::is_same_v<From, Float8>)
       add(float8_loop_for<WidenFloat8>(), conversion.from);
-    else if constexpr (!std::is_same_v<From, Middle<From>>)
-      add(loop_for_numbers<From, Middle<From>, false>());
+    else if constexpr (is_narrow_float<From>)
+      add(loop_for_numbers<From, float, false>());
+    else if constexpr (std::is_same_v<From, Bool>)
+      add(loop_for<Convert<Bool, std::uint8_t, false>>());
   });
-  visit_middle(conversion.from, [&](auto middle) {
-    using From = decltype(middle);
-    visit_number(conversion.to, [&](auto to) {
-      using To = decltype(to);
-      if constexpr (std::is_same_v<From, To>) return;
-      if constexpr (std::is_same_v<To, Float8>) {
-        if constexpr (!std::is_same_v<From, float>) add(loop_for<RoundToOdd<From>>());
-        return add(float8_loop_for<NarrowToFloat8>(), conversion.to);
-      } else {
-        // To saturate twice is to saturate once.
-        if constexpr (std::is_same_v<From, float> && Integer<To> && sizeof(To) <= 2) {
-          add(loop_for_numbers<float, std::int32_t, false>());
-          return add(loop_for_numbers<std::int32_t, To, true>());
-        }
-        if constexpr (Integer<From> && Integer<To>)
-          if (conversion.saturate) return add(loop_for_numbers<From, To, true>());
-        add(loop_for_numbers<From, To, false>());
-      }
-    });
+  visit_widened(conversion.from, [&](auto from) {
+    visit_number(conversion.to,
+                 [&](auto to) { add_widened<decltype(from), decltype(to)>(conversion); });
   });
+}
+
+template <class From, class To>
+void ConvertItems::add_widened(const Conversion& conversion) {
+  if constexpr (std::is_same_v<From, To>) {
+    return;
+  } else if constexpr (is_narrow_float<To>) {
+    if constexpr (!std::is_same_v<From, float>) add(loop_before_rounding<From, To>());
+    if constexpr (std::is_same_v<To, Float8>)
+      add(float8_loop_for<NarrowToFloat8>(), conversion.to);
+    else
+      add(loop_for_numbers<float, To, false>());
+  } else if constexpr (Integer<From> && Integer<To>) {
+    add(conversion.saturate ? loop_for_integers<From, To, true>()
+                            : loop_for_integers<From, To, false>());
+  } else if constexpr (Integer<From> && std::is_same_v<To, Bool>) {
+    add(loop_for<Convert<std::make_unsigned_t<From>, Bool, false>>());
+  } else {
+    add(loop_for_numbers<From, To, false>());
+  }
 }
 
 template <class From>
@@ -340,6 +404,7 @@ void ConvertItems::scale_group(std::byte* to, const std::byte* from, std::int64_
 void ConvertItems::operator()(std::byte* to, const std::byte* from, std::int64_t count,
                               const ScalingPlaces& places) const {
   static_assert(block_items <= scaling_spare);
+  if (step_count_ == 1 && steps_[0].loop) return steps_[0].loop(to, from, count);
   alignas(cache_line_bytes) std::byte between[2][block_items * 8];
   for (std::int64_t begin = 0; begin < count; begin += block_items) {
     const std::int64_t items = std::min(block_items, count - begin);

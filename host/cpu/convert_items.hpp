@@ -67,6 +67,8 @@ class ConvertItems {
   void add(Float8Loop loop, ScalarType scalar);
   void add_reversal(int bytes);
   void add_number(const Conversion& conversion);
+  template <class From, class To>
+  void add_widened(const Conversion& conversion);
   void add_scaling(const Conversion& conversion);
   template <class From>
   void add_scaling_from();
