@@ -103,8 +103,7 @@ struct CopyPlan {
 
   /// Returns the bytes on the dense side of `indexed_bytes` of a run.
   std::int64_t dense_bytes(std::int64_t indexed_bytes) const {
-    return conversion ? indexed_bytes / bytes_of(conversion->from) * bytes_of(conversion->to)
-                      : indexed_bytes;
+    return conversion ? converted_bytes(*conversion, indexed_bytes) : indexed_bytes;
   }
 
   /// Returns how many times as wide a conversion makes numbers; 1 if it does not.

@@ -32,6 +32,11 @@ constexpr bool is_moved(const Conversion& conversion) {
   return conversion.from == conversion.to && !conversion.scaled;
 }
 
+/// Returns how many bytes `bytes` of whole numbers become.
+constexpr std::int64_t converted_bytes(const Conversion& conversion, std::int64_t bytes) {
+  return bytes / bytes_of(conversion.from) * bytes_of(conversion.to);
+}
+
 /// Returns the bytes of what is byte-swapped before numbers are converted, and after that (of
 /// complex ones the parts); 0 where nothing is.
 constexpr int reversed_before(const Conversion& conversion) {

@@ -26,7 +26,7 @@ std::optional<std::int64_t> quick_item_bytes(const DeviceArray& array) {
 namespace {
 
 /// A plan without axes.
-CopyPlan plan_of(const DeviceArray& array, std::int64_t item_bytes, std::byte* to) {
+CopyPlan plan_of(const DeviceArray& array, const QuickItems& items, std::byte* to) {
   const Storage& storage = *storage_of(array);
   CopyPlan plan;
   plan.indexed.base = storage.base;
@@ -34,30 +34,32 @@ CopyPlan plan_of(const DeviceArray& array, std::int64_t item_bytes, std::byte* t
   plan.indexed.tables.assign(storage.tables.begin(), storage.tables.end());
   plan.indexed.origins.assign(array.layout().origins().begin(), array.layout().origins().end());
   plan.dense.base = to;
-  plan.run_bytes = item_bytes;
+  plan.conversion = items.conversion;
+  plan.run_bytes = items.bytes;
   return plan;
 }
 
 }  // namespace
 
-bool quick_take(const DeviceArray& array, std::int64_t item_bytes, const DenseIndices& indices,
+bool quick_take(const DeviceArray& array, const QuickItems& items, const DenseIndices& indices,
                 IndexMode mode, std::byte* to, bool owns_output) {
   const Axis& axis = array.layout().axes()[0];
+  const std::int64_t result_bytes = items.result_bytes();
   if (indices.count == 0) return false;
   if (mode == IndexMode::raise &&
       any_out_of_range(indices.data, indices.bytes_each, indices.count, axis.extent))
     return false;
   if (!owns_output) {
-    const std::int64_t shape[] = {indices.count}, strides[] = {item_bytes};
-    const OutputPlace place{to, shape, strides, item_bytes};
+    const std::int64_t shape[] = {indices.count}, strides[] = {result_bytes};
+    const OutputPlace place{to, shape, strides, result_bytes};
     const auto begin = reinterpret_cast<std::uintptr_t>(indices.data);
     const auto bytes = static_cast<std::uintptr_t>(indices.count * indices.bytes_each);
     if (place.range().meets({begin, begin + bytes})) return false;
     check_apart(array, place);
   }
 
-  CopyPlan plan = plan_of(array, item_bytes, to);
-  plan.axes = {{indices.count, item_bytes, 0, 0}};
+  CopyPlan plan = plan_of(array, items, to);
+  plan.axes = {{indices.count, result_bytes, 0, 0}};
   plan.indices.push_back({.data = indices.data,
                           .bytes_each = indices.bytes_each,
                           .axis = 0,
@@ -72,15 +74,16 @@ bool quick_take(const DeviceArray& array, std::int64_t item_bytes, const DenseIn
   return true;
 }
 
-void quick_copy(const DeviceArray& array, std::int64_t item_bytes, std::byte* to,
+void quick_copy(const DeviceArray& array, const QuickItems& items, std::byte* to,
                 bool owns_output) {
   const Axis& axis = array.layout().axes()[0];
+  const std::int64_t result_bytes = items.result_bytes();
   if (!owns_output) {
-    const std::int64_t shape[] = {axis.extent}, strides[] = {item_bytes};
-    check_apart(array, OutputPlace{to, shape, strides, item_bytes});
+    const std::int64_t shape[] = {axis.extent}, strides[] = {result_bytes};
+    check_apart(array, OutputPlace{to, shape, strides, result_bytes});
   }
-  CopyPlan plan = plan_of(array, item_bytes, to);
-  plan.axes = {{axis.extent, item_bytes, axis.level, axis.stride}};
+  CopyPlan plan = plan_of(array, items, to);
+  plan.axes = {{axis.extent, result_bytes, axis.level, axis.stride}};
   simplify(plan);
   backend_of(array.device()).copy(plan, false, {}, {}, {});
 }

@@ -37,9 +37,11 @@ struct Verbs<DeviceArray> {
   /// take() of a few bytes on the host by an array of NumPy's with an axis, which most calls are.
   /// Returns null where it is no such call, or something is wrong with it.
   static pybind11::object quick_take(const DeviceArray& array, pybind11::handle indices,
-                                     IndexMode mode, pybind11::handle out);
+                                     IndexMode mode, pybind11::handle out, pybind11::handle dtype,
+                                     bool saturate);
   /// copy() of a few bytes on the host, in C order; null as above.
-  static pybind11::object quick_copy(const DeviceArray& array, pybind11::handle out);
+  static pybind11::object quick_copy(const DeviceArray& array, pybind11::handle out,
+                                     pybind11::handle dtype, bool saturate);
 };
 
 /// Reads the argument `placement`. Throws ValueError, with the words there are, for another one.

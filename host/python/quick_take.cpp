@@ -1,7 +1,9 @@
 #include "host/gather/quick_take.hpp"
 
 #include "host/backend/backend.hpp"
+#include "host/gather/conversion.hpp"
 #include "host/python/device_array.hpp"
+#include "host/python/elements/dtype.hpp"
 #include "host/python/elements/numpy_array.hpp"
 #include "host/python/support/values.hpp"
 #include "host/upload/internals.hpp"
@@ -31,6 +33,37 @@ std::optional<DenseIndices> indices_of(const NumpyArray& array) {
   return indices;
 }
 
+/// What a call makes of items.
+struct QuickResult {
+  QuickItems items;
+  std::optional<Format> wanted;  ///< nothing: the array's own
+
+  const Format& format(const DeviceArray& array) const { return wanted ? *wanted : array.format(); }
+};
+
+/// Nothing where the call is not quick, or something is wrong with its dtype. A dtype may run code
+/// of anybody's: what arrays of NumPy's say is to be read after it.
+std::optional<QuickResult> result_for(const DeviceArray& array, py::handle dtype, bool saturate) {
+  const std::optional<std::int64_t> bytes = quick_item_bytes(array);
+  if (!bytes) return {};
+  QuickResult result{{*bytes, {}}, {}};
+  if (dtype.is_none()) return result;
+  result.wanted = find_format_of_dtype(dtype);
+  if (!result.wanted) return {};
+  try {
+    result.items.conversion = conversion_of(array.format(), *result.wanted,
+                                            saturate ? Overflow::saturate : Overflow::wrap);
+  } catch (const Error&) {
+    return {};
+  }
+  return result;
+}
+
+/// The most items of a quick call.
+std::int64_t most_items(const QuickItems& items) {
+  return most_quick_bytes / std::max(items.bytes, items.result_bytes());
+}
+
 using Extents = std::span<const std::int64_t>;
 
 /// Calls visit(extent) for the extents of a result, `first` in the place of the array's first one,
@@ -43,19 +76,21 @@ bool all_extents(Extents first, const DeviceArray& array, const Visit& visit) {
 }
 
 /// Returns true if an array of NumPy's is what the result is written to, and dense.
-bool is_output_of(const NumpyArray& out, Extents first, const DeviceArray& array) {
-  if (!out.is_c_contiguous() || !out.is_writeable() || array.format().opaque()) return false;
+bool is_output_of(const NumpyArray& out, Extents first, const DeviceArray& array,
+                  const Format& format) {
+  if (!out.is_c_contiguous() || !out.is_writeable() || format.opaque()) return false;
   if (out.shape().size() != first.size() + array.layout().axes().size() - 1) return false;
   const std::int64_t* extent = out.shape().data();
   if (!all_extents(first, array, [&](std::int64_t wanted) { return *extent++ == wanted; }))
     return false;
   const std::optional<Type> type = out.native_type();
-  return type && same_meaning(*type, array.format().type());
+  return type && same_meaning(*type, format.type());
 }
 
-DeviceBuffer new_buffer(Extents first, const DeviceArray& array, std::int64_t bytes) {
+DeviceBuffer new_buffer(Extents first, const DeviceArray& array, const Format& format,
+                        std::int64_t bytes) {
   BufferParts parts{.device = array.device(),
-                    .format = array.format(),
+                    .format = format,
                     .shape = {},
                     .strides = {},
                     .memory = backend_of(array.device()).allocate(bytes, {}),
@@ -67,7 +102,7 @@ DeviceBuffer new_buffer(Extents first, const DeviceArray& array, std::int64_t by
     return true;
   });
   parts.strides.resize(axes);
-  std::int64_t stride = array.itemsize();
+  std::int64_t stride = format.itemsize();
   for (std::size_t i = axes; i-- > 0; stride *= parts.shape[i]) parts.strides[i] = stride;
   parts.data = parts.memory->data();
   return make_buffer(std::move(parts));
@@ -76,38 +111,46 @@ DeviceBuffer new_buffer(Extents first, const DeviceArray& array, std::int64_t by
 }  // namespace
 
 py::object Verbs<DeviceArray>::quick_take(const DeviceArray& array, py::handle indices,
-                                          IndexMode mode, py::handle out) {
+                                          IndexMode mode, py::handle out, py::handle dtype,
+                                          bool saturate) {
   const std::optional<NumpyArray> numbers = NumpyArray::of(indices);
-  if (!numbers || numbers->shape().empty()) return {};  // as a key, a number is no index array
+  if (!numbers) return {};
+  const std::optional<QuickResult> result = result_for(array, dtype, saturate);
+  if (!result || numbers->shape().empty()) return {};  // as a key, a number is no index array
   const std::optional<DenseIndices> wanted = indices_of(*numbers);
-  const std::optional<std::int64_t> item_bytes = quick_item_bytes(array);
-  if (!wanted || !item_bytes || wanted->count > most_quick_bytes / *item_bytes) return {};
+  if (!wanted || wanted->count > most_items(result->items)) return {};
   if (numbers->shape().size() + array.layout().axes().size() > std::size_t{max_axes}) return {};
+  const Format& format = result->format(array);
   if (out.is_none()) {
     if (wanted->count == 0) return {};
-    DeviceBuffer buffer = new_buffer(numbers->shape(), array, wanted->count * *item_bytes);
-    if (!multibuffer::quick_take(array, *item_bytes, *wanted, mode, buffer.data(), true)) return {};
+    DeviceBuffer buffer =
+        new_buffer(numbers->shape(), array, format, wanted->count * result->items.result_bytes());
+    if (!multibuffer::quick_take(array, result->items, *wanted, mode, buffer.data(), true))
+      return {};
     return wrap(std::move(buffer));
   }
   const std::optional<NumpyArray> to = NumpyArray::of(out);
-  if (!to || !is_output_of(*to, numbers->shape(), array)) return {};
-  if (!multibuffer::quick_take(array, *item_bytes, *wanted, mode, to->data(), false)) return {};
+  if (!to || !is_output_of(*to, numbers->shape(), array, format)) return {};
+  if (!multibuffer::quick_take(array, result->items, *wanted, mode, to->data(), false)) return {};
   return py::reinterpret_borrow<py::object>(out);
 }
 
-py::object Verbs<DeviceArray>::quick_copy(const DeviceArray& array, py::handle out) {
-  const std::optional<std::int64_t> item_bytes = quick_item_bytes(array);
-  if (!item_bytes) return {};
+py::object Verbs<DeviceArray>::quick_copy(const DeviceArray& array, py::handle out,
+                                          py::handle dtype, bool saturate) {
+  const std::optional<QuickResult> result = result_for(array, dtype, saturate);
+  if (!result) return {};
   const std::int64_t extent = array.layout().axes()[0].extent;
-  if (extent > most_quick_bytes / *item_bytes) return {};
+  if (extent > most_items(result->items)) return {};
+  const Format& format = result->format(array);
   if (out.is_none()) {
-    DeviceBuffer buffer = new_buffer({&extent, 1}, array, extent * *item_bytes);
-    multibuffer::quick_copy(array, *item_bytes, buffer.data(), true);
+    DeviceBuffer buffer =
+        new_buffer({&extent, 1}, array, format, extent * result->items.result_bytes());
+    multibuffer::quick_copy(array, result->items, buffer.data(), true);
     return wrap(std::move(buffer));
   }
   const std::optional<NumpyArray> to = NumpyArray::of(out);
-  if (!to || !is_output_of(*to, {&extent, 1}, array)) return {};
-  multibuffer::quick_copy(array, *item_bytes, to->data(), false);
+  if (!to || !is_output_of(*to, {&extent, 1}, array, format)) return {};
+  multibuffer::quick_copy(array, result->items, to->data(), false);
   return py::reinterpret_borrow<py::object>(out);
 }
 

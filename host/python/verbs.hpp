@@ -63,12 +63,13 @@ Asked converted(Asked asked, pybind11::handle dtype, bool saturate, pybind11::ha
 ///                                 pybind11::handle stream, const Progress&);
 ///     /// Writes all elements in C order to host memory.
 ///     static void read(const Self&, std::byte* to);
-///     /// If there is one: take() along the first axis without conversions, or null where `run`
-///     /// must do it.
+///     /// If there is one: take() along the first axis, or null where `run` must do it.
 ///     static pybind11::object quick_take(const Self&, pybind11::handle indices, IndexMode,
-///                                        pybind11::handle out);
-///     /// If there is one: copy() in C order without conversions, likewise.
-///     static pybind11::object quick_copy(const Self&, pybind11::handle out);
+///                                        pybind11::handle out, pybind11::handle dtype,
+///                                        bool saturate);
+///     /// If there is one: copy() in C order, likewise.
+///     static pybind11::object quick_copy(const Self&, pybind11::handle out,
+///                                        pybind11::handle dtype, bool saturate);
 template <class Self>
 struct Verbs;
 
@@ -94,8 +95,9 @@ struct VerbFunctions {
   static object get_item(const Self& array, const object& key) {
     if (PyUnicode_Check(key.ptr()))
       return wrap(V::field(array, text_argument(key, "the name of a field")));
-    if constexpr (requires { V::quick_take(array, key, IndexMode::raise, key); })
-      if (object result = V::quick_take(array, key, IndexMode::raise, pybind11::none()))
+    if constexpr (requires { &V::quick_take; })
+      if (object result = V::quick_take(array, key, IndexMode::raise, pybind11::none(),
+                                        pybind11::none(), false))
         return result;
     if (is_list_of_names(key)) return wrap(V::fields(array, names_of(key)));
     Selection selection = select(key, V::shape(array));
@@ -118,10 +120,10 @@ struct VerbFunctions {
   static object take(const Self& array, handle indices, int axis, IndexMode mode, handle out,
                      handle dtype, bool saturate, handle scale, handle bias, int channel_axis,
                      handle stream, const Progress& progress) {
-    if constexpr (requires { V::quick_take(array, indices, mode, out); })
-      if (axis == 0 && dtype.is_none() && scale.is_none() && bias.is_none() && stream.is_none() &&
-          !progress)
-        if (object result = V::quick_take(array, indices, mode, out)) return result;
+    if constexpr (requires { &V::quick_take; })
+      if (axis == 0 && scale.is_none() && bias.is_none() && stream.is_none() && !progress)
+        if (object result = V::quick_take(array, indices, mode, out, dtype, saturate))
+          return result;
     Asked asked = converted(ask_take(V::shape(array), indices, axis, mode), dtype, saturate, scale,
                             bias, channel_axis);
     return V::run(array, asked, out, stream, progress);
@@ -136,10 +138,9 @@ struct VerbFunctions {
   static object copy(const Self& array, Order order, handle out, handle dtype, bool saturate,
                      handle scale, handle bias, int channel_axis, handle stream,
                      const Progress& progress) {
-    if constexpr (requires { V::quick_copy(array, out); })
-      if (order == Order::C && dtype.is_none() && scale.is_none() && bias.is_none() &&
-          stream.is_none() && !progress)
-        if (object result = V::quick_copy(array, out)) return result;
+    if constexpr (requires { &V::quick_copy; })
+      if (order == Order::C && scale.is_none() && bias.is_none() && stream.is_none() && !progress)
+        if (object result = V::quick_copy(array, out, dtype, saturate)) return result;
     Asked asked =
         converted(ask_copy(V::shape(array), order), dtype, saturate, scale, bias, channel_axis);
     return V::run(array, asked, out, stream, progress);

@@ -69,6 +69,71 @@ class SmallTakes(unittest.TestCase):
             self.assertEqual(numpy.asarray(array.copy("F")).tolist(), expected.tolist())
             self.assertEqual(numpy.asarray(array.copy(dtype="f8")).tolist(), expected.tolist())
 
+    def test_numbers_become_those_of_numpy(self):
+        rng = random.Random(2)
+        kinds = ("bool", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", ">f4", ">i2")
+        for source in kinds:
+            for target in kinds:
+                length = rng.choice([1, 3, 8, 17, 300])
+                held = numpy.array([[rng.randrange(2 if source == "bool" else 100) for _ in range(length)]
+                                    for _ in range(6)]).astype(source)
+                index = numpy.array([rng.randrange(-6, 6) for _ in range(rng.choice([1, 4, 70]))])
+                expected = held[index].astype(target)
+                for placement in ("packed", "in_place"):
+                    array = multibuffer.upload(held, device="host", placement=placement)
+                    for dtype in (target, numpy.dtype(target)):
+                        taken = array.take(index, dtype=dtype)
+                        self.assertEqual(taken.tobytes(), expected.tobytes(), (source, target))
+                        other = array.take(index, dtype=dtype, progress=quietly)
+                        for name in ("shape", "strides", "dtype", "device", "readonly", "format"):
+                            self.assertEqual(getattr(taken, name, None), getattr(other, name, None), name)
+                        out = numpy.zeros(expected.shape, target)
+                        self.assertIs(array.take(index, out=out, dtype=dtype), out)
+                        self.assertEqual(out.tobytes(), expected.tobytes(), (source, target))
+                    whole = held.astype(target)
+                    self.assertEqual(array.astype(target).tobytes(), whole.tobytes())
+                    out = numpy.zeros(whole.shape, target)
+                    array[::-1].copy(dtype=target, out=out)
+                    self.assertEqual(out.tobytes(), whole[::-1].tobytes())
+
+    def test_what_does_not_fit_saturates_or_wraps(self):
+        held = numpy.array([[-1, 300], [70, -200]], "i4")
+        array = multibuffer.upload(held, device="host")
+        index = numpy.array([1, 0])
+        self.assertEqual(array.take(index, dtype="u1").tolist(), held[index].astype("u1").tolist())
+        self.assertEqual(array.take(index, dtype="u1", saturate=True).tolist(), [[70, 0], [0, 255]])
+        self.assertEqual(array.copy(dtype="i1", saturate=True).tolist(), [[-1, 127], [70, -128]])
+
+    def test_what_is_wrong_with_a_dtype_is_said(self):
+        array = multibuffer.upload(numpy.zeros((4, 3), "c8"), device="host")
+        index = numpy.array([1, 2])
+        for call in (lambda dtype: array.take(index, dtype=dtype), lambda dtype: array.copy(dtype=dtype)):
+            with self.assertRaisesRegex(TypeError, "'nonsense'"):
+                call("nonsense")
+            with self.assertRaisesRegex(TypeError, "imaginary"):
+                call("f4")
+        bytes_alone = multibuffer.upload(numpy.zeros((4, 3), "u1"), device="host")
+        with self.assertRaisesRegex(ValueError, "out"):
+            bytes_alone.take(index, dtype="f4", out=numpy.zeros((2, 3), "u1"))
+        with self.assertRaisesRegex(IndexError, "index 9"):
+            bytes_alone.take(numpy.array([9]), dtype="f4")
+        with self.assertRaisesRegex(ValueError, "overlaps"):
+            in_place = multibuffer.upload(held := numpy.zeros((4, 4), "f4"), device="host", placement="in_place")
+            in_place.take(index, dtype="i4", out=held[:2].view("i4"))
+
+    def test_a_dtype_that_changes_the_indices_is_read_before_them(self):
+        held = numpy.arange(12, dtype="u1").reshape(4, 3)
+        array = multibuffer.upload(held, device="host")
+        index = numpy.zeros(20_000, "i8")
+
+        class Shrinking:
+            @property
+            def name(self):
+                index.resize(2, refcheck=False)
+                return "float32"
+
+        self.assertEqual(array.take(index, dtype=Shrinking()).tolist(), held[[0, 0]].astype("f4").tolist())
+
     def test_an_index_out_of_range_leaves_out_as_it_was(self):
         array = multibuffer.upload(numpy.arange(12).reshape(4, 3), device="host")
         for bad in (4, -5, 2**40, -(2**63)):
