@@ -412,6 +412,30 @@ def calls_of_batches(threads):
     for count, size in ((8, 64), (8, KIB), (100, 64), (100, KIB), (1000, KIB), (4096, 256),
                         (8, 150 * KIB), (32, 150 * KIB), (256, 150 * KIB)):
         yield from list_of_samples(count, size)
+    for count in (KIB, 64 * KIB):
+        for source, target in (("u1", "f4"), ("u1", "f2"), ("i2", "f4"), ("f2", "f4"), ("f4", "f2"),
+                               ("f4", "u1"), ("f4", "i4"), ("i8", "i4"), ("f8", "f4")):
+            yield from numbers_of_batch(count, source, target)
+
+
+def numbers_of_batch(count, source, target):
+    """Numbers that become others within the caches: all of them, and rows of 1 Ki numbers."""
+    dense = numpy.random.default_rng(6).integers(0, 100, (count // KIB, KIB)).astype(source)
+    index = numpy.random.default_rng(7).permutation(len(dense))
+    expected, out, rows = dense.astype(target), numpy.empty(dense.shape, target), dense.copy()
+    array = in_place(dense)
+
+    def two_passes():
+        numpy.take(dense, index, axis=0, out=rows, mode="clip")
+        numpy.copyto(out, rows, casting="unsafe")
+
+    name = f"{count // KIB} Ki numbers {source} to {target}"
+    yield Case("calls", name + ", out=", expected.nbytes, expected, out=out, sides=[
+        calls("multibuffer", lambda: array.copy(out=out, dtype=target)),
+        calls("np.copyto", lambda: numpy.copyto(out, dense, casting="unsafe"), goal={0: 1.0})])
+    yield Case("calls", name + ", rows", expected.nbytes, expected[index], out=out, sides=[
+        calls("multibuffer", lambda: array.take(index, out=out, dtype=target)),
+        calls("np.take, np.copyto", two_passes, goal={0: 1.0})])
 
 
 def take_of_batch(size, count):
