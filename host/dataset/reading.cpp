@@ -214,6 +214,7 @@ class Walk {
     for (const WalkAxis& axis : axes_)
       if (axis.is_slice && axis.stride != 0) ++users[axis.level];
     for (const Added& added : added_) ++users[added.level];
+    // No longer than what matters: beside an axis of no elements, others may be of any extent.
     std::int64_t run = itemsize_;
     std::vector<std::size_t> order;  // innermost of the files first
     for (std::size_t r = 0; r < axes_.size(); ++r)
@@ -224,12 +225,12 @@ class Walk {
       const std::int64_t pieces =
           axis.level < grid_.axes.size() ? grid_.axes[axis.level].pieces() : 1;
       if (pieces <= 1 || axis.stride == 0) {
-        run *= std::max<std::int64_t>(axis.extent, 1);
+        run = std::min(run, worth_a_part) * std::clamp<std::int64_t>(axis.extent, 1, worth_a_part);
         continue;
       }
       const std::int64_t step = axis.stride < 0 ? -axis.stride : axis.stride;
       const std::int64_t in_a_piece =
-          std::max<std::int64_t>(grid_.axes[axis.level].extent / pieces / step, 1);
+          std::clamp<std::int64_t>(grid_.axes[axis.level].extent / pieces / step, 1, worth_a_part);
       const bool cut = users[axis.level] == 1 && run < worth_a_pointer && in_a_piece > 1 &&
                        run * in_a_piece >= worth_a_part;
       axis.way = cut ? Way::cut : Way::pointer;

@@ -7,6 +7,9 @@
 namespace multibuffer {
 namespace {
 
+/// What has no more than a byte, or is made of bytes, is the same in either order.
+bool has_byte_order(const Type& scalar) { return scalar.size > 1 && swapped_bytes(scalar) > 1; }
+
 /// Returns true if `holds` does for every scalar in `type`.
 template <class Predicate>
 bool all_scalars(const Type& type, const Predicate& holds) {
@@ -30,7 +33,7 @@ bool is_date(const Type& type) {
 
 bool is_native(const Type& type) {
   return all_scalars(type, [](const Type& scalar) {
-    return scalar.size == 1 || scalar.little_endian == native_little || swapped_bytes(scalar) == 1;
+    return scalar.little_endian == native_little || !has_byte_order(scalar);
   });
 }
 
@@ -62,7 +65,7 @@ bool same_meaning(const Type& a, const Type& b) {
   if (a.is_struct != b.is_struct || a.size != b.size) return false;
   if (!a.is_struct)
     return a.kind == b.kind && a.encoding == b.encoding && a.unit == b.unit &&
-           (a.size == 1 || a.little_endian == b.little_endian);
+           (!has_byte_order(a) || a.little_endian == b.little_endian);
   return std::ranges::equal(a.fields, b.fields, [](const Field& x, const Field& y) {
     return x.name == y.name && x.offset == y.offset && x.shape == y.shape &&
            same_meaning(x.type, y.type);

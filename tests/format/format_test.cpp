@@ -250,6 +250,18 @@ TEST(ParseFormat, CountsOfStringsAndPaddingAreLengths) {
   }
 }
 
+// Found by fuzzing: text of no characters differed from itself by the order of its bytes.
+TEST(ParseFormat, WhatHasNoBytesToSwapIsTheSameInEitherOrder) {
+  for (const std::string code : {"0u", "0w", "0s", "5s", "B", "?", "3p"}) {
+    EXPECT_TRUE(same_meaning(parse_format("<" + code), parse_format(">" + code))) << code;
+    EXPECT_TRUE(is_native(parse_format(">" + code))) << code;
+    const Type within = parse_format("T{>" + code + ">q}");
+    EXPECT_TRUE(same_meaning(format_of(within).type(), within)) << code;
+  }
+  for (const std::string code : {"2u", "1w", "h", "Zf"})
+    EXPECT_FALSE(same_meaning(parse_format("<" + code), parse_format(">" + code))) << code;
+}
+
 TEST(ParseFormat, OtherCountsAndShapesMakeSubArrays) {
   using Shape = std::vector<std::int64_t>;
   struct Case {
