@@ -6,6 +6,7 @@
 #include "host/upload/internals.hpp"
 #include "host/upload/storage.hpp"
 
+#include <algorithm>
 #include <span>
 
 namespace multibuffer {
@@ -13,13 +14,14 @@ namespace multibuffer {
 std::optional<std::int64_t> quick_item_bytes(const DeviceArray& array) {
   const std::span<const Axis> axes = array.layout().axes();
   if (axes.empty() || array.device().kind() != DeviceKind::host) return {};
+  // The other extents of an empty array may be any, and their product need not fit.
+  if (std::ranges::find(axes, 0, &Axis::extent) != axes.end()) return {};
   const int levels = array.layout().levels();
   std::int64_t bytes = array.itemsize();
   for (std::size_t i = axes.size(); i-- > 1;) {
     if (axes[i].level != levels || axes[i].stride != bytes) return {};
     bytes *= axes[i].extent;
   }
-  if (bytes == 0 || axes[0].extent == 0) return {};
   return bytes;
 }
 

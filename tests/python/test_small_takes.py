@@ -1,5 +1,7 @@
 """Takes and copies of a few rows on the host, which go a way of their own: the same as all others."""
 
+import gc
+import os
 import random
 import unittest
 
@@ -11,6 +13,50 @@ numpy = optional_import("numpy")
 
 def quietly(done, total):
     """With a progress function, a take goes the way of all others."""
+
+
+def resident_bytes():
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def is_sanitized():
+    """A sanitizer keeps memory that was freed."""
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
+        return any("libasan" in line or "libclang_rt" in line for line in file)
+
+
+@needs(numpy, "NumPy")
+class ManyCalls(unittest.TestCase):
+    @unittest.skipIf(is_sanitized(), "a sanitizer keeps memory that was freed")
+    def test_memory_is_flat(self):
+        held = numpy.arange(8000, dtype="u1").reshape(1000, 8)
+        array = multibuffer.upload(held, device="host")
+        index, out, floats = numpy.array([3, 7]), numpy.empty((2, 8), "u1"), numpy.empty((2, 8), "f4")
+        wrong = 0
+
+        def calls(rounds):
+            nonlocal wrong
+            for i in range(rounds):
+                index[0] = i % 1000
+                array.take(index, out=out)
+                wrong += out[0, 0] != held[i % 1000, 0]
+                array.take(index, out=out)
+                array.take(index)
+                array[index]
+                array.take(index, out=out)
+                array.take(index, out=out)
+                array.take(index, out=floats, dtype="f4")
+                array.take(index, out=out)
+                array.take(index, out=out)
+                array.take(index, out=out)
+
+        calls(1000)
+        gc.collect()
+        before = resident_bytes()
+        calls(int(os.environ.get("MULTIBUFFER_TEST_CALLS", 100_000)) // 10)
+        self.assertEqual(wrong, 0)
+        self.assertLess(resident_bytes() - before, 1 << 20)
 
 
 @needs(numpy, "NumPy")
