@@ -2,6 +2,7 @@
 
 #include <multibuffer/array_view.hpp>
 #include <multibuffer/device_array.hpp>
+#include <multibuffer/error.hpp>
 
 #include "host/gather/conversion.hpp"
 
@@ -47,6 +48,20 @@ TEST(QuickTake, ConvertsWhatItTakes) {
   std::array<double, 6> copied{};
   quick_copy(array, items, reinterpret_cast<std::byte*>(copied.data()), true);
   EXPECT_EQ(copied, (std::array<double, 6>{1, -2, 300, 4, 5, -600}));
+}
+
+TEST(QuickTake, WritesOverNothingThatItReads) {
+  std::array<std::int16_t, 6> numbers{1, 2, 3, 4, 5, 6};
+  const std::array<std::int64_t, 3> shape{3, 2, 1};
+  const DeviceArray array = upload(ArrayView::dense(numbers.data(), shape, Format("h", 2)),
+                                   Device::host(), {.placement = PlacementKind::in_place});
+  const QuickItems items{*quick_item_bytes(array), {}};
+  auto* const within = reinterpret_cast<std::byte*>(&numbers[2]);
+  const std::array<std::int64_t, 2> rows{2, 1};
+  EXPECT_THROW(quick_take(array, items, {rows.data(), 8, 2}, IndexMode::raise, within, false),
+               Error);
+  EXPECT_THROW(quick_copy(array, items, within, false), Error);
+  EXPECT_EQ(numbers, (std::array<std::int16_t, 6>{1, 2, 3, 4, 5, 6}));
 }
 
 }  // namespace

@@ -22,4 +22,11 @@ TABLE = [
      "a bad index is an error, after which nobody reads the result, and an array without rows has been refused"),
     ("host/view/layout.cpp", "> is >=", "const std::int64_t stop = bound(slice.stop, step > 0 ? highest : lowest);",
      "a step of 0 has been refused"),
+    ("host/cpu/convert_plane.cpp", "< is <=",
+     "return {rows < plane.rows ? 1 : std::min(plane.outer, fitting / rows), rows};",
+     "a tile is then smaller than it may be, and the same is converted"),
+    ("host/cpu/convert_plane.cpp", ">= is >", "const bool long_rows = plane.row_bytes >= least_run_bytes;",
+     "rows of one size are converted together or one by one, to the same"),
+    ("host/gather/overlap.cpp", "never", "if (range.begin == range.end || storage.clear.has(range)) return;",
+     "what is known to be clear is looked at again"),
 ]

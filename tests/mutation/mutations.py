@@ -49,6 +49,7 @@ PROGRAMS = [
                    ("scaling_test", "", "least")]),
     ("host/gather/byte_order", [("byte_order_test", "", ""), ("byte_order_test", "", "least")]),
     ("host/gather/overlap", [("overlap_test", "", "")]),
+    ("host/gather/quick_take", [("quick_take_test", "", ""), *HOST]),
     ("host/gather/pieces", [("pieces_test", "", ""), ("fake_cuda_test", "*Pieces*", "lazy"),
                             ("fake_cuda_test", "*Pieces*", "random")]),
     ("host/gather/boxes", [("pieces_test", "", ""), ("fake_cuda_test", "*Pieces*", "lazy"),
