@@ -77,7 +77,7 @@ struct RoundToOdd {
     make_each<From, float>(to, from, count, [](const From& number) { return to_odd(number); });
   }
 };
-/// The same for integers, where halves follow.
+/// Makes floats of integers that round to halves as the integers themselves would.
 template <class From>
 struct RoundToShort {
   static void run(std::byte* to, const std::byte* from, std::int64_t count) {

@@ -7,7 +7,7 @@
 namespace multibuffer {
 namespace {
 
-/// What has no more than a byte, or is made of bytes, is the same in either order.
+/// Returns false for scalars of at most a byte, and for those made of bytes: both orders are one.
 bool has_byte_order(const Type& scalar) { return scalar.size > 1 && swapped_bytes(scalar) > 1; }
 
 /// Returns true if `holds` does for every scalar in `type`.

@@ -22,7 +22,7 @@ struct DenseIndices {
 /// elements are contiguous, and on the host.
 std::optional<std::int64_t> quick_item_bytes(const DeviceArray& array);
 
-/// What a quick call reads and makes of it.
+/// The items that a quick call reads, and how it converts them.
 struct QuickItems {
   std::int64_t bytes = 0;  ///< of an item that is read: what `quick_item_bytes` returned
   std::optional<Conversion> conversion;

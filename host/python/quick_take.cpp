@@ -33,7 +33,7 @@ std::optional<DenseIndices> indices_of(const NumpyArray& array) {
   return indices;
 }
 
-/// What a call makes of items.
+/// The elements that a call reads, and those of its result.
 struct QuickResult {
   QuickItems items;
   std::optional<Format> wanted;  ///< nothing: the array's own
