@@ -239,7 +239,7 @@ constexpr To to_integer(From value) {
   constexpr To highest = std::numeric_limits<To>::max();
   constexpr int excess = std::numeric_limits<To>::digits - std::numeric_limits<From>::digits;
   constexpr int dropped = excess > 0 ? excess : 0;
-  // The last real before the first that is too large; the lowest integer is a real itself.
+  // The largest integer that is a real, too; the lowest is one itself.
   constexpr auto most = static_cast<From>(highest >> dropped << dropped);
   constexpr auto least = static_cast<From>(std::numeric_limits<To>::min());
   const From low = value > least ? value : least;  // also for a NaN

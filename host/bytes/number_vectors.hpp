@@ -13,9 +13,9 @@
 // numbers beyond the result's range:
 //
 //  - widen_halves, narrow_to_halves: halves to floats and back, rounded to nearest, ties to even;
-//  - to_integers: int32, floats and doubles to int32, or to integers of one or two bytes: towards
-//    zero, the nearest that there is for those beyond, and 0 for a NaN. Instructions make the
-//    lowest int32 of all reals that have none, and pack integers as the nearest that fit;
+//  - to_integers: floats and doubles to int32, and these and int32 to integers of one or two bytes,
+//    saturating: towards zero, the nearest that there is for those beyond, and 0 for a NaN.
+//    Instructions make the lowest int32 of all reals that have none;
 //  - truncate_each: the same from reals to int64, for which there is an instruction for one number
 //    alone, and by it to uint32 and uint64.
 

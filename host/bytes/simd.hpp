@@ -19,7 +19,8 @@
 // Sixteen bytes at a time, by the compiler's own vectors: every x86-64 and every 64-bit Arm has
 // them, and memory, not arithmetic, limits what they are used for here. What only some x86-64 have
 // is asked for when the program runs. What depends on the machine is in this file, but for
-// prefetches (host/support/prefetch.hpp) and a thread that waits (host/support/thread_pool.cpp).
+// conversions (host/bytes/number_vectors.hpp), prefetches (host/support/prefetch.hpp) and a thread
+// that waits (host/support/thread_pool.cpp).
 
 namespace multibuffer {
 
@@ -114,7 +115,7 @@ inline bool has_wide_arithmetic() {
 }
 inline bool has_fused() { return __builtin_cpu_supports("fma") != 0 && has_wide_arithmetic(); }
 inline bool has_halves() {
-  static const bool has = [] {  // the builtin of clang 14 does not know these
+  static const bool has = [] {  // clang 14 does not know the name "f16c"
     unsigned a = 0, b = 0, c = 0, d = 0;
     return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
   }();

@@ -100,7 +100,7 @@ struct MakeComplex {
 };
 
 /// Numbers that the loop of a scaling converts by itself: in fewer instructions than it takes to
-/// store and load what another loop has made of them (see `Middle`).
+/// store and load what another loop has made of them (see `add_number`).
 template <class T>
 constexpr bool is_scaled_at_once = std::is_same_v<T, Bool> || std::is_same_v<T, float> ||
                                    std::is_same_v<T, std::int32_t> ||

@@ -19,6 +19,7 @@ std::optional<std::int64_t> quick_item_bytes(const DeviceArray& array) {
   const int levels = array.layout().levels();
   std::int64_t bytes = array.itemsize();
   for (std::size_t i = axes.size(); i-- > 1;) {
+    if (axes[i].extent == 1) continue;  // its stride is never used
     if (axes[i].level != levels || axes[i].stride != bytes) return {};
     bytes *= axes[i].extent;
   }

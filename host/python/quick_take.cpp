@@ -41,11 +41,13 @@ struct QuickResult {
   const Format& format(const DeviceArray& array) const { return wanted ? *wanted : array.format(); }
 };
 
-/// Nothing where the call is not quick, or something is wrong with its dtype. A dtype may run code
-/// of anybody's: what arrays of NumPy's say is to be read after it.
-std::optional<QuickResult> result_for(const DeviceArray& array, py::handle dtype, bool saturate) {
+/// Nothing where a call for `count` items is not quick, or something is wrong with its dtype. A
+/// dtype may run code of anybody's: it is asked last, and what arrays of NumPy's say is to be read
+/// again after it.
+std::optional<QuickResult> result_for(const DeviceArray& array, std::int64_t count,
+                                      py::handle dtype, bool saturate) {
   const std::optional<std::int64_t> bytes = quick_item_bytes(array);
-  if (!bytes) return {};
+  if (!bytes || count > most_quick_bytes / *bytes) return {};
   QuickResult result{{*bytes, {}}, {}};
   if (dtype.is_none()) return result;
   result.wanted = find_format_of_dtype(dtype);
@@ -114,10 +116,12 @@ py::object Verbs<DeviceArray>::quick_take(const DeviceArray& array, py::handle i
                                           IndexMode mode, py::handle out, py::handle dtype,
                                           bool saturate) {
   const std::optional<NumpyArray> numbers = NumpyArray::of(indices);
-  if (!numbers) return {};
-  const std::optional<QuickResult> result = result_for(array, dtype, saturate);
-  if (!result || numbers->shape().empty()) return {};  // as a key, a number is no index array
-  const std::optional<DenseIndices> wanted = indices_of(*numbers);
+  if (!numbers || numbers->shape().empty()) return {};  // as a key, a number is no index array
+  std::optional<DenseIndices> wanted = indices_of(*numbers);
+  if (!wanted) return {};
+  const std::optional<QuickResult> result = result_for(array, wanted->count, dtype, saturate);
+  if (!result) return {};
+  wanted = indices_of(*numbers);
   if (!wanted || wanted->count > most_items(result->items)) return {};
   if (numbers->shape().size() + array.layout().axes().size() > std::size_t{max_axes}) return {};
   const Format& format = result->format(array);
@@ -137,10 +141,10 @@ py::object Verbs<DeviceArray>::quick_take(const DeviceArray& array, py::handle i
 
 py::object Verbs<DeviceArray>::quick_copy(const DeviceArray& array, py::handle out,
                                           py::handle dtype, bool saturate) {
-  const std::optional<QuickResult> result = result_for(array, dtype, saturate);
-  if (!result) return {};
+  if (array.layout().axes().empty()) return {};
   const std::int64_t extent = array.layout().axes()[0].extent;
-  if (extent > most_items(result->items)) return {};
+  const std::optional<QuickResult> result = result_for(array, extent, dtype, saturate);
+  if (!result || extent > most_items(result->items)) return {};
   const Format& format = result->format(array);
   if (out.is_none()) {
     DeviceBuffer buffer =

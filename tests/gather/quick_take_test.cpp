@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace multibuffer {
@@ -55,7 +56,9 @@ TEST(QuickTake, WritesOverNothingThatItReads) {
   const std::array<std::int64_t, 3> shape{3, 2, 1};
   const DeviceArray array = upload(ArrayView::dense(numbers.data(), shape, Format("h", 2)),
                                    Device::host(), {.placement = PlacementKind::in_place});
-  const QuickItems items{*quick_item_bytes(array), {}};
+  const std::optional<std::int64_t> bytes = quick_item_bytes(array);
+  ASSERT_EQ(bytes, 4);
+  const QuickItems items{*bytes, {}};
   auto* const within = reinterpret_cast<std::byte*>(&numbers[2]);
   const std::array<std::int64_t, 2> rows{2, 1};
   EXPECT_THROW(quick_take(array, items, {rows.data(), 8, 2}, IndexMode::raise, within, false),

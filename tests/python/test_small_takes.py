@@ -161,6 +161,11 @@ class SmallTakes(unittest.TestCase):
         bytes_alone = multibuffer.upload(numpy.zeros((4, 3), "u1"), device="host")
         with self.assertRaisesRegex(ValueError, "out"):
             bytes_alone.take(index, dtype="f4", out=numpy.zeros((2, 3), "u1"))
+        row = numpy.lib.stride_tricks.as_strided(numpy.zeros(8, "u1"), (1, 2**60), (2**60, 1))
+        large = multibuffer.upload(row, device="host", placement="in_place")
+        for call in (lambda: large.take(numpy.array([0]), dtype="c16"), lambda: large.copy(dtype="c16")):
+            with self.assertRaisesRegex(ValueError, "too large"):
+                call()
         with self.assertRaisesRegex(IndexError, "index 9"):
             bytes_alone.take(numpy.array([9]), dtype="f4")
         with self.assertRaisesRegex(ValueError, "overlaps"):
@@ -179,6 +184,19 @@ class SmallTakes(unittest.TestCase):
                 return "float32"
 
         self.assertEqual(array.take(index, dtype=Shrinking()).tolist(), held[[0, 0]].astype("f4").tolist())
+
+    def test_indices_that_are_none_are_said_before_the_dtype_is_asked(self):
+        class Failing:
+            @property
+            def name(self):
+                raise RuntimeError("asked")
+
+        array = multibuffer.upload(numpy.zeros((4, 3), "u1"), device="host")
+        for progress in (None, quietly):
+            with self.assertRaisesRegex(IndexError, "integer"):
+                array.take(numpy.array([1.5]), dtype=Failing(), progress=progress)
+            with self.assertRaisesRegex(TypeError, "is none that"):
+                array.take(numpy.array([1]), dtype=Failing(), progress=progress)
 
     def test_an_index_out_of_range_leaves_out_as_it_was(self):
         array = multibuffer.upload(numpy.arange(12).reshape(4, 3), device="host")
