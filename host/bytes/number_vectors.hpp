@@ -52,8 +52,8 @@ void truncate_each(std::byte* to, const std::byte* from, std::int64_t count) {
   }
 }
 
-/// Where `has_wide_vectors`. By masks of all: GCC 12 takes what is undefined in the plain forms for
-/// a mistake of ours (GCC bug 105593).
+/// May be called where `has_wide_vectors`. Instructions have masks of all: GCC 12 takes what is
+/// undefined in the plain forms for a mistake of ours (GCC bug 105593).
 struct SixteenNumbers {
   static constexpr std::int64_t count = 16;
   static constexpr __mmask16 all = 0xffff;
@@ -112,7 +112,7 @@ struct SixteenNumbers {
   }
 };
 
-/// Where `has_halves`.
+/// May be called where `has_halves`.
 struct EightNumbers {
   static constexpr std::int64_t count = 8;
 

@@ -41,9 +41,9 @@ struct QuickResult {
   const Format& format(const DeviceArray& array) const { return wanted ? *wanted : array.format(); }
 };
 
-/// Nothing where a call for `count` items is not quick, or something is wrong with its dtype. A
-/// dtype may run code of anybody's: it is asked last, and what arrays of NumPy's say is to be read
-/// again after it.
+/// Returns nothing where a call for `count` items is not quick, or something is wrong with its
+/// dtype. A dtype may run code of anybody's: it is asked last, and what arrays of NumPy's say is to
+/// be read again after it.
 std::optional<QuickResult> result_for(const DeviceArray& array, std::int64_t count,
                                       py::handle dtype, bool saturate) {
   const std::optional<std::int64_t> bytes = quick_item_bytes(array);
@@ -61,7 +61,7 @@ std::optional<QuickResult> result_for(const DeviceArray& array, std::int64_t cou
   return result;
 }
 
-/// The most items of a quick call.
+/// Returns how many items a quick call has at most.
 std::int64_t most_items(const QuickItems& items) {
   return most_quick_bytes / std::max(items.bytes, items.result_bytes());
 }

@@ -107,7 +107,7 @@ class Runs {
     }
     const std::vector<bool> grows = find_growing(chances, 50);
     if (std::ranges::find(grows, true) == grows.end()) return;
-    // What has grown once and stays so is as little as at the beginning the second time.
+    // Memory that grew once and stayed so does not grow in a second pass; a leak does.
     const std::vector<bool> still_grows = find_growing(chances, 300);
     for (std::size_t k = 0; k < grows.size(); ++k)
       if (grows[k] && still_grows[k])
