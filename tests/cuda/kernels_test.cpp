@@ -551,6 +551,22 @@ TEST(Divisor, DividesRandomNumbers) {
 // Comparison.
 // --------------------------------------------------------------------------------------
 
+TEST(Wrapped, IsTheFloorModuloOfExtentsBeyond32Bits) {
+  for (const std::int64_t extent : {std::int64_t{1}, std::int64_t{7}, std::int64_t{3'000'000'000},
+                                    std::int64_t{1} << 40, INT64_MAX}) {
+    cuda::KernelIndices<std::int64_t> indices;
+    indices.extent = extent;
+    indices.modulus = make_divisor(static_cast<std::uint64_t>(extent));
+    for (const std::int64_t value :
+         {std::int64_t{0}, std::int64_t{-1}, extent - 1, -extent, extent / 2 - extent, INT64_MAX,
+          INT64_MIN, std::int64_t{2'999'999'999}, std::int64_t{-3'000'000'001}}) {
+      const std::int64_t rest = value % extent;
+      EXPECT_EQ(cuda::wrapped(indices, value), rest < 0 ? rest + extent : rest)
+          << value << " of " << extent;
+    }
+  }
+}
+
 TEST(CompareBody, CountsMismatchesAndFindsTheFirst) {
   Random random(8);
   for (int i = 0; i < 400 && !HasFailure(); ++i) {

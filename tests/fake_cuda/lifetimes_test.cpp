@@ -178,6 +178,22 @@ TEST_F(Lifetimes, AndOnAStreamThatIsDestroyedBefore) {
   EXPECT_EQ(consumer.seen(), backwards());
 }
 
+TEST_F(Lifetimes, AndOnAStreamThatIsNamedAgain) {
+  const DeviceArray array = uploaded(counting());
+  const Stream stream = make_stream();
+  Consumer consumer;
+  {
+    const DeviceBuffer result = reversed(array);
+    result.order_before(stream_ref(stream));
+    result.synchronize();  // nothing but the consumer is waited for
+    consumer.reads(result, stream.get());
+  }
+  const DeviceBuffer later = reversed(array, stream_ref(stream));
+  reclaim_memory();
+  ASSERT_EQ(cudaStreamSynchronize(stream.get()), cudaSuccess);
+  EXPECT_EQ(consumer.seen(), backwards());
+}
+
 // DLPack's exchange API names no stream, which means the legacy one.
 TEST_F(Lifetimes, ATensorThatIsTakenOverIsReadAfterItsProducersWork) {
   const DeviceBuffer memory = reversed(uploaded(counting()));
@@ -202,6 +218,8 @@ TEST_F(Lifetimes, AnAllocatedTensorMayBeWrittenOnTheLegacyStreamAtOnce) {
   const Numbers written = counting(7000);
   void* const data = managed->tensor.data;
   fake_cuda::enqueue(cudaStreamLegacy, [&] { std::memcpy(data, written.data(), bytes); });
+  ASSERT_EQ(cudaStreamSynchronize(cudaStreamLegacy), cudaSuccess);
+  fake_cuda::finish_all();  // an allocation on another stream would now spoil what was written
   EXPECT_EQ(numbers_of(dlpack::take(managed)), written);
 }
 
@@ -610,6 +628,15 @@ TEST_F(Lifetimes, AResultOfAThreadsDefaultStreamIsReadByAnother) {
   EXPECT_EQ(numbers_of(*result), backwards());
 }
 
+// That stream is another one on each of the threads that fill slots for an upload.
+TEST_F(Lifetimes, AnUploadOnAThreadsDefaultStreamIsSentByThatThreadAlone) {
+  Numbers values(std::size_t{8} << 20);
+  std::iota(values.begin(), values.end(), 0);
+  std::optional<DeviceArray> array;
+  std::thread([&] { array = uploaded(values, StreamRef::per_thread()); }).join();
+  EXPECT_TRUE(numbers_of(copy(*array)) == values);
+}
+
 TEST_F(Lifetimes, AResultRewrittenOnAnotherStreamIsReadAsWrittenLast) {
   const DeviceArray array = uploaded(counting());
   const DeviceBuffer result = copy(array);
@@ -636,6 +663,28 @@ TEST_F(Lifetimes, AResultOverMemoryOfTheCallerIsWaitedFor) {
   const DeviceBuffer result = copy(array.reverse(0), request);
   EXPECT_EQ(numbers_of(result), backwards());
   ASSERT_EQ(cudaFree(memory), cudaSuccess);
+}
+
+TEST_F(Lifetimes, APieceIsInTheCallersMemoryWhenItIsReported) {
+  const Numbers values = backwards();
+  const std::int64_t shape[] = {count};
+  const DeviceBuffer there = copy(uploaded(counting(count)));
+  there.synchronize();
+  const auto* const begin = reinterpret_cast<const std::int32_t*>(there.data());
+  PiecesOptions options;
+  options.memory_limit = 1024;
+  options.gather.out = output_of(there);
+  int reports = 0;
+  options.gather.watch.progress = [&](std::int64_t done, std::int64_t total) {
+    EXPECT_EQ(total, bytes);
+    EXPECT_GE(std::count_if(begin, begin + count, [](std::int32_t value) { return value < count; }),
+              done / 4);
+    ++reports;
+  };
+  gather_in_pieces(ArrayView::dense(values.data(), shape, Format("i", 4)), Device::open("cuda:0"),
+                   Selection(), options);
+  EXPECT_GT(reports, 2);
+  EXPECT_EQ(numbers_of(there), values);
 }
 
 // Captures.

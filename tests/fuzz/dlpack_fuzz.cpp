@@ -29,7 +29,7 @@ std::optional<std::vector<std::byte>> elements_of(const dlpack::Tensor& tensor,
     if (tensor.strides) strides[i] = tensor.strides[i];
     if (tensor.shape[i] == 0) return std::vector<std::byte>();
     count *= tensor.shape[i];
-    if (count > 4096) return {};
+    if (count > 256) return {};
   }
   std::vector<std::byte> result;
   std::vector<std::int64_t> index(ndim, 0);

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes a free-threaded CPython 3.14 in build/free-threaded, of the source that Debian unstable has.
+# Makes a free-threaded CPython in build/free-threaded, of the source that Debian unstable has: 3.14, or 3.13 where no
+# source of 3.14 can be downloaded, since mirrors may list sources that they do not have.
 #
 # usage: tests/install/free_threaded.sh fetch     download the source
 #        tests/install/free_threaded.sh build     configure, compile and install it
@@ -28,15 +29,23 @@ fetch() {
     -o "Dir::State::Lists=$folder/apt/lists" -o "Dir::Cache=$folder/apt/cache")
   "${apt[@]}" update
   cd "$folder"
-  rm -f python3.14_* # an older one
-  "${apt[@]}" source --download-only python3.14
+  rm -f python3.1[0-9]_* # older ones
+  local package version
+  for package in python3.14 python3.13; do
+    for version in $("${apt[@]/apt-get/apt-cache}" showsrc "$package" | sed -n 's/^Version: //p' | sort -rVu); do
+      if "${apt[@]}" source --download-only "$package=$version"; then return; fi
+    done
+  done
+  echo "free_threaded.sh: none of these sources can be downloaded" >&2
+  exit 1
 }
 
 # Neither PGO nor LTO, which take many times as long.
 build() {
   cd "$folder"
-  mkdir -p source
-  tar --extract --file python3.14_*.orig.tar.xz --directory source --strip-components=1
+  rm -rf source
+  mkdir source
+  tar --extract --file python3.1[0-9]_*.orig.tar.xz --directory source --strip-components=1
   cd source
   ./configure --prefix="$folder" --disable-gil --with-ensurepip=no
   make --jobs="$(nproc)"

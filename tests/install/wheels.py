@@ -67,9 +67,13 @@ class Check:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log = self.folder / "log"
         self.log.write_text("")
+        # A free-threaded Python has the GIL from its beginning: else it would say in each process that
+        # it turns it on, among what the process prints.
+        self.variables = os.environ | ({"PYTHON_GIL": "1"} if version.endswith("t") else {})
 
     def run(self, command, **options):
         """Runs a command; what it printed."""
+        options.setdefault("env", self.variables)
         done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               errors="replace", **options)
@@ -99,7 +103,7 @@ class Check:
         shutil.rmtree(new, ignore_errors=True)
         self.run([self.builder, "-m", "pip", "wheel", "-v", "--no-build-isolation", "--no-deps",
                   "--wheel-dir", new, ROOT],
-                 env={**os.environ, "DIST_EXTRA_CONFIG": str(settings),
+                 env={**self.variables, "DIST_EXTRA_CONFIG": str(settings),
                       "CMAKE_ARGS": f"-DMULTIBUFFER_CUDA={cuda} {os.environ.get('CMAKE_ARGS', '')}"})
         (wheel,) = new.glob("*.whl")
         return wheel.replace(WHEELS / wheel.name)
@@ -133,7 +137,7 @@ class Check:
             # Its reader has gone, as in `multibuffer --help | head -1`: it ends by SIGPIPE like others.
             reading, writing = os.pipe()
             os.close(reading)
-            status = subprocess.run([script, "--help"], stdout=writing).returncode
+            status = subprocess.run([script, "--help"], stdout=writing, env=self.variables).returncode
             os.close(writing)
             if status != -13:
                 raise Failure(f"the command ended with {status} when nobody read what it wrote")

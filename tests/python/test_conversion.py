@@ -306,6 +306,27 @@ class Dtypes(unittest.TestCase):
             self.assertEqual(array.astype(dtype).dtype, name)
         self.assertEqual(array.astype(float).tolist(), [[1.0, 2.0], [3.0, 4.0]])
 
+    def test_names_that_are_asked_for_again(self):
+        array = upload([b"\1\2", b"\3\4"])
+        names = ["bool", *INTEGERS, *REALS, ">i2", "i1", "complex64"]
+        for name in names * 20:
+            made = "".join(list(name))  # a str of its own, in memory that another one had
+            self.assertEqual(array.astype(made).dtype, array.astype(name).dtype)
+            self.assertEqual(array.copy(dtype=made).itemsize, array.astype(name).itemsize)
+
+    def test_what_a_class_is_called_now(self):
+        class Named:
+            pass
+
+        class Str(str):
+            pass
+
+        array = upload([b"\1\2"])
+        for name in ["float32", "int16", "float32"]:
+            Named.__name__ = name
+            self.assertEqual(array.astype(Named).dtype, name)
+            self.assertEqual(array.astype(Str(name)).dtype, name)
+
     def test_what_is_none(self):
         array = upload([b"ab"])
         for dtype in ["int7", "S2", "float", "half", "", "V4", "T{i:x:}", "foo.int8", "torch.int", 3,

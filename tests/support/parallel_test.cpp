@@ -77,15 +77,24 @@ TEST(Parallel, SmallWorkHearsAStopAndReportsOnce) {
 TEST(Parallel, TheLastReportIsOfAllAlsoWhereAnotherThreadEnds) {
   if (thread_count() < 2) GTEST_SKIP() << "one thread";
   const std::thread::id caller = std::this_thread::get_id();
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   std::atomic<std::int64_t> begun = 0;
+  std::atomic<bool> others_take_part = false;
   std::int64_t last = 0;
   const Watch watch{{}, [&](std::int64_t done, std::int64_t) { last = done; }};
   parallel_for(count, large, watch, [&](std::int64_t begin, std::int64_t end) {
     begun += end - begin;
-    if (std::this_thread::get_id() == caller) return;
+    if (std::this_thread::get_id() == caller) {
+      // So that another thread has a piece, if there is one to take it.
+      while (begun < count && !others_take_part && std::chrono::steady_clock::now() < patience)
+        std::this_thread::yield();
+      return;
+    }
+    others_take_part = true;
     while (begun < count) std::this_thread::yield();  // the caller does all that is left
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   });
+  EXPECT_TRUE(others_take_part);
   EXPECT_EQ(last, count * large);
 }
 

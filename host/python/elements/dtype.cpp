@@ -8,9 +8,12 @@
 #include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
 
+#include <array>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 namespace py = pybind11;
@@ -128,9 +131,52 @@ std::optional<Format> format_of_python_type(py::handle type) {
   return std::nullopt;
 }
 
-}  // namespace
+/// Returns true for what names the same format whenever it is asked: a str, or a class that no
+/// Python code can change, as those of NumPy's numbers are.
+bool names_one_format(py::handle dtype) {
+  if (PyUnicode_CheckExact(dtype.ptr())) return true;
+  if (!PyType_CheckExact(dtype.ptr())) return false;
+  return !PyType_HasFeature(reinterpret_cast<PyTypeObject*>(dtype.ptr()), Py_TPFLAGS_HEAPTYPE);
+}
 
-std::optional<Format> find_format_of_dtype(py::handle dtype) {
+/// Remembers the formats of the names that were asked for last: to find one takes a microsecond, as
+/// long as a small gather. A name is kept alive, so that its address stands for it. The GIL guards
+/// it.
+class RecentNames {
+ public:
+  /// Returns the one of the process, which is never destroyed: Python may end before it.
+  static RecentNames& get() {
+    static auto* const names = new RecentNames;
+    return *names;
+  }
+
+  const Format* find(py::handle name) const {
+    const Entry& entry = entries_[place_of(name)];
+    return entry.name.ptr() == name.ptr() ? &*entry.format : nullptr;
+  }
+
+  void remember(py::handle name, const Format& format) {
+    Entry& entry = entries_[place_of(name)];
+    entry.format = format;
+    entry.name = py::reinterpret_borrow<py::object>(name);
+  }
+
+ private:
+  struct Entry {
+    py::object name;
+    std::optional<Format> format;
+  };
+  using Entries = std::array<Entry, 16>;
+
+  static std::size_t place_of(py::handle name) {
+    return reinterpret_cast<std::uintptr_t>(name.ptr()) / alignof(std::max_align_t) %
+           std::tuple_size_v<Entries>;
+  }
+
+  Entries entries_;
+};
+
+std::optional<Format> look_up_format_of_dtype(py::handle dtype) {
   std::optional<Format> format = format_of_python_type(dtype);
   const auto try_name = [&](py::handle word) {
     if (format || !PyUnicode_Check(word.ptr())) return;
@@ -146,6 +192,16 @@ std::optional<Format> find_format_of_dtype(py::handle dtype) {
     const auto word = str_of(dtype);
     if (word.starts_with(prefix)) format = format_of_dtype_name(word.substr(prefix.size()));
   }
+  return format;
+}
+
+}  // namespace
+
+std::optional<Format> find_format_of_dtype(py::handle dtype) {
+  if (!names_one_format(dtype)) return look_up_format_of_dtype(dtype);
+  if (const Format* const format = RecentNames::get().find(dtype)) return *format;
+  std::optional<Format> format = look_up_format_of_dtype(dtype);
+  if (format) RecentNames::get().remember(dtype, *format);
   return format;
 }
 
