@@ -1,6 +1,7 @@
 #include "host/python/arguments.hpp"
 
 #include "host/python/elements/dtype.hpp"
+#include "host/python/support/attributes.hpp"
 #include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
@@ -25,17 +26,17 @@ std::optional<Scaling> scaling_argument(py::handle scale, py::handle bias, int c
 StreamRef stream_argument(py::handle stream) {
   if (stream.is_none()) return {};
   py::object handle = py::reinterpret_borrow<py::object>(stream);
-  if (py::hasattr(stream, "__cuda_stream__")) {
-    const py::object given = stream.attr("__cuda_stream__")();  // version, handle
+  if (const py::object method = find_attribute(stream, "__cuda_stream__")) {
+    const py::object given = method();  // version, handle
     if (!PyTuple_Check(given.ptr()) || PyTuple_GET_SIZE(given.ptr()) != 2)
       throw py::type_error(
           text("stream.__cuda_stream__() must return a tuple of a version and a handle, not ",
                Py_TYPE(given.ptr())->tp_name));
     handle = py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(given.ptr(), 1));
-  } else if (py::hasattr(stream, "cuda_stream")) {
-    handle = stream.attr("cuda_stream");
-  } else if (py::hasattr(stream, "ptr")) {
-    handle = stream.attr("ptr");
+  } else if (py::object torchs = find_attribute(stream, "cuda_stream")) {
+    handle = std::move(torchs);
+  } else if (py::object cupys = find_attribute(stream, "ptr")) {
+    handle = std::move(cupys);
   }
   if (PyBool_Check(handle.ptr()) || !PyIndex_Check(handle.ptr()))
     throw py::type_error(

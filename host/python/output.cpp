@@ -3,6 +3,7 @@
 #include "host/python/elements/dtype.hpp"
 #include "host/python/elements/numpy_array.hpp"
 #include "host/python/inputs/interfaces.hpp"
+#include "host/python/support/attributes.hpp"
 #include "host/python/support/instance.hpp"
 #include "host/support/text.hpp"
 #include "host/upload/internals.hpp"
@@ -38,7 +39,7 @@ Source writable_source(py::handle object) {
 /// they have a buffer slot, unlike torch's tensors, which take long to answer.
 bool says_readonly(py::handle object) {
   if (!PyObject_CheckBuffer(object.ptr()) || object_in<DeviceBuffer>(object)) return false;
-  return py::hasattr(object, "__cuda_array_interface__") && cuda_interface_is_readonly(object);
+  return has_attribute(object, "__cuda_array_interface__") && cuda_interface_is_readonly(object);
 }
 
 /// The array that `out` mostly is. Nothing if there is something to be said against it, or to be

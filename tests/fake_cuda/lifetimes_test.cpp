@@ -665,7 +665,7 @@ TEST_F(Lifetimes, AResultOverMemoryOfTheCallerIsWaitedFor) {
   ASSERT_EQ(cudaFree(memory), cudaSuccess);
 }
 
-TEST_F(Lifetimes, APieceIsInTheCallersMemoryWhenItIsReported) {
+TEST_F(Lifetimes, PiecesAreInTheCallersMemoryWhenTheyAreReported) {
   const Numbers values = backwards();
   const std::int64_t shape[] = {count};
   const DeviceBuffer there = copy(uploaded(counting(count)));

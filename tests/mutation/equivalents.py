@@ -27,6 +27,8 @@ TABLE = [
     ("cuda/kernels/ragged_numbers_body.hpp", "never",
      "if (plan.offsets.data != 0) row[b] = row_of_part(plan, access, range, at[b]);",
      "the row is then looked for from the first one on: slower, and the same row"),
+    ("cuda/kernels/ragged_words_body.hpp", "- is \\+", "const int room = end[b] - filled[b];",
+     "more of a row is then loaded than is stored, and all of it is the row's"),
     ("cuda/kernels/find_rows.hpp", "> is >=", "const Count quotient = axis > 0 ? extent.divide(item) : 0;",
      "the outermost index is below its extent, so that its quotient is 0"),
     ("cuda/memory/device_memory.cpp", "write forgotten", "reads_.push_back(write_);  // there is room",

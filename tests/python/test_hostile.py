@@ -130,6 +130,32 @@ class Hostile(unittest.TestCase):
         self.refused(source, "in getbuffer", ZeroDivisionError)
         self.assertEqual(source.acquired, 0)
 
+    def test_what_an_attribute_raises_is_no_absence(self):
+        """As for Python's own hasattr: AttributeError alone says that there is none."""
+        array = upload([b"abcd", b"efgh"])
+
+        def with_attribute(name, error, base=object):
+            def fail(_):
+                raise error(name)
+
+            return type("Asked", (base,), {name: property(fail)})()
+
+        asked = [("str", lambda it: array.astype(it)), ("name", lambda it: array.astype(it)),
+                 ("__cuda_stream__", lambda it: array.take([0], stream=it)),
+                 ("cuda_stream", lambda it: array.take([0], stream=it)),
+                 ("ptr", lambda it: array.take([0], stream=it)),
+                 ("tolist", lambda it: array.copy(dtype="f4", scale=it)),
+                 ("__dlpack__", upload), ("__cuda_array_interface__", upload),
+                 ("is_conj", lambda it: multibuffer.upload(it, device=DEVICE)),
+                 ("__dlpack__", lambda it: array.take(it)),
+                 ("is_nested", multibuffer.ragged)]
+        for name, ask in asked:
+            for error in (ZeroDivisionError, KeyboardInterrupt):
+                with self.subTest(f"{name} {error.__name__}"), self.assertRaisesRegex(error, name):
+                    ask(with_attribute(name, error, Exporter if name == "is_conj" else object))
+            with self.subTest(name), self.assertRaises((TypeError, IndexError, BufferError)):
+                ask(with_attribute(name, AttributeError))
+
     def test_failing_without_an_exception(self):
         source = block()
         source.misbehave = "silent"

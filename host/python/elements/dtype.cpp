@@ -3,6 +3,7 @@
 #include <multibuffer/error.hpp>
 
 #include "host/interop/numpy_type.hpp"
+#include "host/python/support/attributes.hpp"
 #include "host/python/support/function.hpp"
 #include "host/python/support/values.hpp"
 #include "host/support/native_order.hpp"
@@ -186,7 +187,8 @@ std::optional<Format> look_up_format_of_dtype(py::handle dtype) {
   try_name(dtype);
   // NumPy's name says no byte order, and its string no bfloat16: that is read by its name, then.
   for (const char* const attribute : {"str", "name", "__name__"})
-    if (!format && py::hasattr(dtype, attribute)) try_name(dtype.attr(attribute));
+    if (const py::object word = format ? py::object() : find_attribute(dtype, attribute))
+      try_name(word);
   if (!format) {  // torch's dtypes have no name
     constexpr std::string_view prefix = "torch.";
     const auto word = str_of(dtype);

@@ -3,6 +3,7 @@
 #include "host/format/read_scalar.hpp"
 #include "host/interop/numpy_type.hpp"
 #include "host/python/elements/numpy_array.hpp"
+#include "host/python/support/attributes.hpp"
 #include "host/python/support/nested_list.hpp"
 #include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
@@ -194,7 +195,7 @@ bool any_equal(const Format& format, std::span<const std::int64_t> shape, const 
   const Type& type = format.type();
   // A scalar of NumPy's compares with its own kind alone; its item() is what elements become.
   py::object plain;
-  if (std::strncmp(Py_TYPE(item.ptr())->tp_name, "numpy.", 6) == 0 && py::hasattr(item, "item"))
+  if (std::strncmp(Py_TYPE(item.ptr())->tp_name, "numpy.", 6) == 0 && has_attribute(item, "item"))
     item = plain = item.attr("item")();
   std::int64_t count = 1;
   for (const std::int64_t extent : shape) count *= extent;

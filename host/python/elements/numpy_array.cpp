@@ -1,5 +1,6 @@
 #include "host/python/elements/numpy_array.hpp"
 
+#include "host/python/support/attributes.hpp"
 #include "host/python/support/values.hpp"
 #include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
@@ -15,7 +16,7 @@ namespace {
 py::object numpy_attribute(const char* name) {
   const auto numpy =
       py::reinterpret_borrow<py::object>(PyDict_GetItemString(PyImport_GetModuleDict(), "numpy"));
-  return numpy && py::hasattr(numpy, name) ? numpy.attr(name) : py::object();
+  return numpy ? find_attribute(numpy, name) : py::object();
 }
 
 /// The type that NumPy has under this name, if it is one of C, which nobody can change or free.

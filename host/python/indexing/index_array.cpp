@@ -4,6 +4,7 @@
 #include "host/python/indexing/indexing.hpp"
 #include "host/python/inputs/advice.hpp"
 #include "host/python/inputs/source.hpp"
+#include "host/python/support/attributes.hpp"
 #include "host/python/support/instance.hpp"
 #include "host/python/support/interrupt.hpp"
 #include "host/python/support/nested_list.hpp"
@@ -359,8 +360,9 @@ IndexArray index_array(py::handle object, OnDevice on_device) {
   if (PyRange_Check(object.ptr())) return from_range(object);
   if (is_index_sequence(object)) {
     // A series of pandas counts by its labels; what it holds it says by this.
-    if (!py::hasattr(object, "__array__")) return from_list(object);
-    const py::object array = object.attr("__array__")();
+    const py::object method = find_attribute(object, "__array__");
+    if (!method) return from_list(object);
+    const py::object array = method();
     if (is_array(array)) return from_array(array, on_device);
   }
   throw py::index_error(text("indices are integers or booleans, or arrays or lists of them, not ",

@@ -1,5 +1,7 @@
 #include "host/python/inputs/advice.hpp"
 
+#include "host/python/support/attributes.hpp"
+
 #include <string_view>
 
 namespace py = pybind11;
@@ -9,7 +11,7 @@ namespace multibuffer::python {
 std::string advice_on(py::handle object) {
   // Attributes of the type, since a table has its columns for attributes, under any name.
   const py::handle type(reinterpret_cast<PyObject*>(Py_TYPE(object.ptr())));
-  const auto has = [&](const char* attribute) { return py::hasattr(type, attribute); };
+  const auto has = [&](const char* attribute) { return has_attribute(type, attribute); };
   if (has("getbands") && has("tobytes")) return ": multibuffer.rows(image) reads a Pillow image";
   if (has("aval") && has("_trace"))
     return ", which JAX traces and which has no elements yet: call this outside of jax.jit";

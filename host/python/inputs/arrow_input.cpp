@@ -2,6 +2,7 @@
 
 #include <multibuffer/error.hpp>
 
+#include "host/python/support/attributes.hpp"
 #include "host/python/support/errors.hpp"
 #include "host/python/support/gil.hpp"
 #include "host/python/support/interrupt.hpp"
@@ -719,7 +720,7 @@ void read_array(const py::object& object, All& collected) {
 
 bool type_has(py::handle object, const char* method) {
   // The type is asked, since a table has its columns for attributes, under any name.
-  return py::hasattr(reinterpret_cast<PyObject*>(Py_TYPE(object.ptr())), method);
+  return has_attribute(reinterpret_cast<PyObject*>(Py_TYPE(object.ptr())), method);
 }
 
 template <class All>

@@ -1,6 +1,7 @@
 #include "host/python/inputs/claims.hpp"
 
 #include "host/python/elements/numpy_array.hpp"
+#include "host/python/support/attributes.hpp"
 #include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
 
@@ -35,8 +36,6 @@ PyObject* gradient_name() {
   static const Name name("requires_grad");
   return name.get();
 }
-
-bool has(py::handle object, PyObject* name) { return PyObject_HasAttr(object.ptr(), name) != 0; }
 
 /// Takes `answer` over: 1, 0, or -1 with an exception set.
 int truth_of(PyObject* answer) {
@@ -88,7 +87,7 @@ std::string why_no_memory(py::handle object) {
   if (is_true("is_quantized"))
     return "is quantized, and its memory holds no values: give .dequantize() or .int_repr()";
   if (is_true("is_meta")) return "is on the meta device, where tensors have no elements";
-  if (py::hasattr(object, "get_mask") && py::hasattr(object, "get_data"))
+  if (has_attribute(object, "get_mask") && has_attribute(object, "get_data"))
     return "hides elements by its mask: give .to_tensor(value), or .get_data()";
   if (is_true("is_nested"))
     return "is a list of tensors of several shapes, which is no array: multibuffer.ragged() takes "
@@ -104,9 +103,9 @@ std::string first_line(std::string said) {
 }  // namespace
 
 TensorClaims::TensorClaims(py::handle example)
-    : has_conjugate_(has(example, conjugate_name())),
-      has_negative_(has(example, negative_name())),
-      has_gradient_(has(example, gradient_name())) {}
+    : has_conjugate_(has_attribute(example, py::handle(conjugate_name()))),
+      has_negative_(has_attribute(example, py::handle(negative_name()))),
+      has_gradient_(has_attribute(example, py::handle(gradient_name()))) {}
 
 void TensorClaims::check(py::handle object) const {
   PyObject* const asked = object.ptr();
@@ -159,7 +158,7 @@ bool TwinClaims::are_clear(PyObject* object) const {
 
 void check_resolved(py::handle object) {
   const auto moves = [&](const char* resolve) {
-    if (!py::hasattr(object, resolve) || !py::hasattr(object, "data_ptr")) return false;
+    if (!has_attribute(object, resolve) || !has_attribute(object, "data_ptr")) return false;
     const py::object plain = object.attr(resolve)();
     return !plain.is(object) && !plain.attr("data_ptr")().equal(object.attr("data_ptr")());
   };
@@ -174,7 +173,7 @@ void check_resolved(py::handle object) {
   }
   if (is_elsewhere_conjugated) refuse(object, is_conjugated);
   if (is_elsewhere_negated) refuse(object, is_negated);
-  if (has(object, gradient_name()))
+  if (has_attribute(object, py::handle(gradient_name())))
     refuse_if(has_set(object.ptr(), gradient_name()), object, is_recorded);
 }
 
@@ -185,7 +184,7 @@ void check_mask(py::handle object) {
       PyType_IsSubtype(type, const_cast<PyTypeObject*>(ndarray)) == 0)
     return;
   // The type is asked, since a record array has a field of any name for an attribute.
-  if (PyObject_HasAttrString(reinterpret_cast<PyObject*>(type), "mask") == 0) return;
+  if (!has_attribute(reinterpret_cast<PyObject*>(type), "mask")) return;
   const py::object mask = object.attr("mask");
   if (PyCallable_Check(mask.ptr()) != 0) return;  // a verb
   const auto bits =

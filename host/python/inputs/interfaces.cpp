@@ -2,6 +2,7 @@
 
 #include "host/python/elements/numpy_array.hpp"
 #include "host/python/inputs/claims.hpp"
+#include "host/python/support/attributes.hpp"
 #include "host/python/support/errors.hpp"
 #include "host/python/support/values.hpp"
 #include "host/support/text.hpp"
@@ -16,7 +17,7 @@ namespace multibuffer::python {
 namespace {
 
 bool has_dlpack(py::handle object) {
-  return py::hasattr(object, "__dlpack__") && py::hasattr(object, "__dlpack_device__");
+  return has_attribute(object, "__dlpack__") && has_attribute(object, "__dlpack_device__");
 }
 
 /// Tells whether it says that its memory is a GPU's. Some that do are exporters of the buffer
@@ -24,7 +25,7 @@ bool has_dlpack(py::handle object) {
 /// host without waiting for anybody.
 bool is_on_gpu(py::handle object) {
   if (NumpyArray::of(object)) return false;  // its answer is known, and takes long
-  if (!has_dlpack(object)) return py::hasattr(object, "__cuda_array_interface__");
+  if (!has_dlpack(object)) return has_attribute(object, "__cuda_array_interface__");
   try {
     const dlpack::Device device = dlpack_device_of(object);
     return device.type == dlpack::device_cuda || device.type == dlpack::device_cuda_managed;
@@ -80,7 +81,7 @@ void check_claims(py::handle object, Route route) {
 bool offers_more_than_buffer(py::handle object) {
   // NumPy's buffers say all that its DLPack does, and refuse in better words.
   if (NumpyArray::of(object)) return false;
-  return has_dlpack(object) || py::hasattr(object, "__cuda_array_interface__");
+  return has_dlpack(object) || has_attribute(object, "__cuda_array_interface__");
 }
 
 bool is_exporter(py::handle object) {

@@ -12,6 +12,7 @@
 #include "host/python/inputs/parts.hpp"
 #include "host/python/inputs/stack_object.hpp"
 #include "host/python/inputs/struct_format.hpp"
+#include "host/python/support/attributes.hpp"
 #include "host/python/support/instance.hpp"
 #include "host/python/support/interrupt.hpp"
 #include "host/python/support/nested_list.hpp"
@@ -92,7 +93,7 @@ bool is_array(py::handle object) {
   return NumpyArray::of(object) || object_in<DeviceBuffer>(object) ||
          object_in<DeviceArray>(object) || object_in<StackObject>(object) ||
          object_in<DatasetObject>(object) || PyObject_CheckBuffer(object.ptr()) ||
-         py::hasattr(object, "__dlpack__") || py::hasattr(object, "__cuda_array_interface__");
+         has_attribute(object, "__dlpack__") || has_attribute(object, "__cuda_array_interface__");
 }
 
 Source source_of(py::handle object, Route route) {

@@ -5,6 +5,7 @@
 #include "host/python/elements/dtype.hpp"
 #include "host/python/elements/numpy_array.hpp"
 #include "host/python/inputs/source.hpp"
+#include "host/python/support/attributes.hpp"
 #include "host/python/support/values.hpp"
 #include "host/support/native_order.hpp"
 #include "host/support/text.hpp"
@@ -25,7 +26,7 @@ namespace {
 py::object find(const char* module, const char* name) {
   const auto found =
       py::reinterpret_borrow<py::object>(PyDict_GetItemString(PyImport_GetModuleDict(), module));
-  return found && py::hasattr(found, name) ? py::object(found.attr(name)) : py::object();
+  return found ? find_attribute(found, name) : py::object();
 }
 
 bool is_subclass_of(py::handle type, py::handle base) {

@@ -367,9 +367,10 @@ class Epoch:
         self._coming.clear()
         self._end_threads()
 
-    def _end_threads(self):
-        # A forked process may have the queue in the middle of another thread's use of it.
-        if self._waiting is not None and self._process == os.getpid():
+    def _end_threads(self, getpid=os.getpid):
+        # A forked process may have the queue in the middle of another thread's use of it. When the
+        # interpreter ends, this module's names may be gone before an epoch is.
+        if self._waiting is not None and self._process == getpid():
             self._ended.append(True)
             self._waiting.put(None)
 

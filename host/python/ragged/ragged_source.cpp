@@ -9,6 +9,7 @@
 #include "host/python/inputs/arrow_input.hpp"
 #include "host/python/inputs/parts.hpp"
 #include "host/python/ragged/packed.hpp"
+#include "host/python/support/attributes.hpp"
 #include "host/python/support/instance.hpp"
 #include "host/python/support/nested_list.hpp"
 #include "host/python/support/values.hpp"
@@ -177,10 +178,7 @@ RaggedSource of_arrow(const py::object& object) {
 
 /// Tells whether `object` is one of torch's nested tensors.
 bool is_nested_tensor(py::handle object) {
-  const auto said =
-      py::reinterpret_steal<py::object>(PyObject_GetAttrString(object.ptr(), "is_nested"));
-  PyErr_Clear();
-  return said.ptr() == Py_True && py::hasattr(object, "unbind");
+  return find_attribute(object, "is_nested").ptr() == Py_True && has_attribute(object, "unbind");
 }
 
 /// Of the jagged layout the values and where rows begin, where rows are the first axis behind the

@@ -2,6 +2,7 @@
 
 #include <multibuffer/layout.hpp>
 
+#include "host/python/support/attributes.hpp"
 #include "host/support/text.hpp"
 
 #include <algorithm>
@@ -192,9 +193,9 @@ std::vector<std::int64_t> integers_argument(py::handle object, const char* name)
 std::vector<float> floats_argument(py::handle object, const char* name) {
   if (object.is_none()) return {};
   // Arrays of NumPy, torch and others, also those of no axes, on whatever device.
-  const py::object numbers = !PyType_Check(object.ptr()) && py::hasattr(object, "tolist")
-                                 ? py::object(object.attr("tolist")())
-                                 : py::reinterpret_borrow<py::object>(object);
+  const py::object tolist =
+      PyType_Check(object.ptr()) ? py::object() : find_attribute(object, "tolist");
+  const py::object numbers = tolist ? tolist() : py::reinterpret_borrow<py::object>(object);
   const bool is_list = PyList_Check(numbers.ptr()) || PyTuple_Check(numbers.ptr());
   const auto float_of = [name](py::handle item) {
     if (PyList_Check(item.ptr()) || PyTuple_Check(item.ptr()))
