@@ -288,6 +288,18 @@ import multibuffer
                                       capture_output=True, text=True, timeout=60)
                 self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
 
+    def test_an_epoch_outlives_the_names_of_its_module(self):
+        # CPython may set them to None before it lets go of the last objects.
+        iterator = iter(self.loader(1, prefetch=4))
+        next(iterator)
+        before, said = threads(), []
+        with mock.patch.object(sys, "unraisablehook", said.append), \
+                mock.patch.object(_loop, "os", None), mock.patch.object(_loop, "threading", None):
+            del iterator
+            gc.collect()
+        self.assertEqual(said, [])
+        self.assertTrue(ends(lambda: threads() < before))
+
     def test_a_forked_process_goes_on_by_itself(self):
         for prefetch in (0, 1, 4):
             for taken in (0, 1, 5):
