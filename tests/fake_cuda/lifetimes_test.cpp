@@ -633,8 +633,17 @@ TEST_F(Lifetimes, AnUploadOnAThreadsDefaultStreamIsSentByThatThreadAlone) {
   Numbers values(std::size_t{8} << 20);
   std::iota(values.begin(), values.end(), 0);
   std::optional<DeviceArray> array;
-  std::thread([&] { array = uploaded(values, StreamRef::per_thread()); }).join();
+  std::int64_t reported = 0;
+  std::thread([&] {
+    UploadOptions options;
+    options.stream = StreamRef::per_thread();
+    options.watch.progress = [&](std::int64_t done, std::int64_t) { reported = done; };
+    const std::int64_t shape[] = {static_cast<std::int64_t>(values.size())};
+    array = upload(ArrayView::dense(values.data(), shape, Format("i", 4)), Device::open("cuda:0"),
+                   options);
+  }).join();
   EXPECT_TRUE(numbers_of(copy(*array)) == values);
+  EXPECT_EQ(reported, static_cast<std::int64_t>(values.size() * 4));
 }
 
 TEST_F(Lifetimes, AResultRewrittenOnAnotherStreamIsReadAsWrittenLast) {

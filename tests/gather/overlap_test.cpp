@@ -97,6 +97,36 @@ TEST(Overlap, WhatLiesBetweenIsWritten) {
   }
 }
 
+TEST(Overlap, RowsThatTheArrayDoesNotHaveAreWritten) {
+  // The table goes on with a pointer to the output.
+  Rows rows(9, 5, 1);
+  std::swap(rows.rows[2], rows.rows[5]);  // not evenly spaced
+  auto* const last = const_cast<std::int64_t*>(rows.rows.back());
+  const ArrayView view = ArrayView::from_rows(rows.rows.data(), 8, 5);
+  const DeviceArray array = upload(view, Device::host(), in_place());
+  GatherOptions request;
+  request.out = output(last, 40);
+  copy(array.index(0, 2), request);
+  EXPECT_TRUE(std::equal(last, last + 5, rows.rows[2]));
+}
+
+TEST(Overlap, LeavesBehindTwoPointersAreNotWrittenOver) {
+  Rows rows(12, 4);
+  std::mt19937 engine(3);
+  std::shuffle(rows.rows.begin(), rows.rows.end(), engine);
+  const std::vector<const void*> tables{&rows.rows[8], &rows.rows[0], &rows.rows[4]};
+  const ArrayView view(tables.data(), Format("q", 8),
+                       Layout({{3, 8, 0}, {4, 8, 1}, {4, 8, 2}}, {0, 0, 0}));
+  const DeviceArray array = upload(view, Device::host(), in_place());
+  for (const std::int64_t* row : rows.rows)
+    expect_overlap(array, output(const_cast<std::int64_t*>(row), 3 * 4 * 4 * 8));
+  Numbers apart(48);
+  GatherOptions request;
+  request.out = output(apart.data(), 48 * 8);
+  copy(array, request);
+  EXPECT_EQ(apart[0], *rows.rows[8]);
+}
+
 TEST(Overlap, CopiesMayBeWrittenBack) {
   Rows rows(4, 5);
   const DeviceArray array = upload(rows.view(), Device::host());

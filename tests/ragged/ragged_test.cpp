@@ -427,6 +427,24 @@ TEST_P(RaggedTest, PadsOnEitherSideWithAnyElement) {
   EXPECT_EQ(ints(pad(array(), rows, options)), (Ints{0, 1, -7, -7, -7, -7, -7, -7}));
 }
 
+TEST_P(RaggedTest, PadsBetweenRowsOfItemsThatAreApart) {
+  // The first and the third of every four numbers.
+  Ints numbers(4 * 6);
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<std::int32_t>(i);
+  const auto items =
+      ArrayView::dense(numbers.data(), Numbers{6, 4}, Format("i", 4)).slice(1, {0, 4, 2});
+  const RaggedArray array =
+      upload(RaggedView::from_offsets(items, Numbers{0, 2, 2, 5, 6}), device());
+  PadOptions options;
+  const std::int32_t fill = -1;
+  options.fill = &fill;
+  EXPECT_EQ(ints(pad(array, {}, options)), (Ints{0, 2,  4,  6,  -1, -1, -1, -1, -1, -1, -1, -1,
+                                                 8, 10, 12, 14, 16, 18, 20, 22, -1, -1, -1, -1}));
+  options.side = PadSide::before;
+  EXPECT_EQ(ints(pad(array, {}, options)), (Ints{-1, -1, 0,  2,  4,  6,  -1, -1, -1, -1, -1, -1,
+                                                 8,  10, 12, 14, 16, 18, -1, -1, -1, -1, 20, 22}));
+}
+
 TEST_P(RaggedTest, TruncatesAsAsked) {
   PadOptions options;
   options.length = 2;
