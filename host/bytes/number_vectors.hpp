@@ -132,22 +132,39 @@ struct EightNumbers {
   }
 
  private:
+  // Instructions are right for nearly all reals: only where they make the lowest is looked again.
   template <class From>
   [[gnu::target("avx2")]] static __m256i integers(const std::byte* from) {
     if constexpr (std::is_same_v<From, float>) {
       const __m256 floats = _mm256_loadu_ps(reinterpret_cast<const float*>(from));
-      const __m256 numbers = _mm256_and_ps(floats, _mm256_cmp_ps(floats, floats, _CMP_ORD_Q));
-      const __m256 too_large = _mm256_cmp_ps(floats, _mm256_set1_ps(2147483648.0F), _CMP_GE_OQ);
-      // The lowest becomes the highest.
-      return _mm256_xor_si256(_mm256_cvttps_epi32(numbers), _mm256_castps_si256(too_large));
+      const __m256i integers = _mm256_cvttps_epi32(floats);
+      if (has_lowest(integers)) [[unlikely]] {
+        const __m256 numbers = _mm256_cmp_ps(floats, floats, _CMP_ORD_Q);
+        const __m256 too_large = _mm256_cmp_ps(floats, _mm256_set1_ps(2147483648.0F), _CMP_GE_OQ);
+        // The lowest becomes 0, or the highest.
+        return _mm256_xor_si256(_mm256_and_si256(integers, _mm256_castps_si256(numbers)),
+                                _mm256_castps_si256(too_large));
+      }
+      return integers;
     } else if constexpr (std::is_same_v<From, double>) {
-      return _mm256_set_m128i(four_integers(from + sizeof(__m256d)), four_integers(from));
+      const std::byte* const second = from + sizeof(__m256d);
+      const __m256i integers = _mm256_set_m128i(_mm256_cvttpd_epi32(doubles(second)),
+                                                _mm256_cvttpd_epi32(doubles(from)));
+      if (has_lowest(integers)) [[unlikely]]
+        return _mm256_set_m128i(four_integers(doubles(second)), four_integers(doubles(from)));
+      return integers;
     } else {
       return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
     }
   }
-  [[gnu::target("avx2")]] static __m128i four_integers(const std::byte* from) {
-    const __m256d doubles = _mm256_loadu_pd(reinterpret_cast<const double*>(from));
+  [[gnu::target("avx2")]] static bool has_lowest(__m256i integers) {
+    const __m256i lowest = _mm256_set1_epi32(std::numeric_limits<std::int32_t>::min());
+    return _mm256_movemask_epi8(_mm256_cmpeq_epi32(integers, lowest)) != 0;
+  }
+  [[gnu::target("avx2")]] static __m256d doubles(const std::byte* from) {
+    return _mm256_loadu_pd(reinterpret_cast<const double*>(from));
+  }
+  [[gnu::target("avx2")]] static __m128i four_integers(__m256d doubles) {
     const __m256d numbers = _mm256_and_pd(doubles, _mm256_cmp_pd(doubles, doubles, _CMP_ORD_Q));
     return _mm256_cvttpd_epi32(_mm256_min_pd(numbers, _mm256_set1_pd(2147483647.0)));
   }

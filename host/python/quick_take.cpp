@@ -21,7 +21,7 @@ namespace multibuffer::python {
 namespace {
 
 /// More than this is worth letting go of the GIL, and what a call costs by itself is then little.
-constexpr std::int64_t most_quick_bytes = std::int64_t{1} << 18;
+constexpr std::int64_t most_quick_bytes = std::int64_t{1} << 19;
 
 /// The indices that an array of NumPy's has, if they can be read as they are.
 std::optional<DenseIndices> indices_of(const NumpyArray& array) {

@@ -101,16 +101,18 @@ TEST(Overlap, RowsThatTheArrayDoesNotHaveAreWritten) {
   // The table goes on with a pointer to the output.
   Rows rows(9, 5, 1);
   std::swap(rows.rows[2], rows.rows[5]);  // not evenly spaced
-  auto* const last = const_cast<std::int64_t*>(rows.rows.back());
+  Numbers apart(40);
+  rows.rows[8] = apart.data();
   const ArrayView view = ArrayView::from_rows(rows.rows.data(), 8, 5);
   const DeviceArray array = upload(view, Device::host(), in_place());
   GatherOptions request;
-  request.out = output(last, 40);
-  copy(array.index(0, 2), request);
-  EXPECT_TRUE(std::equal(last, last + 5, rows.rows[2]));
+  request.out = output(apart.data(), 320);
+  copy(array, request);
+  for (std::size_t row = 0; row < 8; ++row)
+    EXPECT_TRUE(std::equal(rows.rows[row], rows.rows[row] + 5, &apart[5 * row]));
 }
 
-TEST(Overlap, LeavesBehindTwoPointersAreNotWrittenOver) {
+TEST(Overlap, OfLeavesBehindTwoPointersThoseThatAreReadAreNotWrittenOver) {
   Rows rows(12, 4);
   std::mt19937 engine(3);
   std::shuffle(rows.rows.begin(), rows.rows.end(), engine);
@@ -118,13 +120,21 @@ TEST(Overlap, LeavesBehindTwoPointersAreNotWrittenOver) {
   const ArrayView view(tables.data(), Format("q", 8),
                        Layout({{3, 8, 0}, {4, 8, 1}, {4, 8, 2}}, {0, 0, 0}));
   const DeviceArray array = upload(view, Device::host(), in_place());
-  for (const std::int64_t* row : rows.rows)
-    expect_overlap(array, output(const_cast<std::int64_t*>(row), 3 * 4 * 4 * 8));
-  Numbers apart(48);
-  GatherOptions request;
-  request.out = output(apart.data(), 48 * 8);
-  copy(array, request);
-  EXPECT_EQ(apart[0], *rows.rows[8]);
+  const std::int64_t first[] = {8, 0, 4};
+  for (std::int64_t i = 0; i < 3; ++i)
+    for (std::int64_t j = 0; j < 4; ++j) {
+      const DeviceArray leaf = array.index(0, i).index(0, j);
+      const std::int64_t* const read = rows.rows[static_cast<std::size_t>(first[i] + j)];
+      for (const std::int64_t* row : rows.rows) {
+        const Output out = output(const_cast<std::int64_t*>(row), 32);
+        GatherOptions request;
+        request.out = out;
+        if (row == read)
+          expect_overlap(leaf, out);
+        else
+          Plan(leaf, {}, request);
+      }
+    }
 }
 
 TEST(Overlap, CopiesMayBeWrittenBack) {

@@ -60,6 +60,9 @@ TABLE = [
      "units of one byte are native, and no units are swapped to nothing"),
     ("host/gather/quick_take.cpp", "false is true", "backend_of(array.device()).copy(plan, false, {}, {}, {});",
      "the host, where quick calls run, does not ask whether indices are to be checked: they have been"),
+    ("host/gather/overlap.cpp", "one more",
+     "return {start + static_cast<std::uintptr_t>(below), start + static_cast<std::uintptr_t>(above)};",
+     "what is near is then looked at byte by byte"),
     ("host/gather/overlap.cpp", "never", "if (range.begin == range.end || storage.clear.has(range)) return;",
      "what is known to be clear is looked at again"),
 ]
