@@ -428,13 +428,12 @@ TEST_P(RaggedTest, PadsOnEitherSideWithAnyElement) {
 }
 
 TEST_P(RaggedTest, PadsBetweenRowsOfItemsThatAreApart) {
-  // The first and the third of every four numbers.
-  Ints numbers(4 * 6);
+  Ints numbers(6 * 4);
   for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<std::int32_t>(i);
-  const auto items =
-      ArrayView::dense(numbers.data(), Numbers{6, 4}, Format("i", 4)).slice(1, {0, 4, 2});
-  const RaggedArray array =
-      upload(RaggedView::from_offsets(items, Numbers{0, 2, 2, 5, 6}), device());
+  const auto items = ArrayView::dense(numbers.data(), Numbers{6}, Format("16x", 16));
+  const RaggedArray all = upload(RaggedView::from_offsets(items, Numbers{0, 2, 2, 5, 6}), device());
+  // Of an item the first number and the third.
+  const RaggedArray array = all.reinterpret(0, Format("i", 4), std::array{Axis{2, 8, 0}});
   PadOptions options;
   const std::int32_t fill = -1;
   options.fill = &fill;
