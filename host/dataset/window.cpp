@@ -60,6 +60,12 @@ std::size_t end_of_run(const std::vector<Kept>& kept, std::size_t first) {
   return last;
 }
 
+/// Throws unless each file is as it was.
+void check_files(const DatasetSource& source, const std::vector<Leaf>& leaves) {
+  for (std::size_t i = 0; i < leaves.size(); ++i)
+    if (i == 0 || leaves[i].file != leaves[i - 1].file) source.check_unchanged(leaves[i].file);
+}
+
 /// Reads the files of a window, one after the other, and looks at each once more at its end.
 class Files {
  public:
@@ -102,9 +108,14 @@ void Window::reserve(std::int64_t bytes) {
 void Window::read(const DatasetSource& source, std::span<const std::int64_t> offsets,
                   std::span<const std::uint32_t> files, std::int64_t begin, std::int64_t end) {
   addresses_.assign(offsets.size(), 0);
+  const std::vector<Leaf> leaves = in_order_of_files(offsets, files);
+  // That files are as large as the leaves need may be the word of a description alone: it is looked
+  // at before memory is asked for.
+  const double most_bytes = static_cast<double>(leaves.size()) * static_cast<double>(end - begin);
+  if (most_bytes > static_cast<double>(capacity_)) check_files(source, leaves);
   std::vector<Kept> kept;
   std::int64_t bytes = 0;
-  for (const Leaf& leaf : in_order_of_files(offsets, files)) {
+  for (const Leaf& leaf : leaves) {
     const std::int64_t first = leaf.offset + begin;
     if (kept.empty() || kept.back().file != leaf.file || first > kept.back().end)
       kept.push_back({leaf.file, first, first, bytes});

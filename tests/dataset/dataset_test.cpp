@@ -538,6 +538,28 @@ TEST_F(Files, DescriptionsThatAreDamagedDescribeNothingOutside) {
   EXPECT_GT(described, 0);
 }
 
+TEST_F(Files, WhatADescriptionSaysOfThemIsLookedAtBeforeMemoryIsAskedFor) {
+  const std::string file = path("numbers");
+  std::ofstream(file) << std::string(4099, 'x');
+  RawNumbers raw{Format("B", 1)};
+  raw.shape = {2};
+  raw.strides = {4098};
+  std::string description =
+      Dataset::open(file, {.window = std::int64_t{1} << 50, .raw = raw}).serialize();
+  const auto replace = [&](std::int64_t number, std::int64_t by) {
+    const auto bytes_of = [](std::int64_t value) {
+      return std::string(reinterpret_cast<const char*>(&value), sizeof value);
+    };
+    for (std::size_t at = 0; (at = description.find(bytes_of(number))) != std::string::npos;)
+      description.replace(at, sizeof number, bytes_of(by));
+  };
+  const std::int64_t far = std::int64_t{1} << 46;  // more than any machine has
+  replace(4099, far + 1);
+  replace(4098, far);
+  const Dataset dataset = Dataset::deserialize(description);
+  expect_error(Errc::file_changed, file, [&] { copy(dataset); });
+}
+
 TEST_F(Files, OfPicturesAreDecodedOnce) {
   const Dataset picture = Dataset::open(MULTIBUFFER_TEST_DATA "/astronaut.png");
   EXPECT_EQ(picture.shape(), (Numbers{256, 256, 3}));
