@@ -249,7 +249,7 @@ IndexMap apply(const Permute& operation, Index64& shape) {
 IndexMap apply(const InsertAxis& operation, Index64& shape) {
   const std::size_t axis = count_axis(operation.axis, shape.size() + 1);
   if (shape.size() >= static_cast<std::size_t>(pybuf_max_ndim)) {
-    throw Failure(Errc::invalid_view, text("more than ", pybuf_max_ndim, " axes"));
+    throw Failure(Errc::invalid_argument, text("more than ", pybuf_max_ndim, " axes"));
   }
   shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(axis), 1);
   return DropIndex{axis};

@@ -4,6 +4,8 @@
 #include "tests/testing/random_array.hpp"
 
 #include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -15,7 +17,7 @@
 // A heap of rows and tables of pointers in pages that can be read, each between pages that cannot.
 // Descriptors are whatever the fuzzer writes. Where every slot and element lies in the heap, the
 // result is the reference's; where one does not, the library may refuse the export, and must if it
-// is asked to check memory first.
+// is asked to check memory first. Nothing is known where one lies in other memory of the process.
 namespace multibuffer::fuzz {
 namespace {
 
@@ -123,6 +125,17 @@ Wide in_last_level(const Layout& layout, const std::vector<std::int64_t>& index)
 
 enum class Reach { all_inside, null, outside, unknown };
 
+/// What is known of bytes that do not lie in the heap.
+Reach beyond(Wide address, Wide bytes) {
+  if (address < 0 || address + bytes > (Wide{1} << 64)) return Reach::outside;
+  std::vector<std::byte> seen(static_cast<std::size_t>(std::min<Wide>(bytes, 1 << 16)));
+  const iovec to{seen.data(), seen.size()};
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): it may be none
+  const iovec from{reinterpret_cast<void*>(static_cast<std::uintptr_t>(address)), seen.size()};
+  const ssize_t read = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+  return read == std::ssize(seen) ? Reach::unknown : Reach::outside;
+}
+
 /// Follows every index of a view in 128 bits, and says whether all that is read lies in the heap.
 Reach reach_of(const ArrayView& view, const Heap& heap) {
   const Layout& layout = view.layout();
@@ -141,7 +154,7 @@ Reach reach_of(const ArrayView& view, const Heap& heap) {
           static_cast<Wide>(index[axis]) * axes[axis].stride;
     Wide at = static_cast<Wide>(reinterpret_cast<std::uintptr_t>(view.base())) + sums[0];
     for (std::size_t level = 1; level < sums.size(); ++level) {
-      if (!heap.holds(at, sizeof(void*))) return Reach::outside;
+      if (!heap.holds(at, sizeof(void*))) return beyond(at, sizeof(void*));
       std::uint64_t pointer = 0;
       // NOLINTNEXTLINE(performance-no-int-to-ptr)
       std::memcpy(&pointer, reinterpret_cast<const void*>(static_cast<std::uintptr_t>(at)),
@@ -152,7 +165,8 @@ Reach reach_of(const ArrayView& view, const Heap& heap) {
     // A block that one pointer leads to may travel as it lies.
     const Hull hull = hull_of(layout, view.itemsize());
     const Wide start = at - in_last_level(layout, index);
-    if (!heap.holds(start - hull.below, hull.below + hull.above)) return Reach::outside;
+    if (!heap.holds(start - hull.below, hull.below + hull.above))
+      return beyond(start - hull.below, hull.below + hull.above);
     for (std::size_t axis = index.size(); axis-- > 0;) {
       if (++index[axis] < axes[axis].extent) break;
       index[axis] = 0;

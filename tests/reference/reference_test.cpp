@@ -394,6 +394,9 @@ TEST(Reference, RefusesOperationsThatDoNotFit) {
   EXPECT_EQ(code(Permute{{0}}), Errc::invalid_argument);
   EXPECT_EQ(code(InsertAxis{3}), Errc::invalid_argument);
   EXPECT_EQ(code(InsertAxis{-3}), std::nullopt);
+  const std::vector<ViewOperation> many(62, InsertAxis{0}), too_many(63, InsertAxis{0});
+  EXPECT_EQ(code_of([&] { read(array.raw(), many); }), std::nullopt);
+  EXPECT_EQ(code_of([&] { read(array.raw(), too_many); }), Errc::invalid_argument);
 }
 
 // ---------------------------------------------------------------------------------------------
