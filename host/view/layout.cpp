@@ -44,6 +44,13 @@ Range range_of(const Slice& slice, std::int64_t extent) {
   return range;
 }
 
+/// Moves an origin to another index. The numbers of an array fit; those of a layout by itself are
+/// anybody's.
+void move(std::int64_t& origin, std::int64_t index, std::int64_t stride) {
+  constexpr auto what = "the position of an element";
+  origin = checked_add(origin, checked_multiply(index, stride, what), what);
+}
+
 }  // namespace
 
 int normalize_axis(int axis, int ndim) {
@@ -97,8 +104,9 @@ Layout Layout::slice(int axis, const Slice& slice) const {
   // Where nothing moves along a stride (no element, or a single one), start and step may be
   // anything: leaving the numbers alone keeps them within what was validated.
   if (range.count > 0 && !empty()) {
-    result.origins_[static_cast<std::size_t>(sliced.level)] += range.start * sliced.stride;
-    if (range.count > 1) sliced.stride *= range.step;
+    move(result.origins_[static_cast<std::size_t>(sliced.level)], range.start, sliced.stride);
+    if (range.count > 1)
+      sliced.stride = checked_multiply(sliced.stride, range.step, "the stride of a slice");
   }
   sliced.extent = range.count;
   return result;
@@ -112,8 +120,8 @@ Layout Layout::index(int axis, std::int64_t index) const {
                   text("index ", index, " on axis ", at, ", whose extent is ", removed.extent));
   Layout result = *this;
   if (!empty())  // else the numbers were never validated, and mean nothing
-    result.origins_[static_cast<std::size_t>(removed.level)] +=
-        (index < 0 ? index + removed.extent : index) * removed.stride;
+    move(result.origins_[static_cast<std::size_t>(removed.level)],
+         index < 0 ? index + removed.extent : index, removed.stride);
   result.axes_.erase(result.axes_.begin() + static_cast<std::ptrdiff_t>(at));
   return result;
 }
@@ -176,12 +184,16 @@ std::optional<Layout> Layout::reshape(std::span<const std::int64_t> shape) const
     }
     for (std::size_t i = first_old; i + 1 < o; ++i) {
       const Axis& inner = old[i + 1];
-      if (old[i].level != inner.level || old[i].stride != inner.stride * inner.extent) return {};
+      std::int64_t all = 0;
+      if (__builtin_mul_overflow(inner.stride, inner.extent, &all)) return {};
+      if (old[i].level != inner.level || old[i].stride != all) return {};
     }
     std::int64_t stride = old[o - 1].stride;
-    for (std::size_t i = m; i-- > first_made; stride *= made[i]->extent) {
+    for (std::size_t i = m; i-- > first_made;) {
       made[i]->stride = stride;
       made[i]->level = old[o - 1].level;
+      if (i > first_made)
+        stride = checked_multiply(stride, made[i]->extent, "the stride of an axis");
     }
   }
   return result;

@@ -78,8 +78,9 @@ class Layout {
   /// Returns true if some extent is zero: then nothing may be dereferenced.
   bool empty() const noexcept;
 
-  /// These throw `invalid_argument` (no such axis, a step of 0, axes that are no permutation) or
-  /// `index_out_of_range`.
+  /// These throw `invalid_argument` (no such axis, a step of 0, axes that are no permutation),
+  /// `index_out_of_range`, or `size_overflow` where a position does not fit in 64 bits, as those of
+  /// arrays do.
   Layout slice(int axis, const Slice& slice) const;
   Layout index(int axis, std::int64_t index) const;
   Layout permute(std::span<const int> axes) const;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -124,6 +125,21 @@ TEST(Layout, SaysWhatIsWrong) {
   expect_error(Errc::invalid_argument, "at most 64", [] {
     Layout(std::vector<Axis>(64, {1, 1, 0}), {0}).insert_axis(0);
   });
+  // Nobody has looked at the numbers of a layout that belongs to no array.
+  constexpr std::int64_t far = std::int64_t{1} << 40;
+  const Layout wide({{far, far, 0}}, {0});
+  const auto expect_overflow = [](const auto& call) {
+    expect_error(Errc::size_overflow, "does not fit in 64 bits", call);
+  };
+  expect_overflow([&] { wide.index(0, -1); });
+  expect_overflow([&] { wide.slice(0, {far / 2, {}, 1}); });
+  expect_overflow([&] { wide.slice(0, {{}, {}, far / 2}); });
+  expect_overflow([&] { Layout({{2, 1, 0}}, {INT64_MAX}).index(0, 1); });
+  expect_overflow([&] { wide.reshape(std::array{std::int64_t{2}, far / 2}); });
+  EXPECT_EQ(wide.index(0, 1).origins()[0], far);
+  // The reach of this one fits, and its extent times its stride does not.
+  const Layout two({{2, std::int64_t{1} << 62, 0}}, {0});
+  EXPECT_EQ(two.reshape(std::array{std::int64_t{2}, std::int64_t{1}})->axes()[0], two.axes()[0]);
 }
 
 TEST(Layout, SizeIsCheckedForOverflow) {
