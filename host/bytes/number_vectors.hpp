@@ -132,7 +132,8 @@ struct EightNumbers {
   }
 
  private:
-  // Instructions are right for nearly all reals: only where they make the lowest is looked again.
+  // The instructions are right for nearly all reals. The lowest integer, which they make of all
+  // that have none, is looked at again.
   template <class From>
   [[gnu::target("avx2")]] static __m256i integers(const std::byte* from) {
     if constexpr (std::is_same_v<From, float>) {

@@ -628,7 +628,7 @@ TEST_F(Lifetimes, AResultOfAThreadsDefaultStreamIsReadByAnother) {
   EXPECT_EQ(numbers_of(*result), backwards());
 }
 
-// That stream is another one on each of the threads that fill slots for an upload.
+// A thread's default stream is another one on each of the threads that fill slots for an upload.
 TEST_F(Lifetimes, AnUploadOnAThreadsDefaultStreamIsSentByThatThreadAlone) {
   Numbers values(std::size_t{8} << 20);
   std::iota(values.begin(), values.end(), 0);

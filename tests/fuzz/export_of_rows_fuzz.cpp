@@ -125,7 +125,7 @@ Wide in_last_level(const Layout& layout, const std::vector<std::int64_t>& index)
 
 enum class Reach { all_inside, null, outside, unknown };
 
-/// What is known of bytes that do not lie in the heap.
+/// Returns what is known of bytes that do not lie in the heap.
 Reach beyond(Wide address, Wide bytes) {
   if (address < 0 || address + bytes > (Wide{1} << 64)) return Reach::outside;
   std::vector<std::byte> seen(static_cast<std::size_t>(std::min<Wide>(bytes, 1 << 16)));

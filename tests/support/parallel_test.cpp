@@ -85,7 +85,7 @@ TEST(Parallel, TheLastReportIsOfAllAlsoWhereAnotherThreadEnds) {
   parallel_for(count, large, watch, [&](std::int64_t begin, std::int64_t end) {
     begun += end - begin;
     if (std::this_thread::get_id() == caller) {
-      // So that another thread has a piece, if there is one to take it.
+      // This waits until another thread has a piece, if there is one to take it.
       while (begun < count && !others_take_part && std::chrono::steady_clock::now() < patience)
         std::this_thread::yield();
       return;
