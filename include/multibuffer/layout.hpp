@@ -79,8 +79,8 @@ class Layout {
   bool empty() const noexcept;
 
   /// These throw `invalid_argument` (no such axis, a step of 0, axes that are no permutation),
-  /// `index_out_of_range`, or `size_overflow` where a position does not fit in 64 bits, as those of
-  /// arrays do.
+  /// `index_out_of_range`, or `size_overflow` where a position or a stride does not fit in 64 bits:
+  /// those of an array always fit.
   Layout slice(int axis, const Slice& slice) const;
   Layout index(int axis, std::int64_t index) const;
   Layout permute(std::span<const int> axes) const;

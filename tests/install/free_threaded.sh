@@ -29,10 +29,10 @@ fetch() {
     -o "Dir::State::Lists=$folder/apt/lists" -o "Dir::Cache=$folder/apt/cache")
   "${apt[@]}" update
   cd "$folder"
-  rm -f python3.1[0-9]_* # older ones
   local package version
   for package in python3.14 python3.13; do
     for version in $("${apt[@]/apt-get/apt-cache}" showsrc "$package" | sed -n 's/^Version: //p' | sort -rVu); do
+      rm -f python3.1[0-9]_* # older ones, and parts of those that cannot be had
       if "${apt[@]}" source --download-only "$package=$version"; then return; fi
     done
   done

@@ -158,6 +158,7 @@ class RecentNames {
 
   void remember(py::handle name, const Format& format) {
     Entry& entry = entries_[place_of(name)];
+    entry.name = py::object();  // no name has half of a format where memory is short
     entry.format = format;
     entry.name = py::reinterpret_borrow<py::object>(name);
   }

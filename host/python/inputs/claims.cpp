@@ -69,10 +69,16 @@ constexpr std::string_view is_negated =
 constexpr std::string_view is_recorded =
     "requires a gradient, and what is read or written here is not recorded: give .detach()";
 
+/// Returns None where there is no such attribute, or asking fails: a failure is being explained
+/// already.
 py::object attribute(py::handle object, const char* name) {
-  auto value = py::reinterpret_steal<py::object>(PyObject_GetAttrString(object.ptr(), name));
-  PyErr_Clear();
-  return value ? value : py::none();
+  try {
+    py::object value = find_attribute(object, name);
+    return value ? value : py::none();
+  } catch (const py::error_already_set& error) {
+    if (!error.matches(PyExc_Exception)) throw;
+    return py::none();
+  }
 }
 
 /// Why a tensor of torch's has no elements side by side; empty if it does not say.
@@ -87,7 +93,7 @@ std::string why_no_memory(py::handle object) {
   if (is_true("is_quantized"))
     return "is quantized, and its memory holds no values: give .dequantize() or .int_repr()";
   if (is_true("is_meta")) return "is on the meta device, where tensors have no elements";
-  if (has_attribute(object, "get_mask") && has_attribute(object, "get_data"))
+  if (!attribute(object, "get_mask").is_none() && !attribute(object, "get_data").is_none())
     return "hides elements by its mask: give .to_tensor(value), or .get_data()";
   if (is_true("is_nested"))
     return "is a list of tensors of several shapes, which is no array: multibuffer.ragged() takes "
